@@ -1,0 +1,2 @@
+//! The voice engine that answers the phone.
+fn main() {}

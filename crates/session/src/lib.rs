@@ -1,0 +1,1 @@
+//! One call's socket, clock and stage tasks: the only loop.

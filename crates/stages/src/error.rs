@@ -1,0 +1,88 @@
+//! Why a stage ended early.
+
+use std::time::Duration;
+
+use offhook_call::stage::StageFailure;
+
+/// Why a stage ended before its commands did. The text tells a person what to do; it never holds a secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StageError {
+    /// Something that the stage needs isn't on this machine or in the configuration.
+    #[error("{stage} can't run: {what}\nhint: {hint}")]
+    Unavailable {
+        /// The stage's name.
+        stage: String,
+        /// What is missing.
+        what: String,
+        /// What to install or to set.
+        hint: String,
+    },
+    /// The provider refused: wrong key, no credit, unknown model. Trying again won't help.
+    #[error("{stage} refused: {what}\nhint: {hint}")]
+    Refused {
+        /// The stage's name.
+        stage: String,
+        /// Status and message, without secrets.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The provider is overloaded or limits our rate.
+    #[error("{stage} is busy: {what}")]
+    Busy {
+        /// The stage's name.
+        stage: String,
+        /// Status and message.
+        what: String,
+        /// When to try again, if it told.
+        retry_after: Option<Duration>,
+    },
+    /// The provider answered with something that can't be used.
+    #[error("{stage} sent what can't be used: {what}")]
+    Garbage {
+        /// The stage's name.
+        stage: String,
+        /// What was wrong with it.
+        what: String,
+    },
+    /// The connection failed or ended early.
+    #[error("{stage} broke off: {what}")]
+    Broken {
+        /// The stage's name.
+        stage: String,
+        /// What happened.
+        what: String,
+    },
+    /// Nothing came within the deadline.
+    #[error("{stage} gave no {what} within {limit:?}")]
+    TooSlow {
+        /// The stage's name.
+        stage: String,
+        /// What was waited for.
+        what: &'static str,
+        /// The deadline.
+        limit: Duration,
+    },
+}
+
+impl StageError {
+    /// The stage's name.
+    #[must_use]
+    pub fn stage(&self) -> &str {
+        match self {
+            Self::Unavailable { stage, .. }
+            | Self::Refused { stage, .. }
+            | Self::Busy { stage, .. }
+            | Self::Garbage { stage, .. }
+            | Self::Broken { stage, .. }
+            | Self::TooSlow { stage, .. } => stage,
+        }
+    }
+
+    /// As the call is told of it.
+    #[must_use]
+    pub fn to_failure(&self) -> StageFailure {
+        StageFailure { stage: self.stage().to_owned(), message: self.to_string() }
+    }
+}

@@ -1,0 +1,76 @@
+//! The stage traits (speech-to-text, language model, text-to-speech), their queues, and the script engine.
+//!
+//! A stage serves one call at a time per [`run`](Stt::run): a future between two bounded queues. Commands come in,
+//! events go out, its return value is why it ended, and dropping it cancels it. Network stages do their work in the
+//! future itself, on the call's own worker; native stages hand it to OS threads, which use the queues' blocking ends.
+#![forbid(unsafe_code)]
+
+mod error;
+pub mod queue;
+pub mod script;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use offhook_call::stage::{LlmCommand, LlmEvent, SttCommand, SttEvent, TtsCommand, TtsEvent};
+
+pub use error::StageError;
+pub use queue::{Rx, Tx, bounded};
+
+/// A boxed future, as object-safe async traits need it.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
+
+/// What a stage may know of the call it serves.
+#[derive(Clone, Debug)]
+pub struct CallInfo {
+    /// The call's id in logs: Twilio's `CallSid`.
+    pub call: Arc<str>,
+    /// BCP 47 tag of the language that the agent starts in.
+    pub language: Arc<str>,
+}
+
+/// Speech-to-text.
+pub trait Stt: Send + Sync + 'static {
+    /// Name in config, logs and metrics: lower case.
+    fn name(&self) -> &str;
+
+    /// Serves one call until `commands` ends.
+    fn run(
+        &self,
+        call: CallInfo,
+        commands: Rx<SttCommand>,
+        events: Tx<SttEvent>,
+    ) -> BoxFuture<Result<(), StageError>>;
+}
+
+/// The language model, or a script in its place.
+pub trait Llm: Send + Sync + 'static {
+    /// Name in config, logs and metrics: lower case.
+    fn name(&self) -> &str;
+
+    /// Serves one call until `commands` ends.
+    fn run(
+        &self,
+        call: CallInfo,
+        commands: Rx<LlmCommand>,
+        events: Tx<LlmEvent>,
+    ) -> BoxFuture<Result<(), StageError>>;
+}
+
+/// Text-to-speech.
+pub trait Tts: Send + Sync + 'static {
+    /// Name in config, logs and metrics: lower case.
+    fn name(&self) -> &str;
+
+    /// Names the voice: audio may be cached under this and the text.
+    fn voice(&self) -> &str;
+
+    /// Serves one call until `commands` ends.
+    fn run(
+        &self,
+        call: CallInfo,
+        commands: Rx<TtsCommand>,
+        events: Tx<TtsEvent>,
+    ) -> BoxFuture<Result<(), StageError>>;
+}

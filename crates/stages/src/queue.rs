@@ -1,0 +1,266 @@
+//! Bounded queues between a call and its stages.
+//!
+//! A [`crossbeam_channel`] carries the items; a [`Notify`] beside it lets an async side wait. Both ends can be used
+//! from a task or from an OS thread. When full, a queue does what its [`WhenFull`] says, and counts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError};
+use tokio::sync::Notify;
+
+/// What [`Tx::offer`] does when the queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Drops the oldest item that [may be dropped](MayDrop) and counts it: for live audio.
+    DropOldest,
+    /// Refuses the new item and gives it back: for what carries meaning.
+    PushBack,
+}
+
+/// Whether an item may be lost when its reader can't keep up.
+pub trait MayDrop {
+    /// True for live audio, false for what carries meaning.
+    fn may_drop(&self) -> bool {
+        false
+    }
+}
+
+impl MayDrop for offhook_call::stage::SttCommand {
+    fn may_drop(&self) -> bool {
+        matches!(self, Self::Audio { .. })
+    }
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// The receiver is gone.
+    closed: AtomicBool,
+    dropped: AtomicU64,
+    refused: AtomicU64,
+    items: Notify,
+    space: Notify,
+}
+
+/// The sending end.
+#[derive(Debug)]
+pub struct Tx<T> {
+    items: Sender<T>,
+    /// Used only to drop the oldest; the real receiver's life is told by `closed`.
+    oldest: Receiver<T>,
+    shared: Arc<Shared>,
+    when_full: WhenFull,
+}
+
+impl<T> Clone for Tx<T> {
+    fn clone(&self) -> Self {
+        Self {
+            items: self.items.clone(),
+            oldest: self.oldest.clone(),
+            shared: Arc::clone(&self.shared),
+            when_full: self.when_full,
+        }
+    }
+}
+
+/// The receiving end.
+#[derive(Debug)]
+pub struct Rx<T> {
+    items: Receiver<T>,
+    shared: Arc<Shared>,
+}
+
+/// The other end is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the other end of the queue is gone")]
+pub struct Closed;
+
+/// Why an item was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OfferError<T> {
+    /// No room; try again when there is.
+    #[error("the queue is full")]
+    Full(T),
+    /// The receiver is gone.
+    #[error("the receiver is gone")]
+    Closed(T),
+}
+
+/// A queue for at most `capacity` items.
+#[must_use]
+pub fn bounded<T>(capacity: usize, when_full: WhenFull) -> (Tx<T>, Rx<T>) {
+    let (sender, receiver) = crossbeam_channel::bounded(capacity.max(1));
+    let shared = Arc::new(Shared::default());
+    let tx = Tx { items: sender, oldest: receiver.clone(), shared: Arc::clone(&shared), when_full };
+    (tx, Rx { items: receiver, shared })
+}
+
+impl<T: MayDrop> Tx<T> {
+    /// Hands over an item without waiting; when full, by the queue's policy.
+    ///
+    /// # Errors
+    /// The item itself, if the receiver is gone or there is no room that the policy can make.
+    pub fn offer_by_policy(&self, item: T) -> Result<(), OfferError<T>> {
+        let mut item = match self.offer(item) {
+            Err(OfferError::Full(item)) if self.when_full == WhenFull::DropOldest => item,
+            done => return done,
+        };
+        // At most one trip around the queue: items with meaning go to its end, the first without is dropped.
+        for _ in 0..=self.items.len() {
+            match self.oldest.try_recv() {
+                Ok(oldest) if oldest.may_drop() => {
+                    self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(oldest) => match self.items.try_send(oldest) {
+                    Ok(()) => continue,
+                    Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+                },
+                Err(_) => {}
+            }
+            item = match self.offer(item) {
+                Err(OfferError::Full(item)) => item,
+                done => return done,
+            };
+        }
+        Err(OfferError::Full(item))
+    }
+}
+
+impl<T> Tx<T> {
+    /// Hands over an item without waiting.
+    ///
+    /// # Errors
+    /// The item itself, if there is no room or the receiver is gone.
+    pub fn offer(&self, item: T) -> Result<(), OfferError<T>> {
+        if self.shared.closed.load(Ordering::Acquire) {
+            return Err(OfferError::Closed(item));
+        }
+        match self.items.try_send(item) {
+            Ok(()) => {
+                self.shared.items.notify_one();
+                Ok(())
+            }
+            Err(TrySendError::Full(item)) => {
+                self.shared.refused.fetch_add(1, Ordering::Relaxed);
+                Err(OfferError::Full(item))
+            }
+            Err(TrySendError::Disconnected(item)) => Err(OfferError::Closed(item)),
+        }
+    }
+
+    /// Hands over an item, waiting for room.
+    ///
+    /// # Errors
+    /// If the receiver is gone.
+    pub async fn send(&self, item: T) -> Result<(), Closed> {
+        let mut item = item;
+        loop {
+            let room = self.shared.space.notified();
+            match self.offer(item) {
+                Ok(()) => return Ok(()),
+                Err(OfferError::Closed(_)) => return Err(Closed),
+                Err(OfferError::Full(back)) => item = back,
+            }
+            room.await;
+        }
+    }
+
+    /// Hands over an item from an OS thread, waiting for room.
+    ///
+    /// # Errors
+    /// If the receiver is gone.
+    pub fn send_blocking(&self, item: T) -> Result<(), Closed> {
+        let mut item = item;
+        loop {
+            if self.shared.closed.load(Ordering::Acquire) {
+                return Err(Closed);
+            }
+            match self.items.send_timeout(item, std::time::Duration::from_millis(50)) {
+                Ok(()) => {
+                    self.shared.items.notify_one();
+                    return Ok(());
+                }
+                Err(crossbeam_channel::SendTimeoutError::Timeout(back)) => item = back,
+                Err(crossbeam_channel::SendTimeoutError::Disconnected(_)) => return Err(Closed),
+            }
+        }
+    }
+
+    /// Whether the receiver is gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.closed.load(Ordering::Acquire)
+    }
+
+    /// How many items were dropped for want of room.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
+    }
+
+    /// How often an item found no room.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.shared.refused.load(Ordering::Relaxed)
+    }
+}
+
+impl<T> Drop for Tx<T> {
+    fn drop(&mut self) {
+        // Disconnect first, then wake: a sleeping async reader looks again and sees the end.
+        let (dead, _) = crossbeam_channel::bounded(0);
+        drop(std::mem::replace(&mut self.items, dead));
+        self.shared.items.notify_one();
+    }
+}
+
+impl<T> Rx<T> {
+    /// The next item; `None` when the sender is gone and everything was read.
+    pub async fn recv(&self) -> Option<T> {
+        loop {
+            let arrival = self.shared.items.notified();
+            match self.try_recv() {
+                Ok(item) => return Some(item),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => arrival.await,
+            }
+        }
+    }
+
+    /// The next item on an OS thread; `None` when the sender is gone and everything was read.
+    #[must_use]
+    pub fn recv_blocking(&self) -> Option<T> {
+        let item = self.items.recv().ok();
+        self.shared.space.notify_one();
+        item
+    }
+
+    /// The next item on an OS thread, if it comes within `patience`.
+    ///
+    /// # Errors
+    /// Timeout or disconnection.
+    pub fn recv_timeout(&self, patience: std::time::Duration) -> Result<T, RecvTimeoutError> {
+        let item = self.items.recv_timeout(patience)?;
+        self.shared.space.notify_one();
+        Ok(item)
+    }
+
+    /// The next item if there is one.
+    ///
+    /// # Errors
+    /// Empty, or empty and disconnected.
+    pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        let item = self.items.try_recv()?;
+        self.shared.space.notify_one();
+        Ok(item)
+    }
+}
+
+impl<T> Drop for Rx<T> {
+    fn drop(&mut self) {
+        self.shared.closed.store(true, Ordering::Release);
+        while self.items.try_recv().is_ok() {}
+        self.shared.space.notify_waiters();
+        self.shared.space.notify_one();
+    }
+}

@@ -1,0 +1,1 @@
+//! Dialogs without a model: intents, slots, confirmation, digression and fallback, declared in TOML.

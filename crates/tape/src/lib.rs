@@ -1,0 +1,1 @@
+//! Tapes: a call recorded, read back and replayed.
