@@ -1,0 +1,249 @@
+//! From frames to runs of speech (talkspurts, ITU-T P.59).
+//!
+//! How: a talkspurt begins when enough of the newest frames have speech, and its onset is dated back to the first of
+//! them; it ends when speech has been missing for the hangover, and its end is dated back to the last frame that had
+//! some. Clicks and coughs shorter than the onset rule never begin one.
+
+use std::time::Duration;
+
+use offhook_audio::{Dbov, FRAME_DURATION, FRAME_SAMPLES, PcmFrame, SampleCount, SamplePos};
+use serde::Deserialize;
+
+use crate::{Detector, DetectorKind, NoiseFloor, ToneGuard};
+
+/// `[inbound.speech]`: what counts as speech.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TalkspurtConfig {
+    /// Which detector. Default `webrtc`.
+    pub detector: DetectorKind,
+    /// A frame with at least this probability has speech. Default 0.5.
+    pub threshold: f32,
+    /// So much speech within the newest `onset` plus one frame begins a talkspurt. Default 60 ms.
+    #[serde(with = "humantime_serde")]
+    pub onset: Duration,
+    /// Silence that ends a talkspurt. Default 120 ms: what it means is decided above.
+    #[serde(with = "humantime_serde")]
+    pub hangover: Duration,
+}
+
+impl TalkspurtConfig {
+    /// For taking turns: short hangover.
+    #[must_use]
+    pub fn turn_taking() -> Self {
+        Self {
+            detector: DetectorKind::default(),
+            threshold: 0.5,
+            onset: Duration::from_millis(60),
+            hangover: Duration::from_millis(120),
+        }
+    }
+
+    /// For labelling recordings: gaps between words don't end a talkspurt.
+    #[must_use]
+    pub fn labelling() -> Self {
+        Self { hangover: Duration::from_millis(240), ..Self::turn_taking() }
+    }
+}
+
+impl Default for TalkspurtConfig {
+    fn default() -> Self {
+        Self::turn_taking()
+    }
+}
+
+/// Speech begins or ends. Positions are dated back to where it really did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpeechEvent {
+    /// A talkspurt begins.
+    Onset {
+        /// Its first sample.
+        at: SamplePos,
+    },
+    /// A talkspurt has ended.
+    Offset {
+        /// The sample after its last.
+        at: SamplePos,
+    },
+}
+
+/// What is known of a frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FrameVerdict {
+    /// The detector's probability of speech.
+    pub probability: f32,
+    /// A talkspurt is going on.
+    pub speaking: bool,
+    /// The frame's level.
+    pub level: Dbov,
+    /// The line's noise floor.
+    pub noise_floor: Dbov,
+    /// What changed.
+    pub event: Option<SpeechEvent>,
+}
+
+/// Finds talkspurts in a stream of frames.
+#[expect(missing_debug_implementations, reason = "a detector may be foreign code with nothing to show")]
+pub struct Talkspurts {
+    detector: Box<dyn Detector>,
+    config: TalkspurtConfig,
+    guard: ToneGuard,
+    floor: NoiseFloor,
+    position: SamplePos,
+    /// The newest frames, newest in bit 0: had speech.
+    recent: u32,
+    speaking: bool,
+    silent_frames: u32,
+}
+
+impl Talkspurts {
+    /// Starts at the stream's first sample.
+    #[must_use]
+    pub fn new(detector: Box<dyn Detector>, config: TalkspurtConfig) -> Self {
+        Self {
+            detector,
+            config,
+            guard: ToneGuard::default(),
+            floor: NoiseFloor::default(),
+            position: SamplePos::ZERO,
+            recent: 0,
+            speaking: false,
+            silent_frames: 0,
+        }
+    }
+
+    /// With the detector that the configuration names.
+    #[must_use]
+    pub fn from_config(config: TalkspurtConfig) -> Self {
+        Self::new(config.detector.build(), config)
+    }
+
+    /// Where the next frame begins.
+    #[must_use]
+    pub const fn position(&self) -> SamplePos {
+        self.position
+    }
+
+    /// Whether a talkspurt is going on.
+    #[must_use]
+    pub const fn is_speaking(&self) -> bool {
+        self.speaking
+    }
+
+    /// Ends a talkspurt that can't be ended by frames because none come; gives its end.
+    pub fn reset(&mut self) -> Option<SpeechEvent> {
+        self.detector.reset();
+        self.recent = 0;
+        let at = self.position.back(frames(self.silent_frames));
+        self.silent_frames = 0;
+        std::mem::take(&mut self.speaking).then_some(SpeechEvent::Offset { at })
+    }
+
+    /// Judges the next frame.
+    pub fn push(&mut self, frame: &PcmFrame) -> FrameVerdict {
+        let level = Dbov::of_frame(frame);
+        let noise_floor = self.floor.push(level);
+        let tone = self.guard.push(frame);
+        let probability = if tone { 0.0 } else { self.detector.push(frame) };
+        let voiced = probability >= self.config.threshold;
+        let start = self.position;
+        self.position += SampleCount(FRAME_SAMPLES as u64);
+        self.recent = (self.recent << 1) | u32::from(voiced);
+        let event = if self.speaking { self.look_for_end(voiced) } else { self.look_for_onset(start) };
+        FrameVerdict { probability, speaking: self.speaking, level, noise_floor, event }
+    }
+
+    fn look_for_onset(&mut self, start: SamplePos) -> Option<SpeechEvent> {
+        let needed = whole_frames(self.config.onset).clamp(1, 31);
+        let window = self.recent & ((1u32 << (needed + 1)) - 1);
+        if window.count_ones() < needed {
+            return None;
+        }
+        let first = 31 - window.leading_zeros();
+        self.speaking = true;
+        self.silent_frames = 0;
+        Some(SpeechEvent::Onset { at: start.back(frames(first)) })
+    }
+
+    fn look_for_end(&mut self, voiced: bool) -> Option<SpeechEvent> {
+        if voiced {
+            self.silent_frames = 0;
+            return None;
+        }
+        self.silent_frames += 1;
+        if self.silent_frames < whole_frames(self.config.hangover).max(1) {
+            return None;
+        }
+        self.speaking = false;
+        self.recent = 0;
+        let at = self.position.back(frames(self.silent_frames));
+        self.silent_frames = 0;
+        Some(SpeechEvent::Offset { at })
+    }
+}
+
+fn whole_frames(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis() / FRAME_DURATION.as_millis()).unwrap_or(u32::MAX)
+}
+
+fn frames(count: u32) -> SampleCount {
+    SampleCount(u64::from(count) * FRAME_SAMPLES as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    struct Given(Vec<bool>, usize);
+
+    impl Detector for Given {
+        fn name(&self) -> &'static str {
+            "given"
+        }
+        fn push(&mut self, _: &PcmFrame) -> f32 {
+            self.1 += 1;
+            f32::from(u8::from(self.0[self.1 - 1]))
+        }
+        fn reset(&mut self) {}
+    }
+
+    fn events(voiced: &[bool]) -> Vec<SpeechEvent> {
+        let mut spurts = Talkspurts::new(Box::new(Given(voiced.to_vec(), 0)), TalkspurtConfig::turn_taking());
+        voiced.iter().filter_map(|_| spurts.push(&PcmFrame::SILENCE).event).collect()
+    }
+
+    fn at(frame: u64) -> SamplePos {
+        SamplePos(frame * 160)
+    }
+
+    #[test]
+    fn onset_and_end_are_dated_back() {
+        let mut voiced = vec![false; 5];
+        voiced.extend([true, false, true, true]);
+        voiced.extend([false; 10]);
+        assert_eq!(events(&voiced), [SpeechEvent::Onset { at: at(5) }, SpeechEvent::Offset { at: at(9) }]);
+    }
+
+    #[test]
+    fn a_click_begins_nothing() {
+        let voiced: Vec<bool> = (0..100).map(|n| n % 10 < 2).collect();
+        assert_eq!(events(&voiced), []);
+    }
+
+    proptest! {
+        #[test]
+        fn onsets_and_ends_alternate_and_never_go_back(voiced in proptest::collection::vec(any::<bool>(), 0..300)) {
+            let mut last = (None, SamplePos::ZERO);
+            for event in events(&voiced) {
+                let (onset, place) = match event {
+                    SpeechEvent::Onset { at } => (true, at),
+                    SpeechEvent::Offset { at } => (false, at),
+                };
+                prop_assert_ne!(last.0, Some(onset));
+                prop_assert!(place >= last.1);
+                last = (Some(onset), place);
+            }
+        }
+    }
+}
