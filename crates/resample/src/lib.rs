@@ -43,7 +43,6 @@ impl std::error::Error for UnsupportedRate {}
 #[derive(Clone, Debug)]
 pub struct Resampler {
     from: SampleRate,
-    to: SampleRate,
     /// `None` for equal rates.
     table: Option<&'static Table>,
     /// The newest inputs, oldest first; at least `taps` of them once primed.
@@ -67,8 +66,7 @@ impl Resampler {
         } else {
             Some(design::table(from, to).ok_or(UnsupportedRate { from, to })?)
         };
-        let mut resampler =
-            Self { from, to, table, history: Vec::new(), phase: 0, next: 0, taken: 0, given: 0 };
+        let mut resampler = Self { from, table, history: Vec::new(), phase: 0, next: 0, taken: 0, given: 0 };
         resampler.reset();
         Ok(resampler)
     }

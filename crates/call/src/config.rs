@@ -1,0 +1,301 @@
+//! How a call behaves. Every field has a default; the agent's file overrides what it wants.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use offhook_endpoint::TalkspurtConfig;
+
+/// How a call behaves.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CallConfig {
+    /// What the agent does with what it hears.
+    #[serde(skip)]
+    pub mode: CallMode,
+    /// `[inbound]`: the caller's voice.
+    pub inbound: InboundConfig,
+    /// `[turn]`: when the caller is done.
+    pub turn: TurnConfig,
+    /// `[barge_in]`: when the caller speaks over the agent.
+    pub barge_in: BargeInConfig,
+    /// `[playout]`: how the agent's voice goes out.
+    pub playout: PlayoutConfig,
+    /// `[patience]`: what is said into a silence, and when.
+    pub patience: PatienceConfig,
+    /// `[dtmf]`: keys.
+    pub dtmf: DtmfConfig,
+    /// `[context]`: what the model is told of the call so far.
+    pub context: ContextConfig,
+}
+
+/// What the agent does with what it hears.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CallMode {
+    /// It converses.
+    #[default]
+    Dialog,
+    /// It sends the caller's own frames back through the whole path: a test of the line.
+    Echo,
+}
+
+/// `[inbound]`: the caller's voice.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InboundConfig {
+    /// Gaps in Twilio's timestamps up to this length are filled, by concealment and then silence, so that the
+    /// recogniser's time line stays the caller's. Longer ones restart the time line. Default 5 s.
+    #[serde(with = "humantime_serde")]
+    pub max_gap: Duration,
+    /// Voice activity.
+    pub speech: TalkspurtConfig,
+}
+
+impl Default for InboundConfig {
+    fn default() -> Self {
+        Self { max_gap: Duration::from_secs(5), speech: TalkspurtConfig::turn_taking() }
+    }
+}
+
+/// `[turn]`: when the caller is done.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TurnConfig {
+    /// Begin replies before the turn's end is certain, and hold them. Default true.
+    pub speculate: bool,
+    /// Silence after which a reply may be begun. Default 120 ms.
+    #[serde(with = "humantime_serde")]
+    pub eager: Duration,
+    /// Least silence that ends a turn, taken when all says that it is complete. Default 250 ms.
+    #[serde(with = "humantime_serde")]
+    pub floor: Duration,
+    /// Silence that ends a turn whose words neither look complete nor incomplete. Default 550 ms.
+    #[serde(with = "humantime_serde")]
+    pub plain: Duration,
+    /// Silence that ends a turn in the midst of a dictated number. Default 1.2 s.
+    #[serde(with = "humantime_serde")]
+    pub dictation: Duration,
+    /// Silence that ends a turn whatever the words say. Default 2 s.
+    #[serde(with = "humantime_serde")]
+    pub ceiling: Duration,
+    /// Speech shorter than this without a recognised word is noise and gets no answer. Default 400 ms.
+    #[serde(with = "humantime_serde")]
+    pub shortest_wordless: Duration,
+}
+
+impl Default for TurnConfig {
+    fn default() -> Self {
+        Self {
+            speculate: true,
+            eager: Duration::from_millis(120),
+            floor: Duration::from_millis(250),
+            plain: Duration::from_millis(550),
+            dictation: Duration::from_millis(1_200),
+            ceiling: Duration::from_secs(2),
+            shortest_wordless: Duration::from_millis(400),
+        }
+    }
+}
+
+/// When the agent may be interrupted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interruptible {
+    /// By speech and by keys.
+    #[default]
+    Yes,
+    /// By keys only.
+    DtmfOnly,
+    /// Not at all.
+    No,
+}
+
+/// `[barge_in]`: when the caller speaks over the agent.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BargeInConfig {
+    /// What interrupts replies. Default `yes`.
+    pub reply: Interruptible,
+    /// What interrupts the greeting. Default `yes`.
+    pub greeting: Interruptible,
+    /// Speech of this length empties Twilio's buffer; less only holds back what isn't sent yet. Default 160 ms.
+    #[serde(with = "humantime_serde")]
+    pub confirm: Duration,
+    /// Speech of this length is an interruption, words or not. Default 900 ms.
+    #[serde(with = "humantime_serde")]
+    pub certain: Duration,
+    /// After shorter speech, how long to wait for its words before the agent goes on. Default 500 ms.
+    #[serde(with = "humantime_serde")]
+    pub resolve: Duration,
+    /// What listeners say that doesn't ask for the floor.
+    pub backchannels: Vec<String>,
+    /// How much louder than our own echo the caller must be, in dB. Default 6.
+    pub echo_margin: f32,
+}
+
+impl Default for BargeInConfig {
+    fn default() -> Self {
+        let backchannels = [
+            "mm-hm",
+            "mm hm",
+            "mhm",
+            "mm",
+            "mmm",
+            "hmm",
+            "hm",
+            "uh-huh",
+            "uh huh",
+            "huh",
+            "ah",
+            "oh",
+            "okay",
+            "ok",
+            "right",
+            "yeah",
+            "yep",
+            "sure",
+            "i see",
+            "got it",
+            "alright",
+            "all right",
+            "great",
+            "good",
+            "cool",
+        ];
+        Self {
+            reply: Interruptible::Yes,
+            greeting: Interruptible::Yes,
+            confirm: Duration::from_millis(160),
+            certain: Duration::from_millis(900),
+            resolve: Duration::from_millis(500),
+            backchannels: backchannels.map(str::to_owned).to_vec(),
+            echo_margin: 6.0,
+        }
+    }
+}
+
+/// `[playout]`: how the agent's voice goes out.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlayoutConfig {
+    /// How much sound may be sent ahead of its playing. Default 400 ms; at most 60 s.
+    #[serde(with = "humantime_serde")]
+    pub lead: Duration,
+    /// Sound is sent in batches of this length, so that a call wakes less often. Default 60 ms.
+    #[serde(with = "humantime_serde")]
+    pub batch: Duration,
+    /// How long to wait for the mark after the last words before hanging up all the same. Default 2 s.
+    #[serde(with = "humantime_serde")]
+    pub mark_timeout: Duration,
+    /// The level of the agent's voice in dBov, while it speaks. Default −18.
+    pub level: f32,
+}
+
+impl Default for PlayoutConfig {
+    fn default() -> Self {
+        Self {
+            lead: Duration::from_millis(400),
+            batch: Duration::from_millis(60),
+            mark_timeout: Duration::from_secs(2),
+            level: -18.0,
+        }
+    }
+}
+
+/// `[patience]`: what is said into a silence, and when. An empty list or text says nothing.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PatienceConfig {
+    /// The agent's first words. Unset: the model or script greets.
+    pub greeting: Option<String>,
+    /// How long the caller may be silent. Default 8 s.
+    #[serde(with = "humantime_serde")]
+    pub caller_silent: Duration,
+    /// What is said then, one after the other.
+    pub check_ins: Vec<String>,
+    /// What is said before hanging up when no check-in helped.
+    pub farewell: String,
+    /// How long a reply may take. Default 1.5 s.
+    #[serde(with = "humantime_serde")]
+    pub reply_late: Duration,
+    /// What is said then, in turns.
+    pub fillers: Vec<String>,
+    /// How long a reply may take after the filler. Default 5 s.
+    #[serde(with = "humantime_serde")]
+    pub reply_very_late: Duration,
+    /// What is said then, and when a reply can't be had.
+    pub apology: String,
+    /// Greatest length of a call. Default 1 h.
+    #[serde(with = "humantime_serde")]
+    pub longest_call: Duration,
+    /// What is said before hanging up then.
+    pub too_long: String,
+    /// How long no media may come before the call is given up. Default 15 s.
+    #[serde(with = "humantime_serde")]
+    pub no_media: Duration,
+}
+
+impl Default for PatienceConfig {
+    fn default() -> Self {
+        Self {
+            greeting: None,
+            caller_silent: Duration::from_secs(8),
+            check_ins: vec![
+                "Hello? Are you still there?".into(),
+                "Sorry, I can't hear you. Are you there?".into(),
+            ],
+            farewell: "I can't hear anything, so I'll hang up now. Goodbye.".into(),
+            reply_late: Duration::from_millis(1_500),
+            fillers: vec!["One moment, please.".into(), "Just a second.".into()],
+            reply_very_late: Duration::from_secs(5),
+            apology: "I'm sorry, something went wrong on my side. Could you say that again?".into(),
+            longest_call: Duration::from_secs(3_600),
+            too_long: "I'm afraid our time is up. Thank you for calling. Goodbye.".into(),
+            no_media: Duration::from_secs(15),
+        }
+    }
+}
+
+/// `[dtmf]`: keys.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DtmfConfig {
+    /// How long after a key the next one may come. Default 1.5 s.
+    #[serde(with = "humantime_serde")]
+    pub gap: Duration,
+    /// How long the whole number may take from its first key. Default 20 s.
+    #[serde(with = "humantime_serde")]
+    pub total: Duration,
+    /// The key that ends a number. Default `#`; not part of the number.
+    pub terminator: Option<char>,
+    /// As many keys as this are a whole number. Default 32.
+    pub most: usize,
+    /// Listen for keys in the sound, for streams that don't report them. Default false: Twilio reports them.
+    pub in_band: bool,
+}
+
+impl Default for DtmfConfig {
+    fn default() -> Self {
+        Self {
+            gap: Duration::from_millis(1_500),
+            total: Duration::from_secs(20),
+            terminator: Some('#'),
+            most: 32,
+            in_band: false,
+        }
+    }
+}
+
+/// `[context]`: what the model is told of the call so far.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ContextConfig {
+    /// When the turns' text grows past so many characters, the oldest are left out. Default 24 000.
+    pub most_chars: usize,
+}
+
+impl Default for ContextConfig {
+    fn default() -> Self {
+        Self { most_chars: 24_000 }
+    }
+}

@@ -1,0 +1,145 @@
+//! The caller's voice: gaps filled, conditioned, judged.
+
+use std::time::Duration;
+
+use offhook_audio::{
+    Dbov, FRAME_SAMPLES, Framer, HighPass, MulawFrame, PcmFrame, Plc, SampleCount, SamplePos,
+};
+use offhook_endpoint::dtmf::{DtmfDetector, Key};
+use offhook_endpoint::{SpeechEvent, Talkspurts};
+
+use crate::config::InboundConfig;
+
+/// Counts over the whole call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InboundTotals {
+    /// Frames received.
+    pub frames: u64,
+    /// Frames that were missing and were filled in.
+    pub concealed: u64,
+    /// Messages that came late or twice and were dropped.
+    pub late: u64,
+    /// Times that the time line had to be taken up anew.
+    pub jumps: u64,
+}
+
+/// What became known with a frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heard {
+    /// Where the frame begins.
+    pub(crate) at: SamplePos,
+    /// As received, or as filled in.
+    pub(crate) wire: MulawFrame,
+    pub(crate) level: Dbov,
+    pub(crate) noise_floor: Dbov,
+    pub(crate) event: Option<SpeechEvent>,
+    pub(crate) key: Option<Key>,
+}
+
+/// The inbound path of one call.
+pub(crate) struct Inbound {
+    config: InboundConfig,
+    framer: Framer,
+    plc: Plc,
+    high_pass: HighPass,
+    spurts: Talkspurts,
+    dtmf: Option<DtmfDetector>,
+    /// Twilio's timestamp of the first sample.
+    base_ms: Option<u64>,
+    /// Samples taken since `base_ms`, filled ones included.
+    taken: u64,
+    pub(crate) totals: InboundTotals,
+}
+
+impl Inbound {
+    pub(crate) fn new(config: InboundConfig, in_band_dtmf: bool) -> Self {
+        let spurts = Talkspurts::from_config(config.speech.clone());
+        Self {
+            config,
+            framer: Framer::default(),
+            plc: Plc::default(),
+            high_pass: HighPass::default(),
+            spurts,
+            dtmf: in_band_dtmf.then(DtmfDetector::default),
+            base_ms: None,
+            taken: 0,
+            totals: InboundTotals::default(),
+        }
+    }
+
+    /// Where the next frame begins.
+    pub(crate) fn position(&self) -> SamplePos {
+        self.spurts.position()
+    }
+
+    /// Takes a message's payload; hands over each frame that it completes, and those before it that were missing.
+    pub(crate) fn on_media(
+        &mut self,
+        timestamp_ms: Option<u64>,
+        payload: &[u8],
+        mut heard: impl FnMut(Heard),
+    ) {
+        if let Some(timestamp) = timestamp_ms
+            && !self.align(timestamp, &mut heard)
+        {
+            self.totals.late += 1;
+            return;
+        }
+        self.taken += payload.len() as u64;
+        let mut framer = std::mem::take(&mut self.framer);
+        framer.push(payload, |frame| {
+            self.totals.frames += 1;
+            let mut pcm = frame.decode();
+            self.plc.good(&mut pcm);
+            heard(self.judge(*frame, pcm));
+        });
+        self.framer = framer;
+    }
+
+    /// Fills the gap before `timestamp`. False if the message lies in the past.
+    fn align(&mut self, timestamp: u64, heard: &mut impl FnMut(Heard)) -> bool {
+        const TOLERANCE: u64 = 15;
+        let base = *self.base_ms.get_or_insert(timestamp);
+        let expected = base + SampleCount(self.taken).duration().as_millis() as u64;
+        if timestamp + TOLERANCE < expected {
+            if expected - timestamp < 1_000 {
+                return false;
+            }
+            // That far back isn't a late message but a new time line.
+            self.rebase(timestamp);
+            return true;
+        }
+        let gap = Duration::from_millis(timestamp.saturating_sub(expected));
+        if gap > self.config.max_gap {
+            self.rebase(timestamp);
+            return true;
+        }
+        let missing = (gap + Duration::from_millis(10)).as_millis() as u64 / 20;
+        for _ in 0..missing {
+            self.totals.concealed += 1;
+            let pcm = self.plc.conceal();
+            heard(self.judge(pcm.encode(), pcm));
+            self.taken += FRAME_SAMPLES as u64;
+        }
+        true
+    }
+
+    fn rebase(&mut self, timestamp: u64) {
+        self.totals.jumps += 1;
+        self.base_ms = Some(timestamp);
+        self.taken = self.framer.pending() as u64;
+    }
+
+    fn judge(&mut self, wire: MulawFrame, mut pcm: PcmFrame) -> Heard {
+        let at = self.spurts.position();
+        let key = self.dtmf.as_mut().and_then(|dtmf| dtmf.push(&pcm)).map(|down| down.key);
+        self.high_pass.process(&mut pcm);
+        let verdict = self.spurts.push(&pcm);
+        Heard { at, wire, level: verdict.level, noise_floor: verdict.noise_floor, event: verdict.event, key }
+    }
+
+    /// No sound comes any more: a talkspurt that was going on has ended.
+    pub(crate) fn on_starved(&mut self) -> Option<SpeechEvent> {
+        self.spurts.reset()
+    }
+}

@@ -1,0 +1,121 @@
+//! What is said into a silence, and when.
+
+use std::time::Duration;
+
+use offhook_audio::SamplePos;
+
+use crate::CallTime;
+use crate::call::Call;
+use crate::io::{EndReason, UtteranceKind};
+use crate::timers::Timer;
+use crate::turn::Floor;
+
+/// Without media for so long, a talkspurt that was going on has ended.
+pub(crate) const STARVED: Duration = Duration::from_secs(1);
+
+/// What has been tried so far.
+#[derive(Debug, Default)]
+pub(crate) struct Patience {
+    check_ins_said: usize,
+    pub(crate) fillers_said: usize,
+    /// Counts over the call, so that not every wait begins with the same filler.
+    filler_turn: usize,
+    /// When the latest turn was decided.
+    pub(crate) decided: Option<CallTime>,
+    /// No media came for [`STARVED`].
+    pub(crate) starved: bool,
+    /// An onset that was taken for our own echo.
+    pub(crate) echo_suspect: Option<SamplePos>,
+}
+
+impl Patience {
+    /// The caller said or keyed something.
+    pub(crate) const fn heard_caller(&mut self) {
+        self.check_ins_said = 0;
+    }
+}
+
+impl Call {
+    /// Starts or stops the watch on the caller's silence.
+    pub(crate) fn watch_silence(&mut self) {
+        if self.turn.floor == Floor::Decided {
+            self.patience.decided.get_or_insert(self.now);
+        } else if self.turn.floor != Floor::Quiet {
+            self.patience.decided = None;
+        }
+        let waiting = self.turn.floor == Floor::Quiet
+            && self.playout.is_idle()
+            && self.ending.is_none()
+            && self.digits.is_empty()
+            && self.echo.is_none()
+            && self.reply.as_ref().is_none_or(|reply| reply.done && reply.committed);
+        if !waiting {
+            self.timers.cancel(Timer::CallerSilent);
+        } else if !self.timers.is_set(Timer::CallerSilent) {
+            self.timers.set(Timer::CallerSilent, self.now + self.config.patience.caller_silent);
+        }
+    }
+
+    pub(crate) fn on_caller_silent(&mut self) {
+        let check_in = self.config.patience.check_ins.get(self.patience.check_ins_said).cloned();
+        self.patience.check_ins_said += 1;
+        match check_in {
+            Some(text) => {
+                self.say(UtteranceKind::CheckIn, &text);
+            }
+            None => self.say_farewell(EndReason::CallerSilent),
+        }
+    }
+
+    fn say_farewell(&mut self, why: EndReason) {
+        let farewell = self.config.patience.farewell.clone();
+        self.say(UtteranceKind::Farewell, &farewell);
+        self.end_when_said(why);
+    }
+
+    pub(crate) fn on_reply_late(&mut self) {
+        if self.reply.as_ref().is_none_or(|reply| reply.committed) {
+            return;
+        }
+        let fillers = &self.config.patience.fillers;
+        if self.patience.fillers_said == 0 && !fillers.is_empty() {
+            let filler = fillers.get(self.patience.filler_turn % fillers.len()).cloned().unwrap_or_default();
+            self.patience.filler_turn += 1;
+            self.say(UtteranceKind::Filler, &filler);
+        } else {
+            let apology = self.config.patience.apology.clone();
+            let basis = self.reply.as_ref().map(|reply| reply.basis.clone()).unwrap_or_default();
+            self.trouble("the reply takes too long; it was given up");
+            self.drop_reply();
+            self.say(UtteranceKind::Apology, &apology);
+            self.context.push(crate::stage::Party::Caller, basis, false, self.turn.began);
+            self.close_turn();
+            self.patience.fillers_said = 0;
+            return;
+        }
+        self.patience.fillers_said += 1;
+        self.timers.set(Timer::ReplyLate, self.now + self.config.patience.reply_very_late);
+    }
+
+    pub(crate) fn on_no_media(&mut self) {
+        if self.patience.starved {
+            self.trouble("no media came for too long; the call is given up");
+            self.cut_everything(false);
+            self.hang_up(EndReason::NoMedia);
+            return;
+        }
+        self.patience.starved = true;
+        if let Some(offhook_endpoint::SpeechEvent::Offset { at }) = self.inbound.on_starved() {
+            self.on_offset(at);
+        }
+        let rest = self.config.patience.no_media.saturating_sub(STARVED);
+        self.timers.set(Timer::NoMedia, self.now + rest);
+    }
+
+    pub(crate) fn on_too_long(&mut self) {
+        self.cut_everything(true);
+        let text = self.config.patience.too_long.clone();
+        self.say(UtteranceKind::Farewell, &text);
+        self.end_when_said(EndReason::TooLong);
+    }
+}

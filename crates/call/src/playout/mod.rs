@@ -1,0 +1,370 @@
+//! What goes out, when, and what of it was heard.
+//!
+//! The ledger is the truth about the agent's voice: every sample sent belongs to an utterance. What reached the ear is
+//! the position of the last mark that came back plus the time since, never beyond the next mark that is still out,
+//! never beyond what was sent. Marks carry a generation, so that those which a `clear` throws back don't count.
+
+mod utterance;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use offhook_audio::{FRAME_DURATION, SampleCount};
+
+use crate::CallTime;
+use crate::config::PlayoutConfig;
+use crate::id::{Generation, UtteranceId};
+use crate::io::{MarkName, Output};
+
+pub(crate) use utterance::Utterance;
+
+/// A run of sent samples of one utterance, on the generation's own sample count.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    utterance: UtteranceId,
+    /// First sample, counted from the generation's start.
+    at: u64,
+    /// The same sample, counted from the utterance's start.
+    offset: u64,
+    /// Samples of the utterance (padding left out).
+    length: u64,
+}
+
+/// A mark that has not come back.
+#[derive(Clone, Copy, Debug)]
+struct Out {
+    name: MarkName,
+    /// All samples before this one lie before the mark.
+    at: u64,
+    /// It ends this utterance.
+    ends: Option<UtteranceId>,
+}
+
+/// What the pacer wants to do next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PlayoutTimes {
+    /// When there is room for more sound.
+    pub(crate) pace: Option<CallTime>,
+    /// When all that was sent will have been played (or its mark given up).
+    pub(crate) played: Option<CallTime>,
+}
+
+/// Everything said and not yet over, in order.
+#[derive(Debug)]
+pub(crate) struct Playout {
+    config: PlayoutConfig,
+    generation: Generation,
+    next_mark: u32,
+    next_utterance: UtteranceId,
+    queue: VecDeque<Utterance>,
+    runs: VecDeque<Run>,
+    marks: VecDeque<Out>,
+    /// Samples sent in this generation.
+    sent: u64,
+    /// Samples known to be played in this generation, by marks.
+    marked: u64,
+    /// When all that was sent will have been played, by our clock.
+    play_end: CallTime,
+    /// Sending is stopped while it is unclear whether the caller interrupts.
+    on_hold: bool,
+    pub(crate) totals: PlayoutTotals,
+}
+
+/// Counts over the whole call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlayoutTotals {
+    /// Frames sent.
+    pub frames: u64,
+    /// Samples of utterances sent, padding left out.
+    pub samples: u64,
+    /// Marks sent.
+    pub marks: u64,
+    /// Clears sent.
+    pub clears: u64,
+    /// Marks that came back and weren't ours or were out of order.
+    pub strange_marks: u64,
+    /// Times that the sound ran out in the midst of an utterance.
+    pub underruns: u64,
+}
+
+impl Playout {
+    pub(crate) fn new(config: PlayoutConfig) -> Self {
+        Self {
+            config,
+            generation: Generation(0),
+            next_mark: 1,
+            next_utterance: UtteranceId(1),
+            queue: VecDeque::new(),
+            runs: VecDeque::new(),
+            marks: VecDeque::new(),
+            sent: 0,
+            marked: 0,
+            play_end: CallTime::ZERO,
+            on_hold: false,
+            totals: PlayoutTotals::default(),
+        }
+    }
+
+    /// A name for a new utterance.
+    pub(crate) fn name_utterance(&mut self) -> UtteranceId {
+        let id = self.next_utterance;
+        self.next_utterance = id.next();
+        id
+    }
+
+    /// Queues an utterance behind those that are there.
+    pub(crate) fn queue(&mut self, utterance: Utterance) {
+        self.queue.push_back(utterance);
+    }
+
+    pub(crate) fn get_mut(&mut self, id: UtteranceId) -> Option<&mut Utterance> {
+        self.queue.iter_mut().find(|utterance| utterance.id == id)
+    }
+
+    pub(crate) fn get(&self, id: UtteranceId) -> Option<&Utterance> {
+        self.queue.iter().find(|utterance| utterance.id == id)
+    }
+
+    /// Forgets an utterance of which nothing was sent.
+    pub(crate) fn discard(&mut self, id: UtteranceId) {
+        self.queue.retain(|utterance| utterance.id != id || utterance.begun);
+    }
+
+    pub(crate) fn utterances(&self) -> impl Iterator<Item = &Utterance> {
+        self.queue.iter()
+    }
+
+    /// Sound is reaching the caller's ear, or would if it weren't held.
+    pub(crate) fn is_audible(&self, now: CallTime) -> bool {
+        now < self.play_end || (self.on_hold && self.queue.front().is_some_and(|first| first.begun))
+    }
+
+    /// Nothing is being said, nor about to be, apart from what is held.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.queue.iter().all(|utterance| utterance.held)
+    }
+
+    /// The utterance that the caller hears now.
+    pub(crate) fn current(&self, now: CallTime) -> Option<&Utterance> {
+        let heard = self.heard_position(now);
+        let run = self.runs.iter().find(|run| heard < run.at + run.length).or_else(|| self.runs.back())?;
+        self.get(run.utterance)
+    }
+
+    /// How much sound lies ahead of its playing.
+    pub(crate) fn lead(&self, now: CallTime) -> Duration {
+        self.play_end.since(now)
+    }
+
+    pub(crate) fn hold(&mut self) {
+        self.on_hold = true;
+    }
+
+    pub(crate) fn unhold(&mut self) {
+        self.on_hold = false;
+    }
+
+    pub(crate) fn is_on_hold(&self) -> bool {
+        self.on_hold
+    }
+
+    /// Sends what the lead has room for. Returns the utterances whose first frame is among it.
+    pub(crate) fn pump(&mut self, now: CallTime, out: &mut VecDeque<Output>) -> Option<UtteranceId> {
+        if self.on_hold {
+            return None;
+        }
+        let mut first = None;
+        let lead = self.config.lead.max(FRAME_DURATION * 2);
+        let refill = lead.saturating_sub(self.config.batch);
+        if self.lead(now) > refill {
+            return None;
+        }
+        while let Some(index) = self.queue.iter().position(|utterance| !utterance.all_sent()) {
+            if self.lead(now) + FRAME_DURATION > lead {
+                break;
+            }
+            let dry = self.lead(now).is_zero();
+            let Some(utterance) = self.queue.get_mut(index) else { break };
+            if utterance.held {
+                break;
+            }
+            let complete = utterance.complete();
+            let before = utterance.sent;
+            let was_begun = utterance.begun;
+            let Some(frame) = utterance.take_frame(complete) else { break };
+            if !was_begun && first.is_none() {
+                first = Some(utterance.id);
+            }
+            if dry && was_begun && before > 0 {
+                self.totals.underruns += 1;
+            }
+            let run = Run {
+                utterance: utterance.id,
+                at: self.sent,
+                offset: before,
+                length: utterance.sent - before,
+            };
+            let mark_due = utterance.mark_due();
+            let ends = utterance.all_sent().then_some(utterance.id);
+            self.play_end = self.play_end.max(now) + FRAME_DURATION;
+            self.sent += frame.0.len() as u64;
+            self.totals.frames += 1;
+            self.totals.samples += run.length;
+            self.note_run(run);
+            out.push_back(Output::Media(frame));
+            if mark_due || ends.is_some() {
+                self.send_mark(ends, out);
+            }
+        }
+        first
+    }
+
+    fn note_run(&mut self, run: Run) {
+        match self.runs.back_mut() {
+            Some(last)
+                if last.utterance == run.utterance
+                    && last.at + last.length == run.at
+                    && last.offset + last.length == run.offset =>
+            {
+                last.length += run.length;
+            }
+            _ => self.runs.push_back(run),
+        }
+    }
+
+    fn send_mark(&mut self, ends: Option<UtteranceId>, out: &mut VecDeque<Output>) {
+        let name = MarkName { generation: self.generation, number: self.next_mark };
+        self.next_mark = self.next_mark.wrapping_add(1);
+        self.totals.marks += 1;
+        self.marks.push_back(Out { name, at: self.sent, ends });
+        out.push_back(Output::Mark(name));
+    }
+
+    /// A mark for an utterance whose sound had all been sent before its end was known.
+    pub(crate) fn finish(&mut self, id: UtteranceId, out: &mut VecDeque<Output>) {
+        let marked = self.marks.iter().any(|mark| mark.ends == Some(id));
+        let Some(utterance) = self.get_mut(id) else { return };
+        if utterance.begun && utterance.all_sent() && !marked {
+            utterance.mark_due();
+            self.send_mark(Some(id), out);
+        }
+    }
+
+    /// Twilio returned a mark.
+    pub(crate) fn on_mark(&mut self, name: &str, now: CallTime) {
+        let Some(name) = MarkName::parse(name) else {
+            self.totals.strange_marks += 1;
+            return;
+        };
+        if name.generation != self.generation {
+            return; // thrown back by a `clear`: says nothing about what was heard
+        }
+        let Some(place) = self.marks.iter().position(|mark| mark.name == name) else {
+            self.totals.strange_marks += 1;
+            return;
+        };
+        let Some(mark) = self.marks.drain(..=place).next_back() else { return };
+        self.marked = self.marked.max(mark.at);
+        // The mark is better than our clock: what lies behind it starts to play now.
+        let rest = SampleCount(self.sent.saturating_sub(mark.at)).duration();
+        self.play_end = now + rest;
+    }
+
+    /// Samples of this generation that reached the ear.
+    fn heard_position(&self, now: CallTime) -> u64 {
+        let unplayed = SampleCount::from_duration(self.play_end.since(now)).0;
+        let by_clock = self.sent.saturating_sub(unplayed);
+        let limit = self.marks.front().map_or(self.sent, |mark| mark.at);
+        // While a mark is out, what lies before it isn't wholly played; half a frame short of it at most.
+        let limit = if self.marks.is_empty() { limit } else { limit.saturating_sub(1) };
+        by_clock.clamp(self.marked.min(limit), limit.max(self.marked))
+    }
+
+    /// Samples of the utterance that reached the ear.
+    pub(crate) fn heard_of(&self, id: UtteranceId, now: CallTime) -> u64 {
+        let heard = self.heard_position(now);
+        self.runs
+            .iter()
+            .filter(|run| run.utterance == id && run.at < heard)
+            .map(|run| run.offset + run.length.min(heard - run.at))
+            .max()
+            .unwrap_or(0)
+            .max(self.base_of(id))
+    }
+
+    /// What was heard of the utterance in earlier generations.
+    fn base_of(&self, id: UtteranceId) -> u64 {
+        let first_run = self.runs.iter().find(|run| run.utterance == id).map(|run| run.offset);
+        first_run.or_else(|| self.get(id).map(|utterance| utterance.sent)).unwrap_or(0)
+    }
+
+    /// Empties Twilio's buffer. What was sent but not heard is taken back into its utterances.
+    pub(crate) fn clear(&mut self, now: CallTime, out: &mut VecDeque<Output>) {
+        let heard: Vec<(UtteranceId, u64)> =
+            self.queue.iter().filter(|u| u.begun).map(|u| (u.id, self.heard_of(u.id, now))).collect();
+        for (id, heard) in heard {
+            if let Some(utterance) = self.get_mut(id) {
+                utterance.rewind(heard);
+            }
+        }
+        self.generation = self.generation.next();
+        self.totals.clears += 1;
+        self.runs.clear();
+        self.marks.clear();
+        self.sent = 0;
+        self.marked = 0;
+        self.play_end = now;
+        out.push_back(Output::Clear);
+    }
+
+    /// Ends an utterance early; what of it was heard. Call [`Playout::clear`] first if Twilio holds some of it.
+    pub(crate) fn cut(&mut self, id: UtteranceId, now: CallTime) -> Option<(Utterance, u64)> {
+        let heard = self.heard_of(id, now);
+        let place = self.queue.iter().position(|utterance| utterance.id == id)?;
+        self.queue.remove(place).map(|utterance| (utterance, heard))
+    }
+
+    /// Takes the first utterance if it is over: all sent, and played by mark or, failing that, long since by the clock.
+    pub(crate) fn pop_over(&mut self, now: CallTime) -> Option<Utterance> {
+        let first = self.queue.front()?;
+        if !first.all_sent() || self.on_hold {
+            return None;
+        }
+        let id = first.id;
+        if first.begun {
+            let marked = !self.marks.iter().any(|mark| mark.ends == Some(id));
+            if !marked && now < self.play_end + self.config.mark_timeout {
+                return None;
+            }
+        }
+        self.runs.retain(|run| run.utterance != id);
+        self.marks.retain(|mark| mark.ends != Some(id));
+        self.queue.pop_front()
+    }
+
+    /// Drops sound that was heard.
+    pub(crate) fn forget_heard(&mut self, now: CallTime) {
+        let Some(first) = self.queue.front() else { return };
+        let heard = self.heard_of(first.id, now);
+        if let Some(first) = self.queue.front_mut() {
+            first.forget_heard(heard);
+        }
+    }
+
+    /// When to look again.
+    pub(crate) fn times(&self, now: CallTime) -> PlayoutTimes {
+        let lead = self.config.lead.max(FRAME_DURATION * 2);
+        let waiting = self.queue.iter().find(|utterance| !utterance.all_sent());
+        let sendable = waiting.is_some_and(|utterance| {
+            !utterance.held && (utterance.unsent() >= 160 || (utterance.complete() && utterance.unsent() > 0))
+        });
+        let pace = (sendable && !self.on_hold)
+            .then(|| self.play_end.back(lead.saturating_sub(self.config.batch)).max(now));
+        let played = self
+            .queue
+            .front()
+            .filter(|first| first.begun && first.all_sent() && !self.on_hold)
+            .map(|_| self.play_end + self.config.mark_timeout);
+        PlayoutTimes { pace, played }
+    }
+}

@@ -1,0 +1,321 @@
+//! One thing that the agent says: its text, its sound, and which words lie where in the sound.
+
+use offhook_audio::{FRAME_SAMPLES, MULAW_SILENCE, MulawFrame};
+
+use crate::config::Interruptible;
+use crate::id::{ReplyId, SegmentId, UtteranceId};
+use crate::io::UtteranceKind;
+use crate::stage::TimedWord;
+
+const SAMPLES_PER_MS: u64 = 8;
+/// Speech rate for estimates: samples per character of text, 15 characters a second.
+const SAMPLES_PER_CHAR: u64 = 8_000 / 15;
+
+/// A speakable piece of an utterance.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    pub(crate) id: SegmentId,
+    pub(crate) text: String,
+    words: Vec<TimedWord>,
+    /// Where its sound begins, in samples of the utterance; known with its first sound.
+    start: Option<u64>,
+    /// Samples so far.
+    length: u64,
+    pub(crate) done: bool,
+}
+
+/// One thing that the agent says.
+#[derive(Clone, Debug)]
+pub(crate) struct Utterance {
+    pub(crate) id: UtteranceId,
+    pub(crate) kind: UtteranceKind,
+    pub(crate) reply: Option<ReplyId>,
+    pub(crate) interruptible: Interruptible,
+    /// Not to be sent until it is released: its reply is speculative.
+    pub(crate) held: bool,
+    segments: Vec<Segment>,
+    /// No further segment comes.
+    pub(crate) closed: bool,
+    /// The sound from `base` on, μ-law.
+    audio: Vec<u8>,
+    /// Samples of the utterance that were dropped from the front of `audio`, because they were heard.
+    base: u64,
+    /// Samples sent, from the utterance's start.
+    pub(crate) sent: u64,
+    /// Some of it was sent.
+    pub(crate) begun: bool,
+    /// Place of the next mark owed: index into `segments`.
+    marks_done: usize,
+}
+
+impl Utterance {
+    pub(crate) fn new(id: UtteranceId, kind: UtteranceKind, interruptible: Interruptible) -> Self {
+        Self {
+            id,
+            kind,
+            reply: None,
+            interruptible,
+            held: false,
+            segments: Vec::new(),
+            closed: false,
+            audio: Vec::new(),
+            base: 0,
+            sent: 0,
+            begun: false,
+            marks_done: 0,
+        }
+    }
+
+    pub(crate) fn add_segment(&mut self, text: String) -> SegmentId {
+        let id = SegmentId(u32::try_from(self.segments.len()).unwrap_or(u32::MAX));
+        self.segments.push(Segment { id, text, words: Vec::new(), start: None, length: 0, done: false });
+        id
+    }
+
+    fn segment_mut(&mut self, id: SegmentId) -> Option<&mut Segment> {
+        self.segments.get_mut(id.0 as usize)
+    }
+
+    pub(crate) fn has_segments(&self) -> bool {
+        !self.segments.is_empty()
+    }
+
+    pub(crate) fn on_words(&mut self, id: SegmentId, words: Vec<TimedWord>) {
+        if let Some(segment) = self.segment_mut(id) {
+            segment.words.extend(words);
+        }
+    }
+
+    /// Adds sound to a segment. Sound of a segment that is done or that is not the newest is refused.
+    pub(crate) fn push_audio(&mut self, id: SegmentId, octets: &[u8]) -> bool {
+        let produced = self.produced();
+        let Some(segment) = self.segments.get(id.0 as usize) else { return false };
+        let later_has_sound = |later: &Segment| later.start.is_some();
+        if segment.done {
+            return false;
+        }
+        if self.segments.iter().skip(id.0 as usize + 1).any(later_has_sound) {
+            return false;
+        }
+        if let Some(segment) = self.segment_mut(id) {
+            segment.start.get_or_insert(produced);
+            segment.length += octets.len() as u64;
+        }
+        self.audio.extend_from_slice(octets);
+        true
+    }
+
+    pub(crate) fn segment_done(&mut self, id: SegmentId) {
+        let produced = self.produced();
+        if let Some(segment) = self.segment_mut(id) {
+            segment.done = true;
+            segment.start.get_or_insert(produced);
+        }
+    }
+
+    /// Samples of sound so far.
+    pub(crate) fn produced(&self) -> u64 {
+        self.base + self.audio.len() as u64
+    }
+
+    /// Samples that are there but were not sent.
+    pub(crate) fn unsent(&self) -> u64 {
+        self.produced().saturating_sub(self.sent)
+    }
+
+    /// All of its sound is there.
+    pub(crate) fn complete(&self) -> bool {
+        self.closed && self.segments.iter().all(|segment| segment.done)
+    }
+
+    /// All of its sound was sent.
+    pub(crate) fn all_sent(&self) -> bool {
+        self.complete() && self.unsent() == 0
+    }
+
+    /// Takes the next frame to send. A short one, only at the utterance's end or before a wait, is padded with silence.
+    pub(crate) fn take_frame(&mut self, pad: bool) -> Option<MulawFrame> {
+        let from = usize::try_from(self.sent.saturating_sub(self.base)).ok()?;
+        let rest = self.audio.get(from..)?;
+        let mut frame = MulawFrame([MULAW_SILENCE; FRAME_SAMPLES]);
+        let count = rest.len().min(FRAME_SAMPLES);
+        if count == 0 || (count < FRAME_SAMPLES && !pad) {
+            return None;
+        }
+        let (to, from) = (frame.0.get_mut(..count)?, rest.get(..count)?);
+        to.copy_from_slice(from);
+        let last = count == rest.len() && self.complete();
+        if last {
+            crate::outbound::fade_out_mulaw(to);
+        }
+        self.sent += count as u64;
+        self.begun = true;
+        Some(frame)
+    }
+
+    /// Whether a segment's end was just reached, so that a mark is due. Says so once per segment.
+    pub(crate) fn mark_due(&mut self) -> bool {
+        let mut due = false;
+        while let Some(segment) = self.segments.get(self.marks_done) {
+            let Some(start) = segment.start else { break };
+            if !segment.done || self.sent < start + segment.length {
+                break;
+            }
+            due |= segment.length > 0;
+            self.marks_done += 1;
+        }
+        due
+    }
+
+    /// Drops sound that was heard and won't be needed again.
+    pub(crate) fn forget_heard(&mut self, heard: u64) {
+        let until = heard.min(self.sent);
+        let drop = usize::try_from(until.saturating_sub(self.base)).unwrap_or(0).min(self.audio.len());
+        // Moving the rest is a copy: do it rarely.
+        if drop >= 16_000 || (drop > 0 && drop == self.audio.len()) {
+            self.audio.drain(..drop);
+            self.base += drop as u64;
+        }
+    }
+
+    /// Takes back what was sent but not heard, so that it will be sent again.
+    pub(crate) fn rewind(&mut self, heard: u64) {
+        self.sent = heard.clamp(self.base, self.sent);
+        self.marks_done = self
+            .segments
+            .iter()
+            .position(|segment| segment.start.is_none_or(|start| start + segment.length > self.sent))
+            .unwrap_or(self.segments.len());
+        // What comes next starts in the middle of a sound: fade it in.
+        if let Some(start) =
+            usize::try_from(self.sent - self.base).ok().and_then(|at| self.audio.get_mut(at..))
+        {
+            crate::outbound::fade_in_mulaw(start);
+        }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        for segment in &self.segments {
+            push_spaced(&mut text, segment.text.trim());
+        }
+        text
+    }
+
+    /// Whether every segment that has sound has word times from the synthesiser.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.segments.iter().filter(|segment| segment.length > 0).all(|segment| !segment.words.is_empty())
+    }
+
+    /// The words whose greater half lies before `heard`, in samples of the utterance.
+    pub(crate) fn heard_text(&self, heard: u64) -> String {
+        if heard >= self.produced() && self.complete() {
+            return self.text();
+        }
+        let mut text = String::new();
+        for segment in &self.segments {
+            let Some(start) = segment.start else { break };
+            if segment.done && heard >= start + segment.length && segment.length > 0 {
+                push_spaced(&mut text, segment.text.trim());
+                continue;
+            }
+            let within = heard.saturating_sub(start);
+            push_spaced(&mut text, &segment.heard_words(within));
+            break;
+        }
+        text
+    }
+}
+
+impl Segment {
+    fn heard_words(&self, within: u64) -> String {
+        let mut text = String::new();
+        if self.words.is_empty() {
+            // An estimate: words last as long as their share of the letters.
+            let letters: u64 = self.text.chars().count().max(1) as u64;
+            let whole = if self.done { self.length } else { self.length.max(letters * SAMPLES_PER_CHAR) };
+            let mut before = 0u64;
+            for word in self.text.split_whitespace() {
+                let long = word.chars().count() as u64;
+                if (before * 2 + long) * whole / (letters * 2) > within {
+                    break;
+                }
+                push_spaced(&mut text, word);
+                before += long + 1;
+            }
+        } else {
+            for word in &self.words {
+                let middle = u64::from(word.start_ms + word.end_ms.max(word.start_ms)) * SAMPLES_PER_MS / 2;
+                if middle > within {
+                    break;
+                }
+                push_spaced(&mut text, word.word.trim());
+            }
+        }
+        text
+    }
+}
+
+fn push_spaced(text: &mut String, more: &str) {
+    if !text.is_empty() && !more.is_empty() {
+        text.push(' ');
+    }
+    text.push_str(more);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spoken(text: &str, samples: usize) -> Utterance {
+        let mut utterance = Utterance::new(UtteranceId(1), UtteranceKind::Reply, Interruptible::Yes);
+        let segment = utterance.add_segment(text.into());
+        utterance.push_audio(segment, &vec![0x55; samples]);
+        utterance.segment_done(segment);
+        utterance.closed = true;
+        utterance
+    }
+
+    #[test]
+    fn frames_cover_the_sound_and_the_last_is_padded() {
+        let mut utterance = spoken("hello", 330);
+        let mut frames = Vec::new();
+        while let Some(frame) = utterance.take_frame(true) {
+            frames.push(frame);
+        }
+        assert_eq!(frames.len(), 3);
+        assert_eq!(frames[2].0[9], 0x55);
+        assert_eq!(frames[2].0[10], MULAW_SILENCE);
+        assert!(utterance.all_sent());
+        assert!(utterance.mark_due());
+        assert!(!utterance.mark_due());
+    }
+
+    #[test]
+    fn heard_words_follow_the_synthesisers_times() {
+        let mut utterance = spoken("one two three", 2_400);
+        let word = |word: &str, start_ms, end_ms| TimedWord { word: word.into(), start_ms, end_ms };
+        utterance.on_words(
+            SegmentId(0),
+            vec![word("one", 0, 100), word("two", 100, 200), word("three", 200, 300)],
+        );
+        assert_eq!(utterance.heard_text(0), "");
+        assert_eq!(utterance.heard_text(8 * 60), "one");
+        assert_eq!(utterance.heard_text(8 * 160), "one two");
+        assert_eq!(utterance.heard_text(2_400), "one two three");
+    }
+
+    #[test]
+    fn without_times_words_are_estimated() {
+        let utterance = spoken("aaaa bbbb cccc dddd", 1_900);
+        assert_eq!(utterance.heard_text(950), "aaaa bbbb");
+    }
+
+    #[test]
+    fn rewinding_sends_the_unheard_again() {
+        let mut utterance = spoken("hello there", 800);
+        while utterance.take_frame(true).is_some() {}
+        utterance.rewind(320);
+        assert_eq!(utterance.unsent(), 480);
+    }
+}

@@ -1,0 +1,161 @@
+//! From the voice's sound to the caller's ear.
+
+use offhook_audio::MulawFrame;
+
+use crate::call::Call;
+use crate::config::Interruptible;
+use crate::id::UtteranceId;
+use crate::io::{CallEvent, Output, UtteranceKind};
+use crate::playout::Utterance;
+use crate::stage::{LlmCommand, Party, SpeakRequest, TtsCommand, TtsEvent};
+
+impl Call {
+    /// Says something of the engine's own. Nothing for an empty text.
+    pub(crate) fn say(&mut self, kind: UtteranceKind, text: &str) -> Option<UtteranceId> {
+        if text.trim().is_empty() {
+            return None;
+        }
+        let interruptible = match kind {
+            UtteranceKind::Greeting => self.config.barge_in.greeting,
+            _ => Interruptible::Yes,
+        };
+        let id = self.playout.name_utterance();
+        let mut utterance = Utterance::new(id, kind, interruptible);
+        let segment = utterance.add_segment(text.to_owned());
+        utterance.closed = true;
+        self.playout.queue(utterance);
+        let request = SpeakRequest { utterance: id, segment, text: text.to_owned(), last: true };
+        self.out.push_back(Output::Tts(TtsCommand::Speak(request)));
+        Some(id)
+    }
+
+    pub(crate) fn on_tts(&mut self, event: TtsEvent) {
+        match event {
+            TtsEvent::Audio { utterance: id, segment, chunk } => {
+                let Some(utterance) = self.playout.get_mut(id) else { return };
+                if let Some(reply) = self.reply.as_mut().filter(|reply| reply.utterance == Some(id)) {
+                    reply.first_audio.get_or_insert(self.now);
+                }
+                match self.outbound.convert(&chunk) {
+                    Ok(octets) => {
+                        utterance.push_audio(segment, octets);
+                    }
+                    Err(error) => {
+                        let message = format!("the synthesiser's sound can't be used: {error}");
+                        utterance.segment_done(segment);
+                        self.trouble(&message);
+                    }
+                }
+            }
+            TtsEvent::Words { utterance, segment, words } => {
+                if let Some(utterance) = self.playout.get_mut(utterance) {
+                    utterance.on_words(segment, words);
+                }
+            }
+            TtsEvent::Done { utterance: id, segment } => {
+                let Some(utterance) = self.playout.get_mut(id) else { return };
+                utterance.push_audio(segment, self.outbound.finish_segment());
+                utterance.segment_done(segment);
+                self.playout.finish(id, &mut self.out);
+            }
+            TtsEvent::Failed { utterance: id, segment, failure } => {
+                if let Some(utterance) = self.playout.get_mut(id) {
+                    utterance.segment_done(segment);
+                    self.playout.finish(id, &mut self.out);
+                    self.trouble(&format!("a sentence could not be spoken: {failure}"));
+                }
+            }
+        }
+    }
+
+    /// Sends what there is room for.
+    pub(crate) fn pump(&mut self) {
+        while let Some(id) = self.playout.pump(self.now, &mut self.out) {
+            let Some(utterance) = self.playout.get(id) else { continue };
+            let (what, text, reply) = (utterance.kind, utterance.text(), utterance.reply);
+            self.event(CallEvent::Speaking { utterance: id, what, text });
+            if reply.is_some() && self.reply.as_ref().is_some_and(|current| Some(current.id) == reply) {
+                self.commit_reply(true);
+            }
+        }
+        self.playout.forget_heard(self.now);
+    }
+
+    /// Takes note of utterances that were played to their end.
+    pub(crate) fn finish_utterances(&mut self) {
+        while let Some(utterance) = self.playout.pop_over(self.now) {
+            let text = utterance.text();
+            if utterance.produced() == 0 {
+                continue; // nothing of it could be spoken; the trouble was told
+            }
+            self.note_said(&utterance, text.clone(), text, false);
+        }
+        let saying = !self.playout.utterances().all(|utterance| utterance.held);
+        let replying = self.reply.as_ref().is_some_and(|reply| !reply.done && !reply.speculative);
+        if let Some(why) = self.ending
+            && !saying
+            && !replying
+        {
+            self.hang_up(why);
+        }
+    }
+
+    fn note_said(&mut self, utterance: &Utterance, heard: String, text: String, interrupted: bool) {
+        if utterance.kind == UtteranceKind::Echo {
+            return;
+        }
+        self.context.push(Party::Agent, heard.clone(), interrupted, self.now);
+        self.event(CallEvent::Said {
+            utterance: utterance.id,
+            what: utterance.kind,
+            heard,
+            text,
+            interrupted,
+            timed: utterance.is_timed(),
+        });
+    }
+
+    /// Ends everything that is being said or about to be. What was heard of it goes into the context.
+    pub(crate) fn cut_everything(&mut self, clear: bool) {
+        let begun: Vec<(UtteranceId, bool, u64)> = self
+            .playout
+            .utterances()
+            .map(|utterance| (utterance.id, utterance.begun, self.playout.heard_of(utterance.id, self.now)))
+            .collect();
+        if clear
+            && begun.iter().any(|(_, begun, _)| *begun)
+            && self.playout.lead(self.now) > std::time::Duration::ZERO
+        {
+            self.playout.clear(self.now, &mut self.out);
+        }
+        for (id, begun, heard) in begun {
+            let Some((utterance, _)) = self.playout.cut(id, self.now) else { continue };
+            if !utterance.complete() {
+                self.out.push_back(Output::Tts(TtsCommand::Cancel { utterance: id }));
+            }
+            if begun {
+                let (text, heard) = (utterance.text(), utterance.heard_text(heard));
+                self.note_said(&utterance, heard, text, true);
+            }
+        }
+        if let Some(reply) = self.reply.take() {
+            self.out.push_back(Output::Llm(LlmCommand::Cancel { reply: reply.id }));
+        }
+        self.outbound.reset();
+        self.playout.unhold();
+    }
+
+    pub(crate) fn start_echo(&mut self) {
+        let id = self.playout.name_utterance();
+        let mut utterance = Utterance::new(id, UtteranceKind::Echo, Interruptible::No);
+        utterance.add_segment(String::new());
+        self.playout.queue(utterance);
+        self.echo = Some(id);
+    }
+
+    pub(crate) fn echo_frame(&mut self, id: UtteranceId, frame: &MulawFrame) {
+        if let Some(utterance) = self.playout.get_mut(id) {
+            utterance.push_audio(crate::id::SegmentId(0), &frame.0);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! How long to wait at a pause, and why.
+//!
+//! Silence alone can't tell a pause from an end: mid-turn pauses on the telephone reach 2.5 s at the 95th percentile.
+//! So the wait depends on what was said: short when the words are complete, long when they trail off.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::TurnConfig;
+use crate::stage::AnswerKind;
+
+/// What a decision about the end of a turn rests on. The strongest that applies is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// The recogniser's own turn detection says that the caller is done.
+    RecogniserEnd,
+    /// The words answer what was asked, by the grammar.
+    GrammarComplete,
+    /// A yes or no was asked for, and came.
+    YesNo,
+    /// As many digits as a complete number has.
+    DigitsComplete,
+    /// The words end with `.`, `!` or `?`.
+    Punctuation,
+    /// Nothing about the words looks incomplete.
+    Plain,
+    /// The words are but a partial transcript so far.
+    Unsettled,
+    /// A number is being dictated, and has as many digits as it needs, but may have more.
+    DigitsEnough,
+    /// A number is being dictated and isn't complete.
+    DigitsMissing,
+    /// The words stop at a place where nobody stops: "and", "um", "the", a comma.
+    Trailing,
+    /// The grammar expects more words.
+    GrammarIncomplete,
+    /// Speech was heard, but no words of it have come.
+    Wordless,
+    /// The turn model's probability decided.
+    TurnModel,
+}
+
+/// What is known at a pause.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known<'a> {
+    pub(crate) text: &'a str,
+    /// The newest words are a final transcript.
+    pub(crate) settled: bool,
+    pub(crate) complete: Option<bool>,
+    pub(crate) answer: AnswerKind,
+    pub(crate) recogniser_end: bool,
+    /// 0 to 1 that the turn is over, from a turn model.
+    pub(crate) model: Option<f32>,
+}
+
+/// How long the silence must last, from the end of the speech, to end the turn.
+pub(crate) fn wait(known: Known<'_>, config: &TurnConfig) -> (Duration, Evidence) {
+    let evidence = judge(known);
+    let wait = match evidence {
+        Evidence::RecogniserEnd
+        | Evidence::GrammarComplete
+        | Evidence::YesNo
+        | Evidence::DigitsComplete
+        | Evidence::Punctuation => config.floor,
+        Evidence::Plain => config.plain,
+        Evidence::Unsettled => config.plain.saturating_add(Duration::from_millis(200)),
+        Evidence::DigitsEnough => config.dictation.mul_f32(0.6),
+        Evidence::DigitsMissing => config.dictation,
+        Evidence::GrammarIncomplete => config.ceiling.mul_f32(0.6),
+        Evidence::Trailing | Evidence::Wordless => config.ceiling,
+        // Certain of the end: floor; certain of more: ceiling; straight between.
+        Evidence::TurnModel => {
+            let more = 1.0 - known.model.unwrap_or(0.5).clamp(0.0, 1.0);
+            config.floor + config.ceiling.saturating_sub(config.floor).mul_f32(more)
+        }
+    };
+    (wait.clamp(config.floor, config.ceiling.max(config.floor)), evidence)
+}
+
+fn judge(known: Known<'_>) -> Evidence {
+    let text = known.text.trim();
+    if known.recogniser_end {
+        return Evidence::RecogniserEnd;
+    }
+    if text.is_empty() {
+        return Evidence::Wordless;
+    }
+    if let AnswerKind::Digits { min, max } = known.answer {
+        let digits = count_digits(text);
+        if digits > 0 {
+            return match digits {
+                n if n >= usize::from(max) => Evidence::DigitsComplete,
+                n if n >= usize::from(min) => Evidence::DigitsEnough,
+                _ => Evidence::DigitsMissing,
+            };
+        }
+    }
+    if known.answer == AnswerKind::YesNo && is_yes_no(text) {
+        return Evidence::YesNo;
+    }
+    if trails_off(text) {
+        return Evidence::Trailing;
+    }
+    if known.complete == Some(false) {
+        return Evidence::GrammarIncomplete;
+    }
+    if !known.settled {
+        return Evidence::Unsettled;
+    }
+    if known.complete == Some(true) {
+        return Evidence::GrammarComplete;
+    }
+    if known.model.is_some() {
+        return Evidence::TurnModel;
+    }
+    if text.ends_with(['.', '!', '?', '。', '？', '！']) {
+        return Evidence::Punctuation;
+    }
+    Evidence::Plain
+}
+
+/// The last word, lower case, without punctuation.
+fn last_word(text: &str) -> String {
+    text.split_whitespace()
+        .next_back()
+        .unwrap_or("")
+        .trim_matches(|c: char| !c.is_alphanumeric() && c != '\'')
+        .to_lowercase()
+}
+
+/// Words after which nobody stops: fillers, conjunctions, articles, prepositions, auxiliaries.
+const TRAILING: &[&str] = &[
+    "a", "an", "and", "about", "at", "because", "between", "but", "by", "can", "could", "er", "erm", "for",
+    "from", "hmm", "i", "i'd", "i'll", "i'm", "if", "in", "into", "is", "it's", "like", "maybe", "my", "of",
+    "on", "or", "our", "plus", "so", "than", "that's", "the", "their", "then", "to", "uh", "uhm", "um",
+    "until", "wait", "we", "well", "with", "would", "your",
+];
+
+fn trails_off(text: &str) -> bool {
+    text.ends_with([',', '-', '–', '—', ':', ';', '…'])
+        || text.ends_with("...")
+        || (!text.ends_with(['.', '!', '?']) && TRAILING.contains(&last_word(text).as_str()))
+}
+
+fn is_yes_no(text: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "yes", "yeah", "yep", "yup", "no", "nope", "nah", "sure", "correct", "right", "okay", "ok", "exactly",
+    ];
+    text.split_whitespace()
+        .next()
+        .map(|word| word.trim_matches(|c: char| !c.is_alphabetic()).to_lowercase())
+        .is_some_and(|word| WORDS.contains(&word.as_str()))
+}
+
+/// Digits in a text, spoken or written.
+pub(crate) fn count_digits(text: &str) -> usize {
+    const WORDS: &[&str] =
+        &["zero", "oh", "o", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    text.split(|c: char| c.is_whitespace() || c == '-' || c == ',')
+        .map(|word| {
+            let word = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+            let written = word.chars().filter(char::is_ascii_digit).count();
+            if written > 0 { written } else { usize::from(WORDS.contains(&word.as_str())) }
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(text: &str, answer: AnswerKind) -> Evidence {
+        judge(Known { text, settled: true, answer, ..Known::default() })
+    }
+
+    #[test]
+    fn words_tell_whether_more_is_to_come() {
+        let open = AnswerKind::Open;
+        assert_eq!(judged("I would like two pizzas.", open), Evidence::Punctuation);
+        assert_eq!(judged("i would like two pizzas", open), Evidence::Plain);
+        assert_eq!(judged("i would like two pizzas and", open), Evidence::Trailing);
+        assert_eq!(judged("i would like um", open), Evidence::Trailing);
+        assert_eq!(judged("I'd like a pizza,", open), Evidence::Trailing);
+        assert_eq!(judged("", open), Evidence::Wordless);
+        assert_eq!(judged("yes please", AnswerKind::YesNo), Evidence::YesNo);
+        assert_eq!(judged("four", open), Evidence::Plain);
+    }
+
+    #[test]
+    fn a_dictated_number_is_waited_for() {
+        let phone = AnswerKind::Digits { min: 7, max: 10 };
+        assert_eq!(judged("five five five", phone), Evidence::DigitsMissing);
+        assert_eq!(judged("555 0123", phone), Evidence::DigitsEnough);
+        assert_eq!(judged("four one five five five five two six seven one", phone), Evidence::DigitsComplete);
+    }
+
+    #[test]
+    fn waits_stay_between_floor_and_ceiling() {
+        let config = TurnConfig { plain: Duration::from_secs(9), ..TurnConfig::default() };
+        let known = Known { text: "hello there", settled: true, ..Known::default() };
+        assert_eq!(wait(known, &config), (config.ceiling, Evidence::Plain));
+        let sure = Known { model: Some(1.0), ..known };
+        assert_eq!(wait(sure, &config), (config.floor, Evidence::TurnModel));
+    }
+}

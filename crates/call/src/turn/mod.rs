@@ -1,0 +1,113 @@
+//! The caller's side of the conversation: when a turn begins, pauses and ends, and what was said in it.
+//!
+//! Sees speech events and transcripts, never samples.
+
+mod evidence;
+mod transcript;
+
+use std::time::Duration;
+
+use offhook_audio::SamplePos;
+
+use crate::CallTime;
+use crate::config::TurnConfig;
+use crate::stage::{AnswerKind, Transcript};
+
+pub use evidence::Evidence;
+pub(crate) use evidence::{Known, wait};
+pub(crate) use transcript::{TurnText, same_words};
+
+/// Where the caller's turn stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Floor {
+    /// The caller has said nothing since the last turn.
+    #[default]
+    Quiet,
+    /// The caller speaks.
+    Speaking,
+    /// The caller has spoken and is silent; perhaps the turn is over.
+    Paused,
+    /// The turn is over, but nothing of the answer was sent: it can be reopened.
+    Decided,
+}
+
+/// The caller's turn.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CallerTurn {
+    pub(crate) floor: Floor,
+    pub(crate) text: TurnText,
+    /// The first onset, on the caller's time line.
+    pub(crate) from: SamplePos,
+    /// The end of the latest speech, on the caller's time line.
+    pub(crate) until: SamplePos,
+    /// The first onset, on the call's clock.
+    pub(crate) began: CallTime,
+    /// The latest onset, on the call's clock.
+    pub(crate) onset: CallTime,
+    /// The end of the latest speech, on the call's clock.
+    pub(crate) ended: CallTime,
+    /// Speech heard in this turn, pauses left out.
+    pub(crate) spoken: Duration,
+    /// When the final transcript of the latest speech came.
+    pub(crate) settled_at: Option<CallTime>,
+    pub(crate) recogniser_end: bool,
+    pub(crate) model: Option<f32>,
+}
+
+impl CallerTurn {
+    /// The caller began to speak, or went on.
+    pub(crate) fn on_onset(&mut self, at: SamplePos, when: CallTime) {
+        if self.floor == Floor::Quiet {
+            let text = std::mem::take(&mut self.text);
+            *self = Self { from: at, began: when, text, ..Self::default() };
+        }
+        self.floor = Floor::Speaking;
+        self.onset = when;
+        self.recogniser_end = false;
+        self.model = None;
+        self.settled_at = None;
+    }
+
+    /// The caller fell silent.
+    pub(crate) fn on_pause(&mut self, at: SamplePos, when: CallTime) {
+        if self.floor != Floor::Speaking {
+            return;
+        }
+        self.floor = Floor::Paused;
+        self.until = at;
+        self.ended = when.max(self.onset);
+        self.spoken += self.ended.since(self.onset);
+    }
+
+    pub(crate) fn on_final(&mut self, transcript: Transcript, now: CallTime) {
+        self.text.on_final(transcript);
+        if self.floor == Floor::Paused || self.floor == Floor::Decided {
+            self.settled_at.get_or_insert(now);
+        }
+    }
+
+    /// When the turn is over if nothing else happens, and why.
+    pub(crate) fn end_at(&self, answer: AnswerKind, config: &TurnConfig) -> Option<(CallTime, Evidence)> {
+        if self.floor != Floor::Paused {
+            return None;
+        }
+        let text = self.text.text();
+        let (wait, evidence) = wait(
+            Known {
+                text: &text,
+                settled: self.text.is_settled() && self.settled_at.is_some(),
+                complete: self.text.complete(),
+                answer,
+                recogniser_end: self.recogniser_end,
+                model: self.model,
+            },
+            config,
+        );
+        Some((self.ended + wait, evidence))
+    }
+
+    /// Forgets the turn: it was answered, or needs no answer.
+    pub(crate) fn close(&mut self) {
+        *self = Self::default();
+    }
+}
