@@ -1,1 +1,17 @@
 //! What Twilio says and wants: Media Streams messages, TwiML, signatures, error codes. Types and pure functions.
+//!
+//! - [`stream`]: the messages of Media Streams, both directions
+//! - [`twiml`]: documents built as trees, and documents checked as Twilio would
+//! - [`signature`]: `X-Twilio-Signature`
+//! - [`webhook`]: the form that Twilio posts
+//! - [`errors`]: Twilio's error codes in plain words
+#![forbid(unsafe_code)]
+
+pub mod errors;
+mod ids;
+pub mod signature;
+pub mod stream;
+pub mod twiml;
+pub mod webhook;
+
+pub use ids::{AccountSid, BadSid, CallSid, StreamSid};

@@ -164,10 +164,6 @@ impl Playout {
         self.on_hold = false;
     }
 
-    pub(crate) fn is_on_hold(&self) -> bool {
-        self.on_hold
-    }
-
     /// Sends what the lead has room for. Returns the utterances whose first frame is among it.
     pub(crate) fn pump(&mut self, now: CallTime, out: &mut VecDeque<Output>) -> Option<UtteranceId> {
         if self.on_hold {

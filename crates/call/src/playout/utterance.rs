@@ -14,7 +14,6 @@ const SAMPLES_PER_CHAR: u64 = 8_000 / 15;
 /// A speakable piece of an utterance.
 #[derive(Clone, Debug)]
 pub(crate) struct Segment {
-    pub(crate) id: SegmentId,
     pub(crate) text: String,
     words: Vec<TimedWord>,
     /// Where its sound begins, in samples of the utterance; known with its first sound.
@@ -68,16 +67,12 @@ impl Utterance {
 
     pub(crate) fn add_segment(&mut self, text: String) -> SegmentId {
         let id = SegmentId(u32::try_from(self.segments.len()).unwrap_or(u32::MAX));
-        self.segments.push(Segment { id, text, words: Vec::new(), start: None, length: 0, done: false });
+        self.segments.push(Segment { text, words: Vec::new(), start: None, length: 0, done: false });
         id
     }
 
     fn segment_mut(&mut self, id: SegmentId) -> Option<&mut Segment> {
         self.segments.get_mut(id.0 as usize)
-    }
-
-    pub(crate) fn has_segments(&self) -> bool {
-        !self.segments.is_empty()
     }
 
     pub(crate) fn on_words(&mut self, id: SegmentId, words: Vec<TimedWord>) {
@@ -284,7 +279,8 @@ mod tests {
             frames.push(frame);
         }
         assert_eq!(frames.len(), 3);
-        assert_eq!(frames[2].0[9], 0x55);
+        assert_eq!(frames[1].0[100], 0x55);
+        assert_ne!(frames[2].0[9], 0x55, "the end is faded out");
         assert_eq!(frames[2].0[10], MULAW_SILENCE);
         assert!(utterance.all_sent());
         assert!(utterance.mark_due());

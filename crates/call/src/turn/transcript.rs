@@ -67,15 +67,6 @@ impl TurnText {
     pub(crate) fn confidence(&self) -> Option<f32> {
         self.finals.iter().filter_map(|piece| piece.confidence).min_by(f32::total_cmp)
     }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.finals.iter().chain(&self.partial).all(|piece| piece.text.trim().is_empty())
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.finals.clear();
-        self.partial = None;
-    }
 }
 
 fn overlaps(a: &Transcript, b: &Transcript) -> bool {

@@ -1,0 +1,93 @@
+//! Twilio's error and warning codes that concern a voice server, in plain words (twilio.com/docs/api/errors).
+
+/// What a code means and what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TwilioError {
+    /// Twilio's number.
+    pub code: u32,
+    /// It only warns; the call goes on.
+    pub warning: bool,
+    /// What happened.
+    pub meaning: &'static str,
+    /// What to do.
+    pub mend: &'static str,
+}
+
+const fn error(code: u32, meaning: &'static str, mend: &'static str) -> TwilioError {
+    TwilioError { code, warning: false, meaning, mend }
+}
+
+const fn warning(code: u32, meaning: &'static str, mend: &'static str) -> TwilioError {
+    TwilioError { code, warning: true, meaning, mend }
+}
+
+/// All that are known here, by code.
+pub const ERRORS: &[TwilioError] = &[
+    error(11100, "a URL is not valid", "write an absolute http(s) URL"),
+    error(11200, "the webhook could not be fetched", "answer 200 with XML within 15 s"),
+    error(11205, "no connection to the webhook", "check that the address is public and the port open"),
+    error(11210, "the webhook's host name can't be resolved", "check the name and its DNS entry"),
+    error(11235, "the certificate is for another host", "use a certificate for this name"),
+    error(11237, "the certificate's chain is not trusted", "send the full chain of a public authority"),
+    error(11750, "the TwiML is longer than 64 kB", "answer with the document only"),
+    error(
+        12100,
+        "the TwiML can't be parsed",
+        "mend the XML: often an unescaped `&`, or something before `<?xml`",
+    ),
+    error(12102, "the document's root is not `<Response>`", "wrap the verbs in `<Response>`"),
+    warning(
+        12200,
+        "the TwiML has an element or attribute that Twilio doesn't know",
+        "mend its spelling; case counts",
+    ),
+    error(12300, "the content type is not XML", "answer with `Content-Type: text/xml`"),
+    error(31901, "no answer to the stream's connection request", "open port 443; check the tunnel"),
+    error(31902, "the stream's connection was refused", "start the server; check the port"),
+    error(31903, "the stream's connection broke", "look for crashes and idle timeouts of proxies"),
+    error(31910, "TLS failed on the stream's connection", "serve wss with a trusted certificate"),
+    error(
+        31920,
+        "the stream's handshake was not answered with 101",
+        "check path, proxy and query string of the URL",
+    ),
+    error(31921, "the server closed the stream", "close only when the call is to go on with the next verb"),
+    error(31922, "the stream's URL is not wss", "write `wss://`"),
+    error(31923, "the stream's URL is malformed", "write an absolute `wss://host/path`"),
+    error(
+        31924,
+        "the WebSocket protocol was violated",
+        "send whole text frames; don't fragment control frames",
+    ),
+    warning(31930, "the server reads too slowly; caller audio was dropped", "never block the reader"),
+    warning(
+        31931,
+        "more than 10 minutes of audio are queued; some was dropped",
+        "send in step with the playout",
+    ),
+    error(31941, "the `track` is not valid", "`<Connect><Stream>` takes `inbound_track` only"),
+    warning(31950, "a message could not be decoded", "send text frames, not binary ones"),
+    warning(
+        31951,
+        "a message is not valid",
+        "send `media`, `mark` and `clear` with their documented fields only",
+    ),
+];
+
+/// What a code means.
+#[must_use]
+pub fn lookup(code: u32) -> Option<&'static TwilioError> {
+    ERRORS.binary_search_by_key(&code, |error| error.code).ok().and_then(|index| ERRORS.get(index))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_in_order_and_found() {
+        assert!(ERRORS.windows(2).all(|pair| pair[0].code < pair[1].code));
+        assert_eq!(lookup(31920).map(|error| error.warning), Some(false));
+        assert_eq!(lookup(1), None);
+    }
+}

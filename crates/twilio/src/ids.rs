@@ -1,0 +1,67 @@
+//! Twilio's identifiers. Made only by parsing; not interchangeable.
+
+use std::sync::Arc;
+
+/// Longest identifier taken from a peer, in bytes. Twilio's have 34.
+const LONGEST: usize = 64;
+
+/// Why something is not an identifier.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{what}` must be 1 to {LONGEST} printable ASCII characters without spaces, e.g. {example}")]
+pub struct BadSid {
+    what: &'static str,
+    example: &'static str,
+}
+
+macro_rules! sid {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $example:literal) => {
+        $(#[$doc])*
+        ///
+        /// Test clients shorten theirs, so any 1 to 64 printable ASCII characters are taken; Twilio's own have 34.
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Reads one.
+            ///
+            /// # Errors
+            /// If it is empty, too long, or has characters that no identifier has.
+            pub fn parse(sid: &str) -> Result<Self, BadSid> {
+                let good = !sid.is_empty() && sid.len() <= LONGEST && sid.bytes().all(|b| b.is_ascii_graphic());
+                let plain = good && !sid.contains(['"', '\\', '<', '>', '&']);
+                if plain { Ok(Self(sid.into())) } else { Err(BadSid { what: $what, example: $example }) }
+            }
+
+            /// As text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// As shared text.
+            #[must_use]
+            pub fn to_shared(&self) -> Arc<str> {
+                Arc::clone(&self.0)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+sid!(
+    /// Names a phone call: `CA` and 32 hex digits.
+    CallSid, "callSid", "CA0123456789abcdef0123456789abcdef"
+);
+sid!(
+    /// Names one media stream: `MZ` and 32 hex digits.
+    StreamSid, "streamSid", "MZ0123456789abcdef0123456789abcdef"
+);
+sid!(
+    /// Names an account: `AC` and 32 hex digits.
+    AccountSid, "accountSid", "AC0123456789abcdef0123456789abcdef"
+);

@@ -1,0 +1,222 @@
+//! Documents as trees. Nothing is pasted: the serialiser escapes all text.
+
+use quick_xml::Writer;
+use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
+
+/// The content type to answer with.
+pub const MIME: &str = "text/xml; charset=utf-8";
+
+/// A document.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Response {
+    verbs: Vec<Verb>,
+}
+
+/// What the call does, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Connects the call to a stream until the stream ends.
+    Connect(Connect),
+    /// Speaks with Twilio's own voice.
+    Say(String),
+    /// Waits so many seconds.
+    Pause(u32),
+    /// Goes on with another document.
+    Redirect(String),
+    /// Refuses the call: busy.
+    RejectBusy,
+    /// Ends the call.
+    Hangup,
+}
+
+/// `<Connect>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connect {
+    /// Asked for what to do next, when the stream has ended.
+    pub action: Option<String>,
+    /// The stream.
+    pub stream: Stream,
+}
+
+/// `<Stream>`, bidirectional.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    url: String,
+    status_callback: Option<String>,
+    parameters: Vec<Parameter>,
+}
+
+/// `<Parameter>`: call context, delivered in `start.customParameters`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    name: String,
+    value: String,
+}
+
+/// Why a document would fail at Twilio.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TwimlError {
+    /// Error 31922.
+    #[error("a stream's URL must begin with wss://, not `{url}` (Twilio's error 31922)")]
+    NotWss {
+        /// The URL.
+        url: String,
+    },
+    /// Twilio drops it, or fails with error 31920.
+    #[error(
+        "a stream's URL must have no query string: Twilio drops it. Use parameters instead (error 31920)"
+    )]
+    Query,
+    /// Its limit is documented.
+    #[error("parameter `{name}` is too long: name and value must stay under 500 characters together")]
+    ParameterTooLong {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Parameter {
+    /// A parameter.
+    ///
+    /// # Errors
+    /// If name and value have 500 characters or more together.
+    pub fn new(name: &str, value: &str) -> Result<Self, TwimlError> {
+        if name.chars().count() + value.chars().count() >= 500 {
+            return Err(TwimlError::ParameterTooLong { name: name.chars().take(60).collect() });
+        }
+        Ok(Self { name: name.to_owned(), value: value.to_owned() })
+    }
+}
+
+impl Stream {
+    /// A stream to an absolute `wss://` URL without a query.
+    ///
+    /// # Errors
+    /// For any other URL.
+    pub fn new(url: &str) -> Result<Self, TwimlError> {
+        if !url.starts_with("wss://") || url.len() == 6 {
+            return Err(TwimlError::NotWss { url: url.chars().take(120).collect() });
+        }
+        if url.contains(['?', '#']) {
+            return Err(TwimlError::Query);
+        }
+        Ok(Self { url: url.to_owned(), status_callback: None, parameters: Vec::new() })
+    }
+
+    /// Has Twilio tell this URL when the stream starts, stops or fails.
+    #[must_use]
+    pub fn status_callback(mut self, url: &str) -> Self {
+        self.status_callback = Some(url.to_owned());
+        self
+    }
+
+    /// Adds call context.
+    #[must_use]
+    pub fn parameter(mut self, parameter: Parameter) -> Self {
+        self.parameters.push(parameter);
+        self
+    }
+}
+
+impl Response {
+    /// Adds a verb.
+    #[must_use]
+    pub fn then(mut self, verb: Verb) -> Self {
+        self.verbs.push(verb);
+        self
+    }
+
+    /// The document as text.
+    #[must_use]
+    pub fn to_xml(&self) -> String {
+        let mut writer = Writer::new(Vec::new());
+        // Writing to memory can't fail.
+        let _infallible = self.write(&mut writer);
+        String::from_utf8(writer.into_inner()).unwrap_or_default()
+    }
+
+    fn write(&self, writer: &mut Writer<Vec<u8>>) -> std::io::Result<()> {
+        writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
+        writer.write_event(Event::Start(BytesStart::new("Response")))?;
+        for verb in &self.verbs {
+            write_verb(writer, verb)?;
+        }
+        writer.write_event(Event::End(BytesEnd::new("Response")))
+    }
+}
+
+fn write_verb(writer: &mut Writer<Vec<u8>>, verb: &Verb) -> std::io::Result<()> {
+    let empty = |name: &'static str| Event::Empty(BytesStart::new(name));
+    match verb {
+        Verb::Say(text) => write_text(writer, "Say", text),
+        Verb::Redirect(url) => write_text(writer, "Redirect", url),
+        Verb::Pause(seconds) => {
+            let mut pause = BytesStart::new("Pause");
+            pause.push_attribute(("length", seconds.to_string().as_str()));
+            writer.write_event(Event::Empty(pause))
+        }
+        Verb::RejectBusy => {
+            let mut reject = BytesStart::new("Reject");
+            reject.push_attribute(("reason", "busy"));
+            writer.write_event(Event::Empty(reject))
+        }
+        Verb::Hangup => writer.write_event(empty("Hangup")),
+        Verb::Connect(connect) => {
+            let mut start = BytesStart::new("Connect");
+            if let Some(action) = &connect.action {
+                start.push_attribute(("action", action.as_str()));
+            }
+            writer.write_event(Event::Start(start))?;
+            write_stream(writer, &connect.stream)?;
+            writer.write_event(Event::End(BytesEnd::new("Connect")))
+        }
+    }
+}
+
+fn write_stream(writer: &mut Writer<Vec<u8>>, stream: &Stream) -> std::io::Result<()> {
+    let mut start = BytesStart::new("Stream");
+    start.push_attribute(("url", stream.url.as_str()));
+    if let Some(callback) = &stream.status_callback {
+        start.push_attribute(("statusCallback", callback.as_str()));
+    }
+    writer.write_event(Event::Start(start))?;
+    for parameter in &stream.parameters {
+        let mut element = BytesStart::new("Parameter");
+        element.push_attribute(("name", parameter.name.as_str()));
+        element.push_attribute(("value", parameter.value.as_str()));
+        writer.write_event(Event::Empty(element))?;
+    }
+    writer.write_event(Event::End(BytesEnd::new("Stream")))
+}
+
+fn write_text(writer: &mut Writer<Vec<u8>>, name: &str, text: &str) -> std::io::Result<()> {
+    writer.write_event(Event::Start(BytesStart::new(name)))?;
+    writer.write_event(Event::Text(BytesText::new(text)))?;
+    writer.write_event(Event::End(BytesEnd::new(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_text_is_escaped() {
+        let stream = Stream::new("wss://voice.example.com/media-stream")
+            .unwrap()
+            .status_callback("https://voice.example.com/status?a=1&b=2")
+            .parameter(Parameter::new("caller", r#"Tom & "Jerry" <x@y> 'z'"#).unwrap());
+        let connect = Connect { action: Some("https://voice.example.com/after".into()), stream };
+        let response = Response::default().then(Verb::Connect(connect)).then(Verb::Hangup);
+        insta::assert_snapshot!(response.to_xml(), @r#"<?xml version="1.0" encoding="UTF-8"?><Response><Connect action="https://voice.example.com/after"><Stream url="wss://voice.example.com/media-stream" statusCallback="https://voice.example.com/status?a=1&amp;b=2"><Parameter name="caller" value="Tom &amp; &quot;Jerry&quot; &lt;x@y&gt; &apos;z&apos;"/></Stream></Connect><Hangup/></Response>"#);
+    }
+
+    #[test]
+    fn what_would_fail_at_twilio_can_not_be_built() {
+        assert!(matches!(Stream::new("ws://example.com/x"), Err(TwimlError::NotWss { .. })));
+        assert!(matches!(Stream::new("/relative"), Err(TwimlError::NotWss { .. })));
+        assert_eq!(Stream::new("wss://example.com/x?token=1"), Err(TwimlError::Query));
+        assert!(Parameter::new("n", &"v".repeat(499)).is_err());
+        assert!(Parameter::new("n", &"v".repeat(498)).is_ok());
+    }
+}
