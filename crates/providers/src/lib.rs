@@ -1,1 +1,7 @@
-//! Stages that do the work: the embedded native ones and the network adapters, a file each.
+//! Stages that do the work.
+//!
+//! [`embedded`]: speech-to-text by PocketSphinx and text-to-speech by flite, without keys and without the internet:
+//! for trying things out, and as the last link of every chain.
+#![deny(unsafe_code)]
+
+pub mod embedded;
