@@ -8,6 +8,7 @@
 mod error;
 pub mod queue;
 pub mod script;
+mod toml_text;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,7 +17,8 @@ use std::sync::Arc;
 use offhook_call::stage::{LlmCommand, LlmEvent, SttCommand, SttEvent, TtsCommand, TtsEvent};
 
 pub use error::StageError;
-pub use queue::{Rx, Tx, bounded};
+pub use queue::{Rx, Tx, WhenFull, bounded};
+pub use toml_text::toml_error;
 
 /// A boxed future, as object-safe async traits need it.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;

@@ -1,1 +1,32 @@
 //! Dialogs without a model: intents, slots, confirmation, digression and fallback, declared in TOML.
+//!
+//! - `schema`: what a file may say
+//! - `words`: numbers, times and days as people say them
+//! - `parse`: what the caller's words fill in
+//! - `grammar`: what the caller may say, for the recogniser
+//! - `dialog`: what the agent answers; a pure function from state and words to answer and next state
+//! - `stage`: the dialog in place of a language model
+
+mod dialog;
+mod grammar;
+mod parse;
+mod schema;
+mod stage;
+mod words;
+
+pub use dialog::{Answer, Dialog};
+pub use schema::{AgentMode, AgentSection, Script, ScriptError};
+pub use stage::ScriptedAgent;
+
+/// The agents that come with Offhook: name and file.
+pub const SHIPPED: &[(&str, &str)] = &[
+    ("pizza", include_str!("../../agents/pizza.toml")),
+    ("booking", include_str!("../../agents/booking.toml")),
+    ("echo", include_str!("../../agents/echo.toml")),
+];
+
+/// The file of a shipped agent.
+#[must_use]
+pub fn shipped(name: &str) -> Option<&'static str> {
+    SHIPPED.iter().find(|(known, _)| *known == name).map(|(_, file)| *file)
+}

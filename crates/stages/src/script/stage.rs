@@ -1,0 +1,72 @@
+//! The dialog in place of a language model.
+
+use std::sync::Arc;
+
+use offhook_call::id::ReplyId;
+use offhook_call::stage::{LlmCommand, LlmEvent};
+
+use super::{Dialog, Script};
+use crate::{BoxFuture, CallInfo, Llm, Rx, StageError, Tx};
+
+/// A script as a stage.
+#[derive(Clone, Debug)]
+pub struct ScriptedAgent {
+    start: Dialog,
+}
+
+impl ScriptedAgent {
+    /// An agent by this script.
+    #[must_use]
+    pub fn new(script: Arc<Script>) -> Self {
+        Self { start: Dialog::new(script) }
+    }
+}
+
+impl Llm for ScriptedAgent {
+    fn name(&self) -> &str {
+        "script"
+    }
+
+    fn run(
+        &self,
+        _call: CallInfo,
+        commands: Rx<LlmCommand>,
+        events: Tx<LlmEvent>,
+    ) -> BoxFuture<Result<(), StageError>> {
+        let mut now = self.start.clone();
+        Box::pin(async move {
+            let mut pending: Option<(ReplyId, Dialog)> = None;
+            while let Some(command) = commands.recv().await {
+                match command {
+                    LlmCommand::Respond(request) => {
+                        let (answer, next) = now.respond(&request.reason);
+                        pending = Some((request.reply, next));
+                        let reply = request.reply;
+                        let expectation = Arc::new(answer.expectation);
+                        let mut out = vec![LlmEvent::Text { reply, delta: answer.text }];
+                        out.push(LlmEvent::Expect { reply, expectation });
+                        out.extend(answer.tools.into_iter().map(|call| LlmEvent::Tool { reply, call }));
+                        out.push(LlmEvent::Done { reply });
+                        for event in out {
+                            if events.send(event).await.is_err() {
+                                return Ok(());
+                            }
+                        }
+                    }
+                    LlmCommand::Commit { reply } => {
+                        if let Some((id, next)) = pending.take() {
+                            if id == reply {
+                                now = next;
+                            } else {
+                                pending = Some((id, next));
+                            }
+                        }
+                    }
+                    // What was heard was said; a reply of which nothing was heard was never committed.
+                    LlmCommand::Cancel { .. } | LlmCommand::ToolResult(_) => {}
+                }
+            }
+            Ok(())
+        })
+    }
+}
