@@ -1,2 +1,39 @@
-//! The voice engine that answers the phone.
-fn main() {}
+//! The voice engine that answers the phone: command line.
+#![forbid(unsafe_code)]
+
+mod agents;
+mod config;
+mod console;
+mod record;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Answers the phone with an AI agent, and tests phone agents without a phone.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer calls
+    Serve(serve::ServeArgs),
+}
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("OFFHOOK_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,offhook=info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let outcome = match Cli::parse().command {
+        Command::Serve(args) => serve::run(args).map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|error| {
+        console::complain(&error);
+        ExitCode::FAILURE
+    })
+}

@@ -1,1 +1,11 @@
 //! Tapes: a call recorded, read back and replayed.
+//!
+//! A tape is JSON Lines: a header, then everything that went into the state machine and everything that came out of it,
+//! each with its time in microseconds on the call's clock. Keys are masked. `docs/tape.md` describes the format.
+#![forbid(unsafe_code)]
+
+mod replay;
+mod wire;
+
+pub use replay::{Divergence, ReplayError, Replayed, replay};
+pub use wire::{Header, Line, VERSION, WireInput, WireOutput, write_header, write_input, write_output};

@@ -1,0 +1,169 @@
+//! What is kept of a call, and what is shown of it while it lasts.
+//!
+//! Lines go over a bounded queue to one writer thread; when the disk can't keep up the tape is cut short and says so,
+//! and the call goes on.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use crossbeam_channel::{Sender, TrySendError};
+use offhook_call::{CallEvent, CallTime, Input, Output};
+use offhook_session::Observer;
+use offhook_tape::{Header, write_header, write_input, write_output};
+use serde::{Deserialize, Serialize};
+
+/// The record of a call: what happened, for people and programs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) call: String,
+    pub(crate) agent: String,
+    pub(crate) events: Vec<RecordedEvent>,
+}
+
+/// An event and its time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RecordedEvent {
+    pub(crate) t_ms: u64,
+    #[serde(flatten)]
+    pub(crate) event: CallEvent,
+}
+
+/// The record's file for a call.
+pub(crate) fn record_path(folder: &Path, call: &str) -> PathBuf {
+    folder.join(format!("{}.json", safe(call)))
+}
+
+/// The tape's file for a call.
+pub(crate) fn tape_path(folder: &Path, call: &str) -> PathBuf {
+    folder.join(format!("{}.tape.jsonl", safe(call)))
+}
+
+/// A call's id comes from outside: only letters and digits of it go into a file's name.
+fn safe(call: &str) -> String {
+    call.chars().filter(char::is_ascii_alphanumeric).take(64).collect()
+}
+
+/// The thread that writes.
+#[derive(Clone, Debug)]
+pub(crate) struct Keeper {
+    folder: PathBuf,
+    jobs: Sender<Job>,
+}
+
+enum Job {
+    Append { file: std::sync::Arc<File>, bytes: Vec<u8> },
+    Save { path: PathBuf, bytes: Vec<u8> },
+}
+
+/// 64 chunks of 64 KiB.
+const WAITING: usize = 64;
+const CHUNK: usize = 64 * 1024;
+
+impl Keeper {
+    /// Starts the thread; makes the folder.
+    pub(crate) fn start(folder: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("can't make the folder {}", folder.display()))?;
+        let (jobs, queue) = crossbeam_channel::bounded(WAITING);
+        std::thread::Builder::new().name("keeper".into()).spawn(move || {
+            for job in queue {
+                let outcome = match job {
+                    Job::Append { file, bytes } => (&*file).write_all(&bytes),
+                    Job::Save { path, bytes } => std::fs::write(path, bytes),
+                };
+                if let Err(error) = outcome {
+                    tracing::warn!(%error, "a record could not be written");
+                }
+            }
+        })?;
+        Ok(Self { folder: folder.to_owned(), jobs })
+    }
+}
+
+/// Watches one call.
+pub(crate) struct Recorder {
+    keeper: Option<Keeper>,
+    tape: Option<std::sync::Arc<File>>,
+    buffer: Vec<u8>,
+    record: Record,
+    show: bool,
+}
+
+impl Recorder {
+    pub(crate) fn new(keeper: Option<Keeper>, call: &str, agent: &str, show: bool) -> Self {
+        let tape = keeper.as_ref().and_then(|keeper| {
+            let path = tape_path(&keeper.folder, call);
+            File::create(&path)
+                .inspect_err(|error| tracing::warn!(%error, path = %path.display(), "no tape of this call"))
+                .ok()
+                .map(std::sync::Arc::new)
+        });
+        let mut buffer = Vec::new();
+        if tape.is_some() {
+            let build = env!("CARGO_PKG_VERSION").to_owned();
+            let header =
+                Header { tape: offhook_tape::VERSION, call: call.to_owned(), agent: agent.to_owned(), build };
+            write_header(&mut buffer, &header);
+        }
+        let record = Record { call: call.to_owned(), agent: agent.to_owned(), events: Vec::new() };
+        Self { keeper, tape, buffer, record, show }
+    }
+
+    fn send(&self, job: Job) -> bool {
+        let Some(keeper) = &self.keeper else { return false };
+        !matches!(keeper.jobs.try_send(job), Err(TrySendError::Full(_) | TrySendError::Disconnected(_)))
+    }
+
+    fn spill(&mut self) {
+        let Some(file) = self.tape.clone() else { return };
+        let bytes = std::mem::take(&mut self.buffer);
+        if !self.send(Job::Append { file, bytes }) {
+            tracing::warn!(call = %self.record.call, "the disk can't keep up: the tape ends here");
+            self.tape = None;
+        }
+    }
+}
+
+impl Observer for Recorder {
+    fn input(&mut self, now: CallTime, input: &Input<'_>) {
+        if self.tape.is_some() {
+            write_input(&mut self.buffer, now, input);
+            if self.buffer.len() >= CHUNK {
+                self.spill();
+            }
+        }
+    }
+
+    fn output(&mut self, now: CallTime, output: &Output) {
+        if self.tape.is_some() {
+            write_output(&mut self.buffer, now, output);
+        }
+        if let Output::Event(event) = output {
+            if let CallEvent::Trouble { message } = event {
+                tracing::warn!(call = %self.record.call, at = %now, "{message}");
+            }
+            if self.show {
+                crate::console::show_event(now, event);
+            }
+            if self.keeper.is_some() {
+                let t_ms = u64::try_from(now.since_start().as_millis()).unwrap_or(u64::MAX);
+                self.record.events.push(RecordedEvent { t_ms, event: event.clone() });
+            }
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.spill();
+        let Some(keeper) = &self.keeper else { return };
+        let path = record_path(&keeper.folder, &self.record.call);
+        if let Ok(bytes) = serde_json::to_vec_pretty(&self.record)
+            && !self.send(Job::Save { path, bytes })
+        {
+            tracing::warn!(call = %self.record.call, "the disk can't keep up: no record of this call");
+        }
+    }
+}

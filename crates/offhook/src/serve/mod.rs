@@ -1,0 +1,188 @@
+//! `offhook serve`: answers calls.
+
+mod address;
+mod http;
+mod socket;
+mod tokens;
+mod voice;
+mod workers;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use offhook_call::CallConfig;
+use offhook_twilio::signature::AuthToken;
+use tokio::net::TcpListener;
+
+use crate::agents::{self, Agent};
+use crate::config::Config;
+use crate::console::say;
+use crate::record::Keeper;
+use tokens::Tokens;
+use workers::Workers;
+
+/// `offhook serve`
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(
+    after_help = "Examples:\n  offhook serve\n  offhook serve --agent booking --listen 127.0.0.1:8080\n  \
+                        offhook serve --config offhook.toml --record calls\n\n\
+                        Routes: POST|GET /voice (TwiML), GET /media-stream (WebSocket), GET /healthz, GET /readyz"
+)]
+pub(crate) struct ServeArgs {
+    /// Configuration file; `offhook.toml` in this folder is read if there is one
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Port to listen on
+    #[arg(long, env = "PORT", value_name = "PORT")]
+    port: Option<u16>,
+    /// Who answers: pizza, booking, echo, or an agent's file
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
+    /// Folder for tapes and records of calls
+    #[arg(long, value_name = "FOLDER")]
+    record: Option<PathBuf>,
+    /// Show both sides of every conversation
+    #[arg(long)]
+    show: bool,
+}
+
+/// What all workers share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    agent: Agent,
+    call: CallConfig,
+    public_url: Option<String>,
+    auth_token: Option<AuthToken>,
+    tokens: Tokens,
+    keeper: Option<Keeper>,
+    show: bool,
+    stopping: AtomicBool,
+    calls: AtomicU64,
+}
+
+impl ServeArgs {
+    fn resolve(self) -> anyhow::Result<(Config, SocketAddr, bool)> {
+        let default = PathBuf::from("offhook.toml");
+        let mut config = match &self.config {
+            Some(path) => Config::read(path)?,
+            None if default.exists() => Config::read(&default)?,
+            None => Config::default(),
+        };
+        if let Some(agent) = self.agent {
+            config.agent = agent;
+        }
+        config.record = self.record.or(config.record);
+        let open = config.auth_token()?.is_some();
+        let host = IpAddr::V4(if open { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST });
+        let listen = match (self.listen, self.port, config.listen) {
+            (Some(listen), ..) => listen,
+            (None, Some(port), listen) => SocketAddr::new(listen.map_or(host, |listen| listen.ip()), port),
+            (None, None, Some(listen)) => listen,
+            (None, None, None) => SocketAddr::new(host, 5000),
+        };
+        Ok((config, listen, self.show))
+    }
+}
+
+/// Runs until it is told to stop.
+pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let (config, listen, show) = args.resolve()?;
+    let auth_token = config.auth_token()?;
+    let agent = agents::load(&config.agent)?;
+    let keeper = config.record.as_deref().map(Keeper::start).transpose()?;
+    let mut call = config.call.clone();
+    call.mode = agent.mode;
+    let shared = Arc::new(Shared {
+        call,
+        public_url: config.public_url.clone(),
+        tokens: Tokens::new(),
+        keeper,
+        show,
+        stopping: AtomicBool::new(false),
+        calls: AtomicU64::new(0),
+        auth_token,
+        agent,
+    });
+    let count = config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let workers = Workers::start(count, &shared)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(accept(listen, &shared, &workers))
+}
+
+async fn accept(listen: SocketAddr, shared: &Arc<Shared>, workers: &Workers) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(listen).await.with_context(|| {
+        format!(
+            "can't listen on {listen}; is another server running there? --listen or PORT takes another port"
+        )
+    })?;
+    announce(listener.local_addr()?, shared);
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) => workers.hand_over(socket),
+                Err(error) => {
+                    // Out of file descriptors, say: calls in progress go on, and so does the listener.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+            () = told_to_stop() => break,
+        }
+    }
+    shared.stopping.store(true, Ordering::Relaxed);
+    drop(listener);
+    say("stopping: no new calls; those in progress have 10 s to end");
+    for _ in 0..100 {
+        if shared.calls.load(Ordering::Relaxed) == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
+/// Says in plain words what is served, and what is open.
+fn announce(address: SocketAddr, shared: &Shared) {
+    say(&format!("offhook {} listens on http://{address}", env!("CARGO_PKG_VERSION")));
+    say(&format!("agent    {} ({:?})", shared.agent.name, shared.agent.stages));
+    match &shared.public_url {
+        Some(url) => say(&format!("webhook  {}/voice", url.trim_end_matches('/'))),
+        None => {
+            say(&format!("webhook  http://{address}/voice (as your tunnel or proxy is reached, with https)"))
+        }
+    }
+    if shared.auth_token.is_some() {
+        say("signed   only requests that Twilio signed with your auth token are served");
+    } else {
+        let reach = if address.ip().is_loopback() {
+            "only programs on this machine, and what a tunnel lets in, can"
+        } else {
+            "EVERYBODY who reaches this address can"
+        };
+        say(&format!(
+            "open     no auth token is set, so signatures are not checked: {reach} place calls here."
+        ));
+        say("         Set TWILIO_AUTH_TOKEN, or `auth_token_file` in offhook.toml, to serve only Twilio.");
+    }
+}
+
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated => {}
+    }
+}

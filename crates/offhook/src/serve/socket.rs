@@ -1,0 +1,153 @@
+//! The WebSocket: from the upgrade request to the call.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use offhook_session::{SessionEnd, SessionReport, Setup, serve_call};
+use offhook_twilio::signature::is_valid_upgrade;
+use offhook_twilio::stream::{LONGEST_MESSAGE, StartMessage};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use super::Shared;
+use super::address::PublicBase;
+use super::http::{Answer, text};
+use super::voice::TOKEN;
+use super::workers::LoadGuard;
+use crate::record::Recorder;
+
+/// Upgrades a request to a WebSocket and serves the call on it. No Origin is demanded, no subprotocol and no extension
+/// negotiated: Twilio sends and takes none.
+pub(crate) fn upgrade(mut request: Request<Incoming>, shared: Arc<Shared>, guard: Rc<LoadGuard>) -> Answer {
+    let Some(accept) = accept_key(request.headers()) else {
+        return text(
+            StatusCode::UPGRADE_REQUIRED,
+            "this address speaks WebSocket (version 13); a proxy in between may have taken the Upgrade header away\n",
+        );
+    };
+    if let Some(token) = &shared.auth_token
+        && !is_signed(&request, token, shared.public_url.as_deref())
+    {
+        tracing::warn!(
+            "a stream was refused: its signature is not Twilio's for this URL and auth token. \
+             If it was Twilio's, set `public_url` to the address in the TwiML"
+        );
+        return text(StatusCode::FORBIDDEN, "the signature is not valid\n");
+    }
+    let upgraded = hyper::upgrade::on(&mut request);
+    tokio::task::spawn_local(async move {
+        let _counted = guard;
+        match upgraded.await {
+            Ok(upgraded) => serve(TokioIo::new(upgraded), shared).await,
+            Err(error) => tracing::warn!(%error, "a stream's connection broke during the handshake"),
+        }
+    });
+    let mut answer = text(StatusCode::SWITCHING_PROTOCOLS, "");
+    let headers = answer.headers_mut();
+    headers.clear();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    answer
+}
+
+fn accept_key(headers: &HeaderMap) -> Option<HeaderValue> {
+    let has = |name: &str, wanted: &str| {
+        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|token| token.trim().eq_ignore_ascii_case(wanted))
+    };
+    let right =
+        has("connection", "upgrade") && has("upgrade", "websocket") && has("sec-websocket-version", "13");
+    let key = headers.get(SEC_WEBSOCKET_KEY)?;
+    right.then(|| HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok()).flatten()
+}
+
+fn is_signed(
+    request: &Request<Incoming>,
+    token: &offhook_twilio::signature::AuthToken,
+    public: Option<&str>,
+) -> bool {
+    let signature = request.headers().get("x-twilio-signature").and_then(|value| value.to_str().ok());
+    let base = PublicBase::find(public, request.headers());
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    match (signature, base) {
+        (Some(signature), Some(base)) => is_valid_upgrade(token, signature, &base.url(target)),
+        _ => false,
+    }
+}
+
+async fn serve(io: TokioIo<hyper::upgrade::Upgraded>, shared: Arc<Shared>) {
+    let limits = WebSocketConfig::default()
+        .max_message_size(Some(LONGEST_MESSAGE))
+        .max_frame_size(Some(LONGEST_MESSAGE))
+        // The defaults are 128 KiB each; a message of ours or Twilio's has less than 2 KiB.
+        .read_buffer_size(4 * 1024)
+        .write_buffer_size(4 * 1024)
+        .max_write_buffer_size(1024 * 1024);
+    let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(limits)).await;
+    shared.calls.fetch_add(1, Ordering::Relaxed);
+    let admitting = Arc::clone(&shared);
+    let observing = Arc::clone(&shared);
+    let report = serve_call(
+        socket,
+        move |start| admit(start, &admitting),
+        move |start| {
+            tracing::info!(call = %start.call_sid, stream = %start.stream_sid, "the call begins");
+            let keeper = observing.keeper.clone();
+            Recorder::new(keeper, start.call_sid.as_str(), &observing.agent.name, observing.show)
+        },
+    )
+    .await;
+    shared.calls.fetch_sub(1, Ordering::Relaxed);
+    log(&report);
+}
+
+/// Judges the `start` message: is it the stream that our TwiML announced?
+fn admit(start: &StartMessage, shared: &Shared) -> Result<Setup, String> {
+    match start.parameters.get(TOKEN) {
+        Some(token) => shared.tokens.redeem(token, start.call_sid.as_str()).map_err(|why| {
+            format!("the stream of call {} does not come from our TwiML: {why}", start.call_sid)
+        })?,
+        None if shared.auth_token.is_some() => {
+            return Err(format!(
+                "the stream of call {} has no token: it does not come from our TwiML",
+                start.call_sid
+            ));
+        }
+        None => {} // without an auth token the door is open, and the server said so
+    }
+    Ok(Setup {
+        config: shared.call.clone(),
+        stages: shared.agent.stages.clone(),
+        language: shared.agent.language.clone(),
+    })
+}
+
+fn log(report: &SessionReport) {
+    let call = report.start.as_ref().map_or("(before start)", |start| start.call_sid.as_str());
+    let (inbound, playout) = (report.totals.inbound, report.totals.playout);
+    if let SessionEnd::Failed(error) = &report.end {
+        tracing::warn!(call, "the call failed: {error}");
+    }
+    tracing::info!(
+        call,
+        end = ?report.end,
+        frames_in = inbound.frames,
+        concealed = inbound.concealed,
+        late = inbound.late,
+        frames_out = playout.frames,
+        marks = playout.marks,
+        clears = playout.clears,
+        underruns = playout.underruns,
+        bad_messages = report.bad_messages,
+        unknown_events = report.unknown_events,
+        dropped_audio = report.dropped_audio,
+        "the call is over"
+    );
+}

@@ -1,0 +1,96 @@
+//! The webhook: a call comes in, TwiML goes out.
+
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::{Method, Request, StatusCode};
+use offhook_twilio::signature::is_valid;
+use offhook_twilio::twiml::{Connect, MIME, Parameter, Response, Stream, TwimlError, Verb};
+use offhook_twilio::webhook::WebhookForm;
+
+use super::Shared;
+use super::address::PublicBase;
+use super::http::{Answer, STREAM_PATH, text, typed};
+
+/// Longest form taken; Twilio's have about 1 kB.
+const LONGEST_FORM: usize = 64 * 1024;
+/// The parameter that carries the one-time token.
+pub(crate) const TOKEN: &str = "token";
+
+/// A checked request of Twilio's.
+struct Checked {
+    base: PublicBase,
+    form: WebhookForm,
+}
+
+/// Answers a call with the stream.
+pub(crate) async fn answer(request: Request<Incoming>, shared: &Shared) -> Answer {
+    let checked = match check(request, shared).await {
+        Ok(checked) => checked,
+        Err(refusal) => return refusal,
+    };
+    let call = checked.form.get("CallSid").unwrap_or("");
+    match document(&checked, call, shared) {
+        Ok(document) => typed(StatusCode::OK, MIME, document.to_xml()),
+        Err(error) => {
+            tracing::error!(call, %error, "a call can't be answered; is `public_url` right?");
+            let apology =
+                Response::default().then(Verb::Say("We are sorry, this number is not ready.".into()));
+            typed(StatusCode::OK, MIME, apology.then(Verb::Hangup).to_xml())
+        }
+    }
+}
+
+fn document(checked: &Checked, call: &str, shared: &Shared) -> Result<Response, TwimlError> {
+    let mut stream = Stream::new(&checked.base.stream_url(STREAM_PATH))?;
+    if let Some(token) = shared.tokens.issue(call) {
+        stream = stream.parameter(Parameter::new(TOKEN, &token)?);
+    }
+    for (name, field) in [("from", "From"), ("to", "To"), ("direction", "Direction")] {
+        // A value too long to be a number is of no use; the call is.
+        if let Some(parameter) = checked.form.get(field).and_then(|value| Parameter::new(name, value).ok()) {
+            stream = stream.parameter(parameter);
+        }
+    }
+    let action = Some(checked.base.url("/after-stream"));
+    Ok(Response::default().then(Verb::Connect(Connect { action, stream })).then(Verb::Hangup))
+}
+
+/// The stream has ended: hang up.
+pub(crate) async fn after(request: Request<Incoming>, shared: &Shared) -> Answer {
+    match check(request, shared).await {
+        Ok(_) => typed(StatusCode::OK, MIME, Response::default().then(Verb::Hangup).to_xml()),
+        Err(refusal) => refusal,
+    }
+}
+
+async fn check(request: Request<Incoming>, shared: &Shared) -> Result<Checked, Answer> {
+    let (head, body) = request.into_parts();
+    let Some(base) = PublicBase::find(shared.public_url.as_deref(), &head.headers) else {
+        return Err(text(StatusCode::BAD_REQUEST, "the request names no host\n"));
+    };
+    let body = match Limited::new(body, LONGEST_FORM).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(_) => return Err(text(StatusCode::PAYLOAD_TOO_LARGE, "the form is longer than 64 kB\n")),
+    };
+    let posted = head.method == Method::POST;
+    let form = if posted {
+        WebhookForm::parse(&body)
+    } else {
+        WebhookForm::parse(head.uri.query().unwrap_or("").as_bytes())
+    };
+    if let Some(token) = &shared.auth_token {
+        let url = base.url(head.uri.path_and_query().map_or("/", |target| target.as_str()));
+        let signature =
+            head.headers.get("x-twilio-signature").and_then(|value| value.to_str().ok()).unwrap_or("");
+        let params = if posted { form.params() } else { &[] };
+        if !is_valid(token, signature, &url, params, Some(&body)) {
+            tracing::warn!(
+                %url,
+                "a webhook was refused: its signature is not Twilio's for this URL and auth token. \
+                 If it was Twilio's, set `public_url` to the address in Twilio's console"
+            );
+            return Err(text(StatusCode::FORBIDDEN, "the signature is not valid\n"));
+        }
+    }
+    Ok(Checked { base, form })
+}

@@ -1,0 +1,114 @@
+//! The socket: Media Streams messages in and out.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use offhook_call::{MarkName, Output};
+use offhook_twilio::StreamSid;
+use offhook_twilio::stream::{write_clear, write_mark, write_media};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+
+/// A peer that doesn't take our messages for so long is gone.
+const SLOWEST_WRITE: Duration = Duration::from_secs(5);
+
+/// A call's socket.
+pub(crate) struct Link<S> {
+    socket: WebSocketStream<S>,
+    stream: StreamSid,
+    text: String,
+    dirty: bool,
+    /// Consecutive frames that go into one message.
+    media: Vec<u8>,
+}
+
+/// Most frames in one message: 100 ms.
+const MOST_OCTETS: usize = 800;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
+    pub(crate) const fn new(socket: WebSocketStream<S>, stream: StreamSid) -> Self {
+        Self { socket, stream, text: String::new(), dirty: false, media: Vec::new() }
+    }
+
+    /// The next message; `None` when the peer has closed. Safe to drop while it waits.
+    pub(crate) async fn recv(&mut self) -> Option<Result<Message, Error>> {
+        self.socket.next().await
+    }
+
+    /// Writes an output that is for Twilio into the socket's buffer; others are given back.
+    pub(crate) async fn write(&mut self, output: Output) -> Result<Option<Output>, Error> {
+        match output {
+            Output::Media(frame) => {
+                self.media.extend_from_slice(&frame.0);
+                if self.media.len() >= MOST_OCTETS {
+                    self.write_media().await?;
+                }
+            }
+            Output::Mark(name) => {
+                self.write_media().await?;
+                self.write_mark(name).await?;
+            }
+            Output::Clear => {
+                self.write_media().await?;
+                write_clear(&mut self.text, &self.stream);
+                self.feed().await?;
+            }
+            other => return Ok(Some(other)),
+        }
+        Ok(None)
+    }
+
+    async fn write_media(&mut self) -> Result<(), Error> {
+        if self.media.is_empty() {
+            return Ok(());
+        }
+        write_media(&mut self.text, &self.stream, &self.media);
+        self.media.clear();
+        self.feed().await
+    }
+
+    async fn write_mark(&mut self, name: MarkName) -> Result<(), Error> {
+        write_mark(&mut self.text, &self.stream, &name.to_string());
+        self.feed().await
+    }
+
+    async fn feed(&mut self) -> Result<(), Error> {
+        let text = Utf8Bytes::from(self.text.as_str());
+        self.text.clear();
+        self.dirty = true;
+        in_time(self.socket.feed(Message::Text(text))).await
+    }
+
+    /// Sends what was written.
+    pub(crate) async fn flush(&mut self) -> Result<(), Error> {
+        self.write_media().await?;
+        if std::mem::take(&mut self.dirty) {
+            in_time(self.socket.flush()).await?;
+        }
+        Ok(())
+    }
+
+    /// Closes politely, and lets the peer answer for a moment.
+    pub(crate) async fn close(&mut self, code: CloseCode, reason: &'static str) {
+        let frame = CloseFrame { code, reason: reason.into() };
+        let farewell = async {
+            self.socket.close(Some(frame)).await?;
+            while let Some(message) = self.socket.next().await {
+                message?;
+            }
+            Ok::<(), Error>(())
+        };
+        // A peer that doesn't answer the farewell is as gone as one that does.
+        let _gone = tokio::time::timeout(Duration::from_secs(1), farewell).await;
+    }
+}
+
+async fn in_time(write: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    match tokio::time::timeout(SLOWEST_WRITE, write).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the peer takes no data"))),
+    }
+}

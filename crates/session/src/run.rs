@@ -1,0 +1,334 @@
+//! The loop.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use offhook_call::stage::ToolResult;
+use offhook_call::{Call, CallConfig, CallEvent, CallTime, CallTotals, Input, Key, Output};
+use offhook_stages::CallInfo;
+use offhook_twilio::stream::{Inbound, MessageError, StartMessage, parse};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::link::Link;
+use crate::stages::{Running, StageEvent, StageSet};
+
+/// `connected` and `start` must come within this.
+const START_WITHIN: Duration = Duration::from_secs(10);
+/// So many messages that can't be used end the call: the peer isn't Twilio.
+const MOST_BAD_MESSAGES: u32 = 50;
+/// Longest payload of one `media` message: 2 s.
+const LONGEST_PAYLOAD: usize = 16_000;
+
+/// What a call is served with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// How it behaves.
+    pub config: CallConfig,
+    /// What it hears, thinks and speaks with.
+    pub stages: StageSet,
+    /// BCP 47 tag of the agent's language.
+    pub language: String,
+}
+
+/// Watches a call: the tape, the record, metrics, the console. Called on the call's worker; must not block.
+pub trait Observer {
+    /// What goes into the state machine.
+    fn input(&mut self, now: CallTime, input: &Input<'_>);
+    /// What comes out of it.
+    fn output(&mut self, now: CallTime, output: &Output);
+}
+
+/// How a call went.
+#[derive(Clone, Debug)]
+pub struct SessionReport {
+    /// The stream, if it began.
+    pub start: Option<StartMessage>,
+    /// Why it ended.
+    pub end: SessionEnd,
+    /// What was counted.
+    pub totals: CallTotals,
+    /// Messages that could not be used.
+    pub bad_messages: u32,
+    /// Events that this version doesn't know.
+    pub unknown_events: u32,
+    /// Frames that the recogniser could not take.
+    pub dropped_audio: u64,
+}
+
+/// Why a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// Twilio said `stop`, or closed.
+    Stopped,
+    /// We hung up.
+    HungUp,
+    /// It could not go on.
+    Failed(SessionError),
+}
+
+/// Why a session could not begin or go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// No `start` came.
+    #[error(
+        "no `start` message came within {START_WITHIN:?}: the peer is not Twilio's Media Streams, or is stuck"
+    )]
+    NoStart,
+    /// The `start` was refused.
+    #[error("the stream was refused: {0}")]
+    Refused(String),
+    /// Before `start` came something that can't come there.
+    #[error("before `start`: {0}")]
+    BadStart(String),
+    /// Too many messages could not be used.
+    #[error("{MOST_BAD_MESSAGES} messages could not be used; the last: {0}")]
+    TooManyBad(String),
+    /// The socket failed.
+    #[error("the socket failed: {0}")]
+    Socket(String),
+}
+
+/// Serves one call, from the upgraded socket to its end.
+///
+/// `admit` judges the `start` message and gives what to serve the call with, or why not; `observe` makes the observer
+/// once the stream is known.
+pub async fn serve_call<S, A, O, W>(mut socket: WebSocketStream<S>, admit: A, observe: O) -> SessionReport
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    A: FnOnce(&StartMessage) -> Result<Setup, String>,
+    O: FnOnce(&StartMessage) -> W,
+    W: Observer,
+{
+    let mut report = SessionReport {
+        start: None,
+        end: SessionEnd::Stopped,
+        totals: CallTotals::default(),
+        bad_messages: 0,
+        unknown_events: 0,
+        dropped_audio: 0,
+    };
+    let start = match tokio::time::timeout(START_WITHIN, wait_for_start(&mut socket)).await {
+        Ok(Ok(Some(start))) => start,
+        Ok(Ok(None)) => return report,
+        Ok(Err(error)) => return refuse(socket, report, error).await,
+        Err(_) => return refuse(socket, report, SessionError::NoStart).await,
+    };
+    let setup = match admit(&start) {
+        Ok(setup) => setup,
+        Err(why) => {
+            report.start = Some(start);
+            return refuse(socket, report, SessionError::Refused(why)).await;
+        }
+    };
+    let info = CallInfo { call: start.call_sid.to_shared(), language: setup.language.as_str().into() };
+    let session = Session {
+        link: Link::new(socket, start.stream_sid.clone()),
+        stages: Running::start(&setup.stages, &info),
+        call: Call::new(setup.config),
+        observer: observe(&start),
+        clock: Instant::now(),
+        backlog: Vec::new(),
+    };
+    report.start = Some(start);
+    session.run(report).await
+}
+
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: WebSocketStream<S>,
+    mut report: SessionReport,
+    error: SessionError,
+) -> SessionReport {
+    if let Ok(nameless) = offhook_twilio::StreamSid::parse("-") {
+        Link::new(socket, nameless).close(CloseCode::Policy, "refused").await;
+    }
+    report.end = SessionEnd::Failed(error);
+    report
+}
+
+/// Reads up to `start`; `None` if the peer leaves before.
+async fn wait_for_start<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut WebSocketStream<S>,
+) -> Result<Option<StartMessage>, SessionError> {
+    while let Some(message) = socket.next().await {
+        let text = match message {
+            Ok(Message::Text(text)) => text,
+            Ok(Message::Ping(_) | Message::Pong(_)) => continue,
+            Ok(Message::Close(_)) => return Ok(None),
+            Ok(_) => return Err(SessionError::BadStart("a binary frame; Media Streams sends text".into())),
+            Err(error) => return Err(SessionError::Socket(error.to_string())),
+        };
+        match parse(&text) {
+            Ok(Inbound::Connected { .. } | Inbound::Unknown { .. }) => {}
+            Ok(Inbound::Start(start)) => return Ok(Some(*start)),
+            Ok(Inbound::Stop) => return Ok(None),
+            Ok(_) => return Err(SessionError::BadStart("another message; `start` must be first".into())),
+            Err(error) => return Err(SessionError::BadStart(error.to_string())),
+        }
+    }
+    Ok(None)
+}
+
+struct Session<S, W> {
+    link: Link<S>,
+    stages: Running,
+    call: Call,
+    observer: W,
+    clock: Instant,
+    /// What stages could not take, as events for the call.
+    backlog: Vec<StageEvent>,
+}
+
+enum Happened {
+    Message(Option<Result<Message, Error>>),
+    Stage(StageEvent),
+    Deadline,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
+    async fn run(mut self, mut report: SessionReport) -> SessionReport {
+        self.feed(Input::Start);
+        report.end = loop {
+            match self.drain().await {
+                Ok(false) => {}
+                Ok(true) => break SessionEnd::HungUp,
+                Err(error) => break SessionEnd::Failed(SessionError::Socket(error.to_string())),
+            }
+            let deadline = self.call.deadline().map(|at| self.clock + at.since_start());
+            let happened = tokio::select! {
+                message = self.link.recv() => Happened::Message(message),
+                event = self.stages.recv() => Happened::Stage(event),
+                () = sleep_until(deadline) => Happened::Deadline,
+            };
+            match happened {
+                Happened::Stage(event) => self.on_stage(event),
+                Happened::Deadline => self.feed(Input::Timeout),
+                Happened::Message(message) => match self.on_message(message, &mut report) {
+                    None => {}
+                    Some(end) => break end,
+                },
+            }
+        };
+        if report.end == SessionEnd::HungUp {
+            // Closing lets Twilio go on with the TwiML after `<Connect>`, which hangs up.
+            self.link.close(CloseCode::Normal, "done").await;
+        } else if let SessionEnd::Failed(_) = report.end {
+            self.link.close(CloseCode::Policy, "failed").await;
+        }
+        self.feed(Input::Stop);
+        while let Some(output) = self.call.poll_output() {
+            self.observer.output(self.now(), &output);
+        }
+        report.totals = self.call.totals();
+        report.dropped_audio = self.stages.dropped_audio();
+        report
+    }
+
+    fn now(&self) -> CallTime {
+        // Whole microseconds, so that the tape has the very time that the call was given.
+        CallTime::after(Duration::from_micros(u64::try_from(self.clock.elapsed().as_micros()).unwrap_or(u64::MAX)))
+    }
+
+    fn feed(&mut self, input: Input<'_>) {
+        let now = self.now();
+        self.observer.input(now, &input);
+        self.call.handle(input, now);
+    }
+
+    fn on_stage(&mut self, event: StageEvent) {
+        self.feed(match event {
+            StageEvent::Stt(event) => Input::Stt(event),
+            StageEvent::Llm(event) => Input::Llm(event),
+            StageEvent::Tts(event) => Input::Tts(event),
+            StageEvent::Tool(result) => Input::Tool(result),
+        });
+    }
+
+    /// Does everything that the call wants done. True if it wants to end.
+    async fn drain(&mut self) -> Result<bool, Error> {
+        let mut hang_up = false;
+        loop {
+            while let Some(output) = self.call.poll_output() {
+                self.observer.output(self.now(), &output);
+                let Some(output) = self.link.write(output).await? else { continue };
+                match self.stages.dispatch(output) {
+                    Ok(refused) => self.backlog.extend(refused),
+                    Err(Output::HangUp) => hang_up = true,
+                    Err(Output::Tool(call)) => {
+                        let outcome = Err(format!("there is no tool `{}` here", call.name));
+                        let result = ToolResult { id: call.id, name: call.name, outcome };
+                        self.backlog.push(StageEvent::Tool(result));
+                    }
+                    Err(_) => {} // events are the observer's
+                }
+            }
+            let Some(event) = self.backlog.pop() else { break };
+            self.on_stage(event);
+        }
+        self.link.flush().await?;
+        Ok(hang_up)
+    }
+
+    /// Takes a message. Gives why the session ends, if it does.
+    fn on_message(
+        &mut self,
+        message: Option<Result<Message, Error>>,
+        report: &mut SessionReport,
+    ) -> Option<SessionEnd> {
+        let text = match message {
+            None => return Some(SessionEnd::Stopped),
+            Some(Err(Error::ConnectionClosed | Error::AlreadyClosed)) => return Some(SessionEnd::Stopped),
+            Some(Err(error)) => return Some(SessionEnd::Failed(SessionError::Socket(error.to_string()))),
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Close(_))) => return Some(SessionEnd::Stopped),
+            Some(Ok(Message::Binary(_))) => {
+                return self.bad_message("a binary frame; Media Streams sends text", report);
+            }
+            Some(Ok(_)) => return None,
+        };
+        match parse(&text) {
+            Ok(Inbound::Media(media)) => {
+                let mut octets = [0; LONGEST_PAYLOAD];
+                match media.decode(&mut octets) {
+                    Ok(payload) => self.feed(Input::Media { timestamp_ms: media.timestamp_ms, payload }),
+                    Err(error) => return self.bad_message(&error.to_string(), report),
+                }
+            }
+            Ok(Inbound::Mark { name }) => self.feed(Input::Mark(&name)),
+            Ok(Inbound::Dtmf { digit }) => match Key::new(digit) {
+                Some(key) => self.feed(Input::Dtmf(key)),
+                None => return self.bad_message("a digit that no keypad has", report),
+            },
+            Ok(Inbound::Stop) => return Some(SessionEnd::Stopped),
+            Ok(Inbound::Start(_)) => self.feed(Input::Start),
+            Ok(Inbound::Connected { .. }) => {}
+            Ok(Inbound::Unknown { .. }) => report.unknown_events += 1,
+            Err(error @ MessageError::TooLong { .. }) => {
+                return Some(SessionEnd::Failed(SessionError::Socket(error.to_string())));
+            }
+            Err(error) => return self.bad_message(&error.to_string(), report),
+        }
+        None
+    }
+
+    fn bad_message(&mut self, why: &str, report: &mut SessionReport) -> Option<SessionEnd> {
+        report.bad_messages += 1;
+        if report.bad_messages == 1 {
+            let message = format!("a message could not be used and was dropped: {why}");
+            self.observer.output(self.now(), &Output::Event(CallEvent::Trouble { message }));
+        }
+        let over = report.bad_messages >= MOST_BAD_MESSAGES;
+        over.then(|| SessionEnd::Failed(SessionError::TooManyBad(why.to_owned())))
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

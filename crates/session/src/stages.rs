@@ -1,0 +1,149 @@
+//! A call's stages as running tasks, and the queues to and from them.
+
+use std::sync::Arc;
+
+use offhook_call::Output;
+use offhook_call::stage::{LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, ToolResult, TtsCommand, TtsEvent};
+use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, Tx, WhenFull, bounded};
+use tokio::task::JoinHandle;
+
+/// The stages of an agent, shared by its calls.
+#[derive(Clone)]
+pub struct StageSet {
+    /// Hears.
+    pub stt: Arc<dyn Stt>,
+    /// Thinks.
+    pub llm: Arc<dyn Llm>,
+    /// Speaks.
+    pub tts: Arc<dyn Tts>,
+}
+
+impl std::fmt::Debug for StageSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StageSet({}, {}, {})", self.stt.name(), self.llm.name(), self.tts.name())
+    }
+}
+
+/// 5 s of audio: a recogniser further behind than that gets what is newest.
+const AUDIO_QUEUE: usize = 250;
+/// Commands and events with meaning are few; more than this means that somebody doesn't read.
+const QUEUE: usize = 256;
+
+/// What a stage or a tool said.
+pub(crate) enum StageEvent {
+    Stt(SttEvent),
+    Llm(LlmEvent),
+    Tts(TtsEvent),
+    Tool(ToolResult),
+}
+
+/// A call's running stages.
+pub(crate) struct Running {
+    to_stt: Tx<SttCommand>,
+    to_llm: Tx<LlmCommand>,
+    to_tts: Tx<TtsCommand>,
+    from_stt: Rx<SttEvent>,
+    from_llm: Rx<LlmEvent>,
+    from_tts: Rx<TtsEvent>,
+    tasks: [JoinHandle<()>; 3],
+}
+
+impl Running {
+    pub(crate) fn start(set: &StageSet, call: &CallInfo) -> Self {
+        let (to_stt, stt_commands) = bounded(AUDIO_QUEUE, WhenFull::DropOldest);
+        let (to_llm, llm_commands) = bounded(QUEUE, WhenFull::PushBack);
+        let (to_tts, tts_commands) = bounded(QUEUE, WhenFull::PushBack);
+        let (stt_events, from_stt) = bounded(QUEUE, WhenFull::PushBack);
+        let (llm_events, from_llm) = bounded(QUEUE, WhenFull::PushBack);
+        let (tts_events, from_tts) = bounded(QUEUE, WhenFull::PushBack);
+        let stt_failed = stt_events.clone();
+        let stt = set.stt.run(call.clone(), stt_commands, stt_events);
+        let llm = set.llm.run(call.clone(), llm_commands, llm_events);
+        let tts = set.tts.run(call.clone(), tts_commands, tts_events);
+        let tasks = [
+            spawn(call, stt, move |failure| {
+                // A queue that is full tells the call soon enough that nobody reads.
+                let _full = stt_failed.offer(SttEvent::Failed(failure));
+            }),
+            spawn(call, llm, |_| {}),
+            spawn(call, tts, |_| {}),
+        ];
+        Self { to_stt, to_llm, to_tts, from_stt, from_llm, from_tts, tasks }
+    }
+
+    /// The next thing that a stage says. Waits for ever once all stages are gone.
+    pub(crate) async fn recv(&self) -> StageEvent {
+        tokio::select! {
+            Some(event) = self.from_stt.recv() => StageEvent::Stt(event),
+            Some(event) = self.from_llm.recv() => StageEvent::Llm(event),
+            Some(event) = self.from_tts.recv() => StageEvent::Tts(event),
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Hands a command to its stage; gives back what is no stage's.
+    ///
+    /// Audio is dropped, oldest first, when the recogniser can't keep up. A stage that doesn't take a command with
+    /// meaning has stopped reading: what the command wanted has failed, and the call is told so.
+    pub(crate) fn dispatch(&self, output: Output) -> Result<Option<StageEvent>, Output> {
+        match output {
+            Output::Stt(command) => {
+                // Dropped audio is counted by the queue.
+                let _counted = self.to_stt.offer_by_policy(command);
+                Ok(None)
+            }
+            Output::Llm(command) => {
+                let reply = match &command {
+                    LlmCommand::Respond(request) => Some(request.reply),
+                    _ => None,
+                };
+                let refused = self.to_llm.offer(command).is_err();
+                let failed = |reply| StageEvent::Llm(LlmEvent::Failed { reply, failure: stopped("llm") });
+                Ok(reply.filter(|_| refused).map(failed))
+            }
+            Output::Tts(command) => {
+                let speak = match &command {
+                    TtsCommand::Speak(request) => Some((request.utterance, request.segment)),
+                    TtsCommand::Cancel { .. } => None,
+                };
+                let refused = self.to_tts.offer(command).is_err();
+                let failed = |(utterance, segment)| {
+                    StageEvent::Tts(TtsEvent::Failed { utterance, segment, failure: stopped("tts") })
+                };
+                Ok(speak.filter(|_| refused).map(failed))
+            }
+            other => Err(other),
+        }
+    }
+
+    /// Audio frames that the recogniser could not take.
+    pub(crate) fn dropped_audio(&self) -> u64 {
+        self.to_stt.dropped()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+fn stopped(stage: &str) -> StageFailure {
+    StageFailure { stage: stage.to_owned(), message: "it has stopped taking requests".to_owned() }
+}
+
+fn spawn(
+    call: &CallInfo,
+    run: BoxFuture<Result<(), StageError>>,
+    failed: impl FnOnce(StageFailure) + Send + 'static,
+) -> JoinHandle<()> {
+    let call = Arc::clone(&call.call);
+    tokio::spawn(async move {
+        if let Err(error) = run.await {
+            tracing::error!(%call, %error, "a stage ended");
+            failed(error.to_failure());
+        }
+    })
+}

@@ -1,0 +1,121 @@
+//! A tape back through the state machine, as fast as it goes.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use offhook_call::{Call, CallConfig, CallTime, Input, Key};
+
+use crate::wire::{Header, Line, VERSION, WireInput, WireOutput};
+
+/// How a replay went.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replayed {
+    /// What the tape says of itself.
+    pub header: Header,
+    /// How long the call was.
+    pub length: Duration,
+    /// Outputs compared.
+    pub outputs: usize,
+    /// Where the outcome was another than on the tape.
+    pub divergence: Option<Divergence>,
+}
+
+/// Where a replay first differs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Divergence {
+    /// When, on the call's clock.
+    pub at: Duration,
+    /// What the tape has there.
+    pub taped: Option<WireOutput>,
+    /// What came out now.
+    pub now: Option<WireOutput>,
+}
+
+/// Why a tape can't be replayed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// A line is damaged.
+    #[error("line {line} of the tape can't be read: {why}")]
+    Damaged {
+        /// Counted from one.
+        line: usize,
+        /// What is wrong.
+        why: String,
+    },
+    /// Another version.
+    #[error("the tape has version {found}, this build reads version {VERSION}")]
+    Version {
+        /// The tape's.
+        found: u32,
+    },
+}
+
+/// Replays a tape and stops at the first difference. Keys are masked on tape; a `1` is pressed in their place.
+///
+/// # Errors
+/// If the tape can't be read.
+pub fn replay(tape: &str, config: CallConfig) -> Result<Replayed, ReplayError> {
+    let damaged = |line: usize, why: String| ReplayError::Damaged { line: line + 1, why };
+    let mut lines = tape.lines().enumerate();
+    let (_, first) = lines.next().ok_or_else(|| damaged(0, "it is empty".into()))?;
+    let header: Header = serde_json::from_str(first).map_err(|error| damaged(0, error.to_string()))?;
+    if header.tape != VERSION {
+        return Err(ReplayError::Version { found: header.tape });
+    }
+    let mut call = Call::new(config);
+    let mut replayed = Replayed { header, length: Duration::ZERO, outputs: 0, divergence: None };
+    for (index, text) in lines {
+        let line: Line = serde_json::from_str(text).map_err(|error| damaged(index, error.to_string()))?;
+        let at = Duration::from_micros(line.t);
+        replayed.length = at;
+        if let Some(input) = &line.input {
+            if let Some(extra) = next_output(&mut call) {
+                replayed.divergence = Some(Divergence { at, taped: None, now: Some(extra) });
+                return Ok(replayed);
+            }
+            feed(&mut call, input, CallTime::after(at))
+                .ok_or_else(|| damaged(index, "its sound is damaged".into()))?;
+        }
+        if let Some(taped) = line.output {
+            let now = next_output(&mut call);
+            replayed.outputs += 1;
+            if now.as_ref() != Some(&taped) {
+                replayed.divergence = Some(Divergence { at, taped: Some(taped), now });
+                return Ok(replayed);
+            }
+        }
+    }
+    Ok(replayed)
+}
+
+fn next_output(call: &mut Call) -> Option<WireOutput> {
+    while let Some(output) = call.poll_output() {
+        if let Some(output) = WireOutput::of(&output) {
+            return Some(output);
+        }
+    }
+    None
+}
+
+fn feed(call: &mut Call, input: &WireInput, now: CallTime) -> Option<()> {
+    let octets;
+    let input = match input {
+        WireInput::Start => Input::Start,
+        WireInput::Media { ts, mulaw } => {
+            octets = STANDARD.decode(mulaw).ok()?;
+            Input::Media { timestamp_ms: *ts, payload: &octets }
+        }
+        WireInput::Mark(name) => Input::Mark(name),
+        WireInput::Dtmf => Input::Dtmf(Key::new('1')?),
+        WireInput::Stt(event) => Input::Stt(event.clone()),
+        WireInput::Llm(event) => Input::Llm(event.clone()),
+        WireInput::Tts(event) => Input::Tts(event.to_event()?),
+        WireInput::Tool(result) => Input::Tool(result.clone()),
+        WireInput::Control(control) => Input::Control(control.clone()),
+        WireInput::Stop => Input::Stop,
+        WireInput::Timeout => Input::Timeout,
+    };
+    call.handle(input, now);
+    Some(())
+}

@@ -1,0 +1,255 @@
+//! The lines of a tape. Their own structs, so that a tape outlives changes of the state machine.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use offhook_audio::SampleRate;
+use offhook_call::id::{SegmentId, UtteranceId};
+use offhook_call::stage::{
+    AudioChunk, LlmCommand, LlmEvent, SttCommand, SttEvent, ToolCall, ToolResult, TtsCommand, TtsEvent,
+};
+use offhook_call::stage::{StageFailure, TimedWord};
+use offhook_call::{CallEvent, CallTime, Control, Input, Output};
+use serde::{Deserialize, Serialize};
+
+/// The format's version; a reader refuses others.
+pub const VERSION: u32 = 1;
+
+/// The first line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// [`VERSION`].
+    pub tape: u32,
+    /// Twilio's `CallSid`.
+    pub call: String,
+    /// The agent that answered.
+    pub agent: String,
+    /// The build that wrote it.
+    pub build: String,
+}
+
+/// Any other line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// Microseconds since the stream's start.
+    pub t: u64,
+    /// What went in.
+    #[serde(rename = "in", default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<WireInput>,
+    /// What came out.
+    #[serde(rename = "out", default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<WireOutput>,
+}
+
+/// What went in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WireInput {
+    /// The stream began.
+    Start,
+    /// The caller's voice.
+    Media {
+        /// Twilio's timestamp.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ts: Option<u64>,
+        /// μ-law in base64.
+        mulaw: String,
+    },
+    /// A mark came back.
+    Mark(String),
+    /// A key, masked.
+    Dtmf,
+    /// From speech-to-text.
+    Stt(SttEvent),
+    /// From the language model or script.
+    Llm(LlmEvent),
+    /// From text-to-speech.
+    Tts(WireTts),
+    /// From a tool.
+    Tool(ToolResult),
+    /// From the application.
+    Control(Control),
+    /// The stream ended.
+    Stop,
+    /// The deadline came.
+    Timeout,
+}
+
+/// What text-to-speech says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WireTts {
+    utterance: UtteranceId,
+    segment: SegmentId,
+    what: WireTtsKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WireTtsKind {
+    Mulaw(String),
+    Pcm { rate: u32, samples: String },
+    Words(Vec<TimedWord>),
+    Done,
+    Failed(StageFailure),
+}
+
+/// What came out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WireOutput {
+    /// 20 ms to the caller, μ-law in base64.
+    Media(String),
+    /// A mark.
+    Mark(String),
+    /// Twilio is to forget what it hasn't played.
+    Clear,
+    /// To a stage: which, and what, in short.
+    Stage(String),
+    /// A tool is wanted.
+    Tool(ToolCall),
+    /// Something worth telling.
+    Event(CallEvent),
+    /// The end.
+    HangUp,
+}
+
+impl WireInput {
+    /// As it goes on tape.
+    #[must_use]
+    pub fn of(input: &Input<'_>) -> Self {
+        match input {
+            Input::Start => Self::Start,
+            Input::Media { timestamp_ms, payload } => {
+                Self::Media { ts: *timestamp_ms, mulaw: STANDARD.encode(payload) }
+            }
+            Input::Mark(name) => Self::Mark((*name).to_owned()),
+            Input::Dtmf(_) => Self::Dtmf,
+            Input::Stt(event) => Self::Stt(event.clone()),
+            Input::Llm(event) => Self::Llm(event.clone()),
+            Input::Tts(event) => Self::Tts(WireTts::of(event)),
+            Input::Tool(result) => Self::Tool(result.clone()),
+            Input::Control(control) => Self::Control(control.clone()),
+            Input::Stop => Self::Stop,
+            Input::Timeout => Self::Timeout,
+        }
+    }
+}
+
+impl WireTts {
+    fn of(event: &TtsEvent) -> Self {
+        let (utterance, segment, what) = match event {
+            TtsEvent::Audio { utterance, segment, chunk } => (utterance, segment, WireTtsKind::of(chunk)),
+            TtsEvent::Words { utterance, segment, words } => {
+                (utterance, segment, WireTtsKind::Words(words.clone()))
+            }
+            TtsEvent::Done { utterance, segment } => (utterance, segment, WireTtsKind::Done),
+            TtsEvent::Failed { utterance, segment, failure } => {
+                (utterance, segment, WireTtsKind::Failed(failure.clone()))
+            }
+        };
+        Self { utterance: *utterance, segment: *segment, what }
+    }
+
+    /// Back from tape; `None` if its sound is damaged.
+    #[must_use]
+    pub fn to_event(&self) -> Option<TtsEvent> {
+        let (utterance, segment) = (self.utterance, self.segment);
+        Some(match &self.what {
+            WireTtsKind::Mulaw(octets) => {
+                let chunk = AudioChunk::Mulaw(STANDARD.decode(octets).ok()?.into());
+                TtsEvent::Audio { utterance, segment, chunk }
+            }
+            WireTtsKind::Pcm { rate, samples } => {
+                let bytes = STANDARD.decode(samples).ok()?;
+                let (pairs, _) = bytes.as_chunks::<2>();
+                let samples = pairs.iter().map(|pair| i16::from_le_bytes(*pair)).collect();
+                let chunk = AudioChunk::Pcm { rate: SampleRate::new(*rate)?, samples };
+                TtsEvent::Audio { utterance, segment, chunk }
+            }
+            WireTtsKind::Words(words) => TtsEvent::Words { utterance, segment, words: words.clone() },
+            WireTtsKind::Done => TtsEvent::Done { utterance, segment },
+            WireTtsKind::Failed(failure) => TtsEvent::Failed { utterance, segment, failure: failure.clone() },
+        })
+    }
+}
+
+impl WireTtsKind {
+    fn of(chunk: &AudioChunk) -> Self {
+        match chunk {
+            AudioChunk::Mulaw(octets) => Self::Mulaw(STANDARD.encode(octets)),
+            AudioChunk::Pcm { rate, samples } => {
+                let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+                Self::Pcm { rate: rate.hz(), samples: STANDARD.encode(bytes) }
+            }
+        }
+    }
+}
+
+impl WireOutput {
+    /// As it goes on tape; `None` for audio to the recogniser, which is the input again.
+    #[must_use]
+    pub fn of(output: &Output) -> Option<Self> {
+        Some(match output {
+            Output::Media(frame) => Self::Media(STANDARD.encode(frame.0)),
+            Output::Mark(name) => Self::Mark(name.to_string()),
+            Output::Clear => Self::Clear,
+            Output::Stt(SttCommand::Audio { .. }) => return None,
+            Output::Stt(SttCommand::SpeechStarted { at }) => {
+                Self::Stage(format!("stt speech started at {}", at.0))
+            }
+            Output::Stt(SttCommand::SpeechPaused { from, until }) => {
+                Self::Stage(format!("stt speech paused, {} to {}", from.0, until.0))
+            }
+            Output::Stt(SttCommand::TurnEnded { until }) => {
+                Self::Stage(format!("stt turn ended at {}", until.0))
+            }
+            Output::Stt(SttCommand::Expect(expected)) => {
+                Self::Stage(format!("stt expect {:?}", expected.answer))
+            }
+            Output::Llm(LlmCommand::Respond(request)) => {
+                Self::Stage(format!("llm respond {} to {:?}", request.reply, request.reason))
+            }
+            Output::Llm(LlmCommand::Commit { reply }) => Self::Stage(format!("llm commit {reply}")),
+            Output::Llm(LlmCommand::Cancel { reply }) => Self::Stage(format!("llm cancel {reply}")),
+            Output::Llm(LlmCommand::ToolResult(result)) => {
+                Self::Stage(format!("llm result of {}", result.name))
+            }
+            Output::Tts(TtsCommand::Speak(request)) => {
+                Self::Stage(format!("tts speak {}/{}: {}", request.utterance, request.segment, request.text))
+            }
+            Output::Tts(TtsCommand::Cancel { utterance }) => Self::Stage(format!("tts cancel {utterance}")),
+            Output::Tool(call) => Self::Tool(call.clone()),
+            Output::Event(event) => Self::Event(event.clone()),
+            Output::HangUp => Self::HangUp,
+        })
+    }
+}
+
+/// Appends the header line.
+pub fn write_header(tape: &mut Vec<u8>, header: &Header) {
+    push(tape, header);
+}
+
+/// Appends an input.
+pub fn write_input(tape: &mut Vec<u8>, now: CallTime, input: &Input<'_>) {
+    push(tape, &Line { t: micros(now), input: Some(WireInput::of(input)), output: None });
+}
+
+/// Appends an output, unless it is one that tapes leave out.
+pub fn write_output(tape: &mut Vec<u8>, now: CallTime, output: &Output) {
+    if let Some(output) = WireOutput::of(output) {
+        push(tape, &Line { t: micros(now), input: None, output: Some(output) });
+    }
+}
+
+fn micros(now: CallTime) -> u64 {
+    u64::try_from(now.since_start().as_micros()).unwrap_or(u64::MAX)
+}
+
+fn push(tape: &mut Vec<u8>, line: &impl Serialize) {
+    // Plain data into memory can't fail; half a line would be worse than none.
+    let before = tape.len();
+    match serde_json::to_writer(&mut *tape, line) {
+        Ok(()) => tape.push(b'\n'),
+        Err(_) => tape.truncate(before),
+    }
+}
