@@ -1,1 +1,18 @@
 //! Twilio's side of a call, simulated: fetches TwiML, streams audio, plays out, returns marks, measures.
+//!
+//! - [`place`] runs one call against any Media Streams server, over real sockets, in real time
+//! - [`Playout`] is Twilio's outbound buffer: plays, returns marks, clears; no I/O
+//! - [`Script`] is the caller: says lines when it is their time; no I/O
+#![forbid(unsafe_code)]
+
+mod http;
+mod messages;
+mod place;
+mod playout;
+mod report;
+mod script;
+
+pub use place::{CallPlan, PlaceError, Progress, place};
+pub use playout::{Gap, Playout, Tick};
+pub use report::{CallReport, Reply, Talkspurt};
+pub use script::{Line, Say, Script, When};
