@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 mod agents;
+mod call;
 mod config;
 mod console;
+mod demo;
 mod record;
 mod serve;
 
@@ -23,6 +25,10 @@ struct Cli {
 enum Command {
     /// Answer calls
     Serve(serve::ServeArgs),
+    /// Play Twilio against any Media Streams server: call it, and measure
+    Call(call::CallArgs),
+    /// Start a server and have a recorded caller call it
+    Demo(demo::DemoArgs),
 }
 
 fn main() -> ExitCode {
@@ -31,6 +37,8 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Call(args) => call::run(&args),
+        Command::Demo(args) => demo::run(args),
     };
     outcome.unwrap_or_else(|error| {
         console::complain(&error);

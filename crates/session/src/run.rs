@@ -230,7 +230,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
 
     fn now(&self) -> CallTime {
         // Whole microseconds, so that the tape has the very time that the call was given.
-        CallTime::after(Duration::from_micros(u64::try_from(self.clock.elapsed().as_micros()).unwrap_or(u64::MAX)))
+        CallTime::after(Duration::from_micros(
+            u64::try_from(self.clock.elapsed().as_micros()).unwrap_or(u64::MAX),
+        ))
     }
 
     fn feed(&mut self, input: Input<'_>) {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use offhook_call::Output;
-use offhook_call::stage::{LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, ToolResult, TtsCommand, TtsEvent};
+use offhook_call::stage::{
+    LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, ToolResult, TtsCommand, TtsEvent,
+};
 use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, Tx, WhenFull, bounded};
 use tokio::task::JoinHandle;
 

@@ -1,0 +1,232 @@
+//! `offhook call`: plays Twilio against any Media Streams server.
+
+mod caller;
+mod outcome;
+mod picture;
+mod table;
+mod wav;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use offhook_simulator::{CallPlan, Line, PlaceError, Progress, Script, When, place};
+use offhook_twilio::signature::AuthToken;
+use offhook_twilio::{AccountSid, CallSid, StreamSid};
+
+use crate::console::{paint, say};
+use crate::record::{Record, record_path};
+use caller::Caller;
+
+/// `offhook call`
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(after_help = "Examples:\n  offhook call http://127.0.0.1:5000/voice --say hello.wav\n  \
+    offhook call https://voice.example.com/voice --caller order.toml --out call\n  \
+    offhook call http://127.0.0.1:5000/voice --say a.wav --say b.wav --barge-in 1s --json\n\n\
+    Exit status: 0 the agent answered every line (and all that the caller's file expects), 1 it did not, \
+    2 the call could not be placed")]
+pub(crate) struct CallArgs {
+    /// The webhook's URL
+    url: String,
+    /// A caller's script: lines, when they are said, and what the agent must have understood
+    #[arg(long, value_name = "FILE")]
+    caller: Option<PathBuf>,
+    /// A line to say: WAV (any rate, mono) or raw μ-law (.ulaw). Said when the agent has finished; may be given again
+    #[arg(long, value_name = "FILE")]
+    say: Vec<PathBuf>,
+    /// Say the lines of --say so long after the agent begins, over its voice
+    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "every")]
+    barge_in: Option<Duration>,
+    /// Say the lines of --say at fixed times, so far apart
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    every: Option<Duration>,
+    /// Say the lines of --say again and again
+    #[arg(long = "loop", value_name = "TIMES", default_value_t = 1)]
+    repeat: u32,
+    /// Keys to press when the agent has finished, after all lines
+    #[arg(long, value_name = "KEYS")]
+    dtmf: Option<String>,
+    /// Hang up when the agent has been silent for so long after the last line
+    #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "4s")]
+    hang_up_after: Duration,
+    /// The longest call
+    #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "3m")]
+    longest: Duration,
+    /// Folder for the recording (WAV, caller left, agent right) and the picture
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Folder where the server keeps its records (its --record), to show what it understood
+    #[arg(long, value_name = "FOLDER")]
+    record: Option<PathBuf>,
+    /// Environment variable with the account's auth token, to sign requests as Twilio does
+    #[arg(long, value_name = "NAME", default_value = "TWILIO_AUTH_TOKEN")]
+    auth_token_env: String,
+    /// Who calls
+    #[arg(long, value_name = "NUMBER", default_value = "+14155550100")]
+    from: String,
+    /// Who is called
+    #[arg(long, value_name = "NUMBER", default_value = "+14155550101")]
+    to: String,
+    /// Print one JSON object and nothing else
+    #[arg(long)]
+    json: bool,
+    /// Don't print the caller's lines: the server shows both sides
+    #[arg(long, hide = true)]
+    quiet_lines: bool,
+}
+
+impl CallArgs {
+    /// The demo's call.
+    pub(crate) fn for_demo(url: String, caller: PathBuf, folder: PathBuf) -> Self {
+        Self {
+            url,
+            caller: Some(caller),
+            repeat: 1,
+            hang_up_after: Duration::from_secs(4),
+            longest: Duration::from_secs(180),
+            out: Some(folder.clone()),
+            record: Some(folder),
+            auth_token_env: "TWILIO_AUTH_TOKEN".into(),
+            from: "+14155550100".into(),
+            to: "+14155550101".into(),
+            quiet_lines: true,
+            ..Self::default()
+        }
+    }
+
+    fn caller(&self) -> anyhow::Result<Caller> {
+        let mut caller = match &self.caller {
+            Some(path) => Caller::read(path)?,
+            None => Caller::default(),
+        };
+        for turn in 0..self.repeat {
+            for (index, path) in self.say.iter().enumerate() {
+                let when = match (self.barge_in, self.every) {
+                    (Some(after), _) => When::BargeIn(millis(after)),
+                    (None, Some(every)) => {
+                        let nth = u64::from(turn) * self.say.len() as u64 + index as u64 + 1;
+                        When::At(millis(every) * nth)
+                    }
+                    (None, None) => When::AfterAgent(300),
+                };
+                caller.lines.push(Line { when, say: wav::read_line(path)?, text: file_name(path) });
+            }
+        }
+        if let Some(keys) = &self.dtmf {
+            let keys = offhook_simulator::Say::Keys(keys.clone());
+            caller.lines.push(Line { when: When::AfterAgent(300), say: keys, text: "(keys)".into() });
+        }
+        Ok(caller)
+    }
+}
+
+/// Places the call and shows what came of it.
+pub(crate) fn run(args: &CallArgs) -> anyhow::Result<ExitCode> {
+    let caller = args.caller()?;
+    let auth_token = std::env::var(&args.auth_token_env).ok().filter(|token| !token.trim().is_empty());
+    let plan = CallPlan {
+        url: args.url.clone(),
+        auth_token: auth_token.map(|token| AuthToken::new(&token)),
+        call_sid: CallSid::parse(&random_sid("CA")?)?,
+        stream_sid: StreamSid::parse(&random_sid("MZ")?)?,
+        account_sid: AccountSid::parse(&random_sid("AC")?)?,
+        from: args.from.clone(),
+        to: args.to.clone(),
+        script: Script::new(caller.lines.clone()),
+        hang_up_after: args.hang_up_after,
+        longest: args.longest,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let placed = runtime.block_on(place(plan, |progress| {
+        if !args.json {
+            show(&progress, args.quiet_lines);
+        }
+    }));
+    let report = match placed {
+        Ok(report) => report,
+        Err(PlaceError::Refused(finding, report)) => {
+            if args.json {
+                say(&serde_json::to_string(&*report)?);
+            } else {
+                say(&paint(&format!("no call: {finding}"), "31"));
+            }
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let record =
+        args.record.as_deref().and_then(|folder| read_record(&record_path(folder, &report.call_sid)));
+    let outcome = outcome::judge(&report, record.as_ref(), &caller.expect);
+    if let Some(folder) = &args.out {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("can't make the folder {}", folder.display()))?;
+        wav::write_stereo(&folder.join("call.wav"), &report.caller_sound, &report.agent_sound)?;
+        picture::draw(&folder.join("call.png"), &report, record.as_ref())?;
+    }
+    if args.json {
+        say(&outcome::to_json(&report, record.as_ref(), &outcome)?);
+    } else {
+        table::print(&report, record.as_ref(), &outcome);
+        if let Some(folder) = &args.out {
+            say(&format!("sound    {}", folder.join("call.wav").display()));
+            say(&format!("picture  {}", folder.join("call.png").display()));
+            let tape = crate::record::tape_path(folder, &report.call_sid);
+            if tape.exists() {
+                say(&format!("tape     {}", tape.display()));
+            }
+        }
+    }
+    Ok(if outcome.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn show(progress: &Progress, quiet_lines: bool) {
+    match progress {
+        Progress::Webhook { status } => say(&format!("webhook answered {status}")),
+        Progress::Streaming { url } => say(&format!("stream  {url}")),
+        Progress::CallerSays { at_ms, text } if !quiet_lines => {
+            say(&format!("{:>8.2}  {}  {text}", *at_ms as f64 / 1_000.0, paint("says  ", "36")));
+        }
+        Progress::CallerSays { .. } => {}
+        Progress::Found(finding) => say(&paint(&format!("twilio  {finding}"), "31")),
+    }
+}
+
+/// The server writes its record when the call is over, which may be a moment from now.
+fn read_record(path: &std::path::Path) -> Option<Record> {
+    for _ in 0..30 {
+        if let Some(record) = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+            return Some(record);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    None
+}
+
+fn random_sid(prefix: &str) -> anyhow::Result<String> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
+    Ok(bytes.iter().fold(prefix.to_owned(), |sid, byte| format!("{sid}{byte:02x}")))
+}
+
+fn file_name(path: &std::path::Path) -> String {
+    path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// `250ms`, `2s`, `3m`.
+pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no time: write it like 250ms, 2s or 3m");
+    let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let seconds = match unit.trim() {
+        "ms" => number / 1_000.0,
+        "s" => number,
+        "m" => number * 60.0,
+        _ => return Err(wrong()),
+    };
+    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+}

@@ -1,0 +1,75 @@
+//! `offhook demo`: a server, and a recorded caller who calls it.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use anyhow::{Context, bail};
+
+use crate::call::{self, CallArgs};
+use crate::console::say;
+
+/// `offhook demo`
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct DemoArgs {
+    /// Who answers
+    #[arg(long, default_value = "pizza")]
+    agent: String,
+    /// Who calls
+    #[arg(long, value_name = "FILE", default_value = "fixtures/callers/pizza.toml")]
+    caller: PathBuf,
+    /// Folder for sound, picture, tape and record
+    #[arg(long, value_name = "FOLDER", default_value = "demo-out")]
+    out: PathBuf,
+}
+
+/// The server, ended with the demo.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _gone = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+/// Runs the demo: two processes, a real WebSocket between them.
+pub(crate) fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
+    let this = std::env::current_exe().context("can't find this program")?;
+    std::fs::create_dir_all(&args.out)
+        .with_context(|| format!("can't make the folder {}", args.out.display()))?;
+    let mut child = Command::new(this)
+        .args(["serve", "--listen", "127.0.0.1:0", "--show", "--agent", &args.agent, "--record"])
+        .arg(&args.out)
+        .env_remove("PORT")
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("the server can't be started")?;
+    let output = child.stdout.take().context("the server has no output")?;
+    let server = Server(child);
+    let mut lines = BufReader::new(output).lines();
+    let mut address = None;
+    for line in lines.by_ref() {
+        let line = line?;
+        if let Some((_, found)) = line.split_once("listens on ") {
+            address = Some(found.trim().to_owned());
+        }
+        say(&line);
+        if line.starts_with("webhook") {
+            break;
+        }
+    }
+    let Some(address) = address else { bail!("the server ended before it listened; its message is above") };
+    let shower = std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            say(&line);
+        }
+    });
+    let outcome = call::run(&CallArgs::for_demo(format!("{address}/voice"), args.caller, args.out));
+    drop(server);
+    if shower.join().is_err() {
+        tracing::debug!("the server's output broke off");
+    }
+    outcome
+}
