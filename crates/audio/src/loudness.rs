@@ -45,7 +45,18 @@ impl LoudnessMatcher {
     }
 
     /// Applies the gain in place, and learns. Any length; blocks are counted from its start. Never clips.
+    ///
+    /// The first sound of a voice is measured as a whole before any of it is let out, so that its first syllable isn't
+    /// louder or softer than the rest.
     pub fn process(&mut self, samples: &mut [i16]) {
+        if self.blocks == 0 && samples.len() >= 4 * FRAME_SAMPLES {
+            for block in samples.chunks_exact(FRAME_SAMPLES) {
+                self.learn(block);
+            }
+            if self.blocks > 0 {
+                self.gain = self.wanted();
+            }
+        }
         for block in samples.chunks_mut(FRAME_SAMPLES) {
             let before = self.gain;
             if block.len() == FRAME_SAMPLES {
@@ -71,11 +82,14 @@ impl LoudnessMatcher {
         self.blocks = self.blocks.saturating_add(1);
         let share = (1.0 / self.blocks as f32).max(1.0 / 200.0);
         self.active += (energy - self.active) * share;
-        let level = Dbov(10.0 * self.active.max(1e-12).log10());
-        let wanted_db = (self.target.0 - level.0).clamp(-MAX_GAIN_DB, MAX_GAIN_DB);
-        let wanted = 10f32.powf(wanted_db / 20.0);
         let speed = if self.blocks <= SETTLING { 0.4 } else { 0.02 };
-        self.gain += (wanted - self.gain) * speed;
+        self.gain += (self.wanted() - self.gain) * speed;
+    }
+
+    /// The gain that brings what was heard so far to the target.
+    fn wanted(&self) -> f32 {
+        let level = Dbov(10.0 * self.active.max(1e-12).log10());
+        Dbov(0.0).gain_to(Dbov((self.target.0 - level.0).clamp(-MAX_GAIN_DB, MAX_GAIN_DB)))
     }
 }
 
@@ -105,6 +119,15 @@ mod tests {
         let spread =
             levels.iter().fold(f32::MIN, |a, &b| a.max(b)) - levels.iter().fold(f32::MAX, |a, &b| a.min(b));
         assert!(spread < 1.5, "{levels:?}");
+    }
+
+    #[test]
+    fn the_first_syllable_is_as_loud_as_the_rest() {
+        let mut matcher = LoudnessMatcher::new(Dbov(-20.0));
+        let mut sound = speechlike(25_000.0, 50);
+        matcher.process(&mut sound);
+        let (first, rest) = sound.split_at(2_000);
+        assert!((Dbov::of(first).0 - Dbov::of(rest).0).abs() < 1.5, "{} {}", Dbov::of(first), Dbov::of(rest));
     }
 
     #[test]

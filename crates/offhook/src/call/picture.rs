@@ -19,7 +19,7 @@ const WIDTH: usize = 1_600;
 const MARGIN: usize = 20;
 const SECONDS_PER_ROW: f64 = 16.0;
 const LANE: usize = 74;
-const ROW: usize = LANE * 2 + 78;
+const ROW: usize = LANE * 2 + 96;
 const TOP: usize = 34;
 
 const INK: Rgb888 = Rgb888::new(0x22, 0x26, 0x2B);
@@ -138,23 +138,16 @@ pub(crate) fn draw(path: &Path, report: &CallReport, record: Option<&Record>) ->
     canvas.text("response", WIDTH - 110, 10, 80, &FONT_7X13_BOLD, INK);
     grid(&mut canvas, row_count);
     let rows = rows(report, record);
-    for row in &rows {
-        span(
-            &mut canvas,
-            row.reply.from_ms,
-            row.reply.until_ms,
-            0,
-            CALLER_SPAN,
-            CALLER,
-            row.heard.as_deref().unwrap_or(&row.reply.said),
-        );
+    for (index, row) in rows.iter().enumerate() {
+        let next = rows.get(index + 1).map_or(report.length_ms, |next| next.reply.from_ms);
+        let text = row.heard.as_deref().unwrap_or(&row.reply.said);
+        span(&mut canvas, (row.reply.from_ms, row.reply.until_ms, next), 0, (CALLER_SPAN, CALLER), text);
     }
     for (index, spurt) in report.agent.iter().enumerate() {
         let text =
             record.map(|record| said_between(record, spurt.from_ms, spurt.until_ms)).unwrap_or_default();
         let next = report.agent.get(index + 1).map_or(report.length_ms, |next| next.from_ms);
-        span(&mut canvas, spurt.from_ms, spurt.until_ms, 1, AGENT_SPAN, AGENT, &text);
-        let _ = next;
+        span(&mut canvas, (spurt.from_ms, spurt.until_ms, next), 1, (AGENT_SPAN, AGENT), &text);
     }
     waves(&mut canvas, &report.caller_sound, 0, CALLER);
     waves(&mut canvas, &report.agent_sound, 1, AGENT);
@@ -165,7 +158,7 @@ pub(crate) fn draw(path: &Path, report: &CallReport, record: Option<&Record>) ->
         if row.reply.barge_in {
             let (line, x) = place(row.reply.from_ms);
             let top = TOP + line * ROW + 18;
-            canvas.fill(x..x + 2, top..top + LANE * 2 + 30, MARK);
+            canvas.fill(x..x + 2, top..top + LANE * 2 + 46, MARK);
         }
     }
     save(path, &canvas)
@@ -178,7 +171,7 @@ fn said_between(record: &Record, from_ms: u64, until_ms: u64) -> String {
     });
     let mut texts = Vec::new();
     for (at, utterance, text) in begun {
-        if at + 100 >= from_ms && at < until_ms {
+        if at + 600 >= from_ms && at < until_ms {
             let whole = record.events.iter().find_map(|event| match &event.event {
                 CallEvent::Said { utterance: same, text, .. } if same == utterance => Some(text.clone()),
                 _ => None,
@@ -197,7 +190,7 @@ fn grid(canvas: &mut Canvas, rows: usize) {
             canvas.fill(x..x + 1, top + 18..top + ROW - 26, GRID);
             let label = format!("{} s", row * SECONDS_PER_ROW as usize + second);
             if second < SECONDS_PER_ROW as usize {
-                canvas.text(&label, x + 3, top + ROW - 38, 60, &FONT_7X13, FAINT);
+                canvas.text(&label, x + 3, top + ROW - 24, 60, &FONT_7X13, FAINT);
             }
         }
     }
@@ -205,34 +198,27 @@ fn grid(canvas: &mut Canvas, rows: usize) {
 
 /// Height of a lane's middle line.
 fn lane_middle(row: usize, lane: usize) -> usize {
-    TOP + row * ROW + 18 + 14 + lane * (LANE + 16) + LANE / 2
+    TOP + row * ROW + 18 + 14 + lane * (LANE + 32) + LANE / 2
 }
 
+/// A marked span, from, until and where the next one begins: its words may use the room up to that.
 fn span(
     canvas: &mut Canvas,
-    from_ms: u64,
-    until_ms: u64,
+    (from, until, next): (u64, u64, u64),
     lane: usize,
-    fill: Rgb888,
-    ink: Rgb888,
+    (fill, ink): (Rgb888, Rgb888),
     text: &str,
 ) {
+    let last_row = place(until).0;
     let mut rest: String = text.to_owned();
-    for (row, left, right) in parts(from_ms, until_ms) {
+    for (row, left, right) in parts(from, until) {
         let middle = lane_middle(row, lane);
         canvas.fill(left..right, middle - LANE / 2..middle + LANE / 2, fill);
-        // A short span's words may run over its end, but not over the picture's.
-        let width = (right - left).max(150).min(WIDTH.saturating_sub(left));
+        let (next_row, next_x) = place(next);
+        let end = if row < last_row || next_row > row { WIDTH - MARGIN } else { next_x };
+        let width = end.saturating_sub(left + 6);
         let room = width / 7;
-        let shown: String = rest.chars().take(room).collect();
-        canvas.text(
-            if rest.chars().count() > room { &rest } else { &shown },
-            left + 2,
-            middle - LANE / 2 - 14,
-            width,
-            &FONT_7X13,
-            ink,
-        );
+        canvas.text(&rest, left + 2, middle - LANE / 2 - 14, width, &FONT_7X13, ink);
         rest = rest.chars().skip(room.saturating_sub(2)).collect();
     }
 }
