@@ -142,7 +142,7 @@ impl Call {
             .split_whitespace()
             .collect::<Vec<_>>()
             .join(" ");
-        if !self.config.barge_in.backchannels.iter().any(|word| *word == plain) {
+        if !self.config.barge_in.backchannels.contains(&plain) {
             return false;
         }
         // "Yeah" to a yes-or-no question, or at the end of what is said, is an answer.

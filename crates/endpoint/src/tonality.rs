@@ -62,8 +62,9 @@ fn unforetold(x: &[i16]) -> f64 {
         }
         for row in 0..pivot {
             let factor = matrix[row][pivot] / p;
-            for column in 0..=pivot {
-                matrix[row][column] -= factor * matrix[pivot][column];
+            let below = matrix[pivot];
+            for (cell, below) in matrix[row].iter_mut().zip(below) {
+                *cell -= factor * below;
             }
         }
     }

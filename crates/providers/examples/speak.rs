@@ -1,4 +1,6 @@
 //! Speaks a text into a WAV file: `speak VOICE TEXT OUT.wav`.
+use std::io::Write;
+
 use offhook_providers::embedded::{Flite, NativePool, Voice};
 
 fn main() -> anyhow::Result<()> {
@@ -17,8 +19,9 @@ fn main() -> anyhow::Result<()> {
         writer.write_sample(sample)?;
     }
     writer.finalize()?;
+    let mut out = std::io::stderr().lock();
     for word in &spoken.words {
-        eprintln!("{:5} – {:5} ms  {}", word.start_ms, word.end_ms, word.word);
+        writeln!(out, "{:5} – {:5} ms  {}", word.start_ms, word.end_ms, word.word)?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::link::Link;
-use crate::stages::{Running, StageEvent, StageSet};
+use crate::stages::{Dispatched, Running, StageEvent, StageSet};
 
 /// `connected` and `start` must come within this.
 const START_WITHIN: Duration = Duration::from_secs(10);
@@ -258,14 +258,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
                 self.observer.output(self.now(), &output);
                 let Some(output) = self.link.write(output).await? else { continue };
                 match self.stages.dispatch(output) {
-                    Ok(refused) => self.backlog.extend(refused),
-                    Err(Output::HangUp) => hang_up = true,
-                    Err(Output::Tool(call)) => {
+                    Dispatched::Taken => {}
+                    Dispatched::Refused(event) => self.backlog.push(event),
+                    Dispatched::HangUp => hang_up = true,
+                    Dispatched::Tool(call) => {
                         let outcome = Err(format!("there is no tool `{}` here", call.name));
                         let result = ToolResult { id: call.id, name: call.name, outcome };
                         self.backlog.push(StageEvent::Tool(result));
                     }
-                    Err(_) => {} // events are the observer's
                 }
             }
             let Some(event) = self.backlog.pop() else { break };

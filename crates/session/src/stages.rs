@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use offhook_call::Output;
 use offhook_call::stage::{
-    LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, ToolResult, TtsCommand, TtsEvent,
+    LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, ToolCall, ToolResult, TtsCommand, TtsEvent,
 };
 use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, Tx, WhenFull, bounded};
 use tokio::task::JoinHandle;
@@ -37,6 +37,17 @@ pub(crate) enum StageEvent {
     Llm(LlmEvent),
     Tts(TtsEvent),
     Tool(ToolResult),
+}
+
+/// What became of an output.
+pub(crate) enum Dispatched {
+    Taken,
+    /// The stage doesn't take it; the call must be told this.
+    Refused(StageEvent),
+    /// Not a stage's: a tool is wanted.
+    Tool(ToolCall),
+    /// Not a stage's: the call is to end.
+    HangUp,
 }
 
 /// A call's running stages.
@@ -83,16 +94,16 @@ impl Running {
         }
     }
 
-    /// Hands a command to its stage; gives back what is no stage's.
+    /// Hands a command to its stage.
     ///
     /// Audio is dropped, oldest first, when the recogniser can't keep up. A stage that doesn't take a command with
     /// meaning has stopped reading: what the command wanted has failed, and the call is told so.
-    pub(crate) fn dispatch(&self, output: Output) -> Result<Option<StageEvent>, Output> {
+    pub(crate) fn dispatch(&self, output: Output) -> Dispatched {
         match output {
             Output::Stt(command) => {
                 // Dropped audio is counted by the queue.
                 let _counted = self.to_stt.offer_by_policy(command);
-                Ok(None)
+                Dispatched::Taken
             }
             Output::Llm(command) => {
                 let reply = match &command {
@@ -101,7 +112,7 @@ impl Running {
                 };
                 let refused = self.to_llm.offer(command).is_err();
                 let failed = |reply| StageEvent::Llm(LlmEvent::Failed { reply, failure: stopped("llm") });
-                Ok(reply.filter(|_| refused).map(failed))
+                reply.filter(|_| refused).map(failed).map_or(Dispatched::Taken, Dispatched::Refused)
             }
             Output::Tts(command) => {
                 let speak = match &command {
@@ -112,9 +123,12 @@ impl Running {
                 let failed = |(utterance, segment)| {
                     StageEvent::Tts(TtsEvent::Failed { utterance, segment, failure: stopped("tts") })
                 };
-                Ok(speak.filter(|_| refused).map(failed))
+                speak.filter(|_| refused).map(failed).map_or(Dispatched::Taken, Dispatched::Refused)
             }
-            other => Err(other),
+            Output::HangUp => Dispatched::HangUp,
+            Output::Tool(call) => Dispatched::Tool(call),
+            // Sound went to the socket, events to the observer.
+            Output::Media(_) | Output::Mark(_) | Output::Clear | Output::Event(_) => Dispatched::Taken,
         }
     }
 

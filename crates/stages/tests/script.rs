@@ -1,5 +1,7 @@
 //! Conversations with the shipped agents, turn by turn.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::sync::Arc;
 
 use offhook_call::stage::ReplyReason;

@@ -2,7 +2,7 @@
 //!
 //! - [`stream`]: the messages of Media Streams, both directions
 //! - [`twiml`]: documents built as trees, and documents checked as Twilio would
-//! - [`signature`]: `X-Twilio-Signature`
+//! - [`signature`]: who signed a request (`X-Twilio-Signature`)
 //! - [`webhook`]: the form that Twilio posts
 //! - [`errors`]: Twilio's error codes in plain words
 #![forbid(unsafe_code)]

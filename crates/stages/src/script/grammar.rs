@@ -3,16 +3,17 @@
 use super::schema::{Script, Slot, SlotKind};
 use super::words::{rule_count, rule_day, rule_time, tokens};
 
-/// The grammar of a whole agent. `yes_no`: a yes or no was asked for, so only such and corrections are likely.
+/// The grammar of a whole agent: slots in any order and number, intents, yes and no.
 pub(super) fn grammar(script: &Script) -> String {
     let mut rules = Vec::new();
     let mut sentence = vec!["<yesno>".to_owned()];
-    rules.push(format!(
+    rules.push(
         "<yesno> = [yes | no] (yes | no | that's right | that's wrong) | (yes | no) [please | thanks | thank you] | that's all | that's it | correct | okay | sure"
-    ));
+            .to_owned(),
+    );
     for (index, slot) in script.slots.iter().enumerate() {
         let name = format!("<slot{index}>");
-        rules.push(format!("{name} = {}", slot_rule(slot, index, &mut Vec::new())));
+        rules.push(format!("{name} = {}", slot_rule(slot, index)));
         rules.extend(helper_rules(slot, index));
         sentence.push(name);
     }
@@ -46,7 +47,7 @@ pub(super) fn grammar(script: &Script) -> String {
     text
 }
 
-fn slot_rule(slot: &Slot, index: usize, _seen: &mut Vec<String>) -> String {
+fn slot_rule(slot: &Slot, index: usize) -> String {
     match slot.kind {
         SlotKind::Items => {
             format!("<item{index}> | (remove | cancel | no | without) [the] (<noun{index}> | <extra{index}>)")

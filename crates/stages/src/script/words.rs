@@ -119,7 +119,7 @@ pub(super) fn spell(value: u32) -> String {
         0..=19 => SMALL.get(value as usize).copied().unwrap_or("").to_owned(),
         20..=59 => {
             let tens = TENS.get((value / 10 - 2) as usize).copied().unwrap_or("");
-            if value % 10 == 0 { tens.to_owned() } else { format!("{tens} {}", spell(value % 10)) }
+            if value.is_multiple_of(10) { tens.to_owned() } else { format!("{tens} {}", spell(value % 10)) }
         }
         _ => value.to_string(),
     }

@@ -1,0 +1,50 @@
+# What to type. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# What the embedded stages need to run, and a C compiler for crates that build C.
+PACKAGES := gcc libc6-dev libflite1 libpocketsphinx3 pocketsphinx-en-us
+CARGO := cargo
+
+.PHONY: help demo run test bench lint fixtures docs layers setup
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+setup: ## install what is missing on Debian or Ubuntu (asks for nothing, says what and why)
+	@bash .ci/setup $(PACKAGES)
+
+demo: setup ## a phone call on this machine: a server, and a recorded caller who orders pizza
+	@echo "building in release (a few minutes the first time)"
+	@$(CARGO) build --release --quiet --bin offhook
+	@./target/release/offhook demo --out demo-out
+
+run: setup ## answer calls on port 5000 with the embedded agent
+	@$(CARGO) run --release --bin offhook -- serve --show
+
+test: setup ## all tests
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	  $(CARGO) nextest run --workspace --no-fail-fast && $(CARGO) test --workspace --doc --quiet; \
+	else $(CARGO) test --workspace --no-fail-fast; fi
+
+bench: setup ## criterion benches
+	@$(CARGO) bench --package offhook-benches
+
+lint: layers ## format, clippy, documentation, licences
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+	@if cargo deny --version >/dev/null 2>&1; then $(CARGO) deny --log-level error check bans licenses sources; \
+	else echo "cargo-deny is missing, licences were not checked: cargo install cargo-deny --locked"; fi
+
+layers: ## the core has no I/O: its crates must not depend on tokio, mio or rand
+	@for crate in mulaw audio twilio resample endpoint call tape; do \
+	  if $(CARGO) tree --edges normal --package offhook-$$crate --prefix none | grep -E '^(tokio|mio|rand) '; then \
+	    echo "offhook-$$crate must not depend on this"; exit 1; fi; done; echo "layers: the core has no I/O"
+
+fixtures: ## make the callers' sound anew (needs flite and sox)
+	@bash .ci/setup flite sox
+	@bash fixtures/make.sh
+
+docs: ## this project's API documentation
+	@$(CARGO) doc --workspace --no-deps
