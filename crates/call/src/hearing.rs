@@ -234,7 +234,9 @@ impl Call {
             return;
         }
         match &self.reply {
-            Some(reply) if same_words(&reply.basis, &text) || reply.committed => return,
+            Some(reply) if !reply.committed && same_words(&reply.basis, &text) => return,
+            // Still being written, and may not be interrupted: first things first.
+            Some(reply) if reply.committed && !reply.done => return,
             _ => {}
         }
         self.drop_reply();

@@ -40,6 +40,7 @@ pub(crate) struct Reply {
 impl Call {
     /// Asks for a reply.
     pub(crate) fn request_reply(&mut self, reason: ReplyReason, speculative: bool) {
+        self.close_reply();
         let id = self.next_reply;
         self.next_reply = id.next();
         let (basis, turns) = match &reason {
@@ -71,6 +72,18 @@ impl Call {
             reason,
             turns,
         }))));
+    }
+
+    /// Another reply takes the place of one that is being spoken: what was written of it is said, no more comes.
+    fn close_reply(&mut self) {
+        let Some(old) = self.reply.take().filter(|old| !old.done) else { return };
+        self.out.push_back(Output::Llm(LlmCommand::Cancel { reply: old.id }));
+        if let Some(id) = old.utterance {
+            if let Some(utterance) = self.playout.get_mut(id) {
+                utterance.closed = true;
+            }
+            self.playout.finish(id, &mut self.out);
+        }
     }
 
     /// The turn is over: a reply that was held may be heard.

@@ -62,7 +62,8 @@ impl CallerTurn {
             *self = Self { from: at, began: when, text, ..Self::default() };
         }
         self.floor = Floor::Speaking;
-        self.onset = when;
+        // A gap that was filled moves the caller's time line against the clock; a turn's times still don't go back.
+        self.onset = when.max(self.began).max(self.ended);
         self.recogniser_end = false;
         self.model = None;
         self.settled_at = None;

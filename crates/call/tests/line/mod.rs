@@ -1,0 +1,287 @@
+//! A whole telephone line on a virtual clock: the call, Twilio's playout, scripted stages, a caller of real speech.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::collections::{BTreeMap, VecDeque};
+
+use offhook_call::stage::{
+    AudioChunk, LlmCommand, LlmEvent, ReplyReason, SttCommand, SttEvent, TimedWord, Transcript, TtsCommand,
+    TtsEvent,
+};
+use offhook_call::{Call, CallConfig, CallEvent, CallTime, Input, Key, Output};
+
+/// What the voice takes for a word: 250 ms.
+const WORD_MS: u64 = 250;
+
+/// The line.
+pub(crate) struct Line {
+    call: Call,
+    config: CallConfig,
+    now_ms: u64,
+    caller: Vec<u8>,
+    replies: VecDeque<String>,
+    transcripts: VecDeque<String>,
+    later: BTreeMap<(u64, usize), Later>,
+    count: usize,
+    /// Twilio's buffer: octets, and marks by how many octets lie before them.
+    buffer: usize,
+    marks: VecDeque<(usize, String)>,
+    played: usize,
+    pub(crate) heard_frames: usize,
+    pub(crate) timeline: String,
+    pub(crate) reply_ms: u64,
+    pub(crate) stt_ms: u64,
+}
+
+enum Later {
+    Stt(SttEvent),
+    Llm(LlmEvent),
+    Tts(TtsEvent),
+    Key(char),
+    Stop,
+}
+
+impl Line {
+    pub(crate) fn new() -> Self {
+        Self::with(CallConfig::default())
+    }
+
+    pub(crate) fn with(config: CallConfig) -> Self {
+        Self {
+            call: Call::new(config.clone()),
+            config,
+            now_ms: 0,
+            caller: Vec::new(),
+            replies: VecDeque::new(),
+            transcripts: VecDeque::new(),
+            later: BTreeMap::new(),
+            count: 0,
+            buffer: 0,
+            marks: VecDeque::new(),
+            played: 0,
+            heard_frames: 0,
+            timeline: String::new(),
+            reply_ms: 60,
+            stt_ms: 40,
+        }
+    }
+
+    /// The agent's next reply.
+    pub(crate) fn agent_says(mut self, text: &str) -> Self {
+        self.replies.push_back(text.to_owned());
+        self
+    }
+
+    /// The caller says a line of the fixtures at this time; the recogniser will hear this text.
+    pub(crate) fn caller_says(mut self, at_ms: usize, fixture: &str, text: &str) -> Self {
+        let path = format!("{}/../../fixtures/callers/{fixture}.wav", env!("CARGO_MANIFEST_DIR"));
+        let wav = std::fs::read(path).unwrap();
+        let data = wav.windows(4).position(|four| four == b"data").unwrap() + 8;
+        let at = at_ms * 8;
+        let octets = &wav[data..];
+        if self.caller.len() < at + octets.len() {
+            self.caller.resize(at + octets.len(), 0xFF);
+        }
+        self.caller[at..at + octets.len()].copy_from_slice(octets);
+        if !text.is_empty() {
+            self.transcripts.push_back(text.to_owned());
+        }
+        self
+    }
+
+    /// A burst of noise, as of a cough.
+    pub(crate) fn cough(mut self, at_ms: usize, length_ms: usize) -> Self {
+        let (at, end) = (at_ms * 8, (at_ms + length_ms) * 8);
+        if self.caller.len() < end {
+            self.caller.resize(end, 0xFF);
+        }
+        let clip = Self::new().caller_says(0, "pizza-1", "").caller;
+        self.caller[at..end].copy_from_slice(&clip[1_600..1_600 + end - at]);
+        self
+    }
+
+    pub(crate) fn key(mut self, at_ms: u64, key: char) -> Self {
+        self.schedule(at_ms, Later::Key(key));
+        self
+    }
+
+    pub(crate) fn hang_up(mut self, at_ms: u64) -> Self {
+        self.schedule(at_ms, Later::Stop);
+        self
+    }
+
+    fn schedule(&mut self, at_ms: u64, what: Later) {
+        self.count += 1;
+        self.later.insert((at_ms, self.count), what);
+    }
+
+    /// Runs to this time.
+    pub(crate) fn run(mut self, until_ms: u64) -> Self {
+        self.feed(Input::Start, 0);
+        while self.now_ms < until_ms && !self.call.is_over() {
+            // Half-way through a frame come stage events, at its end the frame itself.
+            let frame_at = self.now_ms + 20;
+            while let Some((&(at, _), _)) = self.later.first_key_value()
+                && at < frame_at
+            {
+                let ((at, _), what) = self.later.pop_first().unwrap();
+                self.deliver(at.max(self.now_ms), what);
+            }
+            while let Some(deadline) = self.call.deadline().map(|at| at.since_start().as_micros() as u64)
+                && deadline < frame_at * 1_000
+            {
+                self.feed_us(Input::Timeout, deadline.max(self.now_ms * 1_000));
+            }
+            self.play(frame_at);
+            let from = (self.now_ms * 8) as usize;
+            let mut frame = [0xFF; 160];
+            for (to, octet) in frame.iter_mut().zip(self.caller.get(from..).unwrap_or(&[])) {
+                *to = *octet;
+            }
+            let timestamp_ms = Some(155 + self.now_ms);
+            self.now_ms = frame_at;
+            self.feed(Input::Media { timestamp_ms, payload: &frame }, frame_at);
+        }
+        self
+    }
+
+    fn play(&mut self, at_ms: u64) {
+        if self.buffer > 0 {
+            self.heard_frames += 1;
+        }
+        let count = self.buffer.min(160);
+        self.buffer -= count;
+        self.played += count;
+        while self.marks.front().is_some_and(|(at, _)| *at <= self.played) {
+            let (_, name) = self.marks.pop_front().unwrap();
+            self.feed(Input::Mark(&name), at_ms);
+        }
+    }
+
+    fn deliver(&mut self, at_ms: u64, what: Later) {
+        match what {
+            Later::Stt(event) => self.feed(Input::Stt(event), at_ms),
+            Later::Llm(event) => self.feed(Input::Llm(event), at_ms),
+            Later::Tts(event) => self.feed(Input::Tts(event), at_ms),
+            Later::Key(key) => self.feed(Input::Dtmf(Key::new(key).unwrap()), at_ms),
+            Later::Stop => self.feed(Input::Stop, at_ms),
+        }
+    }
+
+    fn feed(&mut self, input: Input<'_>, at_ms: u64) {
+        self.feed_us(input, at_ms * 1_000);
+    }
+
+    fn feed_us(&mut self, input: Input<'_>, at_us: u64) {
+        self.call.handle(input, CallTime::after(std::time::Duration::from_micros(at_us)));
+        let at_ms = at_us / 1_000;
+        while let Some(output) = self.call.poll_output() {
+            self.act(output, at_ms);
+        }
+    }
+
+    fn tell(&mut self, at_ms: u64, what: &str) {
+        self.timeline.push_str(&format!("{at_ms:>6} ms  {what}\n"));
+    }
+
+    fn act(&mut self, output: Output, at_ms: u64) {
+        match output {
+            Output::Media(frame) => self.buffer += frame.0.len(),
+            Output::Mark(name) => {
+                if self.buffer == 0 {
+                    self.feed(Input::Mark(&name.to_string()), at_ms);
+                } else {
+                    self.marks.push_back((self.played + self.buffer, name.to_string()));
+                }
+            }
+            Output::Clear => {
+                self.tell(at_ms, "clear");
+                self.played += std::mem::take(&mut self.buffer);
+                for (_, name) in std::mem::take(&mut self.marks) {
+                    self.feed(Input::Mark(&name), at_ms + 30);
+                }
+            }
+            Output::Stt(command) => self.on_stt(&command, at_ms),
+            Output::Llm(command) => self.on_llm(command, at_ms),
+            Output::Tts(command) => self.on_tts(command, at_ms),
+            Output::Tool(call) => self.tell(at_ms, &format!("tool {}", call.name)),
+            Output::HangUp => self.tell(at_ms, "hang up"),
+            Output::Event(event) => self.on_event(&event, at_ms),
+        }
+    }
+
+    fn on_event(&mut self, event: &CallEvent, at_ms: u64) {
+        let line = match event {
+            CallEvent::Hearing { .. } | CallEvent::ReplyTimed(_) => return,
+            CallEvent::SpeechStarted { .. } => "caller speaks".to_owned(),
+            CallEvent::SpeechPaused { .. } => "caller pauses".to_owned(),
+            CallEvent::TurnEnded(turn) => {
+                let waited = turn.decided_ms - turn.speech_end_ms;
+                format!("turn over after {waited} ms ({:?}): {}", turn.evidence, turn.text)
+            }
+            CallEvent::TurnReopened => "turn reopened".to_owned(),
+            CallEvent::TurnDropped { text, why } => format!("turn dropped ({why:?}) “{text}”"),
+            CallEvent::Speaking { what, text, .. } => format!("agent speaks ({what:?}): {text}"),
+            CallEvent::Said { heard, interrupted, .. } => {
+                format!("agent said{}: {heard}", if *interrupted { ", interrupted" } else { "" })
+            }
+            CallEvent::BargeIn { stage, after_ms } => format!("barge-in {stage:?} after {after_ms} ms"),
+            CallEvent::Speculated { reply } => format!("speculates {reply}"),
+            CallEvent::SpeculationDropped { reply } => format!("drops speculation {reply}"),
+            CallEvent::Digits { count } => format!("{count} digits"),
+            CallEvent::Trouble { message } => format!("trouble: {message}"),
+            CallEvent::Ended { why } => format!("ended: {why:?}"),
+        };
+        self.tell(at_ms, &line);
+    }
+
+    fn on_stt(&mut self, command: &SttCommand, at_ms: u64) {
+        if let SttCommand::SpeechPaused { from, until } = command {
+            let text = self.transcripts.pop_front().unwrap_or_default();
+            let transcript = Transcript { from: from.0, until: until.0, text, ..Transcript::default() };
+            self.schedule(at_ms + self.stt_ms, Later::Stt(SttEvent::Final(transcript)));
+        }
+    }
+
+    fn on_llm(&mut self, command: LlmCommand, at_ms: u64) {
+        let LlmCommand::Respond(request) = command else { return };
+        if request.reason == ReplyReason::Greeting && self.replies.is_empty() {
+            return;
+        }
+        let reply = request.reply;
+        let Some(text) = self.replies.front().cloned() else { return };
+        // A speculative reply that is dropped is asked for again, so it stays first until it is spoken.
+        if request.reason == ReplyReason::Greeting {
+            self.replies.pop_front();
+        }
+        self.schedule(at_ms + self.reply_ms, Later::Llm(LlmEvent::Text { reply, delta: text }));
+        self.schedule(at_ms + self.reply_ms, Later::Llm(LlmEvent::Done { reply }));
+    }
+
+    fn on_tts(&mut self, command: TtsCommand, at_ms: u64) {
+        let TtsCommand::Speak(request) = command else { return };
+        if self.replies.front().is_some_and(|next| next.starts_with(&request.text)) {
+            self.replies.pop_front();
+        }
+        let (utterance, segment) = (request.utterance, request.segment);
+        let words: Vec<TimedWord> = request
+            .text
+            .split_whitespace()
+            .zip(0u32..)
+            .map(|(word, index)| TimedWord {
+                word: word.to_owned(),
+                start_ms: index * WORD_MS as u32,
+                end_ms: (index + 1) * WORD_MS as u32,
+            })
+            .collect();
+        let octets = vec![0x30; words.len() * WORD_MS as usize * 8];
+        let chunk = AudioChunk::Mulaw(octets.into());
+        self.schedule(at_ms + 30, Later::Tts(TtsEvent::Words { utterance, segment, words }));
+        self.schedule(at_ms + 30, Later::Tts(TtsEvent::Audio { utterance, segment, chunk }));
+        self.schedule(at_ms + 30, Later::Tts(TtsEvent::Done { utterance, segment }));
+    }
+
+    /// The configuration that it runs with.
+    pub(crate) fn config(&self) -> &CallConfig {
+        &self.config
+    }
+}

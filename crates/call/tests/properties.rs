@@ -1,0 +1,272 @@
+//! What holds whatever comes, in whatever order.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::time::Duration;
+
+use offhook_call::id::{ReplyId, SegmentId, UtteranceId};
+use offhook_call::stage::{
+    AudioChunk, LlmCommand, LlmEvent, StageFailure, SttEvent, ToolCall, Transcript, TtsCommand, TtsEvent,
+};
+use offhook_call::{Call, CallConfig, CallEvent, CallTime, Control, Input, Key, MarkName, Output};
+use proptest::prelude::*;
+
+/// Something that may happen.
+#[derive(Clone, Debug)]
+enum Step {
+    Speech(u8),
+    Silence(u8),
+    Jump(u16),
+    Wait(u16),
+    Partial(String),
+    Final(String),
+    EndOfTurn,
+    Text(String),
+    Done,
+    LlmFails,
+    EndCall,
+    Audio(u16),
+    Spoken,
+    TtsFails,
+    Marks,
+    StrangeMark(String),
+    Key(char),
+    Say(String),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let words = "[a-z]{1,6}( [a-z]{1,6}){0,4}[.?,]?";
+    proptest::collection::vec(
+        prop_oneof![
+            4 => (1u8..60).prop_map(Step::Speech),
+            4 => (1u8..80).prop_map(Step::Silence),
+            1 => (0u16..7_000).prop_map(Step::Jump),
+            2 => (0u16..9_000).prop_map(Step::Wait),
+            2 => words.prop_map(Step::Partial),
+            3 => words.prop_map(Step::Final),
+            1 => Just(Step::EndOfTurn),
+            4 => "[A-Z][a-z]{1,6}( [a-z]{1,6}){0,8}[.?!] ?".prop_map(Step::Text),
+            3 => Just(Step::Done),
+            1 => Just(Step::LlmFails),
+            1 => Just(Step::EndCall),
+            5 => (1u16..20_000).prop_map(Step::Audio),
+            4 => Just(Step::Spoken),
+            1 => Just(Step::TtsFails),
+            4 => Just(Step::Marks),
+            1 => ".{0,8}".prop_map(Step::StrangeMark),
+            1 => "[0-9#*]".prop_map(|key| Step::Key(key.chars().next().unwrap())),
+            1 => words.prop_map(Step::Say),
+        ],
+        1..70,
+    )
+}
+
+/// Twenty milliseconds that the detector takes for a voice.
+fn voice() -> [u8; 160] {
+    let mut frame = [0; 160];
+    for (n, octet) in frame.iter_mut().enumerate() {
+        let t = n as f64 / 8_000.0;
+        let harmonics = (1..14)
+            .map(|k| (std::f64::consts::TAU * 150.0 * f64::from(k) * t).sin() / (1.0 + f64::from(k) / 4.0));
+        *octet = offhook_mulaw::encode((harmonics.sum::<f64>() * 2_500.0) as i16);
+    }
+    frame
+}
+
+struct World {
+    call: Call,
+    now: Duration,
+    reply: Option<ReplyId>,
+    speak: Vec<(UtteranceId, SegmentId)>,
+    marks: Vec<MarkName>,
+    generation: u32,
+    frames: u64,
+    ended: bool,
+    hung_up: bool,
+}
+
+impl World {
+    fn feed(&mut self, input: Input<'_>) -> Result<(), TestCaseError> {
+        self.call.handle(input, CallTime::after(self.now));
+        while let Some(output) = self.call.poll_output() {
+            self.check(output)?;
+        }
+        if let Some(deadline) = self.call.deadline() {
+            prop_assert!(deadline.since_start() < self.now + Duration::from_secs(3_700));
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, output: Output) -> Result<(), TestCaseError> {
+        prop_assert!(!self.ended, "after the end came {output:?}");
+        match output {
+            Output::Media(_) => {
+                prop_assert!(!self.hung_up);
+                self.frames += 1;
+            }
+            Output::Mark(name) => {
+                prop_assert_eq!(
+                    name.generation.0,
+                    self.generation,
+                    "a mark of a generation that was cleared"
+                );
+                self.marks.push(name);
+            }
+            Output::Clear => self.generation += 1,
+            Output::Llm(LlmCommand::Respond(request)) => self.reply = Some(request.reply),
+            Output::Tts(TtsCommand::Speak(request)) => self.speak.push((request.utterance, request.segment)),
+            Output::HangUp => self.hung_up = true,
+            Output::Event(CallEvent::Said { heard, text, interrupted, .. }) => {
+                prop_assert!(text.starts_with(&heard), "heard “{heard}” of “{text}”");
+                prop_assert!(interrupted || heard == text);
+            }
+            Output::Event(CallEvent::TurnEnded(turn)) => {
+                prop_assert!(turn.began_ms <= turn.speech_end_ms && turn.speech_end_ms <= turn.decided_ms);
+            }
+            Output::Event(CallEvent::ReplyTimed(timing)) => {
+                prop_assert!(timing.decided_ms <= timing.first_frame_ms)
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, until: Duration) -> Result<(), TestCaseError> {
+        let mut rounds = 0;
+        while let Some(deadline) = self.call.deadline().map(|at| at.since_start())
+            && deadline <= until
+        {
+            // A timer that is due again and again at the same time would never end.
+            rounds += 1;
+            prop_assert!(rounds < 20_000, "timers run in circles at {:?}", self.now);
+            self.now = self.now.max(deadline);
+            self.feed(Input::Timeout)?;
+        }
+        self.now = until.max(self.now);
+        Ok(())
+    }
+
+    fn media(&mut self, frames: u8, frame: &[u8; 160]) -> Result<(), TestCaseError> {
+        for _ in 0..frames {
+            self.pass(self.now + Duration::from_millis(20))?;
+            self.feed(Input::Media { timestamp_ms: None, payload: frame })?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: Step) -> Result<(), TestCaseError> {
+        let failure = || StageFailure { stage: "x".into(), message: "y".into() };
+        let reply = self.reply.unwrap_or_default();
+        let heard = |text: String, now: Duration| {
+            let until = now.as_millis() as u64 * 8;
+            Transcript { from: until.saturating_sub(8_000), until, text, ..Transcript::default() }
+        };
+        match step {
+            Step::Speech(frames) => self.media(frames, &voice()),
+            Step::Silence(frames) => self.media(frames, &[0xFF; 160]),
+            Step::Jump(ms) => {
+                self.feed(Input::Media { timestamp_ms: Some(u64::from(ms)), payload: &[0xFF; 160] })
+            }
+            Step::Wait(ms) => self.pass(self.now + Duration::from_millis(ms.into())),
+            Step::Partial(text) => self.feed(Input::Stt(SttEvent::Partial(heard(text, self.now)))),
+            Step::Final(text) => self.feed(Input::Stt(SttEvent::Final(heard(text, self.now)))),
+            Step::EndOfTurn => self.feed(Input::Stt(SttEvent::EndOfTurn)),
+            Step::Text(delta) => self.feed(Input::Llm(LlmEvent::Text { reply, delta })),
+            Step::Done => self.feed(Input::Llm(LlmEvent::Done { reply })),
+            Step::LlmFails => self.feed(Input::Llm(LlmEvent::Failed { reply, failure: failure() })),
+            Step::EndCall => {
+                let call = ToolCall {
+                    id: String::new(),
+                    name: "end_call".into(),
+                    arguments: serde_json::Value::Null,
+                };
+                self.feed(Input::Llm(LlmEvent::Tool { reply, call }))
+            }
+            Step::Audio(octets) => {
+                let Some(&(utterance, segment)) = self.speak.first() else { return Ok(()) };
+                let chunk = AudioChunk::Mulaw(vec![0x2A; octets.into()].into());
+                self.feed(Input::Tts(TtsEvent::Audio { utterance, segment, chunk }))
+            }
+            Step::Spoken | Step::TtsFails if self.speak.is_empty() => Ok(()),
+            Step::Spoken => {
+                let (utterance, segment) = self.speak.remove(0);
+                self.feed(Input::Tts(TtsEvent::Done { utterance, segment }))
+            }
+            Step::TtsFails => {
+                let (utterance, segment) = self.speak.remove(0);
+                self.feed(Input::Tts(TtsEvent::Failed { utterance, segment, failure: failure() }))
+            }
+            Step::Marks => {
+                for mark in std::mem::take(&mut self.marks) {
+                    self.feed(Input::Mark(&mark.to_string()))?;
+                }
+                Ok(())
+            }
+            Step::StrangeMark(name) => self.feed(Input::Mark(&name)),
+            Step::Key(key) => self.feed(Input::Dtmf(Key::new(key).unwrap())),
+            Step::Say(text) => self.feed(Input::Control(Control::Say { text })),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_500))]
+
+    #[test]
+    fn the_call_keeps_its_word(steps in steps()) {
+        let mut world = World {
+            call: Call::new(CallConfig::default()),
+            now: Duration::ZERO,
+            reply: None,
+            speak: Vec::new(),
+            marks: Vec::new(),
+            generation: 0,
+            frames: 0,
+            ended: false,
+            hung_up: false,
+        };
+        // Nothing may come out before `start`.
+        world.call.handle(Input::Media { timestamp_ms: None, payload: &[0; 160] }, CallTime::ZERO);
+        prop_assert!(world.call.poll_output().is_none());
+        world.feed(Input::Start)?;
+        for step in steps {
+            world.step(step)?;
+        }
+        prop_assert_eq!(world.call.totals().playout.frames, world.frames);
+        prop_assert_eq!(world.call.totals().playout.clears, u64::from(world.generation));
+        // With all spoken and all marks returned, nothing stays undone: the call comes to its end by itself.
+        while !world.speak.is_empty() {
+            world.step(Step::Spoken)?;
+        }
+        world.feed(Input::Stop)?;
+        world.ended = true;
+        prop_assert!(world.call.is_over());
+        prop_assert_eq!(world.call.deadline(), None);
+        for input in [Input::Start, Input::Stop, Input::Timeout, Input::Dtmf(Key::new('1').unwrap())] {
+            world.feed(input)?;
+        }
+    }
+
+    #[test]
+    fn the_same_inputs_give_the_same_outputs(steps in steps()) {
+        let run = |steps: Vec<Step>| {
+            let mut text = String::new();
+            let mut call = Call::new(CallConfig::default());
+            call.handle(Input::Start, CallTime::ZERO);
+            let mut ms = 0;
+            for step in steps {
+                if let Step::Speech(frames) | Step::Silence(frames) = step {
+                    let frame = if matches!(step, Step::Speech(_)) { voice() } else { [0xFF; 160] };
+                    for _ in 0..frames {
+                        ms += 20;
+                        call.handle(Input::Media { timestamp_ms: None, payload: &frame }, CallTime::from_millis(ms));
+                        while let Some(output) = call.poll_output() {
+                            text.push_str(&format!("{output:?}\n"));
+                        }
+                    }
+                }
+            }
+            text
+        };
+        prop_assert_eq!(run(steps.clone()), run(steps));
+    }
+}

@@ -1,0 +1,122 @@
+//! Scenes of a call, told as a timeline.
+
+mod line;
+
+use line::Line;
+use offhook_call::CallConfig;
+use offhook_call::config::{BargeInConfig, Interruptible};
+
+#[test]
+fn a_question_and_its_answer() {
+    let line = Line::new()
+        .agent_says("Hello there. How can I help you?")
+        .caller_says(3_000, "pizza-2", "what are your opening hours?")
+        .agent_says("We are open all day.")
+        .run(9_000);
+    insta::assert_snapshot!(line.timeline);
+}
+
+#[test]
+fn a_pause_within_a_turn_does_not_end_it() {
+    let line = Line::new()
+        .agent_says("Hello.")
+        .caller_says(2_000, "pause-800ms", "a table for two and")
+        .caller_says(20_000, "pizza-4", "a table for two at eight o'clock.")
+        .agent_says("For two.")
+        .run(8_000);
+    insta::assert_snapshot!(line.timeline);
+}
+
+#[test]
+fn barge_in_keeps_what_was_heard() {
+    let line = Line::new()
+        .agent_says("We are open every day from eleven in the morning to ten at night, but not on Sundays.")
+        .caller_says(2_000, "pizza-3", "and a bottle of water.")
+        .agent_says("Alright.")
+        .run(7_000);
+    insta::assert_snapshot!(line.timeline);
+}
+
+#[test]
+fn a_backchannel_does_not_stop_the_agent() {
+    let line = Line::new()
+        .agent_says("We are open every day from eleven in the morning to ten at night, but not on Sundays.")
+        .caller_says(1_500, "pizza-6", "okay")
+        .run(9_000);
+    insta::assert_snapshot!(line.timeline);
+    // 18 words of 250 ms: none lost, none heard twice; a cut inside a frame may cost a part of one.
+    assert!(line.heard_frames.abs_diff(18 * 250 / 20) <= 1, "{}", line.heard_frames);
+}
+
+#[test]
+fn a_cough_leaves_no_hole() {
+    let line = Line::new()
+        .agent_says("We are open every day from eleven in the morning to ten at night.")
+        .cough(1_500, 100)
+        .run(7_000);
+    insta::assert_snapshot!(line.timeline);
+}
+
+#[test]
+fn a_greeting_that_must_be_heard_is() {
+    let barge_in = BargeInConfig { greeting: Interruptible::No, ..BargeInConfig::default() };
+    let line = Line::with(CallConfig { barge_in, ..CallConfig::default() })
+        .agent_says("This call is recorded for training and quality.")
+        .caller_says(500, "pizza-4", "no.")
+        .agent_says("Okay.")
+        .run(6_000);
+    insta::assert_snapshot!(line.timeline);
+}
+
+#[test]
+fn silence_is_met_with_check_ins_and_a_farewell() {
+    let line = Line::new().agent_says("Hello.").run(50_000);
+    insta::assert_snapshot!(line.timeline);
+}
+
+#[test]
+fn a_slow_model_is_bridged() {
+    let mut line =
+        Line::new().agent_says("Hello.").caller_says(2_000, "pizza-4", "no thanks.").agent_says("Bye then.");
+    line.reply_ms = 4_000;
+    insta::assert_snapshot!(line.run(14_000).timeline);
+}
+
+#[test]
+fn keys_interrupt_and_are_answered() {
+    let line = Line::new()
+        .agent_says("Please enter your number now, then press the hash key.")
+        .key(1_000, '1')
+        .key(1_300, '2')
+        .key(1_600, '#')
+        .agent_says("Thanks.")
+        .run(5_000);
+    insta::assert_snapshot!(line.timeline);
+}
+
+#[test]
+fn noise_starts_no_turn() {
+    for fixture in ["clicks", "ringback", "hum", "keys-in-band"] {
+        let line = Line::new().agent_says("Hello.").caller_says(2_000, fixture, "").run(6_500);
+        assert!(!line.timeline.contains("caller speaks"), "{fixture}:\n{}", line.timeline);
+    }
+}
+
+#[test]
+fn quiet_loud_and_noisy_callers_are_heard() {
+    for fixture in ["quiet", "loud", "noisy"] {
+        let line = Line::new()
+            .agent_says("Hello.")
+            .caller_says(2_000, fixture, "a large mushroom pizza.")
+            .agent_says("Okay.")
+            .run(8_000);
+        assert!(line.timeline.contains("agent said: Okay."), "{fixture}:\n{}", line.timeline);
+    }
+}
+
+#[test]
+fn after_the_stream_nothing_happens() {
+    let line = Line::new().agent_says("We are open every day.").hang_up(500).run(5_000);
+    insta::assert_snapshot!(line.timeline);
+    assert!(line.config().turn.speculate);
+}
