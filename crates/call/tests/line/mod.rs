@@ -77,7 +77,8 @@ impl Line {
         let wav = std::fs::read(path).unwrap();
         let data = wav.windows(4).position(|four| four == b"data").unwrap() + 8;
         let at = at_ms * 8;
-        let octets = &wav[data..];
+        let length = u32::from_le_bytes(wav[data - 4..data].try_into().unwrap()) as usize;
+        let octets = &wav[data..data + length];
         if self.caller.len() < at + octets.len() {
             self.caller.resize(at + octets.len(), 0xFF);
         }

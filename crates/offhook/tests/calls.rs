@@ -1,0 +1,253 @@
+//! The server as a program, over real sockets: good calls, many at once, and peers that misbehave.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use offhook_simulator::{CallPlan, CallReport, Line, Say, Script, When, place};
+use offhook_twilio::signature::{AuthToken, sign};
+use offhook_twilio::{AccountSid, CallSid, StreamSid};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+/// A running server; ended when dropped.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(agent: &str, token: Option<&str>) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--agent", agent]).env_remove("PORT");
+        command.env_remove("TWILIO_AUTH_TOKEN").stdout(Stdio::piped()).stderr(Stdio::null());
+        if let Some(token) = token {
+            command.env("TWILIO_AUTH_TOKEN", token);
+        }
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        let address = line.trim().rsplit("http://").next().unwrap().to_owned();
+        assert!(address.starts_with("127.0.0.1:"), "{line}");
+        // The pipe must stay open, or the server's later lines would fail.
+        std::thread::spawn(move || output.lines().map_while(Result::ok).for_each(drop));
+        Self { child, address }
+    }
+
+    fn plan(&self, number: u32, lines: Vec<Line>) -> CallPlan {
+        CallPlan {
+            url: format!("http://{}/voice", self.address),
+            auth_token: None,
+            call_sid: CallSid::parse(&format!("CA{number:032x}")).unwrap(),
+            stream_sid: StreamSid::parse(&format!("MZ{number:032x}")).unwrap(),
+            account_sid: AccountSid::parse("AC00000000000000000000000000000000").unwrap(),
+            from: "+14155550100".into(),
+            to: "+14155550101".into(),
+            script: Script::new(lines),
+            hang_up_after: Duration::from_millis(600),
+            longest: Duration::from_secs(8),
+        }
+    }
+
+    async fn socket(&self) -> WebSocketStream<TcpStream> {
+        let wire = TcpStream::connect(&self.address).await.unwrap();
+        client_async(format!("ws://{}/media-stream", self.address), wire).await.unwrap().0
+    }
+
+    async fn request(&self, head: &str, body: &str) -> String {
+        let mut wire = TcpStream::connect(&self.address).await.unwrap();
+        let length = body.len();
+        let request = format!(
+            "{head}\r\nHost: {}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}",
+            self.address
+        );
+        wire.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        wire.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+fn line(name: &str, when: When) -> Line {
+    let path = format!("{}/../../fixtures/callers/{name}.wav", env!("CARGO_MANIFEST_DIR"));
+    let wav = std::fs::read(path).unwrap();
+    let data = wav.windows(4).position(|four| four == b"data").unwrap() + 8;
+    let length = u32::from_le_bytes(wav[data - 4..data].try_into().unwrap()) as usize;
+    Line { when, say: Say::Sound(wav[data..data + length].to_vec()), text: name.into() }
+}
+
+fn start(number: u32) -> String {
+    format!(
+        r#"{{"event":"start","sequenceNumber":"1","start":{{"accountSid":"AC1","streamSid":"MZ{number}","callSid":"CA{number}","tracks":["inbound"],"mediaFormat":{{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}},"customParameters":{{}}}},"streamSid":"MZ{number}"}}"#
+    )
+}
+
+async fn call(plan: CallPlan) -> CallReport {
+    place(plan, |_| {}).await.unwrap()
+}
+
+fn assert_clean(report: &CallReport) {
+    assert_eq!(report.findings, Vec::<String>::new());
+    assert_eq!(report.gaps, []);
+    assert_eq!(report.clipped_samples, 0);
+}
+
+#[tokio::test]
+async fn the_echo_agent_sends_the_callers_voice_back() {
+    let server = Server::start("echo", None);
+    let report = call(server.plan(1, vec![line("pizza-1", When::At(500))])).await;
+    assert_clean(&report);
+    assert_eq!(report.after, ["Hangup"]);
+    // What was said comes back as it was, a few frames later.
+    let said = &report.caller_sound[8_000..16_000];
+    let place = report.agent_sound.windows(said.len()).position(|heard| heard == said);
+    let delay = place.expect("the caller's voice did not come back unaltered") - 8_000;
+    assert!(delay <= 8 * 200, "{} ms", delay / 8);
+}
+
+#[tokio::test]
+async fn fifty_calls_at_once_are_all_served() {
+    let server = Server::start("echo", None);
+    let calls = (0..50).map(|number| call(server.plan(number, vec![line("pizza-4", When::At(300))])));
+    for report in futures_util::future::join_all(calls).await {
+        assert_eq!(report.findings, Vec::<String>::new());
+        assert_eq!(report.clipped_samples, 0);
+        assert!(!report.agent.is_empty(), "nothing came back");
+    }
+}
+
+#[tokio::test]
+async fn only_what_twilio_signed_is_served() {
+    let server = Server::start("echo", Some("12345"));
+    let unsigned = place(server.plan(1, vec![]), |_| {}).await.unwrap_err().to_string();
+    assert!(unsigned.contains("status 403"), "{unsigned}");
+    let forged = CallPlan { auth_token: Some(AuthToken::new("54321")), ..server.plan(2, vec![]) };
+    assert!(place(forged, |_| {}).await.unwrap_err().to_string().contains("status 403"));
+    let signed = CallPlan {
+        auth_token: Some(AuthToken::new("12345")),
+        ..server.plan(3, vec![line("pizza-4", When::At(100))])
+    };
+    assert_clean(&call(signed).await);
+    // A replayed upgrade is signed, but has no token of ours: the stream is closed before anything is said.
+    let url = format!("wss://{}/media-stream", server.address);
+    let wire = TcpStream::connect(&server.address).await.unwrap();
+    let request = tokio_tungstenite::tungstenite::http::Request::builder()
+        .uri(format!("ws://{}/media-stream", server.address))
+        .header("Host", &server.address)
+        .header("Connection", "Upgrade")
+        .header("Upgrade", "websocket")
+        .header("Sec-WebSocket-Version", "13")
+        .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+        .header("X-Twilio-Signature", sign(&AuthToken::new("12345"), &url, &[]));
+    let mut socket = client_async(request.body(()).unwrap(), wire).await.unwrap().0;
+    socket.send(Message::Text(start(9).into())).await.unwrap();
+    assert!(matches!(socket.next().await, Some(Ok(Message::Close(_)))));
+}
+
+#[tokio::test]
+async fn routes_answer_in_plain_words() {
+    let server = Server::start("echo", None);
+    assert!(server.request("GET /healthz HTTP/1.1", "").await.starts_with("HTTP/1.1 200"));
+    assert!(server.request("GET /readyz HTTP/1.1", "").await.starts_with("HTTP/1.1 200"));
+    assert!(server.request("GET /media-stream HTTP/1.1", "").await.starts_with("HTTP/1.1 426"));
+    assert!(server.request("GET /nowhere HTTP/1.1", "").await.contains("the webhook is /voice"));
+    assert!(server.request("DELETE /voice HTTP/1.1", "").await.starts_with("HTTP/1.1 405"));
+    let get = server.request("GET /voice?CallSid=CA1&From=%2B1%26%3C%3E%22 HTTP/1.1", "").await;
+    assert!(get.contains(r#"name="from" value="+1&amp;&lt;&gt;&quot;""#), "{get}");
+    let forwarded = "POST /voice HTTP/1.1\r\nX-Forwarded-Host: voice.example.com\r\nX-Forwarded-Proto: https";
+    assert!(server.request(forwarded, "CallSid=CA1").await.contains("wss://voice.example.com/media-stream"));
+}
+
+#[tokio::test]
+async fn a_bad_peer_harms_only_itself() {
+    let server = Server::start("echo", None);
+    let good = tokio::spawn(call(server.plan(1, vec![line("pizza-1", When::At(1_500))])));
+    let huge = format!(r#"{{"event":"media","media":{{"payload":"{}"}}}}"#, "A".repeat(200_000));
+    let openings: Vec<Vec<Message>> = vec![
+        vec![Message::Text("not json".into())],
+        vec![Message::Binary(vec![0; 100].into())],
+        vec![Message::Text(huge.clone().into())],
+        vec![Message::Text(r#"{"event":"media","media":{"payload":"//8="}}"#.into())],
+        vec![Message::Text(start(2).replace("audio/x-mulaw", "audio/l16").into())],
+        vec![Message::Text(start(3).into()), Message::Text(huge.into())],
+        std::iter::once(Message::Text(start(4).into()))
+            .chain((0..60).map(|_| Message::Binary(vec![1].into())))
+            .collect(),
+    ];
+    for messages in openings {
+        let told = format!("{:.80?}", messages.last());
+        let mut socket = server.socket().await;
+        for message in messages {
+            // The server may have closed already.
+            if socket.send(message).await.is_err() {
+                break;
+            }
+        }
+        let closed = tokio::time::timeout(Duration::from_secs(5), async {
+            while let Some(Ok(message)) = socket.next().await {
+                if message.is_close() {
+                    break;
+                }
+            }
+        });
+        assert!(closed.await.is_ok(), "the server did not close on {told}");
+    }
+    // Two starts, unknown events, odd base64 and a vanishing peer are survived.
+    let mut socket = server.socket().await;
+    for text in [
+        start(5),
+        start(5),
+        r#"{"event":"whisper"}"#.into(),
+        r#"{"event":"media","media":{"payload":"%"}}"#.into(),
+    ] {
+        socket.send(Message::Text(text.into())).await.unwrap();
+    }
+    drop(socket);
+    let silent = server.socket().await;
+    assert_clean(&good.await.unwrap());
+    drop(silent);
+    assert!(server.request("GET /readyz HTTP/1.1", "").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn the_pizza_agent_understands_and_answers() {
+    let server = Server::start("pizza", None);
+    let lines = vec![line("pizza-1", When::AfterAgent(300)), line("pizza-3", When::BargeIn(300))];
+    let plan = CallPlan {
+        longest: Duration::from_secs(14),
+        hang_up_after: Duration::from_secs(1),
+        ..server.plan(1, lines)
+    };
+    let report = call(plan).await;
+    assert_clean(&report);
+    assert!(report.replies.iter().all(|reply| reply.response_ms.is_some()), "{:?}", report.replies);
+    let level = report.agent_level_dbov.unwrap();
+    assert!((-24.0..=-12.0).contains(&level), "{level}");
+}
+
+#[test]
+fn wrong_configurations_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("offhook.toml");
+    std::fs::write(&path, "agnt = \"pizza\"\n").unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_offhook")).args(["serve", "--config"]).arg(&path).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && text.contains("did you mean `agent`?"), "{text}");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_offhook")).args(["serve", "--agent", "piza"]).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("there is no agent `piza`: name one of pizza, booking, echo"), "{text}");
+}
