@@ -205,6 +205,7 @@ impl Call {
         }
         self.turn.floor = Floor::Decided;
         self.patience.heard_caller();
+        self.patience.decided = Some(self.now);
         self.event(CallEvent::TurnEnded(TurnEnded {
             text: text.clone(),
             began_ms: ms(self.turn.began),

@@ -38,11 +38,6 @@ impl Patience {
 impl Call {
     /// Starts or stops the watch on the caller's silence.
     pub(crate) fn watch_silence(&mut self) {
-        if self.turn.floor == Floor::Decided {
-            self.patience.decided.get_or_insert(self.now);
-        } else if self.turn.floor != Floor::Quiet {
-            self.patience.decided = None;
-        }
         let waiting = self.turn.floor == Floor::Quiet
             && self.playout.is_idle()
             && self.ending.is_none()

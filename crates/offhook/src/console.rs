@@ -1,13 +1,12 @@
 //! What is written for people. The only place that prints.
-#![allow(clippy::print_stdout, reason = "this is where the command line speaks")]
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use offhook_call::{BargeInStage, CallEvent, CallTime, DropReason};
 
-/// Prints a line.
+/// Prints a line. A reader who has gone away, like `head`, is no reason to stop.
 pub(crate) fn say(line: &str) {
-    println!("{line}");
+    let _gone = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 /// A colour, if the output is a terminal.

@@ -7,6 +7,7 @@ mod config;
 mod console;
 mod demo;
 mod record;
+mod replay;
 mod serve;
 
 use std::process::ExitCode;
@@ -27,6 +28,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Play Twilio against any Media Streams server: call it, and measure
     Call(call::CallArgs),
+    /// Play tapes back through the engine, and show the first difference
+    Replay(replay::ReplayArgs),
     /// Start a server and have a recorded caller call it
     Demo(demo::DemoArgs),
 }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve::run(args).map(|()| ExitCode::SUCCESS),
         Command::Call(args) => call::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Demo(args) => demo::run(args),
     };
     outcome.unwrap_or_else(|error| {

@@ -220,6 +220,7 @@ struct OnTheLine<'a, P> {
     told: Vec<u32>,
     hang_up_after: u64,
     longest: u64,
+    began: Instant,
 }
 
 impl<'a, P: FnMut(Progress)> OnTheLine<'a, P> {
@@ -233,6 +234,7 @@ impl<'a, P: FnMut(Progress)> OnTheLine<'a, P> {
             told: Vec::new(),
             hang_up_after: millis(plan.hang_up_after),
             longest: millis(plan.longest),
+            began: Instant::now(),
         }
     }
 
@@ -264,6 +266,7 @@ impl<'a, P: FnMut(Progress)> OnTheLine<'a, P> {
             let _gone = sink.close().await;
         });
         let began = Instant::now();
+        self.began = began;
         self.send(&outgoing, Messages::connected());
         let start = self.messages.start(&found.parameters);
         self.send(&outgoing, start);
@@ -303,6 +306,7 @@ impl<'a, P: FnMut(Progress)> OnTheLine<'a, P> {
     }
 
     fn send(&mut self, outgoing: &mpsc::Sender<Message>, text: String) {
+        self.report.messages.push((millis(self.began.elapsed()), "twilio", text.clone()));
         if let Err(mpsc::error::TrySendError::Full(_)) = outgoing.try_send(Message::Text(text.into())) {
             self.find(31930, format!("{WAITING} messages wait; caller audio is dropped"));
         }
@@ -385,6 +389,7 @@ impl<'a, P: FnMut(Progress)> OnTheLine<'a, P> {
                 return Some("server");
             }
         };
+        self.report.messages.push((millis(self.began.elapsed()), "server", text.to_string()));
         match parse_outbound(&text, &self.stream) {
             Ok(Outbound::Media(octets)) => {
                 self.report.media_messages += 1;

@@ -72,6 +72,9 @@ pub struct CallReport {
     pub clipped_samples: u64,
     /// How late the simulator's own frames left, at the worst: if this is large, it was the slow one.
     pub own_lateness_ms: u64,
+    /// Every message of the stream: milliseconds since its start, `twilio` or `server`, and the text.
+    #[serde(skip)]
+    pub messages: Vec<(u64, &'static str, String)>,
     /// What the caller said, μ-law, on the stream's clock.
     #[serde(skip)]
     pub caller_sound: Vec<u8>,
@@ -99,7 +102,11 @@ impl CallReport {
         self.first_sound_ms = self.agent.first().map(|spurt| spurt.from_ms);
         for reply in &mut self.replies {
             let next = self.agent.iter().find(|spurt| spurt.from_ms >= reply.until_ms.saturating_sub(20));
-            reply.response_ms = next.map(|spurt| spurt.from_ms.saturating_sub(reply.until_ms));
+            // An echo answers while the line is still being said.
+            let during = |spurt: &&Talkspurt| (reply.from_ms + 1..reply.until_ms).contains(&spurt.from_ms);
+            let at_once = self.agent.iter().find(during).map(|_| 0);
+            reply.response_ms =
+                at_once.or_else(|| next.map(|spurt| spurt.from_ms.saturating_sub(reply.until_ms)));
             let over = self
                 .agent
                 .iter()

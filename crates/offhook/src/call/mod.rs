@@ -56,6 +56,9 @@ pub(crate) struct CallArgs {
     /// Folder for the recording (WAV, caller left, agent right) and the picture
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// File for all messages of the stream, as JSON Lines with their times
+    #[arg(long, value_name = "FILE")]
+    messages: Option<PathBuf>,
     /// Folder where the server keeps its records (its --record), to show what it understood
     #[arg(long, value_name = "FOLDER")]
     record: Option<PathBuf>,
@@ -163,6 +166,9 @@ pub(crate) fn run(args: &CallArgs) -> anyhow::Result<ExitCode> {
         wav::write_stereo(&folder.join("call.wav"), &report.caller_sound, &report.agent_sound)?;
         picture::draw(&folder.join("call.png"), &report, record.as_ref())?;
     }
+    if let Some(path) = &args.messages {
+        write_messages(path, &report.messages)?;
+    }
     if args.json {
         say(&outcome::to_json(&report, record.as_ref(), &outcome)?);
     } else {
@@ -189,6 +195,18 @@ fn show(progress: &Progress, quiet_lines: bool) {
         Progress::CallerSays { .. } => {}
         Progress::Found(finding) => say(&paint(&format!("twilio  {finding}"), "31")),
     }
+}
+
+/// One line a message: `{"t_ms":…,"from":"twilio"|"server","message":{…}}`.
+fn write_messages(path: &std::path::Path, messages: &[(u64, &str, String)]) -> anyhow::Result<()> {
+    let mut lines = String::new();
+    for (t_ms, from, text) in messages {
+        // What isn't JSON is kept as a string.
+        let message = serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::from(text.as_str()));
+        lines.push_str(&serde_json::json!({ "t_ms": t_ms, "from": from, "message": message }).to_string());
+        lines.push('\n');
+    }
+    std::fs::write(path, lines).with_context(|| format!("can't write {}", path.display()))
 }
 
 /// The server writes its record when the call is over, which may be a moment from now.
