@@ -5,12 +5,9 @@
 //! decide: an interruption ends the utterance, and the context keeps what was heard; anything else lets it go on from
 //! the very sample where it stopped.
 
-use offhook_audio::{Dbov, SamplePos};
-
 use crate::CallTime;
 use crate::call::Call;
 use crate::config::Interruptible;
-use crate::inbound::Heard;
 use crate::io::{BargeInStage, CallEvent, DropReason};
 use crate::stage::AnswerKind;
 use crate::timers::Timer;
@@ -150,17 +147,4 @@ impl Call {
             self.playout.utterances().filter(|said| said.begun).map(|said| said.unsent()).sum::<u64>() / 8;
         !(self.answer == AnswerKind::YesNo || unheard < NEARLY_OVER_MS)
     }
-
-    // ------------------------------------------------------------------------------------------------------- echo
-
-    /// Keeps the level of our own voice as it comes back.
-    pub(crate) fn hear_echo(&mut self, _level: Dbov, _floor: Dbov) {}
-
-    /// Whether an onset is likely our own voice coming back.
-    pub(crate) fn takes_for_echo(&mut self, _at: SamplePos) -> bool {
-        false
-    }
-
-    /// An onset that was taken for an echo may turn out to be the caller.
-    pub(crate) fn reconsider_echo(&mut self, _heard: &Heard) {}
 }

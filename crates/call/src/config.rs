@@ -129,8 +129,6 @@ pub struct BargeInConfig {
     pub resolve: Duration,
     /// What listeners say that doesn't ask for the floor.
     pub backchannels: Vec<String>,
-    /// How much louder than our own echo the caller must be, in dB. Default 6.
-    pub echo_margin: f32,
 }
 
 impl Default for BargeInConfig {
@@ -169,7 +167,6 @@ impl Default for BargeInConfig {
             certain: Duration::from_millis(900),
             resolve: Duration::from_millis(500),
             backchannels: backchannels.map(str::to_owned).to_vec(),
-            echo_margin: 6.0,
         }
     }
 }

@@ -41,11 +41,10 @@ impl Call {
         if let Some(key) = heard.key.and_then(|key| Key::new(key.reveal())) {
             self.on_key(key);
         }
-        self.hear_echo(heard.level, heard.noise_floor);
         match heard.event {
             Some(SpeechEvent::Onset { at }) => self.on_onset(at),
             Some(SpeechEvent::Offset { at }) => self.on_offset(at),
-            None => self.reconsider_echo(heard),
+            None => {}
         }
     }
 
@@ -55,9 +54,6 @@ impl Call {
     }
 
     pub(crate) fn on_onset(&mut self, at: SamplePos) {
-        if self.takes_for_echo(at) {
-            return;
-        }
         let when = self.when(at);
         if self.turn.floor == Floor::Decided {
             self.reopen_turn();
@@ -73,7 +69,6 @@ impl Call {
     }
 
     pub(crate) fn on_offset(&mut self, at: SamplePos) {
-        self.patience.echo_suspect = None;
         if self.turn.floor != Floor::Speaking {
             return;
         }

@@ -261,8 +261,6 @@ pub enum DropReason {
     Noise,
     /// A backchannel ("mm-hm") while the agent spoke.
     Backchannel,
-    /// The sound of our own voice coming back.
-    Echo,
 }
 
 /// What came of an onset while the agent spoke.

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use offhook_audio::SamplePos;
-
 use crate::CallTime;
 use crate::call::Call;
 use crate::io::{EndReason, UtteranceKind};
@@ -24,8 +22,6 @@ pub(crate) struct Patience {
     pub(crate) decided: Option<CallTime>,
     /// No media came for [`STARVED`].
     pub(crate) starved: bool,
-    /// An onset that was taken for our own echo.
-    pub(crate) echo_suspect: Option<SamplePos>,
 }
 
 impl Patience {

@@ -148,7 +148,9 @@ impl Call {
     pub(crate) fn start_echo(&mut self) {
         let id = self.playout.name_utterance();
         let mut utterance = Utterance::new(id, UtteranceKind::Echo, Interruptible::No);
-        utterance.add_segment(String::new());
+        let segment = utterance.add_segment(String::new());
+        // 60 ms of silence first: what the caller's frames may come late by without a hole in the echo.
+        utterance.push_audio(segment, &[offhook_audio::MULAW_SILENCE; 3 * offhook_audio::FRAME_SAMPLES]);
         self.playout.queue(utterance);
         self.echo = Some(id);
     }

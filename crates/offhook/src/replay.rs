@@ -29,7 +29,12 @@ pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::read)?;
     let (mut taped, mut differing) = (Duration::ZERO, 0);
     let began = Instant::now();
-    for path in &args.tapes {
+    // Hidden where there is no terminal, and for the few tapes that need none.
+    let bar = indicatif::ProgressBar::new(args.tapes.len() as u64);
+    if args.tapes.len() < 20 {
+        bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+    }
+    for path in bar.wrap_iter(args.tapes.iter()) {
         let tape = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
         let mut call = config.call.clone();
         if tape.lines().next().is_some_and(|header| header.contains(r#""agent":"echo""#)) {

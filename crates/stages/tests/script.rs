@@ -38,6 +38,17 @@ fn shipped_agents_are_valid() {
 }
 
 #[test]
+fn the_documented_example_is_valid() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/agents.md")).unwrap();
+    let example = page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let script = Script::from_toml(example).unwrap();
+    assert_eq!(script.slots.len(), 2);
+    let typo = example.replace("greeting =", "greating =");
+    let error = Script::from_toml(&typo).unwrap_err().to_string();
+    assert!(error.contains("did you mean `greeting`?"), "{error}");
+}
+
+#[test]
 fn an_order_with_digression_and_correction() {
     insta::assert_snapshot!(conversation(
         "pizza",

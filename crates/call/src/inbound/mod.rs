@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use offhook_audio::{
-    Dbov, FRAME_SAMPLES, Framer, HighPass, MulawFrame, PcmFrame, Plc, SampleCount, SamplePos,
-};
+use offhook_audio::{FRAME_SAMPLES, Framer, HighPass, MulawFrame, PcmFrame, Plc, SampleCount, SamplePos};
 use offhook_endpoint::dtmf::{DtmfDetector, Key};
 use offhook_endpoint::{SpeechEvent, Talkspurts};
 
@@ -30,8 +28,6 @@ pub(crate) struct Heard {
     pub(crate) at: SamplePos,
     /// As received, or as filled in.
     pub(crate) wire: MulawFrame,
-    pub(crate) level: Dbov,
-    pub(crate) noise_floor: Dbov,
     pub(crate) event: Option<SpeechEvent>,
     pub(crate) key: Option<Key>,
 }
@@ -135,7 +131,7 @@ impl Inbound {
         let key = self.dtmf.as_mut().and_then(|dtmf| dtmf.push(&pcm)).map(|down| down.key);
         self.high_pass.process(&mut pcm);
         let verdict = self.spurts.push(&pcm);
-        Heard { at, wire, level: verdict.level, noise_floor: verdict.noise_floor, event: verdict.event, key }
+        Heard { at, wire, event: verdict.event, key }
     }
 
     /// No sound comes any more: a talkspurt that was going on has ended.
