@@ -1,0 +1,41 @@
+//! Tapes of real calls give the same outcome, to the byte.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use offhook_call::CallConfig;
+use offhook_tape::{ReplayError, WireOutput, replay};
+
+fn tape() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/tapes/pizza.tape.jsonl"))
+        .unwrap()
+}
+
+#[test]
+fn an_order_with_barge_in_replays_to_the_same_outputs() {
+    let replayed = replay(&tape(), CallConfig::default()).unwrap();
+    assert_eq!(replayed.divergence, None);
+    assert!(replayed.outputs > 1_000 && replayed.length.as_secs() > 25);
+}
+
+#[test]
+fn a_changed_outcome_is_found_where_it_happens() {
+    let tape = tape();
+    let changed = tape.replacen(r#""what are your opening hours""#, r#""what are your opening times""#, 40);
+    let divergence = replay(&changed, CallConfig::default()).unwrap().divergence.unwrap();
+    assert!(divergence.at.as_secs() < 15, "{divergence:?}");
+    let mut config = CallConfig::default();
+    config.turn.floor = std::time::Duration::from_millis(450);
+    let divergence = replay(&tape, config).unwrap().divergence.unwrap();
+    assert!(!matches!(divergence.taped, Some(WireOutput::HangUp)), "{divergence:?}");
+}
+
+#[test]
+fn damage_is_named_by_its_line() {
+    let mut lines: Vec<String> = tape().lines().take(20).map(str::to_owned).collect();
+    lines[10] = lines[10].chars().take(15).collect();
+    assert!(matches!(
+        replay(&lines.join("\n"), CallConfig::default()),
+        Err(ReplayError::Damaged { line: 11, .. })
+    ));
+    let newer = tape().replacen(r#"{"tape":1,"#, r#"{"tape":99,"#, 1);
+    assert_eq!(replay(&newer, CallConfig::default()), Err(ReplayError::Version { found: 99 }));
+}
