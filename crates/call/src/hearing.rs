@@ -38,7 +38,7 @@ impl Call {
         if let Some(echo) = self.echo {
             self.echo_frame(echo, &heard.wire);
         }
-        if let Some(key) = heard.key.and_then(|key| Key::new(key.reveal())) {
+        if let Some(key) = heard.key {
             self.on_key(key);
         }
         match heard.event {

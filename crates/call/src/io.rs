@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use offhook_audio::MulawFrame;
+pub use offhook_endpoint::dtmf::Key;
 
 use crate::id::{Generation, ReplyId, UtteranceId};
 use crate::stage::{LlmCommand, LlmEvent, SttCommand, SttEvent, ToolCall, ToolResult, TtsCommand, TtsEvent};
@@ -50,34 +51,6 @@ pub enum Control {
     },
     /// Say the farewell if there is one, then hang up.
     HangUp,
-}
-
-/// A key of the telephone's keypad: `0`–`9`, `*`, `#`, `A`–`D`. `Debug` doesn't show which.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Key(char);
-
-impl Key {
-    /// From its character; `None` if there is no such key.
-    #[must_use]
-    pub const fn new(key: char) -> Option<Self> {
-        match key {
-            '0'..='9' | '*' | '#' | 'A'..='D' => Some(Self(key)),
-            'a'..='d' => Some(Self(key.to_ascii_uppercase())),
-            _ => None,
-        }
-    }
-
-    /// Its character. Keep it out of logs.
-    #[must_use]
-    pub const fn reveal(self) -> char {
-        self.0
-    }
-}
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key(•)")
-    }
 }
 
 /// One thing to do.

@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use offhook_call::stage::ToolResult;
 use offhook_call::{Call, CallConfig, CallEvent, CallTime, CallTotals, Input, Key, Output};
 use offhook_stages::CallInfo;
-use offhook_twilio::stream::{Inbound, MessageError, StartMessage, parse};
+use offhook_twilio::stream::{Inbound, StartMessage, parse};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
@@ -18,7 +18,7 @@ use crate::stages::{Dispatched, Running, StageEvent, StageSet};
 
 /// `connected` and `start` must come within this.
 const START_WITHIN: Duration = Duration::from_secs(10);
-/// So many messages that can't be used end the call: the peer isn't Twilio.
+/// So many payloads that can't be used end the call; fewer are dropped and counted.
 const MOST_BAD_MESSAGES: u32 = 50;
 /// Longest payload of one `media` message: 2 s.
 const LONGEST_PAYLOAD: usize = 16_000;
@@ -85,6 +85,9 @@ pub enum SessionError {
     /// Before `start` came something that can't come there.
     #[error("before `start`: {0}")]
     BadStart(String),
+    /// Something came that Twilio never sends: the peer is another, or a proxy spoils what it sends.
+    #[error("the peer sent what Media Streams never sends: {0}")]
+    NotMediaStreams(String),
     /// Too many messages could not be used.
     #[error("{MOST_BAD_MESSAGES} messages could not be used; the last: {0}")]
     TooManyBad(String),
@@ -288,7 +291,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Close(_))) => return Some(SessionEnd::Stopped),
             Some(Ok(Message::Binary(_))) => {
-                return self.bad_message("a binary frame; Media Streams sends text", report);
+                return not_media_streams("a binary frame; its messages are text");
             }
             Some(Ok(_)) => return None,
         };
@@ -306,13 +309,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
                 None => return self.bad_message("a digit that no keypad has", report),
             },
             Ok(Inbound::Stop) => return Some(SessionEnd::Stopped),
-            Ok(Inbound::Start(_)) => self.feed(Input::Start),
+            Ok(Inbound::Start(_)) => return not_media_streams("a second `start`; a stream has one"),
             Ok(Inbound::Connected { .. }) => {}
             Ok(Inbound::Unknown { .. }) => report.unknown_events += 1,
-            Err(error @ MessageError::TooLong { .. }) => {
-                return Some(SessionEnd::Failed(SessionError::Socket(error.to_string())));
-            }
-            Err(error) => return self.bad_message(&error.to_string(), report),
+            Err(error) => return not_media_streams(&error.to_string()),
         }
         None
     }
@@ -326,6 +326,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
         let over = report.bad_messages >= MOST_BAD_MESSAGES;
         over.then(|| SessionEnd::Failed(SessionError::TooManyBad(why.to_owned())))
     }
+}
+
+fn not_media_streams(what: &str) -> Option<SessionEnd> {
+    Some(SessionEnd::Failed(SessionError::NotMediaStreams(what.to_owned())))
 }
 
 async fn sleep_until(deadline: Option<Instant>) {
