@@ -86,6 +86,15 @@ impl PocketSphinx {
         let stage = Self { options: Arc::new(options), pool };
         // Made here, so that it is known before the first call, and used by this thread for tools and tests.
         stage.with_decoder(|_| Ok(()))?;
+        // The pool's threads make theirs now, so that no caller's first words wait for it.
+        for _ in 0..stage.pool.threads() {
+            let early = stage.clone();
+            stage.pool.run(move || {
+                if let Err(error) = early.with_decoder(|_| Ok(())) {
+                    tracing::warn!(%error, "a recogniser could not be made");
+                }
+            });
+        }
         Ok(stage)
     }
 

@@ -62,6 +62,12 @@ impl NativePool {
         }
     }
 
+    /// All threads.
+    #[must_use]
+    pub const fn threads(&self) -> usize {
+        self.threads
+    }
+
     /// Threads without work.
     #[must_use]
     pub fn idle(&self) -> usize {
