@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use offhook_call::stage::ReplyReason;
+use offhook_call::stage::{Digits, Party, ReplyReason, Turn};
 use offhook_stages::script::{Dialog, SHIPPED, Script, shipped};
 use proptest::prelude::*;
 
@@ -125,6 +125,96 @@ fn a_booking_piece_by_piece() {
     ));
 }
 
+/// A conversation that has come to its read-back.
+fn read_back() -> (Dialog, String) {
+    let mut dialog = Dialog::new(script("pizza"));
+    let mut text = String::new();
+    for line in ["two large pepperoni pizzas", "no thanks", "for delivery"] {
+        let (answer, next) = dialog.respond(&caller(line));
+        (text, dialog) = (answer.text, next);
+    }
+    (dialog, text)
+}
+
+fn caller(text: &str) -> ReplyReason {
+    ReplyReason::Caller { text: text.to_owned(), confidence: None }
+}
+
+fn turns(heard: &str, said: &str) -> Vec<Turn> {
+    let turn = |who, text: &str, interrupted| Turn { who, text: text.to_owned(), interrupted, began_ms: 0 };
+    vec![turn(Party::Agent, heard, true), turn(Party::Caller, said, false)]
+}
+
+#[test]
+fn a_yes_to_half_a_read_back_is_no_agreement() {
+    let (dialog, text) = read_back();
+    let (early, next) = dialog.as_heard(&turns("So that's two", "yes")).respond(&caller("yes"));
+    assert_eq!((early.text.as_str(), early.tools.len()), (text.as_str(), 0), "it is read back again");
+    let (again, _) = next.as_heard(&turns("So that's two large", "yes")).respond(&caller("yes"));
+    assert_eq!(again.tools.len(), 1, "a caller who insists isn't asked a third time");
+    let heard = "So that's two large pepperoni pizzas, for delivery. Is";
+    let (heard, _) = dialog.as_heard(&turns(heard, "yes")).respond(&caller("yes"));
+    assert_eq!(heard.tools.len(), 1, "only the question was cut off");
+}
+
+#[test]
+fn a_yes_with_a_but_is_no_agreement() {
+    for line in ["yes but wait", "right no that's wrong", "not yet"] {
+        let (answer, _) = read_back().0.respond(&caller(line));
+        assert!(answer.tools.is_empty(), "{line}: {}", answer.text);
+    }
+}
+
+#[test]
+fn keys_answer_and_are_offered() {
+    let mut dialog = Dialog::new(script("pizza"));
+    let mut said = Vec::new();
+    let key = |keys: &str| ReplyReason::Digits(Digits::new(keys));
+    let lines = [caller("one cheese pizza"), key("3"), key("2"), key("7"), key("*"), key("1"), key("1")];
+    for reason in lines {
+        let (answer, next) = dialog.respond(&reason);
+        said.push(answer.text);
+        dialog = next;
+    }
+    insta::assert_snapshot!(said.join("\n"), @r"
+    Alright. What size of pizza: small, medium or large?
+    Got it. Anything else?
+    Is that for delivery or for pickup?
+    Sorry, I didn't get that. Is that for delivery or for pickup?
+    I'm sorry, I still didn't understand. Please say it in a few words, like: one large cheese pizza. Is that for delivery or for pickup? Press one for delivery or two for pickup.
+    So that's one large cheese pizza, for delivery. Is that right?
+    Great, your order will be ready in twenty minutes. Thank you, and goodbye!
+    ");
+}
+
+#[test]
+fn repeat_says_what_was_asked_not_that_it_was_not_understood() {
+    let mut dialog = Dialog::new(script("booking"));
+    for line in ["a table for two", "the weather is nice", ""] {
+        dialog = dialog.respond(&caller(line)).1;
+    }
+    assert_eq!(dialog.respond(&caller("repeat that please")).0.text, "Certainly. For which day?");
+}
+
+#[test]
+fn what_would_break_a_call_is_refused() {
+    let page = include_str!("../agents/pizza.toml");
+    for (right, wrong, reason) in [
+        ("phrases = [\"start over\"]", "phrases = [\"...\"]", "has no word that a caller could say"),
+        ("phrases = [\"start over\"]", "phrases = []", "has no `phrases`"),
+        ("name = \"how\"", "name = \"order\"", "two slots named `order`"),
+        ("name = \"how\"", "name = \"summary\"", "can't be named `summary`"),
+        ("So that's {summary}", "So that's {sumary}", "there is no such slot"),
+        ("action = \"restart\"", "action = \"transfer\"\nsay = \"One moment.\"", "has no `number`"),
+        ("action = \"restart\"", "", "has nothing to `say`"),
+        ("more = \"Anything else?\"", "more = \" \"", "hear silence"),
+    ] {
+        assert!(page.contains(right), "{right}");
+        let error = Script::from_toml(&page.replacen(right, wrong, 1)).unwrap_err().to_string();
+        assert!(error.contains(reason), "{wrong}: {error}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
@@ -135,7 +225,7 @@ proptest! {
         let mut dialog = Dialog::new(script(agent));
         for text in lines {
             let (answer, next) = dialog.respond(&ReplyReason::Caller { text, confidence: None });
-            prop_assert!(!answer.text.is_empty() || !answer.tools.is_empty());
+            prop_assert!(!answer.text.trim().is_empty());
             dialog = next;
         }
     }

@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
-use offhook_call::stage::{AnswerKind, Expectation, ReplyReason, ToolCall};
+use offhook_call::stage::{AnswerKind, Expectation, Party, ReplyReason, ToolCall, Turn};
 
 use super::grammar::grammar;
+use super::order::take_over;
 use super::parse::{Change, Ordered, Value, changes, yes_no};
+use super::say::{all_of, either, join, name, pick, pick_round};
 use super::schema::{Action, Item, Script, SlotKind, placeholders};
 use super::words::{spell, tokens};
 
@@ -24,7 +26,14 @@ pub struct Dialog {
     misses: usize,
     unheard: usize,
     turns: usize,
+    /// What was said last, without what only told that nothing was understood.
     last: String,
+    /// What was said last, all of it.
+    said: String,
+    /// The caller spoke before everything was read back: a "yes" can't mean all of it.
+    cut_short: bool,
+    /// It was read back a second time for that; not a third.
+    read_again: bool,
 }
 
 /// The open question.
@@ -66,6 +75,9 @@ impl Dialog {
             unheard: 0,
             turns: 0,
             last: String::new(),
+            said: String::new(),
+            cut_short: false,
+            read_again: false,
             script,
         }
     }
@@ -74,6 +86,17 @@ impl Dialog {
     #[must_use]
     pub fn grammar(&self) -> &str {
         &self.grammar
+    }
+
+    /// The same state, knowing what the caller heard: `turns` is the conversation as it reached the caller's ear. A
+    /// caller who interrupts the read-back can't have agreed to what was not yet said.
+    #[must_use]
+    pub fn as_heard(&self, turns: &[Turn]) -> Self {
+        let mut same = self.clone();
+        let before = turns.iter().rev().skip_while(|turn| turn.who != Party::Agent);
+        let cut = before.take_while(|turn| turn.who == Party::Agent).find(|turn| turn.interrupted);
+        same.cut_short = cut.is_some_and(|turn| tokens(&turn.text).len() < needed(&self.said));
+        same
     }
 
     /// The answer, and the state that follows if it is heard.
@@ -88,18 +111,18 @@ impl Dialog {
                 next.open_first(greeting)
             }
             ReplyReason::Caller { text, .. } => next.hear(text, &mut tools),
-            ReplyReason::Digits(digits) => {
-                let said = match digits.reveal() {
-                    "1" => "yes",
-                    "2" => "no",
-                    _ => "",
-                };
-                next.hear(said, &mut tools)
-            }
+            ReplyReason::Digits(digits) => match next.keyed(digits.reveal()) {
+                Some(said) => next.hear(&said, &mut tools),
+                None => next.miss(),
+            },
             ReplyReason::Tool => next.question(),
         };
         let text = next.fill(&text);
-        next.last.clone_from(&text);
+        if (next.misses, next.unheard) <= (self.misses, self.unheard) || self.last.is_empty() {
+            next.last.clone_from(&text);
+        }
+        next.said.clone_from(&text);
+        next.cut_short = false;
         let expectation = next.expectation();
         (Answer { text, tools, expectation }, next)
     }
@@ -145,6 +168,10 @@ impl Dialog {
     }
 
     fn hear(&mut self, text: &str, tools: &mut Vec<ToolCall>) -> String {
+        if self.open == Open::Nothing {
+            // The greeting was not ours: what it asked, we don't know.
+            self.open = self.next_open();
+        }
         if text.trim().is_empty() {
             let text = pick(&self.script.texts.unheard, self.unheard);
             self.unheard += 1;
@@ -167,6 +194,10 @@ impl Dialog {
             return self.go_on(true);
         }
         match (self.open, said) {
+            (Open::Confirm, Some(true)) if self.cut_short && !self.read_again => {
+                self.read_again = true;
+                self.question()
+            }
             (Open::Confirm, Some(true)) => {
                 self.open = Open::Over;
                 tools.push(end_call());
@@ -197,6 +228,7 @@ impl Dialog {
         })?;
         Some(match intent.action {
             Action::Answer => join(&intent.say, &self.question()),
+            Action::Repeat if self.last.is_empty() => self.miss(),
             Action::Repeat => self.last.clone(),
             Action::Restart => {
                 self.values.fill(None);
@@ -221,9 +253,48 @@ impl Dialog {
     fn miss(&mut self) -> String {
         let text = pick(&self.script.texts.fallback, self.misses);
         self.misses += 1;
-        let keys = matches!(self.open, Open::Confirm | Open::More(_)) && self.misses > 1;
-        let hint = if keys { "Press one for yes, or two for no." } else { "" };
-        join(&join(&text, &self.question()), hint)
+        let hint = if self.misses > 1 { self.key_hint() } else { String::new() };
+        join(&join(&text, &self.question()), &hint)
+    }
+
+    /// The answers that have a key, in the order of the keys.
+    fn keys(&self) -> Vec<String> {
+        let slot = |index: usize| self.script.slots.get(index);
+        match self.open {
+            Open::Confirm | Open::More(_) => vec!["yes".to_owned(), "no".to_owned()],
+            Open::Slot(index) => slot(index)
+                .into_iter()
+                .flat_map(|slot| &slot.values)
+                .filter_map(|ways| ways.first())
+                .cloned()
+                .collect(),
+            Open::Size(index) => self.unsized_item(index).map(|item| item.sizes.clone()).unwrap_or_default(),
+            Open::Correct | Open::Nothing | Open::Over => Vec::new(),
+        }
+    }
+
+    fn key_hint(&self) -> String {
+        let keys = self.keys();
+        if keys.is_empty() || keys.len() > 9 {
+            return String::new();
+        }
+        let key = |(index, answer): (usize, &String)| {
+            format!("{} for {}", spell(index as u32 + 1), answer.strip_prefix("for ").unwrap_or(answer))
+        };
+        let keys: Vec<String> = keys.iter().enumerate().map(key).collect();
+        format!("Press {}.", either(&keys))
+    }
+
+    /// What these keys say, if the open question takes them.
+    fn keyed(&self, digits: &str) -> Option<String> {
+        let value: u32 = digits.parse().ok()?;
+        if let Open::Slot(index) = self.open
+            && self.script.slots.get(index).is_some_and(|slot| slot.kind == SlotKind::Number)
+        {
+            return (1..=99).contains(&value).then(|| spell(value));
+        }
+        let index = usize::try_from(value).ok()?.checked_sub(1)?;
+        self.keys().get(index).cloned()
     }
 
     /// Takes over what was said. True if anything changed.
@@ -232,41 +303,11 @@ impl Dialog {
         let mut added = false;
         for (slot, change) in found {
             let Some(value) = self.values.get_mut(*slot) else { continue };
-            let sized = |ordered: &&mut Ordered| {
-                let item = self.script.slots.get(*slot).and_then(|slot| slot.items.get(ordered.item));
-                ordered.size.is_none() && item.is_some_and(|item| !item.sizes.is_empty())
-            };
-            match change {
-                Change::Set(text) => *value = Some(Value::Text(text.clone())),
-                Change::Add(ordered) => {
-                    let Some(items) = items_of(value) else { continue };
-                    // The same thing again right away is a repetition of it, said to make it clear.
-                    if items.last() != Some(ordered) {
-                        items.push(ordered.clone());
-                    }
-                    added = true;
-                    if let Some(closed) = self.closed.get_mut(*slot) {
-                        *closed = self.open == Open::Correct || self.open == Open::Confirm;
-                    }
-                }
-                Change::Remove(item) => {
-                    if let Some(items) = items_of(value) {
-                        items.retain(|ordered| ordered.item != *item);
-                    }
-                }
-                Change::Without(extra) => {
-                    for ordered in items_of(value).into_iter().flatten() {
-                        ordered.extras.retain(|known| !known.contains(extra.as_str()));
-                    }
-                }
-                Change::Size(size) => {
-                    if let Some(ordered) = items_of(value).into_iter().flatten().find(sized) {
-                        ordered.size = Some(size.clone());
-                    }
-                }
-            }
-            if matches!(value, Some(Value::Items(items)) if items.is_empty()) {
-                *value = None;
+            let Some(declared) = self.script.slots.get(*slot) else { continue };
+            let renewed = take_over(value, change, &declared.items);
+            added |= renewed;
+            if let (true, Change::Add(_), Some(closed)) = (renewed, change, self.closed.get_mut(*slot)) {
+                *closed = self.open == Open::Correct || self.open == Open::Confirm;
             }
         }
         added || self.values != before
@@ -318,15 +359,19 @@ impl Dialog {
     }
 
     fn size_question(&self, index: usize) -> String {
-        let Some(Some(Value::Items(items))) = self.values.get(index) else { return String::new() };
-        let Some(slot) = self.script.slots.get(index) else { return String::new() };
-        let lacking = items.iter().find_map(|ordered| {
-            let item = slot.items.get(ordered.item)?;
-            (ordered.size.is_none() && !item.sizes.is_empty()).then_some(item)
-        });
-        lacking
+        self.unsized_item(index)
             .map(|item| format!("What size of {}: {}?", item.name, either(&item.sizes)))
             .unwrap_or_default()
+    }
+
+    /// The first thing ordered that lacks its size.
+    fn unsized_item(&self, index: usize) -> Option<&Item> {
+        let Some(Some(Value::Items(items))) = self.values.get(index) else { return None };
+        let slot = self.script.slots.get(index)?;
+        items.iter().find_map(|ordered| {
+            let item = slot.items.get(ordered.item)?;
+            (ordered.size.is_none() && !item.sizes.is_empty()).then_some(item)
+        })
     }
 
     /// Puts values into a text.
@@ -370,65 +415,13 @@ impl Dialog {
     }
 }
 
-/// The list in a slot of items; a new one if there was none.
-fn items_of(value: &mut Option<Value>) -> Option<&mut Vec<Ordered>> {
-    match value.get_or_insert_with(|| Value::Items(Vec::new())) {
-        Value::Items(items) => Some(items),
-        Value::Text(_) => None,
+/// How many words of a read-back must be heard before a "yes" can mean it: all but the question at its end; of a single
+/// sentence three quarters.
+fn needed(said: &str) -> usize {
+    match said.rsplit_once(". ") {
+        Some((before, _)) => tokens(before).len(),
+        None => tokens(said).len() * 3 / 4,
     }
-}
-
-fn name(ordered: &Ordered, item: &Item) -> String {
-    let mut words = vec![if ordered.count == 1 { "one".to_owned() } else { spell(ordered.count) }];
-    words.extend(ordered.size.clone());
-    let (before, after) = ordered.extras.split_at(ordered.extras.len().min(1));
-    // One extra stands before the name, several behind it.
-    if after.is_empty() {
-        words.extend(before.iter().filter(|extra| !extra.starts_with("extra ")).cloned());
-    }
-    words.push(if ordered.count == 1 { item.name.clone() } else { item.plural.clone() });
-    let behind: Vec<String> = if after.is_empty() {
-        before.iter().filter(|extra| extra.starts_with("extra ")).cloned().collect()
-    } else {
-        ordered.extras.clone()
-    };
-    if !behind.is_empty() {
-        words.push(format!("with {}", all_of(&behind)));
-    }
-    words.join(" ")
-}
-
-fn all_of(parts: &[String]) -> String {
-    listed(parts, "and")
-}
-
-fn either(parts: &[String]) -> String {
-    listed(parts, "or")
-}
-
-fn listed(parts: &[String], word: &str) -> String {
-    match parts {
-        [] => String::new(),
-        [one] => one.clone(),
-        [all @ .., last] => format!("{} {word} {last}", all.join(", ")),
-    }
-}
-
-fn join(a: &str, b: &str) -> String {
-    match (a.trim(), b.trim()) {
-        ("", b) => b.to_owned(),
-        (a, "") => a.to_owned(),
-        (a, b) => format!("{a} {b}"),
-    }
-}
-
-/// One after the other, the last one again and again.
-fn pick(texts: &[String], index: usize) -> String {
-    texts.get(index.min(texts.len().saturating_sub(1))).cloned().unwrap_or_default()
-}
-
-fn pick_round(texts: &[String], index: usize) -> String {
-    texts.get(index % texts.len().max(1)).cloned().unwrap_or_default()
 }
 
 fn end_call() -> ToolCall {

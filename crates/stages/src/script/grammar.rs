@@ -50,7 +50,9 @@ pub(super) fn grammar(script: &Script) -> String {
 fn slot_rule(slot: &Slot, index: usize) -> String {
     match slot.kind {
         SlotKind::Items => {
-            format!("<item{index}> | (remove | cancel | no | without) [the] (<noun{index}> | <extra{index}>)")
+            format!(
+                "<item{index}> | make (it | that) <count{index}> | (remove | cancel | no | without) [the] (<noun{index}> | <extra{index}>)"
+            )
         }
         SlotKind::Choice => {
             let ways: Vec<String> = slot.values.iter().flatten().map(|way| plain(way)).collect();
@@ -95,7 +97,10 @@ fn helper_rules(slot: &Slot, index: usize) -> Vec<String> {
                 let sizes = if item.sizes.is_empty() {
                     String::new()
                 } else {
-                    format!("[{}] ", item.sizes.join(" | "))
+                    format!(
+                        "[{}] ",
+                        item.sizes.iter().map(|size| plain(size)).collect::<Vec<_>>().join(" | ")
+                    )
                 };
                 let (before, after) = if item.extras.is_empty() {
                     (String::new(), String::new())
@@ -105,7 +110,7 @@ fn helper_rules(slot: &Slot, index: usize) -> Vec<String> {
                 };
                 ways.push(format!("[a | <count{index}>] {sizes}{before}({}){after}", names.join(" | ")));
             }
-            let sizes = unique(slot.items.iter().flat_map(|item| item.sizes.clone()));
+            let sizes = unique(slot.items.iter().flat_map(|item| &item.sizes).map(|size| plain(size)));
             if !sizes.is_empty() {
                 ways.push(sizes.join(" | "));
             }

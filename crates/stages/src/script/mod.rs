@@ -3,13 +3,17 @@
 //! - `schema`: what a file may say
 //! - `words`: numbers, times and days as people say them
 //! - `parse`: what the caller's words fill in
+//! - `order`: how that changes an order
 //! - `grammar`: what the caller may say, for the recogniser
+//! - `say`: how values are put into sentences
 //! - `dialog`: what the agent answers; a pure function from state and words to answer and next state
 //! - `stage`: the dialog in place of a language model
 
 mod dialog;
 mod grammar;
+mod order;
 mod parse;
+mod say;
 mod schema;
 mod stage;
 mod words;

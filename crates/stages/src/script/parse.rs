@@ -29,12 +29,18 @@ pub(super) enum Change {
     Set(String),
     /// More things.
     Add(Ordered),
+    /// "Make it four large pizzas": in place of the last of its kind.
+    Replace(Ordered),
+    /// "Make it three": of the last thing.
+    Count(u32),
     /// Fewer things.
     Remove(usize),
     /// Things without something, e.g. "no onions".
     Without(String),
     /// A size alone: for the thing that lacks one.
     Size(String),
+    /// "Make it large": another size for the last thing that has one.
+    Resize(String),
 }
 
 /// Yes or no, if the words begin with it or consist of it.
@@ -62,17 +68,24 @@ pub(super) fn yes_no(text: &str) -> Option<bool> {
         "wrong",
         "that's wrong",
         "that is wrong",
+        "that's not",
+        "not",
+        "incorrect",
         "that's all",
         "that's it",
         "nothing else",
         "that is all",
     ];
-    let words = tokens(text).join(" ");
+    // "Yes, but …", "right, no, wait": no plain yes.
+    const DOUBT: &[&str] = &["but", "no", "not", "don't", "wait", "wrong", "except"];
+    let all = tokens(text);
+    let words = all.join(" ");
     let begins = |phrase: &&&str| words == **phrase || words.starts_with(&format!("{phrase} "));
     if NO.iter().any(|phrase| begins(&phrase)) {
         return Some(false);
     }
-    YES.iter().any(|phrase| begins(&phrase)).then_some(true)
+    let doubts = all.iter().any(|word| DOUBT.contains(&word.as_str()));
+    (!doubts && YES.iter().any(|phrase| begins(&phrase))).then_some(true)
 }
 
 /// All that the words say about the slots. `asked` is the slot whose question is open: it also takes bare values.
@@ -155,6 +168,7 @@ fn items(slot: &Slot, words: &[String], bare: bool) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut open = Pending::default();
     let mut removing = false;
+    let correcting = words.windows(2).any(|two| two[0] == "make" && matches!(two[1].as_str(), "it" | "that"));
     let mut at = 0;
     while let Some(word) = words.get(at) {
         let after_removal =
@@ -165,6 +179,8 @@ fn items(slot: &Slot, words: &[String], bare: bool) -> Vec<Change> {
         } else if let Some((item, used)) = noun(slot, words, at) {
             if removing || after_removal {
                 changes.push(Change::Remove(item));
+            } else if correcting {
+                changes.push(Change::Replace(open.take(item)));
             } else {
                 changes.push(Change::Add(open.take(item)));
             }
@@ -173,14 +189,16 @@ fn items(slot: &Slot, words: &[String], bare: bool) -> Vec<Change> {
             match changes.last_mut() {
                 _ if removing || after_removal => changes.push(Change::Without(extra)),
                 // "… pizza with olives and onions" belongs to the last thing, "mushroom pizza" to the next.
-                Some(Change::Add(last)) if open.with && open.is_bare() => last.extras.push(extra),
+                Some(Change::Add(last) | Change::Replace(last)) if open.with && open.is_bare() => {
+                    last.extras.push(extra)
+                }
                 _ => open.extras.push(extra),
             }
             at += used;
-        } else if slot.items.iter().any(|item| item.sizes.contains(word)) {
-            open.size = Some(word.clone());
+        } else if let Some((size, used)) = size(slot, words, at) {
+            open.size = Some(size);
             open.with = false;
-            at += 1;
+            at += used;
         } else if let Some((count, used)) = words.get(at..).and_then(number) {
             open.count = Some(count.clamp(1, 99));
             open.with = false;
@@ -197,7 +215,11 @@ fn items(slot: &Slot, words: &[String], bare: bool) -> Vec<Change> {
             at += 1;
         }
     }
-    // "Two large" or "pepperoni" alone, when things are being asked for: the first thing is meant.
+    if correcting && changes.is_empty() && open.extras.is_empty() {
+        changes.extend(open.count.take().map(Change::Count));
+        changes.extend(open.size.take().map(Change::Resize));
+    }
+    // "Large" or "pepperoni" alone, when things are being asked for: the first thing is meant.
     if let (true, Some(size)) = (changes.is_empty(), open.size.clone())
         && open.extras.is_empty()
         && open.count.is_none()
@@ -239,6 +261,14 @@ fn noun(slot: &Slot, words: &[String], at: usize) -> Option<(usize, usize)> {
         .enumerate()
         .flat_map(|(index, item)| names(item).into_iter().map(move |name| (index, name)))
         .filter_map(|(index, name)| phrase_at(words, at, &name).map(|used| (index, used)))
+        .max_by_key(|(_, used)| *used)
+}
+
+fn size(slot: &Slot, words: &[String], at: usize) -> Option<(String, usize)> {
+    slot.items
+        .iter()
+        .flat_map(|item| &item.sizes)
+        .filter_map(|size| phrase_at(words, at, size).map(|used| (size.clone(), used)))
         .max_by_key(|(_, used)| *used)
 }
 

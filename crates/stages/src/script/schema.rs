@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::words::tokens;
+
 /// An agent, as its file declares it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -241,8 +243,40 @@ impl Script {
             if let Some(missing) = missing {
                 return wrong(format!("slot `{}` has no {missing}", slot.name));
             }
+            if slot.name == "summary" {
+                return wrong(
+                    "a slot can't be named `summary`: in texts, `{summary}` stands for all slots".to_owned(),
+                );
+            }
+            if self.slots.iter().filter(|other| other.name == slot.name).count() > 1 {
+                return wrong(format!("there are two slots named `{}`", slot.name));
+            }
+            if let Some(pattern) = slot.patterns.iter().find(|pattern| !pattern.contains("{n}")) {
+                return wrong(format!(
+                    "the pattern “{pattern}” of slot `{}` has no `{{n}}` for its number",
+                    slot.name
+                ));
+            }
             if !slot.summary.contains("{}") {
                 return wrong(format!("the summary of slot `{}` has no `{{}}` for its value", slot.name));
+            }
+        }
+        for phrase in self.phrases() {
+            // The recogniser's grammar would be broken by it, in the middle of a call.
+            if tokens(phrase).is_empty() {
+                return wrong(format!("“{phrase}” has no word that a caller could say"));
+            }
+        }
+        for intent in &self.intents {
+            let about = intent.phrases.first().map_or("", String::as_str);
+            if intent.phrases.is_empty() {
+                return wrong(format!("the intent that says “{}” has no `phrases`", intent.say));
+            }
+            if matches!(intent.action, Action::Answer | Action::Transfer) && intent.say.trim().is_empty() {
+                return wrong(format!("the intent “{about}” has nothing to `say`"));
+            }
+            if intent.action == Action::Transfer && intent.number.as_deref().unwrap_or("").trim().is_empty() {
+                return wrong(format!("the intent “{about}” has no `number` to transfer the call to"));
             }
         }
         let texts = &self.texts;
@@ -251,6 +285,9 @@ impl Script {
         let lists = texts.fallback.iter().chain(&texts.unheard).chain(&texts.acknowledge);
         let says = self.intents.iter().map(|intent| &intent.say);
         let asks = self.slots.iter().flat_map(|slot| std::iter::once(&slot.ask).chain(&slot.more));
+        if asks.clone().chain(all.into_iter().skip(1)).any(|text| text.trim().is_empty()) {
+            return wrong("a question or text is empty: the caller would hear silence".to_owned());
+        }
         for text in all.into_iter().chain(lists).chain(says).chain(asks) {
             for name in placeholders(text) {
                 if name != "summary" && !self.slots.iter().any(|slot| slot.name == name) {
@@ -260,10 +297,23 @@ impl Script {
                 }
             }
         }
-        if self.agent.mode == AgentMode::Script && (texts.fallback.is_empty() || texts.unheard.is_empty()) {
+        let silent = |texts: &[String]| texts.is_empty() || texts.iter().any(|text| text.trim().is_empty());
+        if self.agent.mode == AgentMode::Script && (silent(&texts.fallback) || silent(&texts.unheard)) {
             return wrong("`texts.fallback` and `texts.unheard` need at least one text each".to_owned());
         }
         Ok(())
+    }
+
+    /// All that a caller may say, as declared, without patterns.
+    fn phrases(&self) -> impl Iterator<Item = &String> {
+        let items = self.slots.iter().flat_map(|slot| &slot.items);
+        let items = items.flat_map(|item| {
+            let names = [&item.name, &item.plural].into_iter().chain(&item.synonyms);
+            names.chain(&item.sizes).chain(&item.extras)
+        });
+        let values = self.slots.iter().flat_map(|slot| slot.values.iter().flatten());
+        let intents = self.intents.iter().flat_map(|intent| &intent.phrases);
+        self.fillers.iter().chain(items).chain(values).chain(intents)
     }
 }
 

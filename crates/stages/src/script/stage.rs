@@ -39,7 +39,7 @@ impl Llm for ScriptedAgent {
             while let Some(command) = commands.recv().await {
                 match command {
                     LlmCommand::Respond(request) => {
-                        let (answer, next) = now.respond(&request.reason);
+                        let (answer, next) = now.as_heard(&request.turns).respond(&request.reason);
                         pending = Some((request.reply, next));
                         let reply = request.reply;
                         let expectation = Arc::new(answer.expectation);

@@ -23,7 +23,7 @@ const SMALL: [&str; 20] = [
     "eighteen",
     "nineteen",
 ];
-const TENS: [&str; 4] = ["twenty", "thirty", "forty", "fifty"];
+const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 
 /// Days as they are said.
 pub(super) const DAYS: [&str; 10] = [
@@ -117,7 +117,7 @@ pub(super) fn number(words: &[String]) -> Option<(u32, usize)> {
 pub(super) fn spell(value: u32) -> String {
     match value {
         0..=19 => SMALL.get(value as usize).copied().unwrap_or("").to_owned(),
-        20..=59 => {
+        20..=99 => {
             let tens = TENS.get((value / 10 - 2) as usize).copied().unwrap_or("");
             if value.is_multiple_of(10) { tens.to_owned() } else { format!("{tens} {}", spell(value % 10)) }
         }
