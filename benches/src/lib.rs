@@ -1,1 +1,6 @@
-//! The benches live in `benches/`; this library is empty.
+//! What the benches share: other people's resamplers, and how a conversion is measured.
+//!
+//! The benches themselves live in `benches/`.
+
+pub mod curves;
+pub mod peers;

@@ -1,0 +1,3 @@
+//! Curves and figures of quality, for tables and pictures.
+
+pub mod resample;
