@@ -47,13 +47,15 @@ pub struct InboundConfig {
     /// recogniser's time line stays the caller's. Longer ones restart the time line. Default 5 s.
     #[serde(with = "humantime_serde")]
     pub max_gap: Duration,
+    /// Tell the caller's voice from the agent's own, where the line returns it. Default true.
+    pub echo_guard: bool,
     /// Voice activity.
     pub speech: TalkspurtConfig,
 }
 
 impl Default for InboundConfig {
     fn default() -> Self {
-        Self { max_gap: Duration::from_secs(5), speech: TalkspurtConfig::turn_taking() }
+        Self { max_gap: Duration::from_secs(5), echo_guard: true, speech: TalkspurtConfig::turn_taking() }
     }
 }
 

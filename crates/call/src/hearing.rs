@@ -21,7 +21,8 @@ impl Call {
         let mut batch: [Option<Heard>; 4] = [None; 4];
         let mut rest = Vec::new();
         let mut count = 0;
-        self.inbound.on_media(timestamp_ms, payload, |heard| {
+        let line = (self.now, &self.playout.played);
+        self.inbound.on_media(timestamp_ms, payload, line, |heard| {
             match batch.get_mut(count) {
                 Some(slot) => *slot = Some(heard),
                 None => rest.push(heard),
@@ -40,6 +41,9 @@ impl Call {
         }
         if let Some(key) = heard.key {
             self.on_key(key);
+        }
+        if let Some(delay_ms) = heard.echo {
+            self.event(CallEvent::EchoIgnored { delay_ms });
         }
         match heard.event {
             Some(SpeechEvent::Onset { at }) => self.on_onset(at),

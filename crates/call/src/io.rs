@@ -165,6 +165,11 @@ pub enum CallEvent {
         /// Since the onset.
         after_ms: u64,
     },
+    /// Speech was detected that is the agent's own, returned by the caller's line; it starts no turn.
+    EchoIgnored {
+        /// From its playing, by our clock, to its return.
+        delay_ms: u32,
+    },
     /// A reply was begun before the turn's end was certain.
     Speculated {
         /// Which.

@@ -5,6 +5,7 @@
 //! so the same inputs give the same outputs, on the phone and in a replay.
 //!
 //! - `inbound`: the caller's sound becomes speech events
+//! - `echo`: whether the line returns the agent's own voice
 //! - `turn`: speech events and transcripts become decisions about whose turn it is; never sees a sample
 //! - `reply`: requests to the language model, and their text on its way to the voice
 //! - `playout`: the ledger of what was sent and what of it was heard
@@ -16,6 +17,7 @@ mod barge_in;
 mod call;
 pub mod config;
 mod context;
+mod echo;
 mod hearing;
 pub mod id;
 mod inbound;

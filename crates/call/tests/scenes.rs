@@ -58,6 +58,31 @@ fn a_cough_leaves_no_hole() {
 }
 
 #[test]
+fn the_agents_own_voice_does_not_interrupt_it() {
+    for (db, late_ms) in [(-12.0, 60), (-18.0, 200), (-24.0, 500), (-30.0, 300)] {
+        let line = Line::new()
+            .agent_says(
+                "We are open every day from eleven in the morning to ten at night, but not on Sundays.",
+            )
+            .echo(db, late_ms)
+            .run(7_000);
+        assert!(!line.timeline.contains("caller speaks"), "{db} dB, {late_ms} ms:\n{}", line.timeline);
+        assert_eq!(line.heard_frames, 18 * 250 / 20, "{db} dB, {late_ms} ms:\n{}", line.timeline);
+    }
+}
+
+#[test]
+fn a_caller_interrupts_over_the_echo() {
+    let line = Line::new()
+        .agent_says("We are open every day from eleven in the morning to ten at night, but not on Sundays.")
+        .caller_says(2_000, "booking-2", "that is enough, thank you.")
+        .agent_says("Alright.")
+        .echo(-15.0, 180)
+        .run(8_000);
+    insta::assert_snapshot!(line.timeline);
+}
+
+#[test]
 fn a_greeting_that_must_be_heard_is() {
     let barge_in = BargeInConfig { greeting: Interruptible::No, ..BargeInConfig::default() };
     let line = Line::with(CallConfig { barge_in, ..CallConfig::default() })

@@ -6,7 +6,9 @@ use offhook_audio::{FRAME_SAMPLES, Framer, HighPass, MulawFrame, PcmFrame, Plc, 
 use offhook_endpoint::dtmf::{DtmfDetector, Key};
 use offhook_endpoint::{SpeechEvent, Talkspurts};
 
+use crate::CallTime;
 use crate::config::InboundConfig;
+use crate::echo::{EchoGuard, Played, Verdict};
 
 /// Counts over the whole call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub(crate) struct Heard {
     /// As received, or as filled in.
     pub(crate) wire: MulawFrame,
     pub(crate) event: Option<SpeechEvent>,
+    /// The agent's own voice began to come back: its delay in milliseconds.
+    pub(crate) echo: Option<u32>,
     pub(crate) key: Option<Key>,
 }
 
@@ -39,6 +43,7 @@ pub(crate) struct Inbound {
     plc: Plc,
     high_pass: HighPass,
     spurts: Talkspurts,
+    echo: EchoGuard,
     dtmf: Option<DtmfDetector>,
     /// Twilio's timestamp of the first sample.
     base_ms: Option<u64>,
@@ -49,6 +54,7 @@ pub(crate) struct Inbound {
 
 impl Inbound {
     pub(crate) fn new(config: InboundConfig, in_band_dtmf: bool) -> Self {
+        let echo = EchoGuard::new(config.echo_guard);
         let spurts = Talkspurts::from_config(config.speech.clone());
         Self {
             config,
@@ -56,6 +62,7 @@ impl Inbound {
             plc: Plc::default(),
             high_pass: HighPass::default(),
             spurts,
+            echo,
             dtmf: in_band_dtmf.then(DtmfDetector::default),
             base_ms: None,
             taken: 0,
@@ -73,10 +80,11 @@ impl Inbound {
         &mut self,
         timestamp_ms: Option<u64>,
         payload: &[u8],
+        (now, played): (CallTime, &Played),
         mut heard: impl FnMut(Heard),
     ) {
         if let Some(timestamp) = timestamp_ms
-            && !self.align(timestamp, &mut heard)
+            && !self.align(timestamp, (now, played), &mut heard)
         {
             self.totals.late += 1;
             return;
@@ -87,13 +95,13 @@ impl Inbound {
             self.totals.frames += 1;
             let mut pcm = frame.decode();
             self.plc.good(&mut pcm);
-            heard(self.judge(*frame, pcm));
+            heard(self.judge(*frame, pcm, (now, played)));
         });
         self.framer = framer;
     }
 
     /// Fills the gap before `timestamp`. False if the message lies in the past.
-    fn align(&mut self, timestamp: u64, heard: &mut impl FnMut(Heard)) -> bool {
+    fn align(&mut self, timestamp: u64, line: (CallTime, &Played), heard: &mut impl FnMut(Heard)) -> bool {
         const TOLERANCE: u64 = 15;
         let base = *self.base_ms.get_or_insert(timestamp);
         let expected = base + SampleCount(self.taken).duration().as_millis() as u64;
@@ -114,7 +122,7 @@ impl Inbound {
         for _ in 0..missing {
             self.totals.concealed += 1;
             let pcm = self.plc.conceal();
-            heard(self.judge(pcm.encode(), pcm));
+            heard(self.judge(pcm.encode(), pcm, line));
             self.taken += FRAME_SAMPLES as u64;
         }
         true
@@ -126,16 +134,23 @@ impl Inbound {
         self.taken = self.framer.pending() as u64;
     }
 
-    fn judge(&mut self, wire: MulawFrame, mut pcm: PcmFrame) -> Heard {
+    fn judge(&mut self, wire: MulawFrame, mut pcm: PcmFrame, (now, played): (CallTime, &Played)) -> Heard {
         let at = self.spurts.position();
         let key = self.dtmf.as_mut().and_then(|dtmf| dtmf.push(&pcm)).map(|down| down.key);
         self.high_pass.process(&mut pcm);
         let verdict = self.spurts.push(&pcm);
-        Heard { at, wire, event: verdict.event, key }
+        let (event, echo) = match self.echo.judge(&pcm, self.spurts.position(), now, verdict.event, played) {
+            Verdict::Pass(event) => (event, None),
+            Verdict::Echo { delay_ms } => (None, Some(delay_ms)),
+        };
+        Heard { at, wire, event, echo, key }
     }
 
     /// No sound comes any more: a talkspurt that was going on has ended.
     pub(crate) fn on_starved(&mut self) -> Option<SpeechEvent> {
-        self.spurts.reset()
+        let event = self.spurts.reset();
+        let withheld = self.echo.is_withholding();
+        self.echo.reset();
+        event.filter(|_| !withheld)
     }
 }

@@ -13,6 +13,7 @@ use offhook_audio::{FRAME_DURATION, SampleCount};
 
 use crate::CallTime;
 use crate::config::PlayoutConfig;
+use crate::echo::Played;
 use crate::id::{Generation, UtteranceId};
 use crate::io::{MarkName, Output};
 
@@ -67,6 +68,8 @@ pub(crate) struct Playout {
     play_end: CallTime,
     /// Sending is stopped while it is unclear whether the caller interrupts.
     on_hold: bool,
+    /// What the caller hears when, for telling his voice from its echo.
+    pub(crate) played: Played,
     pub(crate) totals: PlayoutTotals,
 }
 
@@ -90,6 +93,7 @@ pub struct PlayoutTotals {
 impl Playout {
     pub(crate) fn new(config: PlayoutConfig) -> Self {
         Self {
+            played: Played::new(config.lead),
             config,
             generation: Generation(0),
             next_mark: 1,
@@ -202,7 +206,9 @@ impl Playout {
             };
             let mark_due = utterance.mark_due();
             let ends = utterance.all_sent().then_some(utterance.id);
-            self.play_end = self.play_end.max(now) + FRAME_DURATION;
+            let play_at = self.play_end.max(now);
+            self.played.push(play_at, &frame);
+            self.play_end = play_at + FRAME_DURATION;
             self.sent += frame.0.len() as u64;
             self.totals.frames += 1;
             self.totals.samples += run.length;
@@ -310,6 +316,7 @@ impl Playout {
         self.sent = 0;
         self.marked = 0;
         self.play_end = now;
+        self.played.clear_from(now);
         out.push_back(Output::Clear);
     }
 

@@ -30,6 +30,11 @@ pub(crate) struct Line {
     pub(crate) timeline: String,
     pub(crate) reply_ms: u64,
     pub(crate) stt_ms: u64,
+    /// The line returns what it plays: gain, and octets late.
+    echo: Option<(f32, usize)>,
+    /// Octets played, for the echo.
+    said: Vec<u8>,
+    sound: VecDeque<u8>,
 }
 
 enum Later {
@@ -62,6 +67,9 @@ impl Line {
             timeline: String::new(),
             reply_ms: 60,
             stt_ms: 40,
+            echo: None,
+            said: Vec::new(),
+            sound: VecDeque::new(),
         }
     }
 
@@ -97,6 +105,12 @@ impl Line {
         }
         let clip = Self::new().caller_says(0, "pizza-1", "").caller;
         self.caller[at..end].copy_from_slice(&clip[1_600..1_600 + end - at]);
+        self
+    }
+
+    /// The line returns the agent's voice, so much weaker and later.
+    pub(crate) fn echo(mut self, db: f32, late_ms: usize) -> Self {
+        self.echo = Some((10f32.powf(db / 20.0), late_ms * 8));
         self
     }
 
@@ -138,6 +152,7 @@ impl Line {
             for (to, octet) in frame.iter_mut().zip(self.caller.get(from..).unwrap_or(&[])) {
                 *to = *octet;
             }
+            self.add_echo(&mut frame);
             let timestamp_ms = Some(155 + self.now_ms);
             self.now_ms = frame_at;
             self.feed(Input::Media { timestamp_ms, payload: &frame }, frame_at);
@@ -150,11 +165,21 @@ impl Line {
             self.heard_frames += 1;
         }
         let count = self.buffer.min(160);
+        self.said.extend(self.sound.drain(..count).chain(std::iter::repeat_n(0xFF, 160 - count)));
         self.buffer -= count;
         self.played += count;
         while self.marks.front().is_some_and(|(at, _)| *at <= self.played) {
             let (_, name) = self.marks.pop_front().unwrap();
             self.feed(Input::Mark(&name), at_ms);
+        }
+    }
+
+    fn add_echo(&self, frame: &mut [u8; 160]) {
+        let Some((gain, late)) = self.echo else { return };
+        let Some(from) = self.said.len().checked_sub(late + 160) else { return };
+        for (octet, said) in frame.iter_mut().zip(&self.said[from..]) {
+            let echo = f32::from(offhook_mulaw::decode(*said)) * gain;
+            *octet = offhook_mulaw::encode(offhook_mulaw::decode(*octet).saturating_add(echo as i16));
         }
     }
 
@@ -186,7 +211,10 @@ impl Line {
 
     fn act(&mut self, output: Output, at_ms: u64) {
         match output {
-            Output::Media(frame) => self.buffer += frame.0.len(),
+            Output::Media(frame) => {
+                self.buffer += frame.0.len();
+                self.sound.extend(frame.0);
+            }
             Output::Mark(name) => {
                 if self.buffer == 0 {
                     self.feed(Input::Mark(&name.to_string()), at_ms);
@@ -197,6 +225,7 @@ impl Line {
             Output::Clear => {
                 self.tell(at_ms, "clear");
                 self.played += std::mem::take(&mut self.buffer);
+                self.sound.clear();
                 for (_, name) in std::mem::take(&mut self.marks) {
                     self.feed(Input::Mark(&name), at_ms + 30);
                 }
@@ -226,6 +255,7 @@ impl Line {
                 format!("agent said{}: {heard}", if *interrupted { ", interrupted" } else { "" })
             }
             CallEvent::BargeIn { stage, after_ms } => format!("barge-in {stage:?} after {after_ms} ms"),
+            CallEvent::EchoIgnored { delay_ms } => format!("echo ignored, {delay_ms} ms late"),
             CallEvent::Speculated { reply } => format!("speculates {reply}"),
             CallEvent::SpeculationDropped { reply } => format!("drops speculation {reply}"),
             CallEvent::Digits { count } => format!("{count} digits"),
@@ -274,7 +304,14 @@ impl Line {
                 end_ms: (index + 1) * WORD_MS as u32,
             })
             .collect();
-        let octets = vec![0x30; words.len() * WORD_MS as usize * 8];
+        let mut octets = vec![0x30; words.len() * WORD_MS as usize * 8];
+        if self.echo.is_some() {
+            // An echo must be one of a voice.
+            let voice = Self::new().caller_says(0, "pizza-1", "").caller;
+            for (to, octet) in octets.iter_mut().zip(voice.iter().cycle()) {
+                *to = *octet;
+            }
+        }
         let chunk = AudioChunk::Mulaw(octets.into());
         self.schedule(at_ms + 30, Later::Tts(TtsEvent::Words { utterance, segment, words }));
         self.schedule(at_ms + 30, Later::Tts(TtsEvent::Audio { utterance, segment, chunk }));
