@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PACKAGES := gcc libc6-dev libflite1 libpocketsphinx3 pocketsphinx-en-us
 CARGO := cargo
 
-.PHONY: help demo run test bench lint fixtures docs layers setup
+.PHONY: help demo run test bench lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -45,6 +45,11 @@ layers: ## the core has no I/O: its crates must not depend on tokio, mio or rand
 fixtures: ## make the callers' sound anew (needs flite and sox)
 	@bash .ci/setup flite sox
 	@bash fixtures/make.sh
+
+docs-figures: ## draw the curves and pictures of docs/dsp.md
+	@$(CARGO) run --release --quiet --package offhook-benches --example figures -- docs/figures
+	@$(CARGO) build --release --quiet --bin offhook
+	@./target/release/offhook vad fixtures/callers/noisy.wav --picture docs/figures/vad.png >/dev/null
 
 docs: ## this project's API documentation
 	@$(CARGO) doc --workspace --no-deps

@@ -58,7 +58,7 @@ fn codec(c: &mut Criterion) {
         c,
         "mulaw",
         vec![
-            ("offhook", Box::new(|from, to| offhook_mulaw::decode_frame(from, to))),
+            ("offhook", Box::new(offhook_mulaw::decode_frame)),
             ("offhook without vectors", Box::new(|from, to| each(from, to, offhook_mulaw::decode))),
             ("table of 256", Box::new(|from, to| each(from, to, |octet| table[usize::from(octet)]))),
             (
@@ -68,7 +68,7 @@ fn codec(c: &mut Criterion) {
             ("audio-codec", Box::new(|from, to| assert!(decoder.decode_into(from, to).is_ok()))),
         ],
         vec![
-            ("offhook", Box::new(|from, to| offhook_mulaw::encode_frame(from, to))),
+            ("offhook", Box::new(offhook_mulaw::encode_frame)),
             ("offhook without vectors", Box::new(|from, to| each(from, to, offhook_mulaw::encode))),
             (
                 "table of 65 536",
@@ -87,7 +87,7 @@ fn codec(c: &mut Criterion) {
         c,
         "alaw",
         vec![
-            ("offhook", Box::new(|from, to| offhook_mulaw::alaw::decode_frame(from, to))),
+            ("offhook", Box::new(offhook_mulaw::alaw::decode_frame)),
             ("offhook without vectors", Box::new(|from, to| each(from, to, offhook_mulaw::alaw::decode))),
             (
                 "audio-codec-algorithms",
@@ -96,7 +96,7 @@ fn codec(c: &mut Criterion) {
             ("audio-codec", Box::new(|from, to| assert!(decoder.decode_into(from, to).is_ok()))),
         ],
         vec![
-            ("offhook", Box::new(|from, to| offhook_mulaw::alaw::encode_frame(from, to))),
+            ("offhook", Box::new(offhook_mulaw::alaw::encode_frame)),
             ("offhook without vectors", Box::new(|from, to| each(from, to, offhook_mulaw::alaw::encode))),
             (
                 "audio-codec-algorithms",

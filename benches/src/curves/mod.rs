@@ -1,3 +1,5 @@
-//! Curves and figures of quality, for tables and pictures.
+//! What is drawn in `docs/`: measured by programs, held by tests.
 
+pub mod codec;
+pub mod filters;
 pub mod resample;
