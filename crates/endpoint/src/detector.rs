@@ -1,10 +1,14 @@
 //! Is there speech in these 20 ms?
 
-use offhook_audio::{Dbov, PcmFrame};
-use serde::Deserialize;
-use webrtc_vad::{SampleRate, Vad, VadMode};
+use std::path::PathBuf;
+use std::str::FromStr;
 
-use crate::NoiseFloor;
+use offhook_audio::PcmFrame;
+use serde::{Deserialize, Serialize};
+
+use crate::energy::Energy;
+use crate::voice::Offhook;
+use crate::webrtc::{PlainWebRtc, WebRtc};
 
 /// Judges frames of one stream, in order.
 pub trait Detector {
@@ -18,102 +22,126 @@ pub trait Detector {
     fn reset(&mut self);
 }
 
-/// Which detector.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+/// A detector that takes no more than its share of a frame's time: it may run in a call.
+///
+/// In configuration and on the command line by the names below.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DetectorKind {
-    /// WebRTC's Gaussian mixtures at their strictest, brought to a level that suits them and gated by the noise floor.
+    /// `offhook`: our own small network, [`Offhook`].
     #[default]
+    Offhook,
+    /// `webrtc`: [`WebRtc`], WebRTC's at its strictest, levelled and gated.
     Webrtc,
-    /// Energy over the noise floor.
+    /// `energy`: [`Energy`], energy over the noise floor.
     Energy,
 }
 
 impl DetectorKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Webrtc, Self::Energy];
+    pub const ALL: [Self; 3] = [Self::Offhook, Self::Webrtc, Self::Energy];
 
     /// Makes one.
     #[must_use]
     pub fn build(self) -> Box<dyn Detector> {
         match self {
+            Self::Offhook => Box::new(Offhook::default()),
             Self::Webrtc => Box::new(WebRtc::default()),
             Self::Energy => Box::new(Energy::default()),
         }
     }
 }
 
-/// WebRTC's voice activity detector (`webrtc-vad`, the C code of the WebRTC project).
-///
-/// It was made for a microphone's levels and misses callers at −45 dBov; and in steady noise it says yes too often.
-/// So frames are amplified when the line is quiet, and a yes counts only above the noise floor.
-#[expect(missing_debug_implementations, reason = "the C detector has nothing to show")]
-pub struct WebRtc {
-    vad: Vad,
-    floor: NoiseFloor,
+/// Any detector, for judging recordings: those that may run in a call, and those that take longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnyDetector {
+    /// One that may run in a call.
+    Light(DetectorKind),
+    /// `webrtc-0` to `webrtc-3`: WebRTC's as it comes, [`PlainWebRtc`].
+    PlainWebrtc(u8),
+    /// `earshot`: the network of the crate of that name. Needs the feature `earshot`.
+    Earshot,
+    /// `silero=FILE`: Silero's network from an ONNX file. Needs the feature `onnx`.
+    Silero(PathBuf),
 }
 
-/// A line whose noise lies under this is amplified up to it.
-const QUIET_FLOOR: f32 = -54.0;
-const MOST_GAIN_DB: f32 = 18.0;
-/// How far above the floor speech must be.
-const MARGIN_DB: f32 = 6.0;
+/// Why there is no such detector.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DetectorError {
+    /// The name is unknown.
+    #[error(
+        "there is no detector “{0}”: say offhook, webrtc, webrtc-0 to webrtc-3, energy, earshot, or silero=FILE.onnx"
+    )]
+    Unknown(String),
+    /// This build lacks it.
+    #[error("this build has no {0}: build it with `--features {0}`")]
+    NotBuilt(&'static str),
+    /// Its model can't be used.
+    #[error("the model {file} can't be used: {why}")]
+    Model {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
 
-impl Default for WebRtc {
-    fn default() -> Self {
-        Self {
-            vad: Vad::new_with_rate_and_mode(SampleRate::Rate8kHz, VadMode::VeryAggressive),
-            floor: NoiseFloor::default(),
+impl FromStr for AnyDetector {
+    type Err = DetectorError;
+
+    fn from_str(name: &str) -> Result<Self, DetectorError> {
+        Ok(match name {
+            "offhook" => Self::Light(DetectorKind::Offhook),
+            "webrtc" => Self::Light(DetectorKind::Webrtc),
+            "energy" => Self::Light(DetectorKind::Energy),
+            "webrtc-0" => Self::PlainWebrtc(0),
+            "webrtc-1" => Self::PlainWebrtc(1),
+            "webrtc-2" => Self::PlainWebrtc(2),
+            "webrtc-3" => Self::PlainWebrtc(3),
+            "earshot" => Self::Earshot,
+            _ => match name.strip_prefix("silero=") {
+                Some(file) if !file.is_empty() => Self::Silero(file.into()),
+                _ => return Err(DetectorError::Unknown(name.to_owned())),
+            },
+        })
+    }
+}
+
+impl AnyDetector {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// If this build lacks it, or its model can't be read.
+    pub fn build(&self) -> Result<Box<dyn Detector>, DetectorError> {
+        match self {
+            Self::Light(kind) => Ok(kind.build()),
+            Self::PlainWebrtc(mode) => Ok(Box::new(PlainWebRtc::new(*mode))),
+            #[cfg(feature = "earshot")]
+            Self::Earshot => Ok(Box::new(crate::earshot::Earshot::default())),
+            #[cfg(not(feature = "earshot"))]
+            Self::Earshot => Err(DetectorError::NotBuilt("earshot")),
+            #[cfg(feature = "onnx")]
+            Self::Silero(file) => Ok(Box::new(crate::silero::Silero::open(file)?)),
+            #[cfg(not(feature = "onnx"))]
+            Self::Silero(_) => Err(DetectorError::NotBuilt("onnx")),
         }
     }
 }
 
-impl Detector for WebRtc {
-    fn name(&self) -> &'static str {
-        "webrtc"
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn push(&mut self, frame: &PcmFrame) -> f32 {
-        let level = Dbov::of_frame(frame);
-        let floor = self.floor.push(level);
-        let gain_db = (QUIET_FLOOR - floor.0).clamp(0.0, MOST_GAIN_DB);
-        let gain = (Dbov(0.0).gain_to(Dbov(gain_db)) * 256.0) as i32;
-        let mut loud = *frame;
-        for sample in &mut loud.0 {
-            *sample = ((i32::from(*sample) * gain) >> 8).clamp(-32_768, 32_767) as i16;
+    #[test]
+    fn names_are_understood_or_answered() {
+        for name in ["offhook", "webrtc", "energy", "webrtc-0", "webrtc-3"] {
+            let mut detector = name.parse::<AnyDetector>().unwrap().build().unwrap();
+            assert_eq!(detector.name(), name);
+            assert!(detector.push(&PcmFrame::SILENCE) < 0.5, "{name} hears speech in silence");
         }
-        // An error means a wrong frame length, which the type excludes.
-        let voiced = self.vad.is_voice_segment(&loud.0).unwrap_or(false);
-        let over = level.0 - floor.0;
-        if voiced && over >= MARGIN_DB { (0.5 + (over - MARGIN_DB) / 40.0).min(1.0) } else { 0.0 }
-    }
-
-    fn reset(&mut self) {
-        self.vad.reset();
-        self.vad.set_mode(VadMode::VeryAggressive);
-        self.floor = NoiseFloor::default();
-    }
-}
-
-/// Energy over the noise floor: cheap, fair in quiet, fooled by any sound that comes and goes.
-#[derive(Clone, Debug, Default)]
-pub struct Energy {
-    floor: NoiseFloor,
-}
-
-impl Detector for Energy {
-    fn name(&self) -> &'static str {
-        "energy"
-    }
-
-    fn push(&mut self, frame: &PcmFrame) -> f32 {
-        let level = Dbov::of_frame(frame);
-        let over = level.0 - self.floor.push(level).0;
-        // 12 dB over the floor is an even chance.
-        ((over - 4.0) / 16.0).clamp(0.0, 1.0)
-    }
-
-    fn reset(&mut self) {
-        self.floor = NoiseFloor::default();
+        assert_eq!("silero=a.onnx".parse(), Ok(AnyDetector::Silero("a.onnx".into())));
+        for wrong in ["", "silero", "silero=", "webrtc-4", "Offhook"] {
+            assert_eq!(wrong.parse::<AnyDetector>(), Err(DetectorError::Unknown(wrong.to_owned())));
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::{Detector, DetectorKind, NoiseFloor, ToneGuard};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TalkspurtConfig {
-    /// Which detector. Default `webrtc`.
+    /// Which detector. Default `offhook`.
     pub detector: DetectorKind,
     /// A frame with at least this probability has speech. Default 0.5.
     pub threshold: f32,
@@ -145,7 +145,9 @@ impl Talkspurts {
         let noise_floor = self.floor.push(level);
         let tone = self.guard.push(frame);
         let probability = if tone { 0.0 } else { self.detector.push(frame) };
-        let voiced = probability >= self.config.threshold;
+        // A network's memory outlasts the voice. On a quiet line stillness is the better witness.
+        let still = noise_floor.0 < QUIET_LINE && level.0 < noise_floor.0 + STILL_DB;
+        let voiced = probability >= self.config.threshold && !still;
         let start = self.position;
         self.position += SampleCount(FRAME_SAMPLES as u64);
         self.recent = (self.recent << 1) | u32::from(voiced);
@@ -182,6 +184,11 @@ impl Talkspurts {
     }
 }
 
+/// A line whose noise floor is under this is quiet, in dBov.
+const QUIET_LINE: f32 = -50.0;
+/// So close to the floor of a quiet line nobody speaks.
+const STILL_DB: f32 = 6.0;
+
 fn whole_frames(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis() / FRAME_DURATION.as_millis()).unwrap_or(u32::MAX)
 }
@@ -210,7 +217,9 @@ mod tests {
 
     fn events(voiced: &[bool]) -> Vec<SpeechEvent> {
         let mut spurts = Talkspurts::new(Box::new(Given(voiced.to_vec(), 0)), TalkspurtConfig::turn_taking());
-        voiced.iter().filter_map(|_| spurts.push(&PcmFrame::SILENCE).event).collect()
+        let frame =
+            |voiced: &bool| if *voiced { PcmFrame([1_000; FRAME_SAMPLES]) } else { PcmFrame::SILENCE };
+        voiced.iter().filter_map(|voiced| spurts.push(&frame(voiced)).event).collect()
     }
 
     fn at(frame: u64) -> SamplePos {
