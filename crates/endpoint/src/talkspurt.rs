@@ -217,8 +217,9 @@ mod tests {
 
     fn events(voiced: &[bool]) -> Vec<SpeechEvent> {
         let mut spurts = Talkspurts::new(Box::new(Given(voiced.to_vec(), 0)), TalkspurtConfig::turn_taking());
-        let frame =
-            |voiced: &bool| if *voiced { PcmFrame([1_000; FRAME_SAMPLES]) } else { PcmFrame::SILENCE };
+        // No tone, and louder than stillness.
+        let loud = PcmFrame(std::array::from_fn(|n| (n * n % 211) as i16 * 40 - 4_000));
+        let frame = |voiced: &bool| if *voiced { loud } else { PcmFrame::SILENCE };
         voiced.iter().filter_map(|voiced| spurts.push(&frame(voiced)).event).collect()
     }
 
