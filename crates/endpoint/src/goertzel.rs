@@ -4,6 +4,8 @@
 //! vector unit takes several at once. The constants are made at compile time, from additions and multiplications alone:
 //! the same sound gives the same numbers on every machine.
 
+use crate::voice::math::cos_turns;
+
 /// Real and imaginary part.
 pub(crate) type Phasor = (f64, f64);
 
@@ -65,24 +67,6 @@ pub(crate) fn atan2_turns(y: f64, x: f64) -> f64 {
     let quarter = if ay > ax { 0.25 - eighth } else { eighth };
     let half = if x < 0.0 { 0.5 - quarter } else { quarter };
     if y < 0.0 { -half } else { half }
-}
-
-/// The cosine of `turns` whole turns, 0 ≤ `turns` ≤ 1; for tables made at compile time.
-pub(crate) const fn cos_turns(turns: f64) -> f64 {
-    // Fold to an eighth of a turn around 0, where ten terms of the series are exact to the last bits of an f64.
-    let turns = if turns > 0.5 { 1.0 - turns } else { turns };
-    let (folded, sign) = if turns > 0.25 { (0.5 - turns, -1.0) } else { (turns, 1.0) };
-    let x = folded * 2.0 * core::f64::consts::PI;
-    let xx = x * x;
-    let mut term = 1.0;
-    let mut sum = 1.0;
-    let mut n = 1;
-    while n <= 12 {
-        term = -term * xx / ((2 * n - 1) as f64 * (2 * n) as f64);
-        sum += term;
-        n += 1;
-    }
-    sign * sum
 }
 
 #[cfg(test)]

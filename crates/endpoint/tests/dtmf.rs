@@ -140,9 +140,10 @@ fn twist() {
 
 #[test]
 fn level() {
-    // 0 dBm0 is −6.2 dBov a tone; both at that level just fit.
-    for dbm0 in [-36.0, -25.0, -10.0, -3.0] {
-        every_key(|tone| Tone { level: [dbm0 - 6.2; 2], ..tone }.always(), "level");
+    // 0 dBm0 is −6.18 dBov: a sine at overload is −3.01 dBov and, in μ-law, +3.17 dBm0 (G.711). Two tones of 0 dBm0 go beyond
+    // the codec's range and are clipped, as a telephone would.
+    for dbm0 in [-36.0, -25.0, -10.0, -3.0, 0.0] {
+        every_key(|tone| Tone { level: [dbm0 - 6.18; 2], ..tone }.always(), "level");
     }
     every_key(|tone| Tone { level: [-55.0; 2], ..tone }.never(), "−55 dBov");
 }

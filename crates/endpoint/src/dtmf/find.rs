@@ -9,7 +9,8 @@
 use offhook_audio::{FRAME_SAMPLES, PcmFrame, SampleCount, SamplePos};
 
 use super::{HIGH, KEYS, Key, LOW};
-use crate::goertzel::{Bank, Phasor, atan2_turns, cos_turns, unit};
+use crate::goertzel::{Bank, Phasor, atan2_turns, unit};
+use crate::voice::math::cos_turns;
 
 /// Samples from window to window.
 const HOP: usize = FRAME_SAMPLES / 2;
@@ -92,7 +93,7 @@ struct Held {
     missing: f64,
 }
 
-/// Finds keys in a stream of frames. Two windows a frame: about 2.5 µs while there is sound, next to nothing in silence.
+/// Finds keys in a stream of frames. Two windows a frame; in silence nothing is computed.
 #[derive(Clone, Debug)]
 pub struct DtmfDetector {
     position: SamplePos,

@@ -33,24 +33,6 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
     0.5 + 0.5 * tanh(0.5 * x)
 }
 
-/// The angle of a point in whole turns, −½ to ½, within 10⁻⁴ of a turn (Abramowitz & Stegun 4.4.49). 0 at the origin.
-#[must_use]
-pub(crate) fn atan2_turns(y: f64, x: f64) -> f64 {
-    let (ax, ay) = (x.abs(), y.abs());
-    let most = if ax > ay { ax } else { ay };
-    if most == 0.0 {
-        return 0.0;
-    }
-    let least = if ax > ay { ay } else { ax };
-    let z = least / most;
-    let zz = z * z;
-    let atan = z * (0.999_866 - zz * (0.330_299_5 - zz * (0.180_141 - zz * (0.085_133 - zz * 0.020_835_1))));
-    let eighth = atan / std::f64::consts::TAU;
-    let quarter = if ay > ax { 0.25 - eighth } else { eighth };
-    let half = if x < 0.0 { 0.5 - quarter } else { quarter };
-    if y < 0.0 { -half } else { half }
-}
-
 /// The cosine of `turns` whole turns, 0 ≤ `turns` ≤ 1; for tables made at compile time.
 pub(crate) const fn cos_turns(turns: f64) -> f64 {
     // Fold to an eighth of a turn around 0, where ten terms of the series are exact to the last bits of an f64.
@@ -83,11 +65,6 @@ mod tests {
             assert!((f64::from(sigmoid(x as f32)) - 1.0 / (1.0 + (-x).exp())).abs() < 2e-4, "sigmoid {x}");
             let turns = f64::from(n) / 4_000.0;
             assert!((cos_turns(turns) - (std::f64::consts::TAU * turns).cos()).abs() < 1e-12, "cos {turns}");
-        }
-        for n in 0..400 {
-            let angle = (f64::from(n) - 200.0) / 401.0;
-            let (sine, cosine) = (std::f64::consts::TAU * angle).sin_cos();
-            assert!((atan2_turns(3.0 * sine, 3.0 * cosine) - angle).abs() < 1e-4, "atan2 {angle}");
         }
         assert_eq!((tanh(1e30), tanh(-1e30)), (tanh(5.0), -tanh(5.0)));
     }
