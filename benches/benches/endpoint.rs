@@ -1,24 +1,26 @@
-//! Voice activity, per 20 ms frame.
+//! Voice activity, per 20 ms frame, by all detectors. Silero takes part if `SILERO_ONNX` names its file and the feature `onnx` is
+//! on.
+#![allow(clippy::print_stderr, reason = "a bench tells whom it left out")]
 
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use offhook_audio::{ComfortNoise, Dbov};
 use offhook_endpoint::dtmf::DtmfDetector;
-use offhook_endpoint::{DetectorKind, TalkspurtConfig, Talkspurts, ToneGuard};
-use webrtc_vad::{SampleRate, Vad, VadMode};
+use offhook_endpoint::{AnyDetector, TalkspurtConfig, Talkspurts, ToneGuard};
 
 fn endpoint(c: &mut Criterion) {
     let mut noise = ComfortNoise::new(Dbov(-25.0), 7);
     let frames: Vec<_> = (0..50).map(|_| noise.next_frame()).collect();
     let mut group = c.benchmark_group("endpoint");
     let mut next = frames.iter().cycle();
-    let mut plain = Vad::new_with_rate_and_mode(SampleRate::Rate8kHz, VadMode::VeryAggressive);
-    group.bench_function("webrtc-vad alone", |b| {
-        b.iter(|| next.next().map(|frame| plain.is_voice_segment(black_box(&frame.0)).is_ok()));
-    });
-    for kind in DetectorKind::ALL {
-        let mut detector = kind.build();
+    let silero = std::env::var("SILERO_ONNX").map(|file| format!("silero={file}"));
+    let names = ["offhook", "webrtc-3", "webrtc", "energy", "earshot"].map(str::to_owned);
+    for name in names.into_iter().chain(silero) {
+        let built = name.parse::<AnyDetector>().and_then(|kind| kind.build());
+        let Ok(mut detector) = built.inspect_err(|error| eprintln!("{name} is left out: {error}")) else {
+            continue;
+        };
         group.bench_function(format!("detector {}", detector.name()), |b| {
             b.iter(|| next.next().map(|frame| detector.push(black_box(frame))));
         });
