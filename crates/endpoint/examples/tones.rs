@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use offhook_audio::{FRAME_SAMPLES, PcmFrame};
 use offhook_endpoint::dtmf::DtmfDetector;
+use offhook_endpoint::tones::{BeepDetector, ProgressDetector};
 
 type Fault = Box<dyn std::error::Error>;
 
@@ -62,27 +63,58 @@ fn main() -> Result<(), Fault> {
         wavs(Path::new(&path), &mut files)?;
     }
     let mut out = std::io::stdout().lock();
-    let (mut frames, mut keys, mut took) = (0u32, 0, Duration::ZERO);
+    let mut all = [Tally::default(), Tally::default(), Tally::default()];
+    let mut frames = 0;
     for path in &files {
         let sound = samples(path)?;
-        let mut detector = DtmfDetector::default();
-        let mut here = 0;
-        for chunk in sound.chunks_exact(FRAME_SAMPLES) {
-            let frame = PcmFrame(chunk.try_into()?);
-            frames += 1;
-            let began = Instant::now();
-            let key = detector.push(&frame);
-            took += began.elapsed();
-            here += u32::from(key.is_some());
+        let (mut keys, mut progress, mut beeps) =
+            (DtmfDetector::default(), ProgressDetector::default(), BeepDetector::default());
+        let sound: Vec<PcmFrame> = sound
+            .chunks_exact(FRAME_SAMPLES)
+            .map(|chunk| Ok(PcmFrame(chunk.try_into()?)))
+            .collect::<Result<_, Fault>>()?;
+        frames += sound.len();
+        let name = path.display();
+        // Keys are only counted: they may be somebody's.
+        let before = all[0].found;
+        all[0].run(&sound, |frame| keys.push(frame).map(drop));
+        if all[0].found > before {
+            writeln!(out, "{name}: {} keys", all[0].found - before)?;
         }
-        keys += here;
-        if here > 0 {
-            writeln!(out, "{}: {here} keys", path.display())?;
+        let mut told = Vec::new();
+        all[1].run(&sound, |frame| progress.push(frame).map(|event| told.push(format!("{event:?}"))));
+        all[2].run(&sound, |frame| beeps.push(frame).map(|beep| told.push(format!("{beep:?}"))));
+        for told in told {
+            writeln!(out, "{name}: {told}")?;
         }
     }
-    let hours = f64::from(frames) / 180_000.0;
-    let each = |took: Duration| took.as_secs_f64() * 1e6 / f64::from(frames.max(1));
+    let hours = frames as f64 / 180_000.0;
     writeln!(out, "{} files, {hours:.3} hours", files.len())?;
-    writeln!(out, "keys {:.1} per hour, {:.2} µs per frame", f64::from(keys) / hours, each(took))?;
+    for (name, tally) in ["keys", "progress", "beeps"].iter().zip(&all) {
+        let each = tally.took.as_secs_f64() * 1e6 / frames.max(1) as f64;
+        writeln!(
+            out,
+            "{name:9} {:4}, {:6.1} per hour, {each:.2} µs per frame",
+            tally.found,
+            f64::from(tally.found) / hours
+        )?;
+    }
     Ok(())
+}
+
+/// What a detector found, and how long it took.
+#[derive(Default)]
+struct Tally {
+    found: u32,
+    took: Duration,
+}
+
+impl Tally {
+    fn run(&mut self, sound: &[PcmFrame], mut push: impl FnMut(&PcmFrame) -> Option<()>) {
+        let began = Instant::now();
+        for frame in sound {
+            self.found += u32::from(push(frame).is_some());
+        }
+        self.took += began.elapsed();
+    }
 }

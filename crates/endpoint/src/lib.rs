@@ -1,7 +1,7 @@
 //! From 20 ms frames to speech events: voice activity, talkspurts, and keypad tones in the sound.
 //!
 //! A [`Detector`] gives each frame a probability of speech; [`Talkspurts`] makes of that the onset and the end of runs
-//! of speech, with a noise floor and a guard against tones. [`dtmf`] finds keys.
+//! of speech, with a noise floor and a guard against tones. [`dtmf`] finds keys, [`tones`] what the network says.
 #![forbid(unsafe_code)]
 
 mod detector;
@@ -15,6 +15,7 @@ mod goertzel;
 mod silero;
 mod talkspurt;
 mod tonality;
+pub mod tones;
 pub mod voice;
 mod webrtc;
 
