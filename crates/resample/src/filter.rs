@@ -1,12 +1,13 @@
 //! The inner loop: samples in, samples out, by a table.
 
-use crate::design::Table;
+use crate::design::{GAIN_BITS, Table};
+use crate::dot;
 
 /// Inputs taken at a time: what a stream keeps is this and the filter's length.
 const BLOCK: usize = 160;
 
 /// The longest filter, that of 48 kHz.
-const MAX_TAPS: usize = 192;
+const MAX_TAPS: usize = 256;
 
 /// Where a stream is.
 #[derive(Clone, Debug)]
@@ -14,20 +15,36 @@ pub(crate) struct Filter {
     table: &'static Table,
     /// The newest `taps − 1` inputs, oldest first, and room for a block.
     window: Box<[i16]>,
-    /// The next output's phase, below `up`.
+    /// The next output's phase and its row in the table, both below `up`.
     phase: usize,
+    row: usize,
     /// Inputs to let pass before the one at which the next output is due.
     wait: usize,
+    /// Don't use the vector unit, even where there is one.
+    plain: bool,
 }
 
 impl Filter {
     pub(crate) fn new(table: &'static Table) -> Self {
-        Self { table, window: vec![0; table.taps - 1 + BLOCK].into(), phase: 0, wait: 0 }
+        Self {
+            table,
+            window: vec![0; table.taps - 1 + BLOCK].into(),
+            phase: 0,
+            row: 0,
+            wait: 0,
+            plain: false,
+        }
+    }
+
+    /// For comparing both ways.
+    #[cfg(test)]
+    pub(crate) const fn plain(&mut self) {
+        self.plain = true;
     }
 
     pub(crate) fn reset(&mut self) {
         self.window.fill(0);
-        (self.phase, self.wait) = (0, 0);
+        (self.phase, self.row, self.wait) = (0, 0, 0);
     }
 
     /// How many outputs so many inputs will give now.
@@ -59,69 +76,82 @@ impl Filter {
             let (now, later) = output.split_at_mut(self.output_len(block.len()).min(output.len()));
             // A length known to the compiler makes a dot product a handful of multiply-and-adds without a loop.
             match self.table.taps {
-                32 => self.block::<32>(block, now),
-                64 => self.block::<64>(block, now),
-                88 => self.block::<88>(block, now),
-                96 => self.block::<96>(block, now),
-                176 => self.block::<176>(block, now),
-                192 => self.block::<192>(block, now),
+                48 => self.block::<48, 16>(block, now),
+                96 => self.block::<96, 32>(block, now),
+                128 => self.block::<128, 32>(block, now),
+                240 => self.block::<240, 48>(block, now),
+                256 => self.block::<256, 32>(block, now),
                 _ => debug_assert!(false, "no code for {} taps", self.table.taps),
             }
             output = later;
         }
     }
 
-    fn block<const TAPS: usize>(&mut self, input: &[i16], output: &mut [i16]) {
-        let (rows, gain_bits) = (self.table.coefficients.as_chunks::<TAPS>().0, self.table.gain_bits);
-        let (skip, turn) = (self.table.down / self.table.up, self.table.down % self.table.up);
+    fn block<const TAPS: usize, const INNER: usize>(&mut self, input: &[i16], output: &mut [i16]) {
         if let Some(fresh) = self.window.get_mut(TAPS - 1..TAPS - 1 + input.len()) {
             fresh.copy_from_slice(input);
         }
-        if self.table.down == 1 {
-            // 16, 24 and 48 kHz: all phases at each input. The first is the input of half a filter ago as it is.
-            let outputs = output.chunks_exact_mut(self.table.up);
-            for (inputs, outputs) in self.window.windows(TAPS).zip(outputs) {
-                let (Some(inputs), Some((first, between))) =
-                    (inputs.first_chunk::<TAPS>(), outputs.split_first_mut())
-                else {
-                    break;
-                };
-                *first = inputs[TAPS / 2 - 1];
-                for (row, output) in rows.iter().skip(1).zip(between) {
-                    *output = dot(row, inputs, gain_bits);
-                }
-            }
-        } else {
-            let (mut phase, mut newest) = (self.phase, self.wait);
-            for output in output {
-                let inputs = self.window.get(newest..).and_then(<[i16]>::first_chunk);
-                if let (Some(row), Some(inputs)) = (rows.get(phase), inputs) {
-                    *output = dot(row, inputs, gain_bits);
-                }
-                phase += turn;
-                newest += skip;
-                if phase >= self.table.up {
-                    phase -= self.table.up;
-                    newest += 1;
-                }
-            }
-            (self.phase, self.wait) = (phase, newest.saturating_sub(input.len()));
-        }
+        let place = Place { phase: self.phase, row: self.row, newest: self.wait };
+        let place = dot::run::<TAPS, INNER>(self.table, &self.window, place, output, self.plain);
+        (self.phase, self.row) = (place.phase, place.row);
+        self.wait = place.newest.saturating_sub(input.len());
         self.window.copy_within(input.len()..input.len() + TAPS - 1, 0);
     }
 }
 
-/// One output. The order of additions doesn't matter to whole numbers, and [`Table`]s are such that no sum overflows.
-///
-/// Eight sums side by side are what a compiler turns into the vector unit's multiply-and-add of pairs (`pmaddwd`); one
-/// plain sum took twice as long.
-fn dot<const TAPS: usize>(row: &[i16; TAPS], inputs: &[i16; TAPS], gain_bits: u32) -> i16 {
-    let mut sums = [0i32; 8];
-    for (row, inputs) in row.as_chunks::<8>().0.iter().zip(inputs.as_chunks::<8>().0) {
-        for ((sum, &c), &x) in sums.iter_mut().zip(row).zip(inputs) {
-            *sum += i32::from(c) * i32::from(x);
+/// Which phase the next output takes, its row in the table, and the newest input that it needs, counted from the block's first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) phase: usize,
+    pub(crate) row: usize,
+    pub(crate) newest: usize,
+}
+
+/// All outputs of a block, each by `dot`, given its phase's coarse and fine coefficients and its inputs.
+#[inline(always)]
+pub(crate) fn outputs<const TAPS: usize, const INNER: usize>(
+    table: &Table,
+    window: &[i16],
+    mut place: Place,
+    output: &mut [i16],
+    dot: impl Fn(&[i16; TAPS], &[i16; INNER], &[i16; TAPS]) -> i64,
+) -> Place {
+    let rows = table.coarse.as_chunks::<TAPS>().0;
+    let fines = table.fine.as_chunks::<INNER>().0;
+    let finish = |sum: i64| {
+        let rounded = (sum + (1 << (GAIN_BITS - 1))) >> GAIN_BITS;
+        rounded.clamp(i64::from(i16::MIN), i64::from(i16::MAX)) as i16
+    };
+    if table.down == 1 {
+        // 16, 24 and 48 kHz: all phases at each input. The first is the input of half a filter ago as it is.
+        for (inputs, outputs) in window.windows(TAPS).zip(output.chunks_exact_mut(table.up)) {
+            let (Some(inputs), Some((first, between))) =
+                (inputs.first_chunk::<TAPS>(), outputs.split_first_mut())
+            else {
+                break;
+            };
+            *first = inputs[TAPS / 2 - 1];
+            for ((row, fine), output) in rows.iter().zip(fines).skip(1).zip(between) {
+                *output = finish(dot(row, fine, inputs));
+            }
+        }
+        return place;
+    }
+    let (skip, turn) = (table.down / table.up, table.down % table.up);
+    for output in output {
+        let inputs = window.get(place.newest..).and_then(<[i16]>::first_chunk);
+        if let (Some(row), Some(fine), Some(inputs)) = (rows.get(place.row), fines.get(place.row), inputs) {
+            *output = finish(dot(row, fine, inputs));
+        }
+        // Whether a phase wraps is as good as random: no branch.
+        place.phase += turn;
+        let wraps = usize::from(place.phase >= table.up);
+        place.phase -= table.up * wraps;
+        place.newest += skip + wraps;
+        place.row += 1;
+        if place.row == table.up {
+            place.row = 0;
         }
     }
-    let rounded = (sums.iter().sum::<i32>() + (1 << (gain_bits - 1))) >> gain_bits;
-    rounded.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
+    place
 }

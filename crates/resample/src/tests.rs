@@ -92,7 +92,7 @@ fn images_are_rejected_on_the_way_up() {
             for image in [8_000.0 - hz, 8_000.0 + hz, 16_000.0 - hz] {
                 if image < f64::from(high) / 2.0 {
                     let level = db(amplitude(&output, image, high) / 12_000.0);
-                    assert!(level <= -70.0, "8000 to {high}: image of {hz} Hz at {image} Hz: {level:.1} dB");
+                    assert!(level <= -90.0, "8000 to {high}: image of {hz} Hz at {image} Hz: {level:.1} dB");
                 }
             }
         }
@@ -107,7 +107,7 @@ fn aliases_into_the_telephone_band_are_rejected_on_the_way_down() {
                 if hz < f64::from(high) / 2.0 {
                     let level =
                         db(amplitude(&convert(high, 8_000, &sine(hz, high, 0.5)), alias, 8_000) / 12_000.0);
-                    assert!(level <= -70.0, "{high} to 8000: {hz} Hz as {alias} Hz: {level:.1} dB");
+                    assert!(level <= -90.0, "{high} to 8000: {hz} Hz as {alias} Hz: {level:.1} dB");
                 }
             }
         }
@@ -129,7 +129,7 @@ fn the_delay_is_what_it_says() {
             let measured = centre / f64::from(to) - click as f64 / f64::from(from);
             let told = Resampler::new(rate(from), rate(to)).unwrap().delay().as_secs_f64();
             assert!((measured - told).abs() < 0.000_05, "{from} to {to}: {measured} {told}");
-            assert!((0.001_99..=0.002).contains(&told), "{from} to {to}: {told}");
+            assert!((0.002_4..=0.003).contains(&told), "{from} to {to}: {told}");
         }
     }
 }
@@ -182,14 +182,24 @@ fn plainly(table: &design::Table, input: &[i16]) -> Vec<i16> {
     let count = (input.len() * table.up).div_ceil(table.down);
     (0..count)
         .map(|n| {
-            let (newest, phase) = (n * table.down / table.up, n * table.down % table.up);
-            let row = &table.coefficients[phase * table.taps..(phase + 1) * table.taps];
-            let sum: i64 = (0..table.taps)
-                .filter_map(|age| Some((row[table.taps - 1 - age], *input.get(newest.checked_sub(age)?)?)))
-                .map(|(coefficient, sample)| i64::from(coefficient) * i64::from(sample))
+            let (newest, phase) = (n * table.down / table.up, n % table.up);
+            let row = &table.coarse[phase * table.taps..(phase + 1) * table.taps];
+            let fine = &table.fine[phase * table.inner..(phase + 1) * table.inner];
+            let (left, right) = ((table.taps - table.inner) / 2, table.taps.midpoint(table.inner));
+            let coefficient = |n: usize| {
+                if (left..right).contains(&n) {
+                    f64::from(row[n]) + f64::from(fine[n - left]) / f64::from(1 << design::FINE_BITS)
+                } else {
+                    f64::from(row[n]) / f64::from(1 << table.outer_bits)
+                }
+            };
+            let sum: f64 = (0..table.taps)
+                .filter_map(|age| {
+                    Some((coefficient(table.taps - 1 - age), *input.get(newest.checked_sub(age)?)?))
+                })
+                .map(|(coefficient, sample)| coefficient * f64::from(sample))
                 .sum();
-            let half = 1i64 << (table.gain_bits - 1);
-            ((sum + half) >> table.gain_bits).clamp(i64::from(i16::MIN), i64::from(i16::MAX)) as i16
+            (sum / f64::from(1 << design::GAIN_BITS)).round().clamp(-32_768.0, 32_767.0) as i16
         })
         .collect()
 }
@@ -222,9 +232,12 @@ proptest! {
     ) {
         let (from, to) = if down { (high, 8_000) } else { (8_000, high) };
         let input = noise(seed, loud, 3_000);
-        let whole = plainly(design::table(rate(from), rate(to)).unwrap(), &input);
+        let exact = plainly(design::table(rate(from), rate(to)).unwrap(), &input);
+        let whole = convert(from, to, &input);
         prop_assert_eq!(whole.len(), (input.len() * to as usize).div_ceil(from as usize));
-        prop_assert_eq!(&convert(from, to, &input), &whole);
+        // Three sums are put together: at the border between two samples a result may fall to the other side.
+        prop_assert_eq!(exact.len(), whole.len());
+        prop_assert!(exact.iter().zip(&whole).all(|(a, b)| a.abs_diff(*b) <= 1));
         let mut pieces = Vec::new();
         let mut resampler = Resampler::new(rate(from), rate(to)).unwrap();
         let mut rest = input.as_slice();
@@ -272,5 +285,22 @@ proptest! {
             input.resize(count + tail, 0);
         }
         prop_assert_eq!(flushed, convert(from, to, &input));
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_vector_unit_gives_the_plain_result(
+        pair in 0usize..10,
+        input in proptest::collection::vec(any::<i16>(), 0..1_500),
+    ) {
+        let high = RATES[pair / 2];
+        let (from, to) = if pair % 2 == 0 { (8_000, high) } else { (high, 8_000) };
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        Resampler::new(rate(from), rate(to)).unwrap().process(&input, &mut a);
+        let mut plain = Resampler::new(rate(from), rate(to)).unwrap();
+        plain.filter.as_mut().unwrap().plain();
+        plain.process(&input, &mut b);
+        prop_assert_eq!(a, b);
     }
 }
