@@ -39,8 +39,8 @@ pub(crate) struct Table {
     pub(crate) inner: usize,
     /// How much smaller the outer coefficients' units are, as a power of two.
     pub(crate) outer_bits: u32,
-    /// `up` phases of `taps` coefficients, in the order in which outputs take them, the oldest input's first: the inner ones in units of 2^−[`GAIN_BITS`], the outer ones in
-    /// 2^−([`GAIN_BITS`] + `outer_bits`).
+    /// `up` phases of `taps` coefficients, in the order in which outputs take them, the oldest input's first: the inner
+    /// ones in units of 2^−[`GAIN_BITS`], the outer ones in 2^−([`GAIN_BITS`] + `outer_bits`).
     pub(crate) coarse: Vec<i16>,
     /// `up` phases of `inner` coefficients in units of 2^−([`GAIN_BITS`] + [`FINE_BITS`]), to be added to the inner ones.
     pub(crate) fine: Vec<i16>,
