@@ -67,3 +67,23 @@ def store(p, path):
             out.write(q[name][0].tobytes())
         for name in VECTORS:
             out.write(q[name].astype("<f4").tobytes())
+
+
+def load(path):
+    """What `store` wrote, as parameters for `logits`."""
+    octets, at, p = open(path, "rb").read(), 0, {}
+    shapes = jax.tree.map(np.shape, fresh(jax.random.PRNGKey(0)))
+
+    def take(kind, count):
+        nonlocal at
+        taken = np.frombuffer(octets, kind, count, at)
+        at += taken.nbytes
+        return taken
+
+    for name in MATRICES:
+        scale = take("<f4", shapes[name][1])
+        p[name] = jnp.asarray(take("i1", int(np.prod(shapes[name]))).reshape(shapes[name]) * scale)
+    for name in VECTORS:
+        p[name] = jnp.asarray(take("<f4", int(np.prod(shapes[name])))).reshape(shapes[name])
+    assert at == len(octets), f"{path} is of a network with other shapes"
+    return p
