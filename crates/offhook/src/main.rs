@@ -3,12 +3,15 @@
 
 mod agents;
 mod call;
+mod canvas;
 mod config;
 mod console;
 mod demo;
 mod record;
 mod replay;
 mod serve;
+mod vad;
+mod wav;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -31,6 +34,8 @@ enum Command {
     Call(call::CallArgs),
     /// Play tapes back through the engine, and show the first difference
     Replay(replay::ReplayArgs),
+    /// Show where there is speech in a recording
+    Vad(vad::VadArgs),
     /// Start a server and have a recorded caller call it
     Demo(demo::DemoArgs),
 }
@@ -49,6 +54,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args).map(|()| ExitCode::SUCCESS),
         Command::Call(args) => call::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Vad(args) => Ok(vad::run(&args)),
         Command::Demo(args) => demo::run(args),
     };
     outcome.unwrap_or_else(|error| {

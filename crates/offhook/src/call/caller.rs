@@ -6,7 +6,8 @@ use anyhow::{Context, bail};
 use offhook_simulator::{Line, Say, When};
 use serde::Deserialize;
 
-use super::{millis, parse_time, wav};
+use super::{millis, parse_time};
+use crate::wav;
 
 /// A caller, ready to speak.
 #[derive(Clone, Debug, Default)]

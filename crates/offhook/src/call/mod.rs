@@ -4,7 +4,6 @@ mod caller;
 mod outcome;
 mod picture;
 mod table;
-mod wav;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,6 +16,7 @@ use offhook_twilio::{AccountSid, CallSid, StreamSid};
 
 use crate::console::{paint, say};
 use crate::record::{Record, record_path};
+use crate::wav;
 use caller::Caller;
 
 /// `offhook call`

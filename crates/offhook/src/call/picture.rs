@@ -2,108 +2,23 @@
 
 use std::path::Path;
 
-use anyhow::Context;
-use embedded_graphics::Drawable;
 use embedded_graphics::mono_font::iso_8859_1::{FONT_7X13, FONT_7X13_BOLD};
-use embedded_graphics::mono_font::{MonoFont, MonoTextStyle};
 use embedded_graphics::pixelcolor::Rgb888;
-use embedded_graphics::prelude::{DrawTarget, OriginDimensions, Pixel, Point, RgbColor, Size};
-use embedded_graphics::text::{Baseline, Text};
 use offhook_call::CallEvent;
 use offhook_simulator::CallReport;
 
 use super::outcome::rows;
+use crate::canvas::{CALLER, CALLER_SPAN, Canvas, FAINT, GRID, INK, MARK, WIDTH};
 use crate::record::Record;
 
-const WIDTH: usize = 1_600;
 const MARGIN: usize = 20;
 const SECONDS_PER_ROW: f64 = 16.0;
 const LANE: usize = 74;
 const ROW: usize = LANE * 2 + 96;
 const TOP: usize = 34;
 
-const INK: Rgb888 = Rgb888::new(0x22, 0x26, 0x2B);
-const FAINT: Rgb888 = Rgb888::new(0x8A, 0x90, 0x98);
-const GRID: Rgb888 = Rgb888::new(0xE6, 0xE8, 0xEB);
-const CALLER: Rgb888 = Rgb888::new(0x00, 0x72, 0xB2);
-const CALLER_SPAN: Rgb888 = Rgb888::new(0xE3, 0xF0, 0xF8);
 const AGENT: Rgb888 = Rgb888::new(0xD5, 0x5E, 0x00);
 const AGENT_SPAN: Rgb888 = Rgb888::new(0xFB, 0xED, 0xE1);
-const MARK: Rgb888 = Rgb888::new(0xCC, 0x33, 0x55);
-
-struct Canvas {
-    height: usize,
-    pixels: Vec<u8>,
-}
-
-impl Canvas {
-    fn new(height: usize) -> Self {
-        Self { height, pixels: vec![0xFF; WIDTH * height * 3] }
-    }
-
-    fn set(&mut self, x: usize, y: usize, colour: Rgb888) {
-        if x < WIDTH
-            && y < self.height
-            && let Some(pixel) = self.pixels.get_mut((y * WIDTH + x) * 3..(y * WIDTH + x) * 3 + 3)
-        {
-            pixel.copy_from_slice(&[colour.r(), colour.g(), colour.b()]);
-        }
-    }
-
-    fn fill(&mut self, x: std::ops::Range<usize>, y: std::ops::Range<usize>, colour: Rgb888) {
-        for row in y {
-            for column in x.clone() {
-                self.set(column, row, colour);
-            }
-        }
-    }
-
-    /// Writes text, cut to a width in pixels.
-    fn text(&mut self, text: &str, x: usize, y: usize, width: usize, font: &MonoFont<'_>, colour: Rgb888) {
-        let room = width / 7;
-        let plain: String = text.chars().map(plain_letter).collect();
-        let cut: String = if plain.chars().count() <= room {
-            plain
-        } else {
-            plain.chars().take(room.saturating_sub(2)).chain("..".chars()).collect()
-        };
-        let place = Point::new(i32::try_from(x).unwrap_or(0), i32::try_from(y).unwrap_or(0));
-        let style = MonoTextStyle::new(font, colour);
-        // Drawing on this canvas can't fail.
-        let _infallible = Text::with_baseline(&cut, place, style, Baseline::Top).draw(self);
-    }
-}
-
-/// The font has Latin-1 only.
-fn plain_letter(letter: char) -> char {
-    match letter {
-        '’' | '‘' => '\'',
-        '“' | '”' => '"',
-        '–' | '—' => '-',
-        letter if (letter as u32) < 0x100 && !letter.is_control() => letter,
-        _ => '?',
-    }
-}
-
-impl OriginDimensions for Canvas {
-    fn size(&self) -> Size {
-        Size::new(WIDTH as u32, u32::try_from(self.height).unwrap_or(u32::MAX))
-    }
-}
-
-impl DrawTarget for Canvas {
-    type Color = Rgb888;
-    type Error = std::convert::Infallible;
-
-    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(&mut self, pixels: I) -> Result<(), Self::Error> {
-        for Pixel(place, colour) in pixels {
-            if let (Ok(x), Ok(y)) = (usize::try_from(place.x), usize::try_from(place.y)) {
-                self.set(x, y, colour);
-            }
-        }
-        Ok(())
-    }
-}
 
 /// Where a moment lies: row, and column in pixels.
 fn place(ms: u64) -> (usize, usize) {
@@ -161,7 +76,7 @@ pub(crate) fn draw(path: &Path, report: &CallReport, record: Option<&Record>) ->
             canvas.fill(x..x + 2, top..top + LANE * 2 + 46, MARK);
         }
     }
-    save(path, &canvas)
+    canvas.save(path)
 }
 
 fn said_between(record: &Record, from_ms: u64, until_ms: u64) -> String {
@@ -250,14 +165,4 @@ fn bracket(canvas: &mut Canvas, from_ms: u64, until_ms: u64, response: u64) {
             canvas.text(&format!("{response} ms"), right + 4, y - 8, 80, &FONT_7X13, INK);
         }
     }
-}
-
-fn save(path: &Path, canvas: &Canvas) -> anyhow::Result<()> {
-    let file = std::fs::File::create(path).with_context(|| format!("can't write {}", path.display()))?;
-    let height = u32::try_from(canvas.height).context("the call is too long for a picture")?;
-    let mut encoder = png::Encoder::new(std::io::BufWriter::new(file), WIDTH as u32, height);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.write_header()?.write_image_data(&canvas.pixels)?;
-    Ok(())
 }
