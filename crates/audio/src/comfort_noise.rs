@@ -1,5 +1,6 @@
 //! Comfort noise: the sound of an open line where there is nothing to say.
 //!
+//! What: noise at a given level, so that the line doesn't sound dead.
 //! How: RFC 3389 with a level and no spectral shape (model order 0): white noise, from a linear congruential generator
 //! with a given seed, so that a replay gives the same samples.
 

@@ -1,7 +1,9 @@
 //! A soft limiter: loud sound is bent, never clipped.
 //!
+//! What: gains and mixes may go beyond 16 bits; cut off there they would crackle, and wrapped around they would bang.
 //! How: below −3 dBFS it is transparent to the bit. Above, the excess is compressed by a rational knee,
-//! `knee + room·e/(e + room)`, continuous in value and slope, which reaches full scale only at infinity. No look-ahead,
+//! `knee + room·e/(e + room)`, continuous in value and slope, which reaches full scale only at infinity
+//! (a static wave shaper; Zölzer, *DAFX*, ch. 4). No look-ahead,
 //! no state, no delay.
 
 /// Where bending starts: −3 dBFS.
