@@ -8,6 +8,7 @@ use crate::CallTime;
 use crate::barge_in::BargeIn;
 use crate::config::{CallConfig, CallMode};
 use crate::context::Context;
+use crate::histogram::Histogram;
 use crate::id::{ReplyId, UtteranceId};
 use crate::inbound::{Inbound, InboundTotals};
 use crate::io::{CallEvent, Control, EndReason, Input, Output, UtteranceKind};
@@ -26,6 +27,8 @@ pub struct CallTotals {
     pub inbound: InboundTotals,
     /// The agent's sound.
     pub playout: PlayoutTotals,
+    /// How late sound was sent, against the moment at which there was room for it.
+    pub pacing: Histogram,
 }
 
 /// One phone call: owns all its state, does no I/O, reads no clock, draws no random number.
@@ -124,6 +127,7 @@ impl Call {
             Input::Control(Control::Say { text }) => {
                 self.say(UtteranceKind::Announcement, &text);
             }
+            Input::Control(Control::Press { digits }) => self.press(&digits),
             Input::Control(Control::HangUp) => self.end_when_said(EndReason::HungUp),
             Input::Stop => return self.end(EndReason::StreamStopped),
             Input::Timeout => {}
@@ -154,7 +158,7 @@ impl Call {
     /// Counts so far.
     #[must_use]
     pub const fn totals(&self) -> CallTotals {
-        CallTotals { inbound: self.inbound.totals, playout: self.playout.totals }
+        CallTotals { inbound: self.inbound.totals, playout: self.playout.totals, pacing: self.playout.pacing }
     }
 
     fn start(&mut self) {

@@ -289,7 +289,7 @@ impl Default for DtmfConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ContextConfig {
-    /// When the turns' text grows past so many characters, the oldest are left out. Default 24 000.
+    /// When the turns' text grows past so many characters, the oldest are rolled up into a summary. Default 24 000.
     pub most_chars: usize,
 }
 

@@ -316,7 +316,8 @@ impl Call {
         }
         self.turn.ended = self.now;
         self.timers.set(Timer::ReplyLate, self.now + self.config.patience.reply_late);
-        self.context.push(Party::Caller, format!("(keyed {count} digits)"), false, self.now);
+        let when = (self.digits_since, self.now);
+        self.context.push(Party::Caller, format!("(keyed {count} digits)"), false, when);
         self.request_reply(ReplyReason::Digits(digits), false);
     }
 }

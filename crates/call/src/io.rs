@@ -6,7 +6,9 @@ use offhook_audio::MulawFrame;
 pub use offhook_endpoint::dtmf::Key;
 
 use crate::id::{Generation, ReplyId, UtteranceId};
-use crate::stage::{LlmCommand, LlmEvent, SttCommand, SttEvent, ToolCall, ToolResult, TtsCommand, TtsEvent};
+use crate::stage::{
+    Digits, LlmCommand, LlmEvent, SttCommand, SttEvent, ToolCall, ToolResult, TtsCommand, TtsEvent,
+};
 
 /// One thing that happened to the call.
 #[derive(Debug)]
@@ -49,6 +51,11 @@ pub enum Control {
         /// The text.
         text: String,
     },
+    /// Press these keys: send their tones behind what is being said.
+    Press {
+        /// Which.
+        digits: Digits,
+    },
     /// Say the farewell if there is one, then hang up.
     HangUp,
 }
@@ -58,6 +65,8 @@ pub enum Control {
 pub enum Output {
     /// Send 20 ms of sound to the caller.
     Media(MulawFrame),
+    /// The same, but keep the sound off tapes and logs: it is of keys.
+    HiddenMedia(MulawFrame),
     /// Send a mark, so that Twilio tells when all sound before it was played.
     Mark(MarkName),
     /// Have Twilio drop all sound that it has not played.
@@ -273,6 +282,8 @@ pub enum UtteranceKind {
     Farewell,
     /// What the application wanted to be said.
     Announcement,
+    /// Keys that the agent pressed.
+    Keys,
     /// The caller's own voice, sent back.
     Echo,
 }

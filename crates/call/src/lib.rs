@@ -19,6 +19,7 @@ pub mod config;
 mod context;
 mod echo;
 mod hearing;
+mod histogram;
 pub mod id;
 mod inbound;
 mod io;
@@ -35,6 +36,7 @@ mod turn;
 
 pub use call::{Call, CallTotals};
 pub use config::{CallConfig, CallMode};
+pub use histogram::Histogram;
 pub use inbound::InboundTotals;
 pub use io::{
     BargeInStage, CallEvent, Control, DropReason, EndReason, Input, Key, MarkName, Output, ReplyTiming,

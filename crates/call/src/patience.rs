@@ -79,7 +79,8 @@ impl Call {
             self.trouble("the reply takes too long; it was given up");
             self.drop_reply();
             self.say(UtteranceKind::Apology, &apology);
-            self.context.push(crate::stage::Party::Caller, basis, false, self.turn.began);
+            let when = (self.turn.began, self.turn.ended);
+            self.context.push(crate::stage::Party::Caller, basis, false, when);
             self.close_turn();
             self.patience.fillers_said = 0;
             return;

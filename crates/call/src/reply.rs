@@ -45,7 +45,7 @@ impl Call {
         self.next_reply = id.next();
         let (basis, turns) = match &reason {
             ReplyReason::Caller { text, .. } => {
-                (text.clone(), self.context.with(Party::Caller, text, self.turn.began))
+                (text.clone(), self.context.with(Party::Caller, text, (self.turn.began, self.turn.ended)))
             }
             _ => (String::new(), self.context.turns().to_vec()),
         };
@@ -184,8 +184,14 @@ impl Call {
         if heard_some {
             return self.reply_done();
         }
+        self.reply_unspoken();
+    }
+
+    /// Nothing of the reply can be heard.
+    pub(crate) fn reply_unspoken(&mut self) {
         let Some(reply) = self.reply.take() else { return };
         if reply.speculative {
+            self.event(CallEvent::SpeculationDropped { reply: reply.id });
             return; // asked again when the turn is over
         }
         self.timers.cancel(Timer::ReplyLate);
@@ -196,7 +202,8 @@ impl Call {
 
     fn keep_turn_in_context(&mut self, text: &str) {
         if self.turn.floor == Floor::Decided {
-            self.context.push(Party::Caller, text.to_owned(), false, self.turn.began);
+            let when = (self.turn.began, self.turn.ended);
+            self.context.push(Party::Caller, text.to_owned(), false, when);
             self.close_turn();
         }
     }
@@ -269,10 +276,14 @@ impl Call {
     }
 
     fn use_tool(&mut self, call: ToolCall) {
-        if call.name == "end_call" {
-            self.end_when_said(crate::EndReason::AgentDone);
-        } else {
-            self.out.push_back(Output::Tool(call));
+        // Keys are nobody's business, the model's own later turns included.
+        let arguments = if call.name == "send_dtmf" { "keys".to_owned() } else { call.arguments.to_string() };
+        let text = format!("{}({arguments})", call.name);
+        self.context.push(Party::Tool, text, false, (self.now, self.now));
+        match call.name.as_str() {
+            "end_call" => self.end_when_said(crate::EndReason::AgentDone),
+            "send_dtmf" => self.send_keys(call),
+            _ => self.out.push_back(Output::Tool(call)),
         }
     }
 
@@ -281,7 +292,7 @@ impl Call {
             Ok(text) => format!("{}: {text}", result.name),
             Err(why) => format!("{} failed: {why}", result.name),
         };
-        self.context.push(Party::Tool, text, false, self.now);
+        self.context.push(Party::Tool, text, false, (self.now, self.now));
         self.out.push_back(Output::Llm(LlmCommand::ToolResult(result)));
         if self.reply.as_ref().is_none_or(|reply| reply.committed && reply.done) {
             self.request_reply(ReplyReason::Tool, false);

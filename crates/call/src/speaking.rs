@@ -1,13 +1,15 @@
 //! From the voice's sound to the caller's ear.
 
 use offhook_audio::MulawFrame;
+use offhook_endpoint::dtmf::tones;
 
 use crate::call::Call;
 use crate::config::Interruptible;
 use crate::id::UtteranceId;
 use crate::io::{CallEvent, Output, UtteranceKind};
 use crate::playout::Utterance;
-use crate::stage::{LlmCommand, Party, SpeakRequest, TtsCommand, TtsEvent};
+use crate::reply::Reply;
+use crate::stage::{Digits, LlmCommand, Party, SpeakRequest, ToolCall, ToolResult, TtsCommand, TtsEvent};
 
 impl Call {
     /// Says something of the engine's own. Nothing for an empty text.
@@ -70,9 +72,13 @@ impl Call {
 
     /// Sends what there is room for.
     pub(crate) fn pump(&mut self) {
-        while let Some(id) = self.playout.pump(self.now, &mut self.out) {
+        self.playout.pump(self.now, &mut self.out);
+        while let Some(id) = self.playout.pop_begun() {
             let Some(utterance) = self.playout.get(id) else { continue };
             let (what, text, reply) = (utterance.kind, utterance.text(), utterance.reply);
+            if let Some(utterance) = self.playout.get_mut(id) {
+                utterance.began_at.get_or_insert(self.now);
+            }
             self.event(CallEvent::Speaking { utterance: id, what, text });
             if reply.is_some() && self.reply.as_ref().is_some_and(|current| Some(current.id) == reply) {
                 self.commit_reply(true);
@@ -86,7 +92,8 @@ impl Call {
         while let Some(utterance) = self.playout.pop_over(self.now) {
             let text = utterance.text();
             if utterance.produced() == 0 {
-                continue; // nothing of it could be spoken; the trouble was told
+                self.nothing_spoken(utterance.id);
+                continue;
             }
             self.note_said(&utterance, text.clone(), text, false);
         }
@@ -100,11 +107,22 @@ impl Call {
         }
     }
 
+    /// A voice gave no sound at all for an utterance. If it is the answer, the caller still waits for one.
+    fn nothing_spoken(&mut self, id: UtteranceId) {
+        let waited_for = |reply: &Reply| reply.utterance == Some(id) && reply.done && !reply.committed;
+        if !self.reply.as_ref().is_some_and(waited_for) {
+            return; // the trouble was told
+        }
+        self.trouble("the voice gave no sound for the reply");
+        self.reply_unspoken();
+    }
+
     fn note_said(&mut self, utterance: &Utterance, heard: String, text: String, interrupted: bool) {
         if utterance.kind == UtteranceKind::Echo {
             return;
         }
-        self.context.push(Party::Agent, heard.clone(), interrupted, self.now);
+        let when = (utterance.began_at.unwrap_or(self.now), self.now);
+        self.context.push(Party::Agent, heard.clone(), interrupted, when);
         self.event(CallEvent::Said {
             utterance: utterance.id,
             what: utterance.kind,
@@ -143,6 +161,38 @@ impl Call {
         }
         self.outbound.reset();
         self.playout.unhold();
+    }
+
+    /// Presses keys: their tones go out like speech, behind what is being said, and can't be interrupted.
+    pub(crate) fn press(&mut self, digits: &Digits) {
+        if digits.reveal().is_empty() {
+            return;
+        }
+        let sound = tones(digits.reveal());
+        let mut octets = vec![0; sound.len()];
+        offhook_mulaw::encode_slice(&sound, &mut octets);
+        let id = self.playout.name_utterance();
+        let mut utterance = Utterance::new(id, UtteranceKind::Keys, Interruptible::No);
+        // The tones would tell the keys: they stay off tapes.
+        utterance.hidden = true;
+        let segment = utterance.add_segment(format!("(pressed {} keys)", digits.reveal().len()));
+        utterance.push_audio(segment, &octets);
+        utterance.segment_done(segment);
+        utterance.closed = true;
+        self.playout.queue(utterance);
+    }
+
+    /// The tool `send_dtmf`: argument `digits`.
+    pub(crate) fn send_keys(&mut self, call: ToolCall) {
+        let digits =
+            Digits::new(call.arguments.get("digits").and_then(|digits| digits.as_str()).unwrap_or(""));
+        let outcome = if digits.reveal().is_empty() {
+            Err("`digits` must hold keys: 0 to 9, *, #, A to D".to_owned())
+        } else {
+            self.press(&digits);
+            Ok("pressed".to_owned())
+        };
+        self.on_tool_result(ToolResult { id: call.id, name: call.name, outcome });
     }
 
     pub(crate) fn start_echo(&mut self) {

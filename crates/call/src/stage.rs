@@ -210,7 +210,8 @@ impl Serialize for Digits {
 
 impl<'de> Deserialize<'de> for Digits {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self)
+        // What was masked comes back as so many ones: as many tones, as long a number.
+        String::deserialize(deserializer).map(|keys| Self::new(&keys.replace('•', "1")))
     }
 }
 
@@ -226,6 +227,9 @@ pub struct Turn {
     pub interrupted: bool,
     /// When the turn began, milliseconds on the call's clock.
     pub began_ms: u64,
+    /// When it ended.
+    #[serde(default)]
+    pub ended_ms: u64,
 }
 
 /// The two parties of a call, and the tools.
@@ -238,6 +242,8 @@ pub enum Party {
     Agent,
     /// A tool that the agent used; the text is its call or its result.
     Tool,
+    /// Nobody: what was said further back, in short, a line a turn.
+    Summary,
 }
 
 /// What the language model (or script) tells the call.

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use offhook_call::id::{ReplyId, SegmentId, UtteranceId};
 use offhook_call::stage::{
-    AudioChunk, LlmCommand, LlmEvent, StageFailure, SttEvent, ToolCall, Transcript, TtsCommand, TtsEvent,
+    AudioChunk, Digits, LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, ToolCall, ToolResult,
+    Transcript, TtsCommand, TtsEvent,
 };
 use offhook_call::{Call, CallConfig, CallEvent, CallTime, Control, Input, Key, MarkName, Output};
+use offhook_endpoint::DetectorKind;
 use proptest::prelude::*;
 
 /// Something that may happen.
@@ -20,6 +22,8 @@ enum Step {
     Partial(String),
     Final(String),
     EndOfTurn,
+    Eager,
+    Resumed,
     Text(String),
     Done,
     LlmFails,
@@ -31,19 +35,25 @@ enum Step {
     StrangeMark(String),
     Key(char),
     Say(String),
+    Press(String),
+    Tool,
+    ToolResult,
+    HangUp,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let words = "[a-z]{1,6}( [a-z]{1,6}){0,4}[.?,]?";
     proptest::collection::vec(
         prop_oneof![
-            4 => (1u8..60).prop_map(Step::Speech),
-            4 => (1u8..80).prop_map(Step::Silence),
+            4 => (1u8..30).prop_map(Step::Speech),
+            4 => (1u8..45).prop_map(Step::Silence),
             1 => (0u16..7_000).prop_map(Step::Jump),
             2 => (0u16..9_000).prop_map(Step::Wait),
             2 => words.prop_map(Step::Partial),
             3 => words.prop_map(Step::Final),
             1 => Just(Step::EndOfTurn),
+            1 => Just(Step::Eager),
+            1 => Just(Step::Resumed),
             4 => "[A-Z][a-z]{1,6}( [a-z]{1,6}){0,8}[.?!] ?".prop_map(Step::Text),
             3 => Just(Step::Done),
             1 => Just(Step::LlmFails),
@@ -55,8 +65,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             1 => ".{0,8}".prop_map(Step::StrangeMark),
             1 => "[0-9#*]".prop_map(|key| Step::Key(key.chars().next().unwrap())),
             1 => words.prop_map(Step::Say),
+            1 => "[0-9#*x]{0,4}".prop_map(Step::Press),
+            1 => Just(Step::Tool),
+            1 => Just(Step::ToolResult),
+            1 => Just(Step::HangUp),
         ],
-        1..70,
+        1..50,
     )
 }
 
@@ -72,6 +86,13 @@ fn voice() -> [u8; 160] {
     frame
 }
 
+/// The detector that takes least time: what it hears is not the question here.
+fn config() -> CallConfig {
+    let mut config = CallConfig::default();
+    config.inbound.speech.detector = DetectorKind::Energy;
+    config
+}
+
 struct World {
     call: Call,
     now: Duration,
@@ -82,6 +103,12 @@ struct World {
     frames: u64,
     ended: bool,
     hung_up: bool,
+    /// The caller has the floor: a turn began that is neither answered nor dropped.
+    turn_open: bool,
+    /// Utterances that sound went out of, and that are neither said nor cut.
+    speaking: Vec<UtteranceId>,
+    /// The latest time that an event told.
+    latest_ms: u64,
 }
 
 impl World {
@@ -99,7 +126,7 @@ impl World {
     fn check(&mut self, output: Output) -> Result<(), TestCaseError> {
         prop_assert!(!self.ended, "after the end came {output:?}");
         match output {
-            Output::Media(_) => {
+            Output::Media(_) | Output::HiddenMedia(_) => {
                 prop_assert!(!self.hung_up);
                 self.frames += 1;
             }
@@ -111,17 +138,34 @@ impl World {
                 );
                 self.marks.push(name);
             }
-            Output::Clear => self.generation += 1,
+            Output::Clear => {
+                self.generation += 1;
+                // Nothing of the cancelled generation leaves any more: its marks only come back.
+                self.marks.clear();
+            }
             Output::Llm(LlmCommand::Respond(request)) => self.reply = Some(request.reply),
             Output::Tts(TtsCommand::Speak(request)) => self.speak.push((request.utterance, request.segment)),
             Output::HangUp => self.hung_up = true,
-            Output::Event(CallEvent::Said { heard, text, interrupted, .. }) => {
+            Output::Event(CallEvent::Speaking { utterance, .. }) => {
+                prop_assert!(!self.speaking.contains(&utterance), "{utterance} began twice");
+                self.speaking.push(utterance);
+            }
+            Output::Event(CallEvent::Said { utterance, heard, text, interrupted, .. }) => {
                 prop_assert!(text.starts_with(&heard), "heard “{heard}” of “{text}”");
                 prop_assert!(interrupted || heard == text);
+                prop_assert!(self.speaking.contains(&utterance), "{utterance} ended, but never began");
+                self.speaking.retain(|other| *other != utterance);
+            }
+            Output::Event(CallEvent::SpeechStarted { at_ms }) => {
+                prop_assert!(at_ms <= self.now.as_millis() as u64);
+                self.turn_open = true;
             }
             Output::Event(CallEvent::TurnEnded(turn)) => {
                 prop_assert!(turn.began_ms <= turn.speech_end_ms && turn.speech_end_ms <= turn.decided_ms);
+                prop_assert!(turn.decided_ms >= self.latest_ms, "time went back");
+                self.latest_ms = turn.decided_ms;
             }
+            Output::Stt(SttCommand::TurnEnded { .. }) => self.turn_open = false,
             Output::Event(CallEvent::ReplyTimed(timing)) => {
                 prop_assert!(timing.decided_ms <= timing.first_frame_ms)
             }
@@ -204,17 +248,31 @@ impl World {
             Step::StrangeMark(name) => self.feed(Input::Mark(&name)),
             Step::Key(key) => self.feed(Input::Dtmf(Key::new(key).unwrap())),
             Step::Say(text) => self.feed(Input::Control(Control::Say { text })),
+            Step::Press(keys) => self.feed(Input::Control(Control::Press { digits: Digits::new(&keys) })),
+            Step::HangUp => self.feed(Input::Control(Control::HangUp)),
+            Step::Eager => self.feed(Input::Stt(SttEvent::EagerEndOfTurn)),
+            Step::Resumed => self.feed(Input::Stt(SttEvent::TurnResumed)),
+            Step::Tool => {
+                let arguments = serde_json::json!({ "digits": "12", "x": 1 });
+                let name = if self.frames % 2 == 0 { "send_dtmf" } else { "look_up" };
+                let call = ToolCall { id: "a".into(), name: name.into(), arguments };
+                self.feed(Input::Llm(LlmEvent::Tool { reply, call }))
+            }
+            Step::ToolResult => {
+                let outcome = if self.frames % 2 == 0 { Ok("42".to_owned()) } else { Err("no".to_owned()) };
+                self.feed(Input::Tool(ToolResult { id: "a".into(), name: "look_up".into(), outcome }))
+            }
         }
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     #[test]
     fn the_call_keeps_its_word(steps in steps()) {
         let mut world = World {
-            call: Call::new(CallConfig::default()),
+            call: Call::new(config()),
             now: Duration::ZERO,
             reply: None,
             speak: Vec::new(),
@@ -223,6 +281,9 @@ proptest! {
             frames: 0,
             ended: false,
             hung_up: false,
+            turn_open: false,
+            speaking: Vec::new(),
+            latest_ms: 0,
         };
         // Nothing may come out before `start`.
         world.call.handle(Input::Media { timestamp_ms: None, payload: &[0; 160] }, CallTime::ZERO);
@@ -237,7 +298,25 @@ proptest! {
         while !world.speak.is_empty() {
             world.step(Step::Spoken)?;
         }
+        // Silence: every turn that was begun ends, and with it whatever is said into it.
+        world.media(110, &[0xFF; 160])?;
+        for _ in 0..60 {
+            if !world.turn_open && world.speaking.is_empty() || world.hung_up {
+                break;
+            }
+            if let Some(reply) = world.reply {
+                world.feed(Input::Llm(LlmEvent::Done { reply }))?;
+            }
+            while !world.speak.is_empty() {
+                world.step(Step::Audio(800))?;
+                world.step(Step::Spoken)?;
+            }
+            world.media(40, &[0xFF; 160])?;
+            world.step(Step::Marks)?;
+        }
+        prop_assert!(!world.turn_open || world.hung_up, "a turn never ended");
         world.feed(Input::Stop)?;
+        prop_assert!(world.speaking.is_empty(), "never said to their end: {:?}", world.speaking);
         world.ended = true;
         prop_assert!(world.call.is_over());
         prop_assert_eq!(world.call.deadline(), None);
@@ -245,6 +324,11 @@ proptest! {
             world.feed(input)?;
         }
     }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn the_same_inputs_give_the_same_outputs(steps in steps()) {

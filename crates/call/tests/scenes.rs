@@ -145,3 +145,24 @@ fn after_the_stream_nothing_happens() {
     insta::assert_snapshot!(line.timeline);
     assert!(line.config().turn.speculate);
 }
+
+#[test]
+fn the_agent_presses_keys_and_goes_on() {
+    let line = Line::new()
+        .agent_says("One moment.")
+        .press(400, "12#")
+        .caller_says(3_000, "pizza-4", "go on.")
+        .agent_says("Good.")
+        .run(7_000);
+    insta::assert_snapshot!(line.timeline);
+    // Three words in all, and three keys of 100 ms with as long a pause.
+    assert_eq!(line.heard_frames, 3 * 250 / 20 + 1 + 3 * 200 / 20, "{}", line.timeline);
+}
+
+#[test]
+fn a_voice_without_a_sound_is_apologised_for() {
+    let mut line =
+        Line::new().agent_says("Hello.").caller_says(2_000, "pizza-4", "no thanks.").agent_says("Bye.");
+    line.mute = Some("Bye.".into());
+    insta::assert_snapshot!(line.run(8_000).timeline);
+}

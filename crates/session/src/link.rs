@@ -41,7 +41,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Writes an output that is for Twilio into the socket's buffer; others are given back.
     pub(crate) async fn write(&mut self, output: Output) -> Result<Option<Output>, Error> {
         match output {
-            Output::Media(frame) => {
+            Output::Media(frame) | Output::HiddenMedia(frame) => {
                 self.media.extend_from_slice(&frame.0);
                 if self.media.len() >= MOST_OCTETS {
                     self.write_media().await?;

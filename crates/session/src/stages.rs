@@ -128,7 +128,11 @@ impl Running {
             Output::HangUp => Dispatched::HangUp,
             Output::Tool(call) => Dispatched::Tool(call),
             // Sound went to the socket, events to the observer.
-            Output::Media(_) | Output::Mark(_) | Output::Clear | Output::Event(_) => Dispatched::Taken,
+            Output::Media(_)
+            | Output::HiddenMedia(_)
+            | Output::Mark(_)
+            | Output::Clear
+            | Output::Event(_) => Dispatched::Taken,
         }
     }
 

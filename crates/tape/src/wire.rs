@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use offhook_audio::SampleRate;
 use offhook_call::id::{SegmentId, UtteranceId};
 use offhook_call::stage::{
-    AudioChunk, LlmCommand, LlmEvent, SttCommand, SttEvent, ToolCall, ToolResult, TtsCommand, TtsEvent,
+    AudioChunk, Digits, LlmCommand, LlmEvent, SttCommand, SttEvent, ToolCall, ToolResult, TtsCommand,
+    TtsEvent,
 };
 use offhook_call::stage::{StageFailure, TimedWord};
 use offhook_call::{CallEvent, CallTime, Control, Input, Output};
@@ -98,6 +99,8 @@ enum WireTtsKind {
 pub enum WireOutput {
     /// 20 ms to the caller, μ-law in base64.
     Media(String),
+    /// 20 ms to the caller that aren't on the tape: tones of keys.
+    Hidden,
     /// A mark.
     Mark(String),
     /// Twilio is to forget what it hasn't played.
@@ -124,7 +127,7 @@ impl WireInput {
             Input::Mark(name) => Self::Mark((*name).to_owned()),
             Input::Dtmf(_) => Self::Dtmf,
             Input::Stt(event) => Self::Stt(event.clone()),
-            Input::Llm(event) => Self::Llm(event.clone()),
+            Input::Llm(event) => Self::Llm(masked(event)),
             Input::Tts(event) => Self::Tts(WireTts::of(event)),
             Input::Tool(result) => Self::Tool(result.clone()),
             Input::Control(control) => Self::Control(control.clone()),
@@ -132,6 +135,19 @@ impl WireInput {
             Input::Timeout => Self::Timeout,
         }
     }
+}
+
+/// Keys that the model wants pressed stay off the tape; as many ones take their place.
+fn masked(event: &LlmEvent) -> LlmEvent {
+    let mut event = event.clone();
+    if let LlmEvent::Tool { call, .. } = &mut event
+        && call.name == "send_dtmf"
+    {
+        let keys = call.arguments.get("digits").and_then(|digits| digits.as_str()).unwrap_or("");
+        let ones = "1".repeat(Digits::new(keys).reveal().len());
+        call.arguments = serde_json::json!({ "digits": ones });
+    }
+    event
 }
 
 impl WireTts {
@@ -190,6 +206,7 @@ impl WireOutput {
     pub fn of(output: &Output) -> Option<Self> {
         Some(match output {
             Output::Media(frame) => Self::Media(STANDARD.encode(frame.0)),
+            Output::HiddenMedia(_) => Self::Hidden,
             Output::Mark(name) => Self::Mark(name.to_string()),
             Output::Clear => Self::Clear,
             Output::Stt(SttCommand::Audio { .. }) => return None,

@@ -1,4 +1,9 @@
 //! The conversation so far, as the caller heard it.
+//!
+//! It grows with the call, and a model's price and delay grow with it. So past a limit its older half is rolled up into one
+//! turn that says shortly what was said: the caller's words before the agent's, of which the model knows more anyway.
+
+mod roll_up;
 
 use crate::CallTime;
 use crate::config::ContextConfig;
@@ -21,43 +26,46 @@ impl Context {
     }
 
     /// Adds a turn. Nothing said is no turn; of two interrupted halves nothing is joined.
-    pub(crate) fn push(&mut self, who: Party, text: String, interrupted: bool, began: CallTime) {
+    pub(crate) fn push(
+        &mut self,
+        who: Party,
+        text: String,
+        interrupted: bool,
+        (began, ended): (CallTime, CallTime),
+    ) {
         if text.trim().is_empty() {
             return;
         }
-        let began_ms = began.since_start().as_millis() as u64;
-        self.turns.push(Turn { who, text, interrupted, began_ms });
-        self.roll_up();
+        self.turns.push(Turn { who, text, interrupted, began_ms: ms(began), ended_ms: ms(ended.max(began)) });
+        roll_up::roll_up(&mut self.turns, self.config.most_chars);
     }
 
     /// A late transcript: the caller's latest turn was really this.
     pub(crate) fn correct_caller(&mut self, text: &str) {
         match self.turns.iter_mut().rfind(|turn| turn.who == Party::Caller) {
             Some(turn) => text.clone_into(&mut turn.text),
-            None => self.push(Party::Caller, text.to_owned(), false, CallTime::ZERO),
+            None => {
+                self.push(Party::Caller, text.to_owned(), false, (CallTime::ZERO, CallTime::ZERO));
+            }
         }
     }
 
     /// The turns with one more at the end.
-    pub(crate) fn with(&self, who: Party, text: &str, began: CallTime) -> Vec<Turn> {
+    pub(crate) fn with(&self, who: Party, text: &str, (began, ended): (CallTime, CallTime)) -> Vec<Turn> {
         let mut turns = self.turns.clone();
         if !text.trim().is_empty() {
-            let began_ms = began.since_start().as_millis() as u64;
-            turns.push(Turn { who, text: text.to_owned(), interrupted: false, began_ms });
+            turns.push(Turn {
+                who,
+                text: text.to_owned(),
+                interrupted: false,
+                began_ms: ms(began),
+                ended_ms: ms(ended.max(began)),
+            });
         }
         turns
     }
+}
 
-    fn roll_up(&mut self) {
-        let mut chars: usize = self.turns.iter().map(|turn| turn.text.len()).sum();
-        let mut drop = 0;
-        for turn in &self.turns {
-            if chars <= self.config.most_chars || drop + 1 >= self.turns.len() {
-                break;
-            }
-            chars -= turn.text.len();
-            drop += 1;
-        }
-        self.turns.drain(..drop);
-    }
+fn ms(time: CallTime) -> u64 {
+    crate::hearing::ms(time)
 }

@@ -14,6 +14,7 @@ use offhook_audio::{FRAME_DURATION, SampleCount};
 use crate::CallTime;
 use crate::config::PlayoutConfig;
 use crate::echo::Played;
+use crate::histogram::Histogram;
 use crate::id::{Generation, UtteranceId};
 use crate::io::{MarkName, Output};
 
@@ -58,6 +59,7 @@ pub(crate) struct Playout {
     next_mark: u32,
     next_utterance: UtteranceId,
     queue: VecDeque<Utterance>,
+    begun: VecDeque<UtteranceId>,
     runs: VecDeque<Run>,
     marks: VecDeque<Out>,
     /// Samples sent in this generation.
@@ -68,6 +70,10 @@ pub(crate) struct Playout {
     play_end: CallTime,
     /// Sending is stopped while it is unclear whether the caller interrupts.
     on_hold: bool,
+    /// When there was to be room for sound that waits.
+    due: Option<CallTime>,
+    /// How long after it sound was sent.
+    pub(crate) pacing: Histogram,
     /// What the caller hears when, for telling his voice from its echo.
     pub(crate) played: Played,
     pub(crate) totals: PlayoutTotals,
@@ -99,12 +105,15 @@ impl Playout {
             next_mark: 1,
             next_utterance: UtteranceId(1),
             queue: VecDeque::new(),
+            begun: VecDeque::new(),
             runs: VecDeque::new(),
             marks: VecDeque::new(),
             sent: 0,
             marked: 0,
             play_end: CallTime::ZERO,
             on_hold: false,
+            due: None,
+            pacing: Histogram::default(),
             totals: PlayoutTotals::default(),
         }
     }
@@ -168,16 +177,15 @@ impl Playout {
         self.on_hold = false;
     }
 
-    /// Sends what the lead has room for. Returns the utterances whose first frame is among it.
-    pub(crate) fn pump(&mut self, now: CallTime, out: &mut VecDeque<Output>) -> Option<UtteranceId> {
+    /// Sends what the lead has room for. [`Playout::pop_begun`] gives the utterances whose first frame is among it.
+    pub(crate) fn pump(&mut self, now: CallTime, out: &mut VecDeque<Output>) {
         if self.on_hold {
-            return None;
+            return;
         }
-        let mut first = None;
         let lead = self.config.lead.max(FRAME_DURATION * 2);
         let refill = lead.saturating_sub(self.config.batch);
         if self.lead(now) > refill {
-            return None;
+            return;
         }
         while let Some(index) = self.queue.iter().position(|utterance| !utterance.all_sent()) {
             if self.lead(now) + FRAME_DURATION > lead {
@@ -188,12 +196,12 @@ impl Playout {
             if utterance.held {
                 break;
             }
-            let complete = utterance.complete();
+            let (complete, hidden) = (utterance.complete(), utterance.hidden);
             let before = utterance.sent;
             let was_begun = utterance.begun;
             let Some(frame) = utterance.take_frame(complete) else { break };
-            if !was_begun && first.is_none() {
-                first = Some(utterance.id);
+            if !was_begun {
+                self.begun.push_back(utterance.id);
             }
             if dry && was_begun && before > 0 {
                 self.totals.underruns += 1;
@@ -206,6 +214,9 @@ impl Playout {
             };
             let mark_due = utterance.mark_due();
             let ends = utterance.all_sent().then_some(utterance.id);
+            if let Some(due) = self.due.take() {
+                self.pacing.add(now.since(due));
+            }
             let play_at = self.play_end.max(now);
             self.played.push(play_at, &frame);
             self.play_end = play_at + FRAME_DURATION;
@@ -213,12 +224,16 @@ impl Playout {
             self.totals.frames += 1;
             self.totals.samples += run.length;
             self.note_run(run);
-            out.push_back(Output::Media(frame));
+            out.push_back(if hidden { Output::HiddenMedia(frame) } else { Output::Media(frame) });
             if mark_due || ends.is_some() {
                 self.send_mark(ends, out);
             }
         }
-        first
+    }
+
+    /// The next utterance that has begun to be sent.
+    pub(crate) fn pop_begun(&mut self) -> Option<UtteranceId> {
+        self.begun.pop_front()
     }
 
     fn note_run(&mut self, run: Run) {
@@ -355,7 +370,7 @@ impl Playout {
     }
 
     /// When to look again.
-    pub(crate) fn times(&self, now: CallTime) -> PlayoutTimes {
+    pub(crate) fn times(&mut self, now: CallTime) -> PlayoutTimes {
         let lead = self.config.lead.max(FRAME_DURATION * 2);
         let waiting = self.queue.iter().find(|utterance| !utterance.all_sent());
         let sendable = waiting.is_some_and(|utterance| {
@@ -368,6 +383,7 @@ impl Playout {
             .front()
             .filter(|first| first.begun && first.all_sent() && !self.on_hold)
             .map(|_| self.play_end + self.config.mark_timeout);
+        self.due = pace;
         PlayoutTimes { pace, played }
     }
 }

@@ -2,6 +2,7 @@
 
 use offhook_audio::{FRAME_SAMPLES, MULAW_SILENCE, MulawFrame};
 
+use crate::CallTime;
 use crate::config::Interruptible;
 use crate::id::{ReplyId, SegmentId, UtteranceId};
 use crate::io::UtteranceKind;
@@ -33,6 +34,10 @@ pub(crate) struct Utterance {
     /// Not to be sent until it is released: its reply is speculative.
     pub(crate) held: bool,
     segments: Vec<Segment>,
+    /// Its sound is nobody's business.
+    pub(crate) hidden: bool,
+    /// When its first sound went out.
+    pub(crate) began_at: Option<CallTime>,
     /// No further segment comes.
     pub(crate) closed: bool,
     /// The sound from `base` on, μ-law.
@@ -55,6 +60,8 @@ impl Utterance {
             reply: None,
             interruptible,
             held: false,
+            hidden: false,
+            began_at: None,
             segments: Vec::new(),
             closed: false,
             audio: Vec::new(),

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use offhook_call::stage::{
-    AudioChunk, LlmCommand, LlmEvent, ReplyReason, SttCommand, SttEvent, TimedWord, Transcript, TtsCommand,
-    TtsEvent,
+    AudioChunk, Digits, LlmCommand, LlmEvent, ReplyReason, SttCommand, SttEvent, TimedWord, Transcript,
+    TtsCommand, TtsEvent,
 };
-use offhook_call::{Call, CallConfig, CallEvent, CallTime, Input, Key, Output};
+use offhook_call::{Call, CallConfig, CallEvent, CallTime, Control, Input, Key, Output};
 
 /// What the voice takes for a word: 250 ms.
 const WORD_MS: u64 = 250;
@@ -30,6 +30,8 @@ pub(crate) struct Line {
     pub(crate) timeline: String,
     pub(crate) reply_ms: u64,
     pub(crate) stt_ms: u64,
+    /// The voice gives no sound for this.
+    pub(crate) mute: Option<String>,
     /// The line returns what it plays: gain, and octets late.
     echo: Option<(f32, usize)>,
     /// Octets played, for the echo.
@@ -42,6 +44,7 @@ enum Later {
     Llm(LlmEvent),
     Tts(TtsEvent),
     Key(char),
+    Control(Control),
     Stop,
 }
 
@@ -67,6 +70,7 @@ impl Line {
             timeline: String::new(),
             reply_ms: 60,
             stt_ms: 40,
+            mute: None,
             echo: None,
             said: Vec::new(),
             sound: VecDeque::new(),
@@ -116,6 +120,12 @@ impl Line {
 
     pub(crate) fn key(mut self, at_ms: u64, key: char) -> Self {
         self.schedule(at_ms, Later::Key(key));
+        self
+    }
+
+    /// The application presses keys.
+    pub(crate) fn press(mut self, at_ms: u64, keys: &str) -> Self {
+        self.schedule(at_ms, Later::Control(Control::Press { digits: Digits::new(keys) }));
         self
     }
 
@@ -189,6 +199,7 @@ impl Line {
             Later::Llm(event) => self.feed(Input::Llm(event), at_ms),
             Later::Tts(event) => self.feed(Input::Tts(event), at_ms),
             Later::Key(key) => self.feed(Input::Dtmf(Key::new(key).unwrap()), at_ms),
+            Later::Control(control) => self.feed(Input::Control(control), at_ms),
             Later::Stop => self.feed(Input::Stop, at_ms),
         }
     }
@@ -211,7 +222,7 @@ impl Line {
 
     fn act(&mut self, output: Output, at_ms: u64) {
         match output {
-            Output::Media(frame) => {
+            Output::Media(frame) | Output::HiddenMedia(frame) => {
                 self.buffer += frame.0.len();
                 self.sound.extend(frame.0);
             }
@@ -313,6 +324,10 @@ impl Line {
             }
         }
         let chunk = AudioChunk::Mulaw(octets.into());
+        if self.mute.as_ref() == Some(&request.text) {
+            self.schedule(at_ms + 30, Later::Tts(TtsEvent::Done { utterance, segment }));
+            return;
+        }
         self.schedule(at_ms + 30, Later::Tts(TtsEvent::Words { utterance, segment, words }));
         self.schedule(at_ms + 30, Later::Tts(TtsEvent::Audio { utterance, segment, chunk }));
         self.schedule(at_ms + 30, Later::Tts(TtsEvent::Done { utterance, segment }));

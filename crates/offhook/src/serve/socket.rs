@@ -145,9 +145,15 @@ fn log(report: &SessionReport) {
         marks = playout.marks,
         clears = playout.clears,
         underruns = playout.underruns,
+        pacing_p99_us = micros(report.totals.pacing.quantile(0.99)),
+        pacing_most_us = micros(report.totals.pacing.most()),
         bad_messages = report.bad_messages,
         unknown_events = report.unknown_events,
         dropped_audio = report.dropped_audio,
         "the call is over"
     );
+}
+
+fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
