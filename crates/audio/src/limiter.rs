@@ -2,9 +2,8 @@
 //!
 //! What: gains and mixes may go beyond 16 bits; cut off there they would crackle, and wrapped around they would bang.
 //! How: below −3 dBFS it is transparent to the bit. Above, the excess is compressed by a rational knee,
-//! `knee + room·e/(e + room)`, continuous in value and slope, which reaches full scale only at infinity
-//! (a static wave shaper; Zölzer, *DAFX*, ch. 4). No look-ahead,
-//! no state, no delay.
+//! `knee + room·e/(e + room)`, continuous in value and slope, which reaches full scale only at infinity. No look-ahead,
+//! no state, no delay. No standard asks for this curve; it is the cheapest smooth one.
 
 /// Where bending starts: −3 dBFS.
 const KNEE: i32 = 23_197;

@@ -104,6 +104,20 @@ fn keys_are_found_once_and_in_order() {
 }
 
 #[test]
+fn a_key_is_dated_to_10_ms_and_never_shown() {
+    for before in (200..360).step_by(13) {
+        let tone = Tone { before, ms: 100.0, ..Tone::new(9) };
+        let mut detector = DtmfDetector::default();
+        let sound = tone.sound();
+        let frames = sound.chunks_exact(160).map(|chunk| PcmFrame(chunk.try_into().unwrap()));
+        let found: Vec<_> = frames.filter_map(|frame| detector.push(&frame)).collect();
+        assert_eq!(found.len(), 1, "{before}");
+        assert!(found[0].at.0.abs_diff(before as u64) <= 80, "{before}: {:?}", found[0].at);
+        assert_eq!(format!("{:?}", found[0].key), "Key(•)");
+    }
+}
+
+#[test]
 fn length() {
     every_key(|tone| Tone { ms: 40.0, ..tone }.always(), "40 ms");
     every_key(|tone| Tone { ms: 23.0, ..tone }.never(), "23 ms");
