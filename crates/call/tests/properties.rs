@@ -254,12 +254,12 @@ impl World {
             Step::Resumed => self.feed(Input::Stt(SttEvent::TurnResumed)),
             Step::Tool => {
                 let arguments = serde_json::json!({ "digits": "12", "x": 1 });
-                let name = if self.frames % 2 == 0 { "send_dtmf" } else { "look_up" };
+                let name = if self.frames.is_multiple_of(2) { "send_dtmf" } else { "look_up" };
                 let call = ToolCall { id: "a".into(), name: name.into(), arguments };
                 self.feed(Input::Llm(LlmEvent::Tool { reply, call }))
             }
             Step::ToolResult => {
-                let outcome = if self.frames % 2 == 0 { Ok("42".to_owned()) } else { Err("no".to_owned()) };
+                let outcome = if self.frames.is_multiple_of(2) { Ok("42".to_owned()) } else { Err("no".to_owned()) };
                 self.feed(Input::Tool(ToolResult { id: "a".into(), name: "look_up".into(), outcome }))
             }
         }
