@@ -2,12 +2,14 @@
 
 use offhook_audio::{FRAME_SAMPLES, PcmFrame, SampleCount, SamplePos};
 
-use super::band::{Band, LATE, Look, Peak};
+use super::band::{Band, LATE, Look};
 
 /// Share of the whole sound that the tones must have: noise may be 3 dB under them.
 const SHARE: f32 = 0.66;
-/// From the nominal frequency: networks keep to ±0.5 % (North America) to ±2 % or so; 1 Hz is for our own error.
-const DETUNED: f32 = 0.021;
+/// From the nominal frequency: networks keep to ±0.5 % (North America) to ±1.5 % or so; 1 Hz is for our own error.
+const DETUNED: f32 = 0.0155;
+/// Both tones of a pair come from one clock: between their deviations 0.7 %, and 1 Hz of each for our own error.
+const APART: f32 = 0.007;
 /// Level of two tones against each other: 8 dB.
 const TWIST: f32 = 6.3;
 /// A lone tone's frequency in Hz: E.180 recommends 425; Supplement 2 lists 400 to 450, here with 2 % more on both sides.
@@ -48,6 +50,8 @@ pub(super) struct Burst {
     /// Its mean square, and that of whatever was to be heard in the pause before it.
     pub(super) power: f32,
     pub(super) pause_power: f32,
+    /// The same for the last 100 ms of the pause.
+    pub(super) lead_power: f32,
 }
 
 impl Burst {
@@ -77,13 +81,15 @@ struct Held {
     frames: usize,
     from: Option<SamplePos>,
     pause_power: f32,
+    lead_power: f32,
 }
 
-/// The sound between bursts: frames since the last one's end, and the sum of their mean squares.
+/// The sound between bursts: frames since the last one's end, the sum of their mean squares, and a mean of the newest.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pause {
     frames: u32,
     sum: f32,
+    recent: f32,
 }
 
 impl Pause {
@@ -93,7 +99,9 @@ impl Pause {
     fn push(&mut self, looks: &[Look; REMEMBERED]) {
         self.frames = self.frames.saturating_add(1);
         if self.frames > 2 * Self::EDGE {
-            self.sum += looks[Self::EDGE as usize].whole;
+            let whole = looks[Self::EDGE as usize].whole;
+            self.sum += whole;
+            self.recent += (whole - self.recent) * 0.25;
         }
     }
 
@@ -124,7 +132,7 @@ impl Bursts {
         let heard = chord(&look);
         let Some(held) = &mut self.held else {
             self.pause.push(&self.looks);
-            let pause_power = self.pause.mean();
+            let (pause_power, lead_power) = (self.pause.mean(), self.pause.recent);
             self.held = heard.map(|(chord, hz)| Held {
                 chord,
                 hz,
@@ -133,6 +141,7 @@ impl Bursts {
                 frames: 0,
                 from: None,
                 pause_power,
+                lead_power,
             });
             return Change::None;
         };
@@ -153,8 +162,8 @@ impl Bursts {
         }
         let burst = |until: SamplePos| {
             let from = held.from?;
-            let (power, pause_power) = (held.most, held.pause_power);
-            Some(Burst { chord: held.chord, hz: held.hz, from, until, power, pause_power })
+            let (power, pause_power, lead_power) = (held.most, held.pause_power, held.lead_power);
+            Some(Burst { chord: held.chord, hz: held.hz, from, until, power, pause_power, lead_power })
         };
         let change = if over || other {
             let until = crossing(held.before, power, held.most, middle);
@@ -199,9 +208,13 @@ fn power_of(look: &Look, (low, high): (f32, Option<f32>)) -> f32 {
 fn chord(look: &Look) -> Option<(Chord, (f32, Option<f32>))> {
     let [first, second] = look.peaks;
     let (low, high) = if first.hz < second.hz { (first, second) } else { (second, first) };
-    let near = |peak: Peak, hz: f32| (peak.hz - hz).abs() <= hz * DETUNED + 1.0;
+    let near = |hz: f32, nominal: f32| (hz - nominal).abs() <= nominal * DETUNED + 1.0;
+    let pair = |&&(_, l, h): &&(Chord, f32, f32)| {
+        let together = (low.hz / l - high.hz / h).abs() <= APART + 1.0 / l + 1.0 / h;
+        near(low.hz, l) && near(high.hz, h) && together
+    };
     if first.power + second.power >= SHARE * look.whole && first.power < second.power * TWIST {
-        let pair = PAIRS.iter().find(|(_, l, h)| near(low, *l) && near(high, *h));
+        let pair = PAIRS.iter().find(pair);
         return pair.map(|(chord, ..)| (*chord, (low.hz, Some(high.hz))));
     }
     let lone =

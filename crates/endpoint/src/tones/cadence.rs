@@ -26,8 +26,12 @@ impl Cadence {
     pub(super) fn sounds(&mut self, burst: &Burst) -> Option<(ToneKind, SamplePos)> {
         self.keep_only_its_like(burst);
         let kind = match burst.chord {
-            Chord::Dial => (burst.length() >= ms(600)).then_some(ToneKind::Dial)?,
-            Chord::Ring => (burst.length() >= ms(250)).then_some(ToneKind::Ringback)?,
+            Chord::Dial => {
+                (begins_in_silence(burst) && burst.length() >= ms(600)).then_some(ToneKind::Dial)?
+            }
+            Chord::Ring => {
+                (begins_in_silence(burst) && burst.length() >= ms(800)).then_some(ToneKind::Ringback)?
+            }
             Chord::Low => return None,
             Chord::Lone if burst.length() >= ms(2_800) => ToneKind::Dial,
             // A lone tone of a second may be anything, a beep too: ringback is told when it comes again.
@@ -55,11 +59,13 @@ impl Cadence {
 
     /// By the last two bursts and the pause between them.
     fn rhythm(&self, burst: &Burst) -> Option<ToneKind> {
-        if !matches!(burst.chord, Chord::Low | Chord::Lone) {
-            return None;
-        }
         let last = self.past[0].filter(|last| alike(last, burst))?;
         let (on, off, on_again) = (last.length(), burst.from.since(last.until), burst.length());
+        if matches!(burst.chord, Chord::Ring | Chord::Dial) {
+            // The double ring of the United Kingdom and others: 0.4 s, 0.2 s of silence, 0.4 s.
+            let double = burst.chord == Chord::Ring && near(on, 400) && near(off, 200) && near(on_again, 400);
+            return double.then_some(ToneKind::Ringback);
+        }
         // The United Kingdom's congestion tone: 0.4 s, 0.35 s of silence, 0.225 s, 0.525 s of silence.
         let british = |a, b, c| near(on, a) && near(off, b) && near(on_again, c);
         if british(400, 350, 225) || british(225, 525, 400) {
@@ -101,6 +107,11 @@ impl Cadence {
         let first = if fast { self.past[1].or(self.past[0]) } else { self.past[0] };
         (!known).then(|| (kind, first.map_or(burst.from, |first| first.from)))
     }
+}
+
+/// The network is silent before a tone: 5 dB under it for 100 ms. Music seldom is.
+fn begins_in_silence(burst: &Burst) -> bool {
+    burst.lead_power <= 0.32 * burst.power
 }
 
 /// Two bursts of the same tone: within 1.2 % of frequency and 3 dB of level, with something like silence between them, 5 dB less.

@@ -35,7 +35,7 @@ pub struct ToneEvent {
 
 /// Finds call-progress tones in a stream of frames.
 ///
-/// Each is told once, when its cadence is certain: ringback of two tones after 0.35 s, dial tone after 0.7 s, busy and congestion
+/// Each is told once, when its cadence is certain: ringback of two tones after 0.85 s (a double ring at its end), dial tone after 0.7 s, busy and congestion
 /// at the end of the second burst (congestion of one tone: of the third), ringback of one tone at the second ring, as a single tone
 /// of a second may be a mailbox's beep. Under 1 µs a frame.
 #[derive(Clone, Debug, Default)]
