@@ -37,7 +37,7 @@ pub struct ToneEvent {
 ///
 /// Each is told once, when its cadence is certain: ringback of two tones after 0.85 s (a double ring at its end), dial tone after 0.7 s, busy and congestion
 /// at the end of the second burst (congestion of one tone: of the third), ringback of one tone at the second ring, as a single tone
-/// of a second may be a mailbox's beep. Under 1 µs a frame.
+/// of a second may be a mailbox's beep. About 1 µs a frame.
 #[derive(Clone, Debug, Default)]
 pub struct ProgressDetector {
     bursts: Bursts,
