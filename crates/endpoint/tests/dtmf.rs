@@ -164,7 +164,7 @@ fn level() {
 
 #[test]
 fn noise() {
-    every_key(|tone| Tone { noise: -16.0 - 12.0, ..tone }.always(), "12 dB over noise");
+    every_key(|tone| Tone { noise: -16.0 - 10.0, ..tone }.always(), "10 dB over noise");
 }
 
 #[test]

@@ -23,6 +23,8 @@ const TWIST_LOW: f64 = 2.570;
 const DETUNED: f64 = 0.025;
 /// Share of the window's energy that the two tones must hold; speech that imitates a key rarely does.
 const PURITY: f64 = 0.82;
+/// And of one window at least, which lies wholly within the key: noise may be 10 dB under each tone.
+const PUREST: f64 = 0.94;
 /// A tone must be so much above the other tones of its group.
 const SELECTIVITY: f64 = 2.0;
 /// Length of a key, and of the pause that ends it, in hops.
@@ -78,6 +80,8 @@ struct Look {
     phasors: [Phasor; 8],
     /// The key that it shows: row, column.
     key: Option<(usize, usize)>,
+    /// The share of its energy that the key's tones hold.
+    purity: f64,
 }
 
 /// A key as it lasts.
@@ -89,6 +93,8 @@ struct Held {
     most: [f64; 2],
     sum: [f64; 2],
     told: bool,
+    /// The greatest share of energy so far.
+    purity: f64,
     /// How much was missing lately, in hops.
     missing: f64,
 }
@@ -128,6 +134,7 @@ impl DtmfDetector {
         if let Some(held) = &mut self.held {
             let (low, high) = amplitudes(&look, held.place);
             held.add([low, high]);
+            held.purity = held.purity.max(look.purity);
             let other = look.key.is_some_and(|place| place != held.place);
             // At full level a key looks like one; what only looked so at its edge is none.
             let none = !held.told && held.missing == 0.0 && look.key.is_none();
@@ -136,8 +143,15 @@ impl DtmfDetector {
             }
         }
         if let (None, Some(place)) = (&self.held, look.key) {
-            let mut held =
-                Held { place, began: at, most: [0.0; 2], sum: [0.0; 2], told: false, missing: 0.0 };
+            let mut held = Held {
+                place,
+                began: at,
+                most: [0.0; 2],
+                sum: [0.0; 2],
+                told: false,
+                purity: look.purity,
+                missing: 0.0,
+            };
             // The window before has the tone's first part, though it couldn't show it as a key.
             let (low, high) = amplitudes(&before, place);
             let (low_now, high_now) = amplitudes(&look, place);
@@ -148,7 +162,7 @@ impl DtmfDetector {
         }
         let held = self.held.as_mut()?;
         // The last window counts only if it still shows the key: what comes in after a change isn't its length.
-        if held.told || held.length() < LONG_ENOUGH {
+        if held.told || held.length() < LONG_ENOUGH || held.purity < PUREST {
             return None;
         }
         held.told = true;
@@ -196,17 +210,20 @@ fn look(window: &PcmFrame, before: &Look) -> Look {
     // Hann's window halves an amplitude, a sine's phasor holds half of it.
     let scale = 4.0 / FRAME_SAMPLES as f64;
     look.phasors = BANK.look(&weighted).map(|(re, im)| (re * scale, im * scale));
-    look.key = find(&look.phasors, &before.phasors, energy);
+    if let Some((key, purity)) = find(&look.phasors, &before.phasors, energy) {
+        (look.key, look.purity) = (Some(key), purity);
+    }
     look
 }
 
-fn find(now: &[Phasor; 8], before: &[Phasor; 8], energy: f64) -> Option<(usize, usize)> {
+/// The key and its purity.
+fn find(now: &[Phasor; 8], before: &[Phasor; 8], energy: f64) -> Option<((usize, usize), f64)> {
     let (row, low) = strongest(now, before, 0)?;
     let (column, high) = strongest(now, before, 4)?;
     let loud = low >= LEAST_AMPLITUDE && high >= LEAST_AMPLITUDE;
-    let pure = (low * low + high * high) / 2.0 >= PURITY * energy;
+    let purity = (low * low + high * high) / 2.0 / energy;
     let twisted = high > low * TWIST_HIGH || low > high * TWIST_LOW;
-    (loud && pure && !twisted).then_some((row, column))
+    (loud && purity >= PURITY && !twisted).then_some(((row, column), purity))
 }
 
 /// The strongest of a group, if it stands out and is in tune: its index in the group and its true amplitude.
