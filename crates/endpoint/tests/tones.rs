@@ -6,6 +6,7 @@ use std::f64::consts::TAU;
 use offhook_audio::{ComfortNoise, Dbov, PcmFrame};
 use offhook_endpoint::dtmf::tones as keys;
 use offhook_endpoint::tones::{Beep, BeepDetector, ProgressDetector, ToneEvent, ToneKind};
+use proptest::prelude::*;
 
 /// A line with sounds on it.
 struct Line(Vec<i16>);
@@ -249,5 +250,27 @@ fn the_same_sound_gives_the_same_events_wherever_it_begins_on_the_grid() {
         let told: Vec<_> = line.frames(-60.0, off).iter().filter_map(|frame| detector.push(frame)).collect();
         assert_eq!(told.len(), 1, "{off}");
         assert!(told[0].at.0.abs_diff(off as u64) <= 160, "{off}: {told:?}");
+    }
+}
+
+proptest! {
+    /// Noise, steps, rails: nothing is told of the future, and nothing panics.
+    #[test]
+    fn any_sound_is_borne(pieces in proptest::collection::vec((any::<i16>(), any::<i16>(), 1usize..900), 0..40)) {
+        let (mut progress, mut beeps) = (ProgressDetector::default(), BeepDetector::default());
+        let sound: Vec<i16> = pieces
+            .iter()
+            .flat_map(|&(a, b, count)| (0..count).map(move |n| if n % 2 == 0 { a } else { b }))
+            .collect();
+        for (index, chunk) in sound.chunks_exact(160).enumerate() {
+            let frame = PcmFrame(chunk.try_into().unwrap());
+            let end = (index as u64 + 1) * 160;
+            if let Some(event) = progress.push(&frame) {
+                prop_assert!(event.at.0 <= end);
+            }
+            if let Some(beep) = beeps.push(&frame) {
+                prop_assert!(beep.from <= beep.until && beep.until.0 <= end);
+            }
+        }
     }
 }
