@@ -1,7 +1,7 @@
 //! From frames to runs of speech (talkspurts, ITU-T P.59).
 //!
-//! How: a talkspurt begins when enough of the newest frames have speech, and its onset is dated back to the first of
-//! them; it ends when speech has been missing for the hangover, and its end is dated back to the last frame that had
+//! How: a talkspurt begins when enough of the newest frames have speech (or one less, if the detector is sure of those),
+//! and its onset is dated back to the first of them; it ends when speech has been missing for the hangover, and its end is dated back to the last frame that had
 //! some. Clicks and coughs shorter than the onset rule never begin one.
 
 use std::time::Duration;
@@ -19,7 +19,8 @@ pub struct TalkspurtConfig {
     pub detector: DetectorKind,
     /// A frame with at least this probability has speech. Default 0.5.
     pub threshold: f32,
-    /// So much speech within the newest `onset` plus one frame begins a talkspurt. Default 60 ms.
+    /// So much speech within the newest `onset` plus one frame begins a talkspurt. Default 60 ms. If the detector is sure
+    /// of it ([`Detector::sure`]), a frame less without a gap does.
     #[serde(with = "humantime_serde")]
     pub onset: Duration,
     /// Silence that ends a talkspurt. Default 120 ms: what it means is decided above.
@@ -92,6 +93,8 @@ pub struct Talkspurts {
     position: SamplePos,
     /// The newest frames, newest in bit 0: had speech.
     recent: u32,
+    /// How many frames without a gap, up to the newest, surely had speech.
+    sure_run: u32,
     speaking: bool,
     silent_frames: u32,
 }
@@ -107,6 +110,7 @@ impl Talkspurts {
             floor: NoiseFloor::default(),
             position: SamplePos::ZERO,
             recent: 0,
+            sure_run: 0,
             speaking: false,
             silent_frames: 0,
         }
@@ -134,6 +138,7 @@ impl Talkspurts {
     pub fn reset(&mut self) -> Option<SpeechEvent> {
         self.detector.reset();
         self.recent = 0;
+        self.sure_run = 0;
         let at = self.position.back(frames(self.silent_frames));
         self.silent_frames = 0;
         std::mem::take(&mut self.speaking).then_some(SpeechEvent::Offset { at })
@@ -148,6 +153,8 @@ impl Talkspurts {
         // A network's memory outlasts the voice. On a quiet line stillness is the better witness.
         let still = noise_floor.0 < QUIET_LINE && level.0 < noise_floor.0 + STILL_DB;
         let voiced = probability >= self.config.threshold && !still;
+        let sure = voiced && self.detector.sure().is_some_and(|sure| probability >= sure);
+        self.sure_run = if sure { self.sure_run + 1 } else { 0 };
         let start = self.position;
         self.position += SampleCount(FRAME_SAMPLES as u64);
         self.recent = (self.recent << 1) | u32::from(voiced);
@@ -158,7 +165,8 @@ impl Talkspurts {
     fn look_for_onset(&mut self, start: SamplePos) -> Option<SpeechEvent> {
         let needed = whole_frames(self.config.onset).clamp(1, 31);
         let window = self.recent & ((1u32 << (needed + 1)) - 1);
-        if window.count_ones() < needed {
+        let enough = window.count_ones() >= needed || self.sure_run >= (needed - 1).max(1);
+        if !enough {
             return None;
         }
         let first = 31 - window.leading_zeros();
@@ -202,7 +210,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    struct Given(Vec<bool>, usize);
+    struct Given(Vec<bool>, usize, Option<f32>);
 
     impl Detector for Given {
         fn name(&self) -> &'static str {
@@ -213,14 +221,22 @@ mod tests {
             f32::from(u8::from(self.0[self.1 - 1]))
         }
         fn reset(&mut self) {}
+        fn sure(&self) -> Option<f32> {
+            self.2
+        }
     }
 
     fn events(voiced: &[bool]) -> Vec<SpeechEvent> {
-        let mut spurts = Talkspurts::new(Box::new(Given(voiced.to_vec(), 0)), TalkspurtConfig::turn_taking());
+        verdicts(voiced, None).iter().filter_map(|verdict| verdict.event).collect()
+    }
+
+    fn verdicts(voiced: &[bool], sure: Option<f32>) -> Vec<FrameVerdict> {
+        let given = Given(voiced.to_vec(), 0, sure);
+        let mut spurts = Talkspurts::new(Box::new(given), TalkspurtConfig::turn_taking());
         // No tone, and louder than stillness.
         let loud = PcmFrame(std::array::from_fn(|n| (n * n % 211) as i16 * 40 - 4_000));
         let frame = |voiced: &bool| if *voiced { loud } else { PcmFrame::SILENCE };
-        voiced.iter().filter_map(|voiced| spurts.push(&frame(voiced)).event).collect()
+        voiced.iter().map(|voiced| spurts.push(&frame(voiced))).collect()
     }
 
     fn at(frame: u64) -> SamplePos {
@@ -233,6 +249,17 @@ mod tests {
         voiced.extend([true, false, true, true]);
         voiced.extend([false; 10]);
         assert_eq!(events(&voiced), [SpeechEvent::Onset { at: at(5) }, SpeechEvent::Offset { at: at(9) }]);
+    }
+
+    #[test]
+    fn a_sure_detector_begins_a_frame_sooner() {
+        let voiced = [false, false, false, true, true, true, true];
+        let begun = |sure| verdicts(&voiced, sure).iter().position(|verdict| verdict.speaking);
+        assert_eq!(begun(None), Some(5));
+        assert_eq!(begun(Some(0.8)), Some(4));
+        assert_eq!(verdicts(&voiced, Some(0.8))[4].event, Some(SpeechEvent::Onset { at: at(3) }));
+        // One sure frame alone is a click.
+        assert!(verdicts(&[false, true, false, false, true, false], Some(0.8)).iter().all(|v| !v.speaking));
     }
 
     #[test]

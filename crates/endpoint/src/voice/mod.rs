@@ -15,6 +15,10 @@ use net::{Memory, Weights};
 
 use crate::Detector;
 
+/// From this on, one frame less begins a talkspurt. On recordings of noise that gave no false talkspurt that there wasn't
+/// without.
+const SURE: f32 = 0.63;
+
 /// The detector of this crate's own making. A stream's state is about 1 KiB; the weights are shared.
 #[derive(Clone, Debug)]
 pub struct Offhook {
@@ -53,6 +57,10 @@ impl Detector for Offhook {
         self.features = Features::default();
         self.memory = Memory::new();
     }
+
+    fn sure(&self) -> Option<f32> {
+        Some(SURE)
+    }
 }
 
 #[cfg(test)]
@@ -78,7 +86,7 @@ mod tests {
                 hash = (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3);
             }
         }
-        assert_eq!(format!("{hash:016x}"), "09a911e46f7c4523");
+        assert_eq!(format!("{hash:016x}"), "09a26804d687e01d");
         detector.reset();
         assert!(detector.push(&PcmFrame::SILENCE) < 0.5);
     }
