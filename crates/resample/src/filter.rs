@@ -1,6 +1,6 @@
 //! The inner loop: samples in, samples out, by a table.
 
-use crate::design::{GAIN_BITS, Table};
+use crate::design::Table;
 use crate::dot;
 
 /// Inputs taken at a time: what a stream keeps is this and the filter's length.
@@ -107,21 +107,21 @@ pub(crate) struct Place {
     pub(crate) newest: usize,
 }
 
-/// All outputs of a block, each by `dot`, given its phase's coarse and fine coefficients and its inputs.
+/// What an output is made of: its phase's coarse and fine coefficients, and its inputs.
+pub(crate) type Terms<'a, const TAPS: usize, const INNER: usize> =
+    (&'a [i16; TAPS], &'a [i16; INNER], &'a [i16; TAPS]);
+
+/// All outputs of a block, one by one.
 #[inline(always)]
-pub(crate) fn outputs<const TAPS: usize, const INNER: usize>(
+pub(crate) fn one_by_one<const TAPS: usize, const INNER: usize>(
     table: &Table,
     window: &[i16],
     mut place: Place,
     output: &mut [i16],
-    dot: impl Fn(&[i16; TAPS], &[i16; INNER], &[i16; TAPS]) -> i64,
+    one: impl Fn(Terms<'_, TAPS, INNER>) -> i16,
 ) -> Place {
     let rows = table.coarse.as_chunks::<TAPS>().0;
     let fines = table.fine.as_chunks::<INNER>().0;
-    let finish = |sum: i64| {
-        let rounded = (sum + (1 << (GAIN_BITS - 1))) >> GAIN_BITS;
-        rounded.clamp(i64::from(i16::MIN), i64::from(i16::MAX)) as i16
-    };
     if table.down == 1 {
         // 16, 24 and 48 kHz: all phases at each input. The first is the input of half a filter ago as it is.
         for (inputs, outputs) in window.windows(TAPS).zip(output.chunks_exact_mut(table.up)) {
@@ -132,7 +132,7 @@ pub(crate) fn outputs<const TAPS: usize, const INNER: usize>(
             };
             *first = inputs[TAPS / 2 - 1];
             for ((row, fine), output) in rows.iter().zip(fines).skip(1).zip(between) {
-                *output = finish(dot(row, fine, inputs));
+                *output = one((row, fine, inputs));
             }
         }
         return place;
@@ -141,7 +141,7 @@ pub(crate) fn outputs<const TAPS: usize, const INNER: usize>(
     for output in output {
         let inputs = window.get(place.newest..).and_then(<[i16]>::first_chunk);
         if let (Some(row), Some(fine), Some(inputs)) = (rows.get(place.row), fines.get(place.row), inputs) {
-            *output = finish(dot(row, fine, inputs));
+            *output = one((row, fine, inputs));
         }
         // Whether a phase wraps is as good as random: no branch.
         place.phase += turn;
@@ -151,6 +151,42 @@ pub(crate) fn outputs<const TAPS: usize, const INNER: usize>(
         place.row += 1;
         if place.row == table.up {
             place.row = 0;
+        }
+    }
+    place
+}
+
+/// The same, four at a time while there are so many: for ratios at which each output has its own phase.
+#[inline(always)]
+pub(crate) fn by_fours<const TAPS: usize, const INNER: usize>(
+    table: &Table,
+    window: &[i16],
+    mut place: Place,
+    output: &mut [i16],
+    four: impl Fn([Terms<'_, TAPS, INNER>; 4]) -> [i16; 4],
+    one: impl Fn(Terms<'_, TAPS, INNER>) -> i16,
+) -> Place {
+    let rows = table.coarse.as_chunks::<TAPS>().0;
+    let fines = table.fine.as_chunks::<INNER>().0;
+    let (skip, turn) = (table.down / table.up, table.down % table.up);
+    let mut next = || -> Option<Terms<'_, TAPS, INNER>> {
+        let now = place;
+        place.phase += turn;
+        let wraps = usize::from(place.phase >= table.up);
+        place.phase -= table.up * wraps;
+        place.newest += skip + wraps;
+        place.row = if place.row + 1 == table.up { 0 } else { place.row + 1 };
+        Some((rows.get(now.row)?, fines.get(now.row)?, window.get(now.newest..)?.first_chunk()?))
+    };
+    let (fours, rest) = output.as_chunks_mut::<4>();
+    for output in fours {
+        if let [Some(a), Some(b), Some(c), Some(d)] = [next(), next(), next(), next()] {
+            *output = four([a, b, c, d]);
+        }
+    }
+    for output in rest {
+        if let Some(terms) = next() {
+            *output = one(terms);
         }
     }
     place
