@@ -121,6 +121,7 @@ impl Call {
             Input::Mark(name) => self.playout.on_mark(name, self.now),
             Input::Dtmf(key) => self.on_key(key),
             Input::Stt(event) => self.on_stt(event),
+            Input::Turn(event) => self.turn.on_model(event),
             Input::Llm(event) => self.on_llm(event),
             Input::Tts(event) => self.on_tts(event),
             Input::Tool(result) => self.on_tool_result(result),

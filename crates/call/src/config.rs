@@ -80,6 +80,9 @@ pub struct TurnConfig {
     /// Silence that ends a turn whatever the words say. Default 2 s.
     #[serde(with = "humantime_serde")]
     pub ceiling: Duration,
+    /// Ask a turn model at each pause. Whoever runs the call sets it, if there is one.
+    #[serde(skip)]
+    pub model: bool,
     /// Speech shorter than this without a recognised word is noise and gets no answer. Default 400 ms.
     #[serde(with = "humantime_serde")]
     pub shortest_wordless: Duration,
@@ -94,6 +97,7 @@ impl Default for TurnConfig {
             plain: Duration::from_millis(550),
             dictation: Duration::from_millis(1_200),
             ceiling: Duration::from_secs(2),
+            model: false,
             shortest_wordless: Duration::from_millis(400),
         }
     }

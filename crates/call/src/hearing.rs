@@ -81,6 +81,15 @@ impl Call {
         self.event(CallEvent::SpeechPaused { at_ms: ms(when) });
         self.out.push_back(Output::Stt(SttCommand::SpeechPaused { from: self.turn.from, until: at }));
         self.barge_in_paused();
+        self.ask_turn_model();
+    }
+
+    fn ask_turn_model(&mut self) {
+        if self.config.turn.model
+            && let Some(question) = self.turn.ask()
+        {
+            self.out.push_back(Output::Turn(question));
+        }
     }
 
     pub(crate) fn on_stt(&mut self, event: SttEvent) {
@@ -123,6 +132,7 @@ impl Call {
         let text = self.turn.text.text();
         if text != before && !text.is_empty() {
             self.event(CallEvent::Hearing { text: text.clone() });
+            self.ask_turn_model();
         }
         self.words_over_agent(&text);
         // A reply that was begun, or even decided, on other words is worth nothing.

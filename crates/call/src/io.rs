@@ -8,6 +8,7 @@ pub use offhook_endpoint::dtmf::Key;
 use crate::id::{Generation, ReplyId, UtteranceId};
 use crate::stage::{
     Digits, LlmCommand, LlmEvent, SttCommand, SttEvent, ToolCall, ToolResult, TtsCommand, TtsEvent,
+    TurnEvent, TurnQuestion,
 };
 
 /// One thing that happened to the call.
@@ -28,6 +29,8 @@ pub enum Input<'a> {
     Dtmf(Key),
     /// The speech-to-text stage speaks.
     Stt(SttEvent),
+    /// The turn model has judged.
+    Turn(TurnEvent),
     /// The language model or script speaks.
     Llm(LlmEvent),
     /// The text-to-speech stage speaks.
@@ -73,6 +76,8 @@ pub enum Output {
     Clear,
     /// Tell the speech-to-text stage.
     Stt(SttCommand),
+    /// Ask the turn model. Whoever runs it also gives it the sound that goes to the speech-to-text stage.
+    Turn(TurnQuestion),
     /// Tell the language model or script.
     Llm(LlmCommand),
     /// Tell the text-to-speech stage.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use offhook_call::id::{ReplyId, SegmentId, UtteranceId};
 use offhook_call::stage::{
     AudioChunk, Digits, LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, ToolCall, ToolResult,
-    Transcript, TtsCommand, TtsEvent,
+    Transcript, TtsCommand, TtsEvent, TurnEvent,
 };
 use offhook_call::{Call, CallConfig, CallEvent, CallTime, Control, Input, Key, MarkName, Output};
 use offhook_endpoint::DetectorKind;
@@ -24,6 +24,7 @@ enum Step {
     EndOfTurn,
     Eager,
     Resumed,
+    Turn(u32, f32),
     Text(String),
     Done,
     LlmFails,
@@ -54,6 +55,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             1 => Just(Step::EndOfTurn),
             1 => Just(Step::Eager),
             1 => Just(Step::Resumed),
+            1 => (0u32..6, -0.5f32..1.5).prop_map(|(question, p)| Step::Turn(question, p)),
             4 => "[A-Z][a-z]{1,6}( [a-z]{1,6}){0,8}[.?!] ?".prop_map(Step::Text),
             3 => Just(Step::Done),
             1 => Just(Step::LlmFails),
@@ -90,6 +92,7 @@ fn voice() -> [u8; 160] {
 fn config() -> CallConfig {
     let mut config = CallConfig::default();
     config.inbound.speech.detector = DetectorKind::Energy;
+    config.turn.model = true;
     config
 }
 
@@ -251,6 +254,7 @@ impl World {
             Step::Press(keys) => self.feed(Input::Control(Control::Press { digits: Digits::new(&keys) })),
             Step::HangUp => self.feed(Input::Control(Control::HangUp)),
             Step::Eager => self.feed(Input::Stt(SttEvent::EagerEndOfTurn)),
+            Step::Turn(question, probability) => self.feed(Input::Turn(TurnEvent { question, probability })),
             Step::Resumed => self.feed(Input::Stt(SttEvent::TurnResumed)),
             Step::Tool => {
                 let arguments = serde_json::json!({ "digits": "12", "x": 1 });
@@ -259,7 +263,8 @@ impl World {
                 self.feed(Input::Llm(LlmEvent::Tool { reply, call }))
             }
             Step::ToolResult => {
-                let outcome = if self.frames.is_multiple_of(2) { Ok("42".to_owned()) } else { Err("no".to_owned()) };
+                let outcome =
+                    if self.frames.is_multiple_of(2) { Ok("42".to_owned()) } else { Err("no".to_owned()) };
                 self.feed(Input::Tool(ToolResult { id: "a".into(), name: "look_up".into(), outcome }))
             }
         }

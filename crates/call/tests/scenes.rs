@@ -166,3 +166,20 @@ fn a_voice_without_a_sound_is_apologised_for() {
     line.mute = Some("Bye.".into());
     insta::assert_snapshot!(line.run(8_000).timeline);
 }
+
+#[test]
+fn a_turn_model_shortens_or_lengthens_the_wait() {
+    for (probability, wait) in [(1.0, "after 250 ms (TurnModel)"), (0.0, "after 2000 ms (TurnModel)")] {
+        let mut config = CallConfig::default();
+        config.turn.model = true;
+        let mut line = Line::with(config)
+            .agent_says("Hello.")
+            .caller_says(2_000, "pizza-4", "no thanks")
+            .agent_says("Bye.");
+        line.turn_model = Some(probability);
+        let line = line.run(9_000);
+        assert!(line.timeline.contains(wait), "{}", line.timeline);
+    }
+    let line = Line::new().caller_says(2_000, "pizza-4", "no thanks").agent_says("Bye.").run(9_000);
+    assert!(line.timeline.contains("after 550 ms (Plain)"), "{}", line.timeline);
+}

@@ -37,7 +37,7 @@ pub(crate) fn load(name: &str) -> anyhow::Result<Agent> {
     let agent = &script.agent;
     let (name, language) = (agent.name.clone(), agent.language.clone());
     if agent.mode == AgentMode::Echo {
-        let stages = StageSet { stt: Arc::new(Idle), llm: Arc::new(Idle), tts: Arc::new(Idle) };
+        let stages = StageSet { stt: Arc::new(Idle), turn: None, llm: Arc::new(Idle), tts: Arc::new(Idle) };
         return Ok(Agent { name, language, mode: CallMode::Echo, stages });
     }
     let voice = match &agent.voice {
@@ -49,6 +49,7 @@ pub(crate) fn load(name: &str) -> anyhow::Result<Agent> {
     // Speaking must not wait behind recognising.
     let speakers = NativePool::new("speak", 1, 256);
     let stages = StageSet {
+        turn: None,
         stt: Arc::new(PocketSphinx::new(SphinxOptions::default(), pool)?),
         llm: Arc::new(ScriptedAgent::new(Arc::new(script))),
         tts: Arc::new(Flite::new(voice, speakers)?),

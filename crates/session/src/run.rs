@@ -129,10 +129,12 @@ where
         }
     };
     let info = CallInfo { call: start.call_sid.to_shared(), language: setup.language.as_str().into() };
+    let mut config = setup.config;
+    config.turn.model = setup.stages.turn.is_some();
     let session = Session {
         link: Link::new(socket, start.stream_sid.clone()),
         stages: Running::start(&setup.stages, &info),
-        call: Call::new(setup.config),
+        call: Call::new(config),
         observer: observe(&start),
         clock: Instant::now(),
         backlog: Vec::new(),
@@ -247,6 +249,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
     fn on_stage(&mut self, event: StageEvent) {
         self.feed(match event {
             StageEvent::Stt(event) => Input::Stt(event),
+            StageEvent::Turn(event) => Input::Turn(event),
             StageEvent::Llm(event) => Input::Llm(event),
             StageEvent::Tts(event) => Input::Tts(event),
             StageEvent::Tool(result) => Input::Tool(result),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use offhook_call::Output;
 use offhook_call::stage::{
     LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, ToolCall, ToolResult, TtsCommand, TtsEvent,
+    TurnCommand, TurnEvent,
 };
-use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, Tx, WhenFull, bounded};
+use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, TurnModel, Tx, WhenFull, bounded};
 use tokio::task::JoinHandle;
 
 /// The stages of an agent, shared by its calls.
@@ -14,6 +15,8 @@ use tokio::task::JoinHandle;
 pub struct StageSet {
     /// Hears.
     pub stt: Arc<dyn Stt>,
+    /// Judges whether the caller is done, where there is one.
+    pub turn: Option<Arc<dyn TurnModel>>,
     /// Thinks.
     pub llm: Arc<dyn Llm>,
     /// Speaks.
@@ -34,6 +37,7 @@ const QUEUE: usize = 256;
 /// What a stage or a tool said.
 pub(crate) enum StageEvent {
     Stt(SttEvent),
+    Turn(TurnEvent),
     Llm(LlmEvent),
     Tts(TtsEvent),
     Tool(ToolResult),
@@ -53,12 +57,14 @@ pub(crate) enum Dispatched {
 /// A call's running stages.
 pub(crate) struct Running {
     to_stt: Tx<SttCommand>,
+    to_turn: Option<Tx<TurnCommand>>,
     to_llm: Tx<LlmCommand>,
     to_tts: Tx<TtsCommand>,
     from_stt: Rx<SttEvent>,
+    from_turn: Rx<TurnEvent>,
     from_llm: Rx<LlmEvent>,
     from_tts: Rx<TtsEvent>,
-    tasks: [JoinHandle<()>; 3],
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Running {
@@ -69,11 +75,12 @@ impl Running {
         let (stt_events, from_stt) = bounded(QUEUE, WhenFull::PushBack);
         let (llm_events, from_llm) = bounded(QUEUE, WhenFull::PushBack);
         let (tts_events, from_tts) = bounded(QUEUE, WhenFull::PushBack);
+        let (turn_events, from_turn) = bounded(QUEUE, WhenFull::DropOldest);
         let stt_failed = stt_events.clone();
         let stt = set.stt.run(call.clone(), stt_commands, stt_events);
         let llm = set.llm.run(call.clone(), llm_commands, llm_events);
         let tts = set.tts.run(call.clone(), tts_commands, tts_events);
-        let tasks = [
+        let mut tasks = vec![
             spawn(call, stt, move |failure| {
                 // A queue that is full tells the call soon enough that nobody reads.
                 let _full = stt_failed.offer(SttEvent::Failed(failure));
@@ -81,13 +88,20 @@ impl Running {
             spawn(call, llm, |_| {}),
             spawn(call, tts, |_| {}),
         ];
-        Self { to_stt, to_llm, to_tts, from_stt, from_llm, from_tts, tasks }
+        let to_turn = set.turn.as_ref().map(|model| {
+            let (to_turn, commands) = bounded(AUDIO_QUEUE, WhenFull::DropOldest);
+            // Without answers the call decides as if there were no model.
+            tasks.push(spawn(call, model.run(call.clone(), commands, turn_events), |_| {}));
+            to_turn
+        });
+        Self { to_stt, to_turn, to_llm, to_tts, from_stt, from_turn, from_llm, from_tts, tasks }
     }
 
     /// The next thing that a stage says. Waits for ever once all stages are gone.
     pub(crate) async fn recv(&self) -> StageEvent {
         tokio::select! {
             Some(event) = self.from_stt.recv() => StageEvent::Stt(event),
+            Some(event) = self.from_turn.recv() => StageEvent::Turn(event),
             Some(event) = self.from_llm.recv() => StageEvent::Llm(event),
             Some(event) = self.from_tts.recv() => StageEvent::Tts(event),
             else => std::future::pending().await,
@@ -101,8 +115,18 @@ impl Running {
     pub(crate) fn dispatch(&self, output: Output) -> Dispatched {
         match output {
             Output::Stt(command) => {
+                if let (Some(to_turn), SttCommand::Audio { at, frame }) = (&self.to_turn, &command) {
+                    let _newest_counts =
+                        to_turn.offer_by_policy(TurnCommand::Audio { at: *at, frame: *frame });
+                }
                 // Dropped audio is counted by the queue.
                 let _counted = self.to_stt.offer_by_policy(command);
+                Dispatched::Taken
+            }
+            Output::Turn(question) => {
+                if let Some(to_turn) = &self.to_turn {
+                    let _newest_counts = to_turn.offer_by_policy(TurnCommand::Judge(question));
+                }
                 Dispatched::Taken
             }
             Output::Llm(command) => {

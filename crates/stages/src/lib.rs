@@ -14,7 +14,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use offhook_call::stage::{LlmCommand, LlmEvent, SttCommand, SttEvent, TtsCommand, TtsEvent};
+use offhook_call::stage::{
+    LlmCommand, LlmEvent, SttCommand, SttEvent, TtsCommand, TtsEvent, TurnCommand, TurnEvent,
+};
 
 pub use error::StageError;
 pub use queue::{Rx, Tx, WhenFull, bounded};
@@ -43,6 +45,21 @@ pub trait Stt: Send + Sync + 'static {
         call: CallInfo,
         commands: Rx<SttCommand>,
         events: Tx<SttEvent>,
+    ) -> BoxFuture<Result<(), StageError>>;
+}
+
+/// A turn model: tells from the caller's sound and words whether the turn is over. An agent needs none.
+pub trait TurnModel: Send + Sync + 'static {
+    /// Name in config, logs and metrics: lower case.
+    fn name(&self) -> &str;
+
+    /// Serves one call until `commands` ends. Answers that come after the floor of the wait (250 ms) still count, up to its
+    /// ceiling.
+    fn run(
+        &self,
+        call: CallInfo,
+        commands: Rx<TurnCommand>,
+        events: Tx<TurnEvent>,
     ) -> BoxFuture<Result<(), StageError>>;
 }
 

@@ -26,6 +26,12 @@ pub trait MayDrop {
     }
 }
 
+impl MayDrop for offhook_call::stage::TurnCommand {
+    fn may_drop(&self) -> bool {
+        matches!(self, Self::Audio { .. })
+    }
+}
+
 impl MayDrop for offhook_call::stage::SttCommand {
     fn may_drop(&self) -> bool {
         matches!(self, Self::Audio { .. })

@@ -141,7 +141,13 @@ fn caller(text: &str) -> ReplyReason {
 }
 
 fn turns(heard: &str, said: &str) -> Vec<Turn> {
-    let turn = |who, text: &str, interrupted| Turn { who, text: text.to_owned(), interrupted, began_ms: 0, ended_ms: 0 };
+    let turn = |who, text: &str, interrupted| Turn {
+        who,
+        text: text.to_owned(),
+        interrupted,
+        began_ms: 0,
+        ended_ms: 0,
+    };
     vec![turn(Party::Agent, heard, true), turn(Party::Caller, said, false)]
 }
 

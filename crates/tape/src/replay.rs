@@ -109,6 +109,7 @@ fn feed(call: &mut Call, input: &WireInput, now: CallTime) -> Option<()> {
         WireInput::Mark(name) => Input::Mark(name),
         WireInput::Dtmf => Input::Dtmf(Key::new('1')?),
         WireInput::Stt(event) => Input::Stt(event.clone()),
+        WireInput::Turn(event) => Input::Turn(*event),
         WireInput::Llm(event) => Input::Llm(event.clone()),
         WireInput::Tts(event) => Input::Tts(event.to_event()?),
         WireInput::Tool(result) => Input::Tool(result.clone()),

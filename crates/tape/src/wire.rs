@@ -8,7 +8,7 @@ use offhook_call::stage::{
     AudioChunk, Digits, LlmCommand, LlmEvent, SttCommand, SttEvent, ToolCall, ToolResult, TtsCommand,
     TtsEvent,
 };
-use offhook_call::stage::{StageFailure, TimedWord};
+use offhook_call::stage::{StageFailure, TimedWord, TurnEvent};
 use offhook_call::{CallEvent, CallTime, Control, Input, Output};
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +61,8 @@ pub enum WireInput {
     Dtmf,
     /// From speech-to-text.
     Stt(SttEvent),
+    /// From the turn model.
+    Turn(TurnEvent),
     /// From the language model or script.
     Llm(LlmEvent),
     /// From text-to-speech.
@@ -127,6 +129,7 @@ impl WireInput {
             Input::Mark(name) => Self::Mark((*name).to_owned()),
             Input::Dtmf(_) => Self::Dtmf,
             Input::Stt(event) => Self::Stt(event.clone()),
+            Input::Turn(event) => Self::Turn(*event),
             Input::Llm(event) => Self::Llm(masked(event)),
             Input::Tts(event) => Self::Tts(WireTts::of(event)),
             Input::Tool(result) => Self::Tool(result.clone()),
@@ -221,6 +224,9 @@ impl WireOutput {
             }
             Output::Stt(SttCommand::Expect(expected)) => {
                 Self::Stage(format!("stt expect {:?}", expected.answer))
+            }
+            Output::Turn(asked) => {
+                Self::Stage(format!("turn question {} on “{}”", asked.question, asked.text))
             }
             Output::Llm(LlmCommand::Respond(request)) => {
                 Self::Stage(format!("llm respond {} to {:?}", request.reply, request.reason))

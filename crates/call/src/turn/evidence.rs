@@ -85,7 +85,7 @@ fn judge(known: Known<'_>) -> Evidence {
         return Evidence::RecogniserEnd;
     }
     if text.is_empty() {
-        return Evidence::Wordless;
+        return if known.model.is_some() { Evidence::TurnModel } else { Evidence::Wordless };
     }
     if let AnswerKind::Digits { min, max } = known.answer {
         let digits = count_digits(text);
@@ -106,14 +106,15 @@ fn judge(known: Known<'_>) -> Evidence {
     if known.complete == Some(false) {
         return Evidence::GrammarIncomplete;
     }
-    if !known.settled {
-        return Evidence::Unsettled;
-    }
-    if known.complete == Some(true) {
+    if known.settled && known.complete == Some(true) {
         return Evidence::GrammarComplete;
     }
+    // It heard how the words were said, which counts for more than how they are written, and needs no transcript.
     if known.model.is_some() {
         return Evidence::TurnModel;
+    }
+    if !known.settled {
+        return Evidence::Unsettled;
     }
     if text.ends_with(['.', '!', '?', '。', '？', '！']) {
         return Evidence::Punctuation;

@@ -11,7 +11,7 @@ use offhook_audio::SamplePos;
 
 use crate::CallTime;
 use crate::config::TurnConfig;
-use crate::stage::{AnswerKind, Transcript};
+use crate::stage::{AnswerKind, Transcript, TurnEvent, TurnQuestion};
 
 pub use evidence::Evidence;
 pub(crate) use evidence::{Known, wait};
@@ -52,6 +52,8 @@ pub(crate) struct CallerTurn {
     pub(crate) settled_at: Option<CallTime>,
     pub(crate) recogniser_end: bool,
     pub(crate) model: Option<f32>,
+    /// The latest question that the turn model was asked; counts over the call.
+    question: u32,
 }
 
 impl CallerTurn {
@@ -59,7 +61,8 @@ impl CallerTurn {
     pub(crate) fn on_onset(&mut self, at: SamplePos, when: CallTime) {
         if self.floor == Floor::Quiet {
             let text = std::mem::take(&mut self.text);
-            *self = Self { from: at, began: when, text, ..Self::default() };
+            let question = self.question;
+            *self = Self { from: at, began: when, text, question, ..Self::default() };
         }
         self.floor = Floor::Speaking;
         // A gap that was filled moves the caller's time line against the clock; a turn's times still don't go back.
@@ -78,6 +81,24 @@ impl CallerTurn {
         self.until = at;
         self.ended = when.max(self.onset);
         self.spoken += self.ended.since(self.onset);
+    }
+
+    /// The next question for the turn model, about the pause that there is now.
+    pub(crate) fn ask(&mut self) -> Option<TurnQuestion> {
+        if self.floor != Floor::Paused {
+            return None;
+        }
+        self.question = self.question.wrapping_add(1);
+        let (question, text) = (self.question, self.text.text());
+        Some(TurnQuestion { question, from: self.from.0, until: self.until.0, text })
+    }
+
+    /// The turn model's answer; an old one, or one that is no probability, is none.
+    pub(crate) fn on_model(&mut self, event: TurnEvent) {
+        let current = event.question == self.question && self.floor == Floor::Paused;
+        if current && (0.0..=1.0).contains(&event.probability) {
+            self.model = Some(event.probability);
+        }
     }
 
     pub(crate) fn on_final(&mut self, transcript: Transcript, now: CallTime) {
@@ -109,6 +130,6 @@ impl CallerTurn {
 
     /// Forgets the turn: it was answered, or needs no answer.
     pub(crate) fn close(&mut self) {
-        *self = Self::default();
+        *self = Self { question: self.question, ..Self::default() };
     }
 }

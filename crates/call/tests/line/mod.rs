@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use offhook_call::stage::TurnEvent;
 use offhook_call::stage::{
     AudioChunk, Digits, LlmCommand, LlmEvent, ReplyReason, SttCommand, SttEvent, TimedWord, Transcript,
     TtsCommand, TtsEvent,
@@ -30,6 +31,8 @@ pub(crate) struct Line {
     pub(crate) timeline: String,
     pub(crate) reply_ms: u64,
     pub(crate) stt_ms: u64,
+    /// What the turn model says, if there is one.
+    pub(crate) turn_model: Option<f32>,
     /// The voice gives no sound for this.
     pub(crate) mute: Option<String>,
     /// The line returns what it plays: gain, and octets late.
@@ -45,6 +48,7 @@ enum Later {
     Tts(TtsEvent),
     Key(char),
     Control(Control),
+    Turn(TurnEvent),
     Stop,
 }
 
@@ -70,6 +74,7 @@ impl Line {
             timeline: String::new(),
             reply_ms: 60,
             stt_ms: 40,
+            turn_model: None,
             mute: None,
             echo: None,
             said: Vec::new(),
@@ -200,6 +205,7 @@ impl Line {
             Later::Tts(event) => self.feed(Input::Tts(event), at_ms),
             Later::Key(key) => self.feed(Input::Dtmf(Key::new(key).unwrap()), at_ms),
             Later::Control(control) => self.feed(Input::Control(control), at_ms),
+            Later::Turn(event) => self.feed(Input::Turn(event), at_ms),
             Later::Stop => self.feed(Input::Stop, at_ms),
         }
     }
@@ -242,6 +248,12 @@ impl Line {
                 }
             }
             Output::Stt(command) => self.on_stt(&command, at_ms),
+            Output::Turn(question) => {
+                if let Some(probability) = self.turn_model {
+                    let event = TurnEvent { question: question.question, probability };
+                    self.schedule(at_ms + 60, Later::Turn(event));
+                }
+            }
             Output::Llm(command) => self.on_llm(command, at_ms),
             Output::Tts(command) => self.on_tts(command, at_ms),
             Output::Tool(call) => self.tell(at_ms, &format!("tool {}", call.name)),
