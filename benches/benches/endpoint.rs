@@ -7,6 +7,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use offhook_audio::{ComfortNoise, Dbov};
 use offhook_endpoint::dtmf::DtmfDetector;
+use offhook_endpoint::tones::{BeepDetector, ProgressDetector};
 use offhook_endpoint::{AnyDetector, TalkspurtConfig, Talkspurts, ToneGuard};
 
 fn endpoint(c: &mut Criterion) {
@@ -29,6 +30,14 @@ fn endpoint(c: &mut Criterion) {
     group.bench_function("tone guard", |b| b.iter(|| next.next().map(|frame| guard.push(black_box(frame)))));
     let mut keys = DtmfDetector::default();
     group.bench_function("dtmf", |b| b.iter(|| next.next().map(|frame| keys.push(black_box(frame)))));
+    let mut progress = ProgressDetector::default();
+    group.bench_function("network's tones", |b| {
+        b.iter(|| next.next().map(|frame| progress.push(black_box(frame))))
+    });
+    let mut beep = BeepDetector::default();
+    group.bench_function("mailbox's beep", |b| {
+        b.iter(|| next.next().map(|frame| beep.push(black_box(frame))))
+    });
     let mut spurts = Talkspurts::from_config(TalkspurtConfig::turn_taking());
     group.bench_function("talkspurts, whole", |b| {
         b.iter(|| next.next().map(|frame| spurts.push(black_box(frame))))
