@@ -6,6 +6,7 @@ use anyhow::Context;
 use offhook_call::CallMode;
 use offhook_providers::embedded::{Flite, NativePool, PocketSphinx, SphinxOptions, Voice};
 use offhook_session::StageSet;
+use offhook_stages::cache::CachedTts;
 use offhook_stages::script::{AgentMode, SHIPPED, Script, ScriptedAgent, shipped};
 use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, Tx};
 
@@ -52,7 +53,7 @@ pub(crate) fn load(name: &str) -> anyhow::Result<Agent> {
         turn: None,
         stt: Arc::new(PocketSphinx::new(SphinxOptions::default(), pool)?),
         llm: Arc::new(ScriptedAgent::new(Arc::new(script))),
-        tts: Arc::new(Flite::new(voice, speakers)?),
+        tts: Arc::new(CachedTts::new(Arc::new(Flite::new(voice, speakers)?), Arc::default())),
     };
     Ok(Agent { name, language, mode: CallMode::Dialog, stages })
 }

@@ -1,10 +1,12 @@
-//! The stage traits (speech-to-text, language model, text-to-speech), their queues, and the script engine.
+//! The stage traits (speech-to-text, language model, text-to-speech), their queues, the cache of spoken sound, and the script
+//! engine.
 //!
 //! A stage serves one call at a time per [`run`](Stt::run): a future between two bounded queues. Commands come in,
 //! events go out, its return value is why it ended, and dropping it cancels it. Network stages do their work in the
 //! future itself, on the call's own worker; native stages hand it to OS threads, which use the queues' blocking ends.
 #![forbid(unsafe_code)]
 
+pub mod cache;
 mod error;
 pub mod queue;
 pub mod script;

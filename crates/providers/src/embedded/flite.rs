@@ -1,7 +1,6 @@
 //! Text-to-speech by flite: clearly synthetic, fully intelligible on a telephone, 1 to 2 % of real time.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use offhook_audio::SampleRate;
 use offhook_call::stage::{AudioChunk, SpeakRequest, TimedWord, TtsCommand, TtsEvent};
@@ -59,22 +58,15 @@ pub struct Spoken {
     pub words: Vec<TimedWord>,
 }
 
-/// Spoken texts kept: greetings, check-ins and fillers repeat from call to call.
-const CACHED_TEXTS: usize = 256;
-/// Longer texts are not kept.
-const LONGEST_CACHED: usize = 300;
 /// Silence left before the first and after the last sound.
 const LEAD_MS: usize = 10;
 const TAIL_MS: usize = 90;
-
-type Cache = Mutex<VecDeque<(String, Arc<Spoken>)>>;
 
 /// The text-to-speech stage.
 #[derive(Clone)]
 pub struct Flite {
     voice: Voice,
     engine: Arc<Engine>,
-    cache: Arc<Cache>,
     pool: NativePool,
 }
 
@@ -100,32 +92,17 @@ impl Flite {
                 slot.map_or(&new, |slot| slot.get_or_init(|| Arc::clone(&new))).clone()
             }
         };
-        Ok(Self { voice, engine, cache: Arc::default(), pool })
+        Ok(Self { voice, engine, pool })
     }
 
     /// Speaks a text on this thread: for tools and tests. Calls use the stage.
     ///
     /// # Errors
     /// If the engine fails.
-    pub fn speak(&self, text: &str) -> Result<Arc<Spoken>, StageError> {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = cache.iter().position(|(known, _)| known == text)
-            && let Some(entry) = cache.remove(place)
-        {
-            let spoken = Arc::clone(&entry.1);
-            cache.push_front(entry);
-            return Ok(spoken);
-        }
-        drop(cache);
+    pub fn speak(&self, text: &str) -> Result<Spoken, StageError> {
         let mut spoken = self.engine.speak(text)?;
         trim(&mut spoken);
         spell_as_written(&mut spoken.words, text);
-        let spoken = Arc::new(spoken);
-        if text.len() <= LONGEST_CACHED {
-            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-            cache.push_front((text.to_owned(), Arc::clone(&spoken)));
-            cache.truncate(CACHED_TEXTS);
-        }
         Ok(spoken)
     }
 }
