@@ -6,7 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use offhook_call::{Call, CallConfig, CallTime, Input, Key};
 
-use crate::wire::{Header, Line, VERSION, WireInput, WireOutput};
+use crate::wire::{
+    Header, Line, VERSION, WireInput, WireOutput, push as push_line, write_header, write_output,
+};
 
 /// How a replay went.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +21,8 @@ pub struct Replayed {
     pub outputs: usize,
     /// Where the outcome was another than on the tape.
     pub divergence: Option<Divergence>,
+    /// The tape ends in the midst of a line, as when the power failed. What is before it was replayed.
+    pub cut_short: bool,
 }
 
 /// Where a replay first differs.
@@ -30,7 +34,12 @@ pub struct Divergence {
     pub taped: Option<WireOutput>,
     /// What came out now.
     pub now: Option<WireOutput>,
+    /// The latest inputs before it but sound, in words, oldest first, each with its time.
+    pub before: Vec<(Duration, String)>,
 }
+
+/// Inputs of a divergence's context.
+const CONTEXT: usize = 6;
 
 /// Why a tape can't be replayed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,23 +65,32 @@ pub enum ReplayError {
 /// # Errors
 /// If the tape can't be read.
 pub fn replay(tape: &str, config: CallConfig) -> Result<Replayed, ReplayError> {
-    let damaged = |line: usize, why: String| ReplayError::Damaged { line: line + 1, why };
-    let mut lines = tape.lines().enumerate();
-    let (_, first) = lines.next().ok_or_else(|| damaged(0, "it is empty".into()))?;
-    let header: Header = serde_json::from_str(first).map_err(|error| damaged(0, error.to_string()))?;
-    if header.tape != VERSION {
-        return Err(ReplayError::Version { found: header.tape });
-    }
+    let (header, lines) = open(tape)?;
     let mut call = Call::new(config);
-    let mut replayed = Replayed { header, length: Duration::ZERO, outputs: 0, divergence: None };
-    for (index, text) in lines {
-        let line: Line = serde_json::from_str(text).map_err(|error| damaged(index, error.to_string()))?;
+    let mut replayed =
+        Replayed { header, length: Duration::ZERO, outputs: 0, divergence: None, cut_short: false };
+    let mut before: Vec<(Duration, String)> = Vec::new();
+    for line in lines {
+        let (index, line) = match line {
+            Ok(line) => line,
+            Err(CutShort) => {
+                replayed.cut_short = true;
+                break;
+            }
+            Err(Damaged(error)) => return Err(error),
+        };
         let at = Duration::from_micros(line.t);
         replayed.length = at;
         if let Some(input) = &line.input {
             if let Some(extra) = next_output(&mut call) {
-                replayed.divergence = Some(Divergence { at, taped: None, now: Some(extra) });
+                replayed.divergence = Some(Divergence { at, taped: None, now: Some(extra), before });
                 return Ok(replayed);
+            }
+            if let Some(words) = in_words(input) {
+                if before.len() == CONTEXT {
+                    before.remove(0);
+                }
+                before.push((at, words));
             }
             feed(&mut call, input, CallTime::after(at))
                 .ok_or_else(|| damaged(index, "its sound is damaged".into()))?;
@@ -81,12 +99,80 @@ pub fn replay(tape: &str, config: CallConfig) -> Result<Replayed, ReplayError> {
             let now = next_output(&mut call);
             replayed.outputs += 1;
             if now.as_ref() != Some(&taped) {
-                replayed.divergence = Some(Divergence { at, taped: Some(taped), now });
+                replayed.divergence = Some(Divergence { at, taped: Some(taped), now, before });
                 return Ok(replayed);
             }
         }
     }
     Ok(replayed)
+}
+
+/// The tape with its inputs as they are, and the outputs that this build gives for them.
+///
+/// # Errors
+/// If the tape can't be read.
+pub fn accept(tape: &str, config: CallConfig) -> Result<Vec<u8>, ReplayError> {
+    let (header, lines) = open(tape)?;
+    let mut call = Call::new(config);
+    let mut anew = Vec::with_capacity(tape.len());
+    write_header(&mut anew, &header);
+    for line in lines {
+        let (index, line) = match line {
+            Ok(line) => line,
+            Err(CutShort) => break,
+            Err(Damaged(error)) => return Err(error),
+        };
+        let Some(input) = line.input else { continue };
+        let now = CallTime::after(Duration::from_micros(line.t));
+        push_line(&mut anew, &Line { t: line.t, input: Some(input.clone()), output: None });
+        feed(&mut call, &input, now).ok_or_else(|| damaged(index, "its sound is damaged".into()))?;
+        while let Some(output) = call.poll_output() {
+            write_output(&mut anew, now, &output);
+        }
+    }
+    Ok(anew)
+}
+
+fn damaged(line: usize, why: String) -> ReplayError {
+    ReplayError::Damaged { line: line + 1, why }
+}
+
+/// Why there is no further line.
+enum NoLine {
+    CutShort,
+    Damaged(ReplayError),
+}
+use NoLine::{CutShort, Damaged};
+
+/// Reads the header, and gives the lines with their places.
+fn open(tape: &str) -> Result<(Header, impl Iterator<Item = Result<(usize, Line), NoLine>>), ReplayError> {
+    let mut lines = tape.lines().enumerate().peekable();
+    let (_, first) = lines.next().ok_or_else(|| damaged(0, "it is empty".into()))?;
+    let header: Header = serde_json::from_str(first).map_err(|error| damaged(0, error.to_string()))?;
+    if header.tape != VERSION {
+        return Err(ReplayError::Version { found: header.tape });
+    }
+    let whole = tape.ends_with('\n');
+    let lines = std::iter::from_fn(move || {
+        let (index, text) = lines.next()?;
+        let last = lines.peek().is_none();
+        Some(match serde_json::from_str(text) {
+            Ok(line) => Ok((index, line)),
+            Err(_) if last && !whole => Err(CutShort),
+            Err(error) => Err(Damaged(damaged(index, error.to_string()))),
+        })
+    });
+    Ok((header, lines))
+}
+
+/// An input for people; `None` for sound, of which there is too much.
+fn in_words(input: &WireInput) -> Option<String> {
+    let text = match input {
+        WireInput::Media { .. } => return None,
+        WireInput::Tts(event) => event.in_words()?,
+        other => serde_json::to_string(other).ok()?,
+    };
+    Some(text)
 }
 
 fn next_output(call: &mut Call) -> Option<WireOutput> {

@@ -168,6 +168,17 @@ impl WireTts {
         Self { utterance: *utterance, segment: *segment, what }
     }
 
+    /// For people; `None` for sound.
+    pub(crate) fn in_words(&self) -> Option<String> {
+        let (utterance, segment) = (self.utterance, self.segment);
+        match &self.what {
+            WireTtsKind::Mulaw(_) | WireTtsKind::Pcm { .. } => None,
+            WireTtsKind::Words(words) => Some(format!("tts: {} words of {utterance}/{segment}", words.len())),
+            WireTtsKind::Done => Some(format!("tts: {utterance}/{segment} is spoken")),
+            WireTtsKind::Failed(failure) => Some(format!("tts: {utterance}/{segment} failed: {failure}")),
+        }
+    }
+
     /// Back from tape; `None` if its sound is damaged.
     #[must_use]
     pub fn to_event(&self) -> Option<TtsEvent> {
@@ -268,7 +279,7 @@ fn micros(now: CallTime) -> u64 {
     u64::try_from(now.since_start().as_micros()).unwrap_or(u64::MAX)
 }
 
-fn push(tape: &mut Vec<u8>, line: &impl Serialize) {
+pub(crate) fn push(tape: &mut Vec<u8>, line: &impl Serialize) {
     // Plain data into memory can't fail; half a line would be worse than none.
     let before = tape.len();
     match serde_json::to_writer(&mut *tape, line) {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use offhook_call::CallConfig;
-use offhook_tape::{ReplayError, WireOutput, replay};
+use offhook_tape::{ReplayError, WireOutput, accept, replay};
 
 fn tape() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/tapes/pizza.tape.jsonl"))
@@ -29,11 +29,44 @@ fn a_changed_outcome_is_found_where_it_happens() {
 }
 
 #[test]
+fn a_difference_comes_with_what_led_to_it() {
+    let changed = tape().replacen(r#""what are your opening hours""#, r#""what are your opening times""#, 40);
+    let divergence = replay(&changed, CallConfig::default()).unwrap().divergence.unwrap();
+    assert_eq!(divergence.before.len(), 6);
+    assert!(divergence.before.windows(2).all(|pair| pair[0].0 <= pair[1].0));
+    assert!(divergence.before.last().unwrap().0 <= divergence.at);
+    let told: Vec<&str> = divergence.before.iter().map(|(_, text)| text.as_str()).collect();
+    assert!(told.iter().any(|text| text.contains("opening times")), "{told:#?}");
+}
+
+#[test]
+fn an_accepted_tape_replays_to_the_same_outputs() {
+    let mut config = CallConfig::default();
+    config.turn.floor = std::time::Duration::from_millis(450);
+    let anew = String::from_utf8(accept(&tape(), config.clone()).unwrap()).unwrap();
+    assert_eq!(replay(&anew, config).unwrap().divergence, None);
+    assert!(replay(&anew, CallConfig::default()).unwrap().divergence.is_some());
+    // Where nothing has changed, neither do the inputs and outputs.
+    let anew = String::from_utf8(accept(&tape(), CallConfig::default()).unwrap()).unwrap();
+    assert_eq!(anew.lines().count(), tape().lines().count());
+    assert_eq!(replay(&anew, CallConfig::default()).unwrap().divergence, None);
+}
+
+#[test]
+fn a_tape_that_was_cut_short_is_replayed_as_far_as_it_goes() {
+    let tape = tape();
+    let replayed = replay(&tape[..tape.len() / 2 + 3], CallConfig::default()).unwrap();
+    assert!(replayed.cut_short && replayed.outputs > 300);
+    assert_eq!(replayed.divergence, None);
+    assert!(!replay(&tape, CallConfig::default()).unwrap().cut_short);
+}
+
+#[test]
 fn damage_is_named_by_its_line() {
     let mut lines: Vec<String> = tape().lines().take(20).map(str::to_owned).collect();
     lines[10] = lines[10].chars().take(15).collect();
     assert!(matches!(
-        replay(&lines.join("\n"), CallConfig::default()),
+        replay(&(lines.join("\n") + "\n"), CallConfig::default()),
         Err(ReplayError::Damaged { line: 11, .. })
     ));
     let newer = tape().replacen(r#"{"tape":1,"#, r#"{"tape":99,"#, 1);
