@@ -144,8 +144,11 @@ enum NoLine {
 }
 use NoLine::{CutShort, Damaged};
 
-/// Reads the header, and gives the lines with their places.
-fn open(tape: &str) -> Result<(Header, impl Iterator<Item = Result<(usize, Line), NoLine>>), ReplayError> {
+/// Lines with their places.
+type Lines<'a> = Box<dyn Iterator<Item = Result<(usize, Line), NoLine>> + 'a>;
+
+/// Reads the header, and gives the lines.
+fn open(tape: &str) -> Result<(Header, Lines<'_>), ReplayError> {
     let mut lines = tape.lines().enumerate().peekable();
     let (_, first) = lines.next().ok_or_else(|| damaged(0, "it is empty".into()))?;
     let header: Header = serde_json::from_str(first).map_err(|error| damaged(0, error.to_string()))?;
@@ -162,7 +165,7 @@ fn open(tape: &str) -> Result<(Header, impl Iterator<Item = Result<(usize, Line)
             Err(error) => Err(Damaged(damaged(index, error.to_string()))),
         })
     });
-    Ok((header, lines))
+    Ok((header, Box::new(lines)))
 }
 
 /// An input for people; `None` for sound, of which there is too much.
