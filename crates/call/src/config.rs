@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use offhook_endpoint::TalkspurtConfig;
 
 /// How a call behaves.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CallConfig {
-    /// What the agent does with what it hears.
-    #[serde(skip)]
+    /// What the agent does with what it hears. Whoever runs the call sets it.
     pub mode: CallMode,
     /// `[inbound]`: the caller's voice.
     pub inbound: InboundConfig,
@@ -30,7 +29,8 @@ pub struct CallConfig {
 }
 
 /// What the agent does with what it hears.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CallMode {
     /// It converses.
     #[default]
@@ -40,7 +40,7 @@ pub enum CallMode {
 }
 
 /// `[inbound]`: the caller's voice.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct InboundConfig {
     /// Gaps in Twilio's timestamps up to this length are filled, by concealment and then silence, so that the
@@ -60,7 +60,7 @@ impl Default for InboundConfig {
 }
 
 /// `[turn]`: when the caller is done.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TurnConfig {
     /// Begin replies before the turn's end is certain, and hold them. Default true.
@@ -81,7 +81,6 @@ pub struct TurnConfig {
     #[serde(with = "humantime_serde")]
     pub ceiling: Duration,
     /// Ask a turn model at each pause. Whoever runs the call sets it, if there is one.
-    #[serde(skip)]
     pub model: bool,
     /// Speech shorter than this without a recognised word is noise and gets no answer. Default 400 ms.
     #[serde(with = "humantime_serde")]
@@ -104,7 +103,7 @@ impl Default for TurnConfig {
 }
 
 /// When the agent may be interrupted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Interruptible {
     /// By speech and by keys.
@@ -117,7 +116,7 @@ pub enum Interruptible {
 }
 
 /// `[barge_in]`: when the caller speaks over the agent.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BargeInConfig {
     /// What interrupts replies. Default `yes`.
@@ -178,7 +177,7 @@ impl Default for BargeInConfig {
 }
 
 /// `[playout]`: how the agent's voice goes out.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PlayoutConfig {
     /// How much sound may be sent ahead of its playing. Default 400 ms; at most 60 s.
@@ -206,7 +205,7 @@ impl Default for PlayoutConfig {
 }
 
 /// `[patience]`: what is said into a silence, and when. An empty list or text says nothing.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PatienceConfig {
     /// The agent's first words. Unset: the model or script greets.
@@ -260,7 +259,7 @@ impl Default for PatienceConfig {
 }
 
 /// `[dtmf]`: keys.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DtmfConfig {
     /// How long after a key the next one may come. Default 1.5 s.
@@ -290,7 +289,7 @@ impl Default for DtmfConfig {
 }
 
 /// `[context]`: what the model is told of the call so far.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ContextConfig {
     /// When the turns' text grows past so many characters, the oldest are rolled up into a summary. Default 24 000.

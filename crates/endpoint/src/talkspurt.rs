@@ -7,12 +7,12 @@
 use std::time::Duration;
 
 use offhook_audio::{Dbov, FRAME_DURATION, FRAME_SAMPLES, PcmFrame, SampleCount, SamplePos};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Detector, DetectorKind, NoiseFloor, ToneGuard};
 
 /// `[inbound.speech]`: what counts as speech.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TalkspurtConfig {
     /// Which detector. Default `offhook`.

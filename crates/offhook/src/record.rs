@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use crossbeam_channel::{Sender, TrySendError};
-use offhook_call::{CallEvent, CallTime, Input, Output};
+use offhook_call::{CallConfig, CallEvent, CallTime, Input, Output};
 use offhook_session::Observer;
 use offhook_tape::{Header, write_header, write_input, write_output};
 use serde::{Deserialize, Serialize};
@@ -92,7 +92,12 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(keeper: Option<Keeper>, call: &str, agent: &str, show: bool) -> Self {
+    pub(crate) fn new(
+        keeper: Option<Keeper>,
+        (call, agent): (&str, &str),
+        config: &CallConfig,
+        show: bool,
+    ) -> Self {
         let tape = keeper.as_ref().and_then(|keeper| {
             let path = tape_path(&keeper.folder, call);
             File::create(&path)
@@ -102,9 +107,7 @@ impl Recorder {
         });
         let mut buffer = Vec::new();
         if tape.is_some() {
-            let build = env!("CARGO_PKG_VERSION").to_owned();
-            let header =
-                Header { tape: offhook_tape::VERSION, call: call.to_owned(), agent: agent.to_owned(), build };
+            let header = Header::new(call, agent, env!("CARGO_PKG_VERSION"), config);
             write_header(&mut buffer, &header);
         }
         let record = Record { call: call.to_owned(), agent: agent.to_owned(), events: Vec::new() };

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use offhook_call::CallMode;
-use offhook_tape::{Divergence, Replayed, WireOutput, accept, replay};
+use offhook_call::{CallConfig, CallMode};
+use offhook_tape::{Divergence, Replayed, WireOutput, accept, header, replay};
 
 use crate::config::Config;
 use crate::console::{paint, say};
@@ -24,7 +24,7 @@ pub(crate) struct ReplayArgs {
     /// Tapes, as `offhook serve --record` writes them, and folders of them
     #[arg(required = true, value_name = "TAPE")]
     tapes: Vec<PathBuf>,
-    /// The configuration that the calls were served with
+    /// Another configuration than the one that the tapes have
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Rewrite the tapes that differ: what this build does is right
@@ -43,11 +43,11 @@ const MANY: usize = 20;
 
 /// Replays tapes and shows where the first difference is.
 pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
-    let config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::read)?;
+    let config = args.config.as_deref().map(Config::read).transpose()?;
     let tapes = find(&args.tapes)?;
     anyhow::ensure!(!tapes.is_empty(), "there is no tape (*.tape.jsonl) in what you named");
     let began = Instant::now();
-    let outcomes = replay_all(&tapes, &config, args);
+    let outcomes = replay_all(&tapes, config.as_ref(), args);
     let took = began.elapsed();
     let (mut taped, mut differing, mut unreadable) = (Duration::ZERO, 0, 0);
     for (path, outcome) in tapes.iter().zip(outcomes) {
@@ -98,7 +98,11 @@ fn find(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// Replays all, several at a time; the outcomes are in the tapes' order.
-fn replay_all(tapes: &[PathBuf], config: &Config, args: &ReplayArgs) -> Vec<anyhow::Result<Replayed>> {
+fn replay_all(
+    tapes: &[PathBuf],
+    config: Option<&Config>,
+    args: &ReplayArgs,
+) -> Vec<anyhow::Result<Replayed>> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let jobs = args.jobs.unwrap_or(cores).clamp(1, tapes.len().max(1));
     let bar = indicatif::ProgressBar::new(tapes.len() as u64);
@@ -130,12 +134,18 @@ fn replay_all(tapes: &[PathBuf], config: &Config, args: &ReplayArgs) -> Vec<anyh
         .collect()
 }
 
-fn replay_one(path: &Path, config: &Config, rewrite: bool) -> anyhow::Result<Replayed> {
+fn replay_one(path: &Path, config: Option<&Config>, rewrite: bool) -> anyhow::Result<Replayed> {
     let tape = std::fs::read_to_string(path).context("can't read it")?;
-    let mut call = config.call.clone();
-    if tape.lines().next().is_some_and(|header| header.contains(r#""agent":"echo""#)) {
-        call.mode = CallMode::Echo;
-    }
+    let header = header(&tape)?;
+    // What was asked for counts, then what the tape says.
+    let call = match (config, header.call_config()) {
+        (Some(config), _) => {
+            let mode = if header.agent == "echo" { CallMode::Echo } else { CallMode::Dialog };
+            CallConfig { mode, ..config.call.clone() }
+        }
+        (None, Some(taped)) => taped,
+        (None, None) => CallConfig::default(),
+    };
     let replayed = replay(&tape, call.clone())?;
     if rewrite && replayed.divergence.is_some() {
         // Beside it first: a tape half written would be worse than an old one.

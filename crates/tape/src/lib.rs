@@ -7,5 +7,5 @@
 mod replay;
 mod wire;
 
-pub use replay::{Divergence, ReplayError, Replayed, accept, replay};
+pub use replay::{Divergence, ReplayError, Replayed, accept, header, replay};
 pub use wire::{Header, Line, VERSION, WireInput, WireOutput, write_header, write_input, write_output};

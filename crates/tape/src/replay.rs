@@ -107,12 +107,21 @@ pub fn replay(tape: &str, config: CallConfig) -> Result<Replayed, ReplayError> {
     Ok(replayed)
 }
 
+/// What the tape says of itself.
+///
+/// # Errors
+/// If it is no tape, or one of another version.
+pub fn header(tape: &str) -> Result<Header, ReplayError> {
+    open(tape).map(|(header, _)| header)
+}
+
 /// The tape with its inputs as they are, and the outputs that this build gives for them.
 ///
 /// # Errors
 /// If the tape can't be read.
 pub fn accept(tape: &str, config: CallConfig) -> Result<Vec<u8>, ReplayError> {
-    let (header, lines) = open(tape)?;
+    let (mut header, lines) = open(tape)?;
+    header.config = serde_json::to_value(&config).ok();
     let mut call = Call::new(config);
     let mut anew = Vec::with_capacity(tape.len());
     write_header(&mut anew, &header);

@@ -9,7 +9,7 @@ use offhook_call::stage::{
     TtsEvent,
 };
 use offhook_call::stage::{StageFailure, TimedWord, TurnEvent};
-use offhook_call::{CallEvent, CallTime, Control, Input, Output};
+use offhook_call::{CallConfig, CallEvent, CallTime, Control, Input, Output};
 use serde::{Deserialize, Serialize};
 
 /// The format's version; a reader refuses others.
@@ -26,6 +26,30 @@ pub struct Header {
     pub agent: String,
     /// The build that wrote it.
     pub build: String,
+    /// The call's configuration, so that a replay needs nothing else. Tapes of earlier builds have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<serde_json::Value>,
+}
+
+impl Header {
+    /// A header for a call that begins.
+    #[must_use]
+    pub fn new(call: &str, agent: &str, build: &str, config: &CallConfig) -> Self {
+        Self {
+            tape: VERSION,
+            call: call.to_owned(),
+            agent: agent.to_owned(),
+            build: build.to_owned(),
+            // Plain data; without it the tape would still be one.
+            config: serde_json::to_value(config).ok(),
+        }
+    }
+
+    /// The call's configuration, if the tape has one that this build understands.
+    #[must_use]
+    pub fn call_config(&self) -> Option<CallConfig> {
+        serde_json::from_value(self.config.clone()?).ok()
+    }
 }
 
 /// Any other line.

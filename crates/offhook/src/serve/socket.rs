@@ -100,7 +100,10 @@ async fn serve(io: TokioIo<hyper::upgrade::Upgraded>, shared: Arc<Shared>) {
         move |start| {
             tracing::info!(call = %start.call_sid, stream = %start.stream_sid, "the call begins");
             let keeper = observing.keeper.clone();
-            Recorder::new(keeper, start.call_sid.as_str(), &observing.agent.name, observing.show)
+            let mut config = observing.call.clone();
+            config.turn.model = observing.agent.stages.turn.is_some();
+            let names = (start.call_sid.as_str(), observing.agent.name.as_str());
+            Recorder::new(keeper, names, &config, observing.show)
         },
     )
     .await;
