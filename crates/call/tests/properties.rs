@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use offhook_call::id::{ReplyId, SegmentId, UtteranceId};
 use offhook_call::stage::{
-    AudioChunk, Digits, LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, ToolCall, ToolResult,
-    Transcript, TtsCommand, TtsEvent, TurnEvent,
+    AudioChunk, Digits, FailureKind, LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, ToolCall,
+    ToolResult, Transcript, TtsCommand, TtsEvent, TurnEvent,
 };
 use offhook_call::{Call, CallConfig, CallEvent, CallTime, Control, Input, Key, MarkName, Output};
 use offhook_endpoint::DetectorKind;
@@ -201,7 +201,12 @@ impl World {
     }
 
     fn step(&mut self, step: Step) -> Result<(), TestCaseError> {
-        let failure = || StageFailure { stage: "x".into(), message: "y".into() };
+        let failure = || StageFailure {
+            stage: "x".into(),
+            message: "y".into(),
+            kind: FailureKind::Broken,
+            retry_after_ms: None,
+        };
         let reply = self.reply.unwrap_or_default();
         let heard = |text: String, now: Duration| {
             let until = now.as_millis() as u64 * 8;

@@ -128,7 +128,11 @@ where
             return refuse(socket, report, SessionError::Refused(why)).await;
         }
     };
-    let info = CallInfo { call: start.call_sid.to_shared(), language: setup.language.as_str().into() };
+    let info = CallInfo {
+        call: start.call_sid.to_shared(),
+        language: setup.language.as_str().into(),
+        ..CallInfo::default()
+    };
     let mut config = setup.config;
     config.turn.model = setup.stages.turn.is_some();
     let session = Session {

@@ -175,7 +175,8 @@ impl Drop for Running {
 }
 
 fn stopped(stage: &str) -> StageFailure {
-    StageFailure { stage: stage.to_owned(), message: "it has stopped taking requests".to_owned() }
+    let what = "it has stopped taking requests".to_owned();
+    StageError::Broken { stage: stage.to_owned(), what }.to_failure()
 }
 
 fn spawn(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offhook_call::stage::StageFailure;
+use offhook_call::stage::{FailureKind, StageFailure};
 
 /// Why a stage ended before its commands did. The text tells a person what to do; it never holds a secret.
 #[derive(Debug, thiserror::Error)]
@@ -80,9 +80,29 @@ impl StageError {
         }
     }
 
+    /// Its kind, without the particulars.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Unavailable { .. } => FailureKind::Unavailable,
+            Self::Refused { .. } => FailureKind::Refused,
+            Self::Busy { .. } => FailureKind::Busy,
+            Self::Garbage { .. } => FailureKind::Garbage,
+            Self::Broken { .. } => FailureKind::Broken,
+            Self::TooSlow { .. } => FailureKind::TooSlow,
+        }
+    }
+
     /// As the call is told of it.
     #[must_use]
     pub fn to_failure(&self) -> StageFailure {
-        StageFailure { stage: self.stage().to_owned(), message: self.to_string() }
+        let retry_after_ms = match self {
+            Self::Busy { retry_after: Some(after), .. } => {
+                Some(u64::try_from(after.as_millis()).unwrap_or(u64::MAX))
+            }
+            _ => None,
+        };
+        let stage = self.stage().to_owned();
+        StageFailure { stage, message: self.to_string(), kind: self.kind(), retry_after_ms }
     }
 }

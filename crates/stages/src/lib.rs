@@ -11,7 +11,10 @@ mod error;
 pub mod queue;
 pub mod script;
 mod toml_text;
+mod tools;
+mod usage;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,17 +26,25 @@ use offhook_call::stage::{
 pub use error::StageError;
 pub use queue::{Rx, Tx, WhenFull, bounded};
 pub use toml_text::toml_error;
+pub use tools::ToolSpec;
+pub use usage::{Meter, Usage};
 
 /// A boxed future, as object-safe async traits need it.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 
 /// What a stage may know of the call it serves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct CallInfo {
     /// The call's id in logs: Twilio's `CallSid`.
     pub call: Arc<str>,
     /// BCP 47 tag of the language that the agent starts in.
     pub language: Arc<str>,
+    /// What this call is to achieve, in words, if it has a goal: for the model's instructions.
+    pub goal: Option<Arc<str>>,
+    /// The stream's custom parameters, and those that the call was placed with.
+    pub parameters: Arc<BTreeMap<String, String>>,
+    /// Where stages write down what they used.
+    pub meter: Meter,
 }
 
 /// Speech-to-text.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use offhook_call::id::{SegmentId, UtteranceId};
-use offhook_call::stage::{AudioChunk, SpeakRequest, StageFailure, TtsCommand, TtsEvent};
+use offhook_call::stage::{AudioChunk, SpeakRequest, TtsCommand, TtsEvent};
 use offhook_stages::cache::{CachedTts, SpokenStore};
 use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx, WhenFull, bounded};
 
@@ -38,7 +38,7 @@ impl Tts for Voice {
                     tokio::task::yield_now().await;
                 }
                 let end = if request.text == "bad" {
-                    let failure = StageFailure { stage: "test".into(), message: "no".into() };
+                    let failure = StageError::Broken { stage: "test".into(), what: "no".into() }.to_failure();
                     TtsEvent::Failed { utterance, segment, failure }
                 } else {
                     TtsEvent::Done { utterance, segment }
@@ -54,7 +54,7 @@ impl Tts for Voice {
 async fn speak(tts: &CachedTts, texts: &[&str]) -> Vec<String> {
     let (to, commands) = bounded(64, WhenFull::PushBack);
     let (events, from) = bounded(64, WhenFull::PushBack);
-    let call = CallInfo { call: "CA1".into(), language: "en-US".into() };
+    let call = CallInfo { call: "CA1".into(), language: "en-US".into(), ..CallInfo::default() };
     let running = tokio::spawn(tts.run(call, commands, events));
     for (n, text) in texts.iter().enumerate() {
         let (utterance, segment) = (UtteranceId(1), SegmentId(n as u32));

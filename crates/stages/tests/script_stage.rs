@@ -34,7 +34,7 @@ async fn only_what_was_committed_is_remembered() {
     let agent = ScriptedAgent::new(Arc::new(Script::from_toml(shipped("pizza").unwrap()).unwrap()));
     let (commands, from_call) = bounded(16, WhenFull::PushBack);
     let (to_call, events) = bounded(64, WhenFull::PushBack);
-    let call = CallInfo { call: "CA".into(), language: "en-US".into() };
+    let call = CallInfo { call: "CA".into(), language: "en-US".into(), ..CallInfo::default() };
     let stage = tokio::spawn(agent.run(call, from_call, to_call));
 
     // A guess at what the caller is saying; then the caller went on, and the guess was wrong.

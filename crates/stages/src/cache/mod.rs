@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use offhook_call::id::{SegmentId, UtteranceId};
-use offhook_call::stage::{SpeakRequest, StageFailure, TtsCommand, TtsEvent};
+use offhook_call::stage::{SpeakRequest, TtsCommand, TtsEvent};
 
 use crate::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx, WhenFull, bounded};
 use store::{Key, Spoken};
@@ -167,7 +167,8 @@ impl Desk {
         let (utterance, segment) = (request.utterance, request.segment);
         self.open.remove(&(utterance, segment));
         let stage = self.prefix.split('/').next().unwrap_or_default().to_owned();
-        let failure = StageFailure { stage, message: "it has stopped taking requests".to_owned() };
+        let what = "it has stopped taking requests".to_owned();
+        let failure = StageError::Broken { stage, what }.to_failure();
         Some(TtsEvent::Failed { utterance, segment, failure })
     }
 
