@@ -47,6 +47,14 @@ impl CallTime {
     }
 }
 
+impl CallTime {
+    /// The first whole microsecond not before this.
+    pub(crate) const fn up_to_whole_micros(self) -> Self {
+        let more = self.0.subsec_nanos() % 1_000;
+        if more == 0 { self } else { Self(self.0.saturating_add(Duration::from_nanos(1_000 - more as u64))) }
+    }
+}
+
 impl Add<Duration> for CallTime {
     type Output = Self;
     fn add(self, rhs: Duration) -> Self {

@@ -44,17 +44,18 @@ const ALL: [Timer; COUNT] = [
     Timer::TooLong,
 ];
 
-/// The deadlines. Setting one replaces it.
+/// The deadlines. Setting one replaces it. They are whole microseconds, as tapes are: a deadline within a microsecond would
+/// never have come for a clock that counts these.
 #[derive(Debug, Default)]
 pub(crate) struct Timers([Option<CallTime>; COUNT]);
 
 impl Timers {
     pub(crate) fn set(&mut self, timer: Timer, at: CallTime) {
-        self.0[timer as usize] = Some(at);
+        self.0[timer as usize] = Some(at.up_to_whole_micros());
     }
 
     pub(crate) fn set_or_cancel(&mut self, timer: Timer, at: Option<CallTime>) {
-        self.0[timer as usize] = at;
+        self.0[timer as usize] = at.map(CallTime::up_to_whole_micros);
     }
 
     pub(crate) fn cancel(&mut self, timer: Timer) {
@@ -89,6 +90,8 @@ impl Timers {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -105,5 +108,14 @@ mod tests {
         }
         assert_eq!(popped, [Timer::Pace, Timer::Eager, Timer::TooLong]);
         assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn deadlines_are_whole_microseconds() {
+        let mut timers = Timers::default();
+        timers.set(Timer::Eager, CallTime::after(Duration::from_secs(2).mul_f32(0.3)));
+        assert_eq!(timers.next().unwrap().since_start().subsec_nanos() % 1_000, 0);
+        timers.set(Timer::Eager, CallTime::after(Duration::new(1, 1)));
+        assert_eq!(timers.next(), Some(CallTime::after(Duration::new(1, 1_000))));
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use offhook_call::{CallConfig, CallMode};
-use offhook_tape::{Divergence, Replayed, WireOutput, accept, header, replay};
+use offhook_tape::{Divergence, Replayed, WireOutput, accept, header, packed, replay, unpacked};
 
 use crate::config::Config;
 use crate::console::{paint, say};
@@ -45,7 +45,7 @@ const MANY: usize = 20;
 pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let config = args.config.as_deref().map(Config::read).transpose()?;
     let tapes = find(&args.tapes)?;
-    anyhow::ensure!(!tapes.is_empty(), "there is no tape (*.tape.jsonl) in what you named");
+    anyhow::ensure!(!tapes.is_empty(), "there is no tape (*.tape.jsonl, *.tape.jsonl.zst) in what you named");
     let began = Instant::now();
     let outcomes = replay_all(&tapes, config.as_ref(), args);
     let took = began.elapsed();
@@ -90,7 +90,10 @@ fn find(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
             .map(|entry| entry.map(|entry| entry.path()))
             .collect::<Result<_, _>>()?;
         entries.sort();
-        let is_tape = |path: &PathBuf| path.is_dir() || path.to_string_lossy().ends_with(".tape.jsonl");
+        let is_tape = |path: &PathBuf| {
+            let name = path.to_string_lossy();
+            path.is_dir() || name.ends_with(".tape.jsonl") || name.ends_with(".tape.jsonl.zst")
+        };
         entries.retain(is_tape);
         tapes.extend(find(&entries)?);
     }
@@ -135,7 +138,9 @@ fn replay_all(
 }
 
 fn replay_one(path: &Path, config: Option<&Config>, rewrite: bool) -> anyhow::Result<Replayed> {
-    let tape = std::fs::read_to_string(path).context("can't read it")?;
+    let octets = std::fs::read(path).context("can't read it")?;
+    let is_packed = path.extension().is_some_and(|extension| extension == "zst");
+    let tape = unpacked(octets)?;
     let header = header(&tape)?;
     // What was asked for counts, then what the tape says.
     let call = match (config, header.call_config()) {
@@ -150,7 +155,9 @@ fn replay_one(path: &Path, config: Option<&Config>, rewrite: bool) -> anyhow::Re
     if rewrite && replayed.divergence.is_some() {
         // Beside it first: a tape half written would be worse than an old one.
         let beside = path.with_extension("new");
-        std::fs::write(&beside, accept(&tape, call)?).context("can't write it anew")?;
+        let anew = accept(&tape, call)?;
+        let anew = if is_packed { packed(&anew) } else { anew };
+        std::fs::write(&beside, anew).context("can't write it anew")?;
         std::fs::rename(&beside, path).context("can't put the new tape in the old one's place")?;
     }
     Ok(replayed)

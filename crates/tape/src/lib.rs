@@ -4,8 +4,12 @@
 //! each with its time in microseconds on the call's clock. Keys are masked. `docs/tape.md` describes the format.
 #![forbid(unsafe_code)]
 
+mod pack;
 mod replay;
 mod wire;
 
+pub use pack::{packed, unpacked};
 pub use replay::{Divergence, ReplayError, Replayed, accept, header, replay};
-pub use wire::{Header, Line, VERSION, WireInput, WireOutput, write_header, write_input, write_output};
+pub use wire::{
+    Header, Line, MaskedKey, VERSION, WireInput, WireOutput, write_header, write_input, write_output,
+};

@@ -60,7 +60,7 @@ pub enum ReplayError {
     },
 }
 
-/// Replays a tape and stops at the first difference. Keys are masked on tape; a `1` is pressed in their place.
+/// Replays a tape and stops at the first difference. Keys are masked on tape; a `1` is pressed in a digit's place.
 ///
 /// # Errors
 /// If the tape can't be read.
@@ -205,6 +205,7 @@ fn feed(call: &mut Call, input: &WireInput, now: CallTime) -> Option<()> {
             Input::Media { timestamp_ms: *ts, payload: &octets }
         }
         WireInput::Mark(name) => Input::Mark(name),
+        WireInput::Key(key) => Input::Dtmf(key.stand_in()?),
         WireInput::Dtmf => Input::Dtmf(Key::new('1')?),
         WireInput::Stt(event) => Input::Stt(event.clone()),
         WireInput::Turn(event) => Input::Turn(*event),

@@ -9,7 +9,7 @@ use offhook_call::stage::{
     TtsEvent,
 };
 use offhook_call::stage::{StageFailure, TimedWord, TurnEvent};
-use offhook_call::{CallConfig, CallEvent, CallTime, Control, Input, Output};
+use offhook_call::{CallConfig, CallEvent, CallTime, Control, Input, Key, Output};
 use serde::{Deserialize, Serialize};
 
 /// The format's version; a reader refuses others.
@@ -81,7 +81,9 @@ pub enum WireInput {
     },
     /// A mark came back.
     Mark(String),
-    /// A key, masked.
+    /// A key, masked: whether it was a digit, or `*` or `#`, which end numbers.
+    Key(MaskedKey),
+    /// A key, as earlier builds put it on tape: only that there was one.
     Dtmf,
     /// From speech-to-text.
     Stt(SttEvent),
@@ -99,6 +101,38 @@ pub enum WireInput {
     Stop,
     /// The deadline came.
     Timeout,
+}
+
+/// What a tape tells of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaskedKey {
+    /// `0` to `9`, or `A` to `D`.
+    Digit,
+    /// `*`
+    Star,
+    /// `#`
+    Hash,
+}
+
+impl MaskedKey {
+    fn of(key: Key) -> Self {
+        match key.reveal() {
+            '*' => Self::Star,
+            '#' => Self::Hash,
+            _ => Self::Digit,
+        }
+    }
+
+    /// A key that does the same to the call.
+    #[must_use]
+    pub const fn stand_in(self) -> Option<Key> {
+        Key::new(match self {
+            Self::Digit => '1',
+            Self::Star => '*',
+            Self::Hash => '#',
+        })
+    }
 }
 
 /// What text-to-speech says.
@@ -151,7 +185,7 @@ impl WireInput {
                 Self::Media { ts: *timestamp_ms, mulaw: STANDARD.encode(payload) }
             }
             Input::Mark(name) => Self::Mark((*name).to_owned()),
-            Input::Dtmf(_) => Self::Dtmf,
+            Input::Dtmf(key) => Self::Key(MaskedKey::of(*key)),
             Input::Stt(event) => Self::Stt(event.clone()),
             Input::Turn(event) => Self::Turn(*event),
             Input::Llm(event) => Self::Llm(masked(event)),

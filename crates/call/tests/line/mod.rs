@@ -13,8 +13,15 @@ use offhook_call::{Call, CallConfig, CallEvent, CallTime, Control, Input, Key, O
 /// What the voice takes for a word: 250 ms.
 const WORD_MS: u64 = 250;
 
+/// Sees all that goes into the call and comes out of it.
+pub(crate) trait Watch {
+    fn input(&mut self, now: CallTime, input: &Input<'_>);
+    fn output(&mut self, now: CallTime, output: &Output);
+}
+
 /// The line.
 pub(crate) struct Line {
+    pub(crate) watch: Option<Box<dyn Watch>>,
     call: Call,
     config: CallConfig,
     now_ms: u64,
@@ -49,6 +56,7 @@ enum Later {
     Key(char),
     Control(Control),
     Turn(TurnEvent),
+    Mark(String),
     Stop,
 }
 
@@ -59,6 +67,7 @@ impl Line {
 
     pub(crate) fn with(config: CallConfig) -> Self {
         Self {
+            watch: None,
             call: Call::new(config.clone()),
             config,
             now_ms: 0,
@@ -206,6 +215,7 @@ impl Line {
             Later::Key(key) => self.feed(Input::Dtmf(Key::new(key).unwrap()), at_ms),
             Later::Control(control) => self.feed(Input::Control(control), at_ms),
             Later::Turn(event) => self.feed(Input::Turn(event), at_ms),
+            Later::Mark(name) => self.feed(Input::Mark(&name), at_ms),
             Later::Stop => self.feed(Input::Stop, at_ms),
         }
     }
@@ -215,9 +225,16 @@ impl Line {
     }
 
     fn feed_us(&mut self, input: Input<'_>, at_us: u64) {
-        self.call.handle(input, CallTime::after(std::time::Duration::from_micros(at_us)));
+        let now = CallTime::after(std::time::Duration::from_micros(at_us));
+        if let Some(watch) = &mut self.watch {
+            watch.input(now, &input);
+        }
+        self.call.handle(input, now);
         let at_ms = at_us / 1_000;
         while let Some(output) = self.call.poll_output() {
+            if let Some(watch) = &mut self.watch {
+                watch.output(now, &output);
+            }
             self.act(output, at_ms);
         }
     }
@@ -234,7 +251,8 @@ impl Line {
             }
             Output::Mark(name) => {
                 if self.buffer == 0 {
-                    self.feed(Input::Mark(&name.to_string()), at_ms);
+                    // Comes back at once, but not before what else is to be done.
+                    self.schedule(at_ms, Later::Mark(name.to_string()));
                 } else {
                     self.marks.push_back((self.played + self.buffer, name.to_string()));
                 }
@@ -244,7 +262,7 @@ impl Line {
                 self.played += std::mem::take(&mut self.buffer);
                 self.sound.clear();
                 for (_, name) in std::mem::take(&mut self.marks) {
-                    self.feed(Input::Mark(&name), at_ms + 30);
+                    self.schedule(at_ms + 30, Later::Mark(name));
                 }
             }
             Output::Stt(command) => self.on_stt(&command, at_ms),
