@@ -25,6 +25,8 @@ pub(crate) struct Config {
     pub(crate) agent: String,
     /// Folder for tapes and records of calls. Without it nothing is kept.
     pub(crate) record: Option<PathBuf>,
+    /// Tapes are packed with zstd. Default false.
+    pub(crate) compress: bool,
     /// Worker threads. Default: one per core.
     pub(crate) workers: Option<usize>,
     /// `[twilio]`: the account.
@@ -56,6 +58,7 @@ impl Default for Config {
             public_url: None,
             agent: "pizza".to_owned(),
             record: None,
+            compress: false,
             workers: None,
             twilio: TwilioConfig::default(),
             call: CallConfig::default(),

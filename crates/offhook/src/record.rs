@@ -11,7 +11,7 @@ use anyhow::Context;
 use crossbeam_channel::{Sender, TrySendError};
 use offhook_call::{CallConfig, CallEvent, CallTime, Input, Output};
 use offhook_session::Observer;
-use offhook_tape::{Header, write_header, write_input, write_output};
+use offhook_tape::{Header, packed, write_header, write_input, write_output};
 use serde::{Deserialize, Serialize};
 
 /// The record of a call: what happened, for people and programs.
@@ -36,8 +36,9 @@ pub(crate) fn record_path(folder: &Path, call: &str) -> PathBuf {
 }
 
 /// The tape's file for a call.
-pub(crate) fn tape_path(folder: &Path, call: &str) -> PathBuf {
-    folder.join(format!("{}.tape.jsonl", safe(call)))
+pub(crate) fn tape_path(folder: &Path, call: &str, is_packed: bool) -> PathBuf {
+    let packed = if is_packed { ".zst" } else { "" };
+    folder.join(format!("{}.tape.jsonl{packed}", safe(call)))
 }
 
 /// A call's id comes from outside: only letters and digits of it go into a file's name.
@@ -49,6 +50,8 @@ fn safe(call: &str) -> String {
 #[derive(Clone, Debug)]
 pub(crate) struct Keeper {
     folder: PathBuf,
+    /// Tapes are packed by zstd, each chunk by itself, in the writer's thread.
+    packs: bool,
     jobs: Sender<Job>,
 }
 
@@ -63,13 +66,14 @@ const CHUNK: usize = 64 * 1024;
 
 impl Keeper {
     /// Starts the thread; makes the folder.
-    pub(crate) fn start(folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(folder: &Path, packs: bool) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("can't make the folder {}", folder.display()))?;
         let (jobs, queue) = crossbeam_channel::bounded(WAITING);
         std::thread::Builder::new().name("keeper".into()).spawn(move || {
             for job in queue {
                 let outcome = match job {
+                    Job::Append { file, bytes } if packs => (&*file).write_all(&packed(&bytes)),
                     Job::Append { file, bytes } => (&*file).write_all(&bytes),
                     Job::Save { path, bytes } => std::fs::write(path, bytes),
                 };
@@ -78,7 +82,7 @@ impl Keeper {
                 }
             }
         })?;
-        Ok(Self { folder: folder.to_owned(), jobs })
+        Ok(Self { folder: folder.to_owned(), packs, jobs })
     }
 }
 
@@ -99,7 +103,7 @@ impl Recorder {
         show: bool,
     ) -> Self {
         let tape = keeper.as_ref().and_then(|keeper| {
-            let path = tape_path(&keeper.folder, call);
+            let path = tape_path(&keeper.folder, call, keeper.packs);
             File::create(&path)
                 .inspect_err(|error| tracing::warn!(%error, path = %path.display(), "no tape of this call"))
                 .ok()

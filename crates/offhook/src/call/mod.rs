@@ -176,8 +176,9 @@ pub(crate) fn run(args: &CallArgs) -> anyhow::Result<ExitCode> {
         if let Some(folder) = &args.out {
             say(&format!("sound    {}", folder.join("call.wav").display()));
             say(&format!("picture  {}", folder.join("call.png").display()));
-            let tape = crate::record::tape_path(folder, &report.call_sid);
-            if tape.exists() {
+            let tapes =
+                [false, true].map(|packed| crate::record::tape_path(folder, &report.call_sid, packed));
+            for tape in tapes.iter().filter(|tape| tape.exists()) {
                 say(&format!("tape     {}", tape.display()));
             }
         }

@@ -48,6 +48,9 @@ pub(crate) struct ServeArgs {
     /// Folder for tapes and records of calls
     #[arg(long, value_name = "FOLDER")]
     record: Option<PathBuf>,
+    /// Pack the tapes with zstd, to about a tenth
+    #[arg(long)]
+    compress: bool,
     /// Show both sides of every conversation
     #[arg(long)]
     show: bool,
@@ -79,6 +82,7 @@ impl ServeArgs {
             config.agent = agent;
         }
         config.record = self.record.or(config.record);
+        config.compress |= self.compress;
         let open = config.auth_token()?.is_some();
         let host = IpAddr::V4(if open { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST });
         let listen = match (self.listen, self.port, config.listen) {
@@ -96,7 +100,7 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let (config, listen, show) = args.resolve()?;
     let auth_token = config.auth_token()?;
     let agent = agents::load(&config.agent)?;
-    let keeper = config.record.as_deref().map(Keeper::start).transpose()?;
+    let keeper = config.record.as_deref().map(|folder| Keeper::start(folder, config.compress)).transpose()?;
     let mut call = config.call.clone();
     call.mode = agent.mode;
     let shared = Arc::new(Shared {
