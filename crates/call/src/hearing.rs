@@ -200,6 +200,9 @@ impl Call {
         };
         if self.now < end {
             self.timers.set(Timer::EndOfTurn, end);
+            if self.turn.waits.replace((end, evidence)) != Some((end, evidence)) {
+                self.event(CallEvent::Waiting { evidence, until_ms: ms(end) });
+            }
             return;
         }
         self.timers.cancel(Timer::EndOfTurn);

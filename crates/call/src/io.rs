@@ -135,6 +135,13 @@ pub enum CallEvent {
         /// The words.
         text: String,
     },
+    /// At a pause: how long it lasts at most before the turn is over, as things stand.
+    Waiting {
+        /// What the wait rests on.
+        evidence: crate::turn::Evidence,
+        /// When the turn will be over, if nothing else comes.
+        until_ms: u64,
+    },
     /// The caller's turn is over.
     TurnEnded(TurnEnded),
     /// What had been taken for the end of a turn wasn't: the caller went on before the answer began.

@@ -7,9 +7,11 @@ mod canvas;
 mod config;
 mod console;
 mod demo;
+mod explain;
 mod record;
 mod replay;
 mod serve;
+mod timeline;
 mod vad;
 mod wav;
 
@@ -34,6 +36,8 @@ enum Command {
     Call(call::CallArgs),
     /// Play tapes back through the engine, and show the first difference
     Replay(replay::ReplayArgs),
+    /// Tell why a call went as it did, turn by turn, from its tape
+    Explain(explain::ExplainArgs),
     /// Show where there is speech in a recording
     Vad(vad::VadArgs),
     /// Start a server and have a recorded caller call it
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args).map(|()| ExitCode::SUCCESS),
         Command::Call(args) => call::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Vad(args) => Ok(vad::run(&args)),
         Command::Demo(args) => demo::run(args),
     };

@@ -9,7 +9,7 @@ mod replay;
 mod wire;
 
 pub use pack::{packed, unpacked};
-pub use replay::{Divergence, ReplayError, Replayed, accept, header, replay};
+pub use replay::{Divergence, ReplayError, Replayed, accept, header, lines, replay};
 pub use wire::{
     Header, Line, MaskedKey, VERSION, WireInput, WireOutput, write_header, write_input, write_output,
 };

@@ -107,6 +107,23 @@ pub fn replay(tape: &str, config: CallConfig) -> Result<Replayed, ReplayError> {
     Ok(replayed)
 }
 
+/// A tape's header and its lines; of a tape whose last line is cut off, those before it.
+///
+/// # Errors
+/// If the tape can't be read.
+pub fn lines(tape: &str) -> Result<(Header, Vec<Line>), ReplayError> {
+    let (header, lines) = open(tape)?;
+    let mut all = Vec::new();
+    for line in lines {
+        match line {
+            Ok((_, line)) => all.push(line),
+            Err(CutShort) => break,
+            Err(Damaged(error)) => return Err(error),
+        }
+    }
+    Ok((header, all))
+}
+
 /// What the tape says of itself.
 ///
 /// # Errors

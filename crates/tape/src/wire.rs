@@ -226,6 +226,15 @@ impl WireTts {
         Self { utterance: *utterance, segment: *segment, what }
     }
 
+    /// Why there is no sound, if there is none.
+    #[must_use]
+    pub fn failure(&self) -> Option<&StageFailure> {
+        match &self.what {
+            WireTtsKind::Failed(failure) => Some(failure),
+            _ => None,
+        }
+    }
+
     /// For people; `None` for sound.
     pub(crate) fn in_words(&self) -> Option<String> {
         let (utterance, segment) = (self.utterance, self.segment);

@@ -51,6 +51,8 @@ pub(crate) struct CallerTurn {
     /// When the final transcript of the latest speech came.
     pub(crate) settled_at: Option<CallTime>,
     pub(crate) recogniser_end: bool,
+    /// Until when the turn waits at the present pause, and why, as was last told.
+    pub(crate) waits: Option<(CallTime, Evidence)>,
     pub(crate) model: Option<f32>,
     /// The latest question that the turn model was asked; counts over the call.
     question: u32,
@@ -68,6 +70,7 @@ impl CallerTurn {
         // A gap that was filled moves the caller's time line against the clock; a turn's times still don't go back.
         self.onset = when.max(self.began).max(self.ended);
         self.recogniser_end = false;
+        self.waits = None;
         self.model = None;
         self.settled_at = None;
     }

@@ -282,7 +282,7 @@ impl Line {
 
     fn on_event(&mut self, event: &CallEvent, at_ms: u64) {
         let line = match event {
-            CallEvent::Hearing { .. } | CallEvent::ReplyTimed(_) => return,
+            CallEvent::Hearing { .. } | CallEvent::Waiting { .. } | CallEvent::ReplyTimed(_) => return,
             CallEvent::SpeechStarted { .. } => "caller speaks".to_owned(),
             CallEvent::SpeechPaused { .. } => "caller pauses".to_owned(),
             CallEvent::TurnEnded(turn) => {

@@ -48,7 +48,7 @@ pub(crate) struct ServeArgs {
     /// Folder for tapes and records of calls
     #[arg(long, value_name = "FOLDER")]
     record: Option<PathBuf>,
-    /// Pack the tapes with zstd, to about a tenth
+    /// Pack the tapes with zstd
     #[arg(long)]
     compress: bool,
     /// Show both sides of every conversation
