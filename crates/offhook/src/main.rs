@@ -14,6 +14,7 @@ mod serve;
 mod timeline;
 mod vad;
 mod wav;
+mod what_if;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -38,6 +39,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Tell why a call went as it did, turn by turn, from its tape
     Explain(explain::ExplainArgs),
+    /// Have the callers of tapes call again: other settings, or another build
+    WhatIf(what_if::WhatIfArgs),
     /// Show where there is speech in a recording
     Vad(vad::VadArgs),
     /// Start a server and have a recorded caller call it
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Command::Call(args) => call::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::WhatIf(args) => what_if::run(&args),
         Command::Vad(args) => Ok(vad::run(&args)),
         Command::Demo(args) => demo::run(args),
     };

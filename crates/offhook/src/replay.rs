@@ -78,7 +78,7 @@ pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The tapes in what was named, in order; folders are searched through.
-fn find(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn find(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut tapes = Vec::new();
     for path in named {
         if !path.is_dir() {

@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 mod pack;
+mod reenact;
 mod replay;
 mod wire;
 
 pub use pack::{packed, unpacked};
+pub use reenact::{Outcome, as_taped, percentile, reenact};
 pub use replay::{Divergence, ReplayError, Replayed, accept, header, lines, replay};
 pub use wire::{
     Header, Line, MaskedKey, VERSION, WireInput, WireOutput, write_header, write_input, write_output,
