@@ -125,8 +125,11 @@ impl Call {
             Input::Llm(event) => self.on_llm(event),
             Input::Tts(event) => self.on_tts(event),
             Input::Tool(result) => self.on_tool_result(result),
-            Input::Control(Control::Say { text }) => {
-                self.say(UtteranceKind::Announcement, &text);
+            Input::Control(Control::Say { text, interruptible }) => {
+                let said = self.say(UtteranceKind::Announcement, &text);
+                if let Some(utterance) = said.and_then(|id| self.playout.get_mut(id)) {
+                    utterance.interruptible = interruptible;
+                }
             }
             Input::Control(Control::Press { digits }) => self.press(&digits),
             Input::Control(Control::HangUp) => self.end_when_said(EndReason::HungUp),

@@ -9,7 +9,7 @@ use crate::inbound::Heard;
 use crate::io::{CallEvent, DropReason, Key, Output, TurnEnded};
 use crate::stage::{AnswerKind, Digits, Party, ReplyReason, SttCommand, SttEvent, Transcript};
 use crate::timers::Timer;
-use crate::turn::{Evidence, Floor, same_words};
+use crate::turn::{Evidence, Floor, contains_words, same_words};
 
 use offhook_audio::SamplePos;
 
@@ -117,6 +117,9 @@ impl Call {
             }
             return;
         }
+        if self.turn.floor == Floor::Quiet && words && self.is_own_voice(&transcript.text) {
+            return;
+        }
         if self.turn.floor == Floor::Quiet && words && is_final {
             // Words without a talkspurt: too soft for our ears, not for the recogniser's.
             let (from, until) = (SamplePos(transcript.from), SamplePos(transcript.until));
@@ -163,6 +166,13 @@ impl Call {
         self.trouble(&format!(
             "the final transcript came after the answer: the caller's turn is now “{text}”"
         ));
+    }
+
+    /// Words of which we heard no sound, and which the agent is saying just now: the recogniser heard its echo.
+    fn is_own_voice(&self, text: &str) -> bool {
+        self.config.inbound.echo_guard
+            && self.playout.is_audible(self.now)
+            && self.playout.current(self.now).is_some_and(|said| contains_words(&said.text(), text))
     }
 
     pub(crate) fn caller_said(&self, text: String) -> ReplyReason {

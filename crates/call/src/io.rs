@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use offhook_audio::MulawFrame;
 pub use offhook_endpoint::dtmf::Key;
 
+use crate::config::Interruptible;
 use crate::id::{Generation, ReplyId, UtteranceId};
 use crate::stage::{
     Digits, LlmCommand, LlmEvent, SttCommand, SttEvent, ToolCall, ToolResult, TtsCommand, TtsEvent,
@@ -53,6 +54,9 @@ pub enum Control {
     Say {
         /// The text.
         text: String,
+        /// What may interrupt it. Default `yes`.
+        #[serde(default)]
+        interruptible: Interruptible,
     },
     /// Press these keys: send their tones behind what is being said.
     Press {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::CallTime;
 use crate::call::Call;
+use crate::config::Interruptible;
 use crate::hearing::ms;
 use crate::id::{ReplyId, UtteranceId};
 use crate::io::{CallEvent, Output, ReplyTiming, UtteranceKind};
@@ -28,6 +29,8 @@ pub(crate) struct Reply {
     /// Its first sound went out (or it has none and is done).
     pub(crate) committed: bool,
     pub(crate) utterance: Option<UtteranceId>,
+    /// What may interrupt it, if it isn't as configured.
+    interruptible: Option<Interruptible>,
     cutter: SentenceCutter,
     pub(crate) done: bool,
     tools: Vec<ToolCall>,
@@ -56,6 +59,7 @@ impl Call {
             speculative,
             committed: false,
             utterance: None,
+            interruptible: None,
             cutter: SentenceCutter::default(),
             done: false,
             tools: Vec::new(),
@@ -119,6 +123,7 @@ impl Call {
             LlmEvent::Text { reply, .. }
             | LlmEvent::Expect { reply, .. }
             | LlmEvent::Tool { reply, .. }
+            | LlmEvent::Interruptible { reply, .. }
             | LlmEvent::Done { reply }
             | LlmEvent::Failed { reply, .. } => *reply,
         };
@@ -130,6 +135,12 @@ impl Call {
                 reply.cutter.push(&delta);
                 while let Some(piece) = self.reply.as_mut().and_then(|reply| reply.cutter.next_piece()) {
                     self.speak_piece(piece);
+                }
+            }
+            LlmEvent::Interruptible { by, .. } => {
+                reply.interruptible = Some(by);
+                if let Some(utterance) = reply.utterance.and_then(|id| self.playout.get_mut(id)) {
+                    utterance.interruptible = by;
                 }
             }
             LlmEvent::Expect { expectation, .. } => {
@@ -216,12 +227,12 @@ impl Call {
             None => {
                 let id = self.playout.name_utterance();
                 reply.utterance = Some(id);
-                let (kind, interruptible) = if reply.greeting {
+                let (kind, usual) = if reply.greeting {
                     (UtteranceKind::Greeting, self.config.barge_in.greeting)
                 } else {
                     (UtteranceKind::Reply, self.config.barge_in.reply)
                 };
-                let mut utterance = Utterance::new(id, kind, interruptible);
+                let mut utterance = Utterance::new(id, kind, reply.interruptible.unwrap_or(usual));
                 utterance.reply = Some(reply.id);
                 utterance.held = held;
                 self.playout.queue(utterance);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use offhook_audio::{MulawFrame, SamplePos, SampleRate};
 use serde::{Deserialize, Serialize};
 
+use crate::config::Interruptible;
 use crate::id::{ReplyId, SegmentId, UtteranceId};
 
 // ---------------------------------------------------------------------------------------------- speech-to-text
@@ -295,6 +296,13 @@ pub enum LlmEvent {
         reply: ReplyId,
         /// The piece.
         delta: String,
+    },
+    /// What may interrupt this reply; else the configuration says. Comes before its text.
+    Interruptible {
+        /// Which reply.
+        reply: ReplyId,
+        /// What may.
+        by: Interruptible,
     },
     /// What the agent will expect to hear once this reply is out.
     Expect {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use offhook_call::config::Interruptible;
 use offhook_call::id::{ReplyId, SegmentId, UtteranceId};
 use offhook_call::stage::{
     AudioChunk, Digits, FailureKind, LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, ToolCall,
@@ -255,7 +256,9 @@ impl World {
             }
             Step::StrangeMark(name) => self.feed(Input::Mark(&name)),
             Step::Key(key) => self.feed(Input::Dtmf(Key::new(key).unwrap())),
-            Step::Say(text) => self.feed(Input::Control(Control::Say { text })),
+            Step::Say(text) => {
+                self.feed(Input::Control(Control::Say { text, interruptible: Interruptible::Yes }))
+            }
             Step::Press(keys) => self.feed(Input::Control(Control::Press { digits: Digits::new(&keys) })),
             Step::HangUp => self.feed(Input::Control(Control::HangUp)),
             Step::Eager => self.feed(Input::Stt(SttEvent::EagerEndOfTurn)),

@@ -183,3 +183,23 @@ fn a_turn_model_shortens_or_lengthens_the_wait() {
     let line = Line::new().caller_says(2_000, "pizza-4", "no thanks").agent_says("Bye.").run(9_000);
     assert!(line.timeline.contains("after 550 ms (Plain)"), "{}", line.timeline);
 }
+
+#[test]
+fn the_agents_own_words_from_the_recogniser_are_no_turn() {
+    let line = Line::new()
+        .agent_says("We are open every day from eleven in the morning to ten at night.")
+        .recogniser_hears(1_000, 600, "Eleven in the morning")
+        .run(6_000);
+    insta::assert_snapshot!(line.timeline);
+}
+
+#[test]
+fn an_announcement_that_must_be_heard_is() {
+    let line = Line::new()
+        .agent_says("Hello.")
+        .announce(1_000, "This call ends in five minutes.", Interruptible::DtmfOnly)
+        .caller_says(1_300, "pizza-3", "and a bottle of water.")
+        .agent_says("Okay.")
+        .run(6_000);
+    insta::assert_snapshot!(line.timeline);
+}

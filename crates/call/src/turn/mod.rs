@@ -15,7 +15,7 @@ use crate::stage::{AnswerKind, Transcript, TurnEvent, TurnQuestion};
 
 pub use evidence::Evidence;
 pub(crate) use evidence::{Known, wait};
-pub(crate) use transcript::{TurnText, same_words};
+pub(crate) use transcript::{TurnText, contains_words, same_words};
 
 /// Where the caller's turn stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -73,15 +73,23 @@ fn overlaps(a: &Transcript, b: &Transcript) -> bool {
     a.from < b.until && b.from < a.until
 }
 
-/// Text as compared: case and punctuation don't count.
+/// Words as compared: case and punctuation don't count.
+fn plain_words(text: &str) -> Vec<String> {
+    text.split_whitespace()
+        .map(|word| word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect())
+        .filter(|word: &String| !word.is_empty())
+        .collect()
+}
+
+/// Whether two texts have the same words.
 pub(crate) fn same_words(a: &str, b: &str) -> bool {
-    let words = |text: &str| -> Vec<String> {
-        text.split_whitespace()
-            .map(|word| word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect())
-            .filter(|word: &String| !word.is_empty())
-            .collect()
-    };
-    words(a) == words(b)
+    plain_words(a) == plain_words(b)
+}
+
+/// Whether the words of a piece stand in a text, one after the other.
+pub(crate) fn contains_words(text: &str, piece: &str) -> bool {
+    let (text, piece) = (plain_words(text), plain_words(piece));
+    piece.is_empty() || text.windows(piece.len()).any(|some| some == piece)
 }
 
 #[cfg(test)]
@@ -118,5 +126,8 @@ mod tests {
     fn case_and_punctuation_do_not_count() {
         assert!(same_words("Two pizzas, please.", "two pizzas please"));
         assert!(!same_words("two pizzas", "three pizzas"));
+        assert!(contains_words("Open from eleven, to ten at night.", "eleven to ten"));
+        assert!(!contains_words("Open from eleven to ten.", "eleven ten"));
+        assert!(!contains_words("Open.", "open at night"));
     }
 }

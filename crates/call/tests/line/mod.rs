@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use offhook_call::config::Interruptible;
 use offhook_call::stage::TurnEvent;
 use offhook_call::stage::{
     AudioChunk, Digits, LlmCommand, LlmEvent, ReplyReason, SttCommand, SttEvent, TimedWord, Transcript,
@@ -20,6 +21,7 @@ pub(crate) trait Watch {
 }
 
 /// The line.
+#[allow(dead_code, reason = "no test uses all of it")]
 pub(crate) struct Line {
     pub(crate) watch: Option<Box<dyn Watch>>,
     call: Call,
@@ -140,6 +142,21 @@ impl Line {
     /// The application presses keys.
     pub(crate) fn press(mut self, at_ms: u64, keys: &str) -> Self {
         self.schedule(at_ms, Later::Control(Control::Press { digits: Digits::new(keys) }));
+        self
+    }
+
+    /// The recogniser hears this, whoever spoke, from `at_ms` on for so long.
+    pub(crate) fn recogniser_hears(mut self, at_ms: u64, length_ms: u64, text: &str) -> Self {
+        let (from, until) = (at_ms * 8, (at_ms + length_ms) * 8);
+        let transcript = Transcript { from, until, text: text.to_owned(), ..Transcript::default() };
+        self.schedule(at_ms + length_ms + 100, Later::Stt(SttEvent::Final(transcript)));
+        self
+    }
+
+    /// The application has something said.
+    pub(crate) fn announce(mut self, at_ms: u64, text: &str, interruptible: Interruptible) -> Self {
+        let text = text.to_owned();
+        self.schedule(at_ms, Later::Control(Control::Say { text, interruptible }));
         self
     }
 

@@ -165,6 +165,13 @@ impl Teller<'_> {
             LlmEvent::Expect { expectation, .. } => {
                 self.add(at_ms, Who::Llm, format!("expects {}", words::expected(&expectation.answer)));
             }
+            LlmEvent::Interruptible { reply, by } => {
+                self.add(
+                    at_ms,
+                    Who::Llm,
+                    format!("{reply} may be interrupted: {}", words::interruptible(*by)),
+                );
+            }
             LlmEvent::Done { .. } => {}
         }
     }

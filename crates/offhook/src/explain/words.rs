@@ -1,6 +1,6 @@
 //! Decisions in plain words.
 
-use offhook_call::config::BargeInConfig;
+use offhook_call::config::{BargeInConfig, Interruptible};
 use offhook_call::stage::AnswerKind;
 use offhook_call::{BargeInStage, DropReason, EndReason, Evidence, ReplyTiming, UtteranceKind};
 
@@ -36,6 +36,14 @@ pub(super) fn expected(answer: &AnswerKind) -> String {
         AnswerKind::Choice => "one of a few answers".to_owned(),
         AnswerKind::Digits { min, max } if min == max => format!("{min} digits"),
         AnswerKind::Digits { min, max } => format!("{min} to {max} digits"),
+    }
+}
+
+pub(super) const fn interruptible(by: Interruptible) -> &'static str {
+    match by {
+        Interruptible::Yes => "by speech and keys",
+        Interruptible::DtmfOnly => "by keys only",
+        Interruptible::No => "not at all",
     }
 }
 

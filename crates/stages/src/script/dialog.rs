@@ -11,7 +11,7 @@ use super::grammar::grammar;
 use super::order::take_over;
 use super::parse::{Change, Ordered, Value, changes, yes_no};
 use super::say::{all_of, either, join, name, pick, pick_round};
-use super::schema::{Action, Item, Script, SlotKind, placeholders};
+use super::schema::{Action, Item, Part, Script, SlotKind, placeholders};
 use super::words::{spell, tokens};
 
 /// Where the conversation stands.
@@ -59,6 +59,8 @@ pub struct Answer {
     pub tools: Vec<ToolCall>,
     /// What the caller is expected to say next.
     pub expectation: Expectation,
+    /// It must be heard: only keys interrupt it.
+    pub must_be_heard: bool,
 }
 
 impl Dialog {
@@ -124,7 +126,14 @@ impl Dialog {
         next.said.clone_from(&text);
         next.cut_short = false;
         let expectation = next.expectation();
-        (Answer { text, tools, expectation }, next)
+        let part = match reason {
+            ReplyReason::Greeting => Some(Part::Greeting),
+            _ if tools.iter().any(|tool| tool.name == "end_call") => Some(Part::Goodbye),
+            _ if next.open == Open::Confirm => Some(Part::Confirm),
+            _ => None,
+        };
+        let must_be_heard = part.is_some_and(|part| next.script.agent.must_be_heard.contains(&part));
+        (Answer { text, tools, expectation, must_be_heard }, next)
     }
 
     fn expectation(&self) -> Expectation {

@@ -19,7 +19,7 @@ mod stage;
 mod words;
 
 pub use dialog::{Answer, Dialog};
-pub use schema::{AgentMode, AgentSection, Script, ScriptError};
+pub use schema::{AgentMode, AgentSection, Part, Script, ScriptError};
 pub use stage::ScriptedAgent;
 
 /// The agents that come with Offhook: name and file.

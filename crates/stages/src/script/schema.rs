@@ -44,6 +44,21 @@ pub struct AgentSection {
     /// The voice of its text-to-speech. Default: the stage's own.
     #[serde(default)]
     pub voice: Option<String>,
+    /// What speech doesn't interrupt, only keys do. Default: nothing.
+    #[serde(default)]
+    pub must_be_heard: Vec<Part>,
+}
+
+/// Parts of a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The first words.
+    Greeting,
+    /// What is said back before the caller confirms it.
+    Confirm,
+    /// The last words.
+    Goodbye,
 }
 
 fn english() -> String {

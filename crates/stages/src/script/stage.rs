@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use offhook_call::config::Interruptible;
 use offhook_call::id::ReplyId;
 use offhook_call::stage::{LlmCommand, LlmEvent};
 
@@ -43,7 +44,11 @@ impl Llm for ScriptedAgent {
                         pending = Some((request.reply, next));
                         let reply = request.reply;
                         let expectation = Arc::new(answer.expectation);
-                        let mut out = vec![LlmEvent::Text { reply, delta: answer.text }];
+                        let mut out = Vec::new();
+                        if answer.must_be_heard {
+                            out.push(LlmEvent::Interruptible { reply, by: Interruptible::DtmfOnly });
+                        }
+                        out.push(LlmEvent::Text { reply, delta: answer.text });
                         out.push(LlmEvent::Expect { reply, expectation });
                         out.extend(answer.tools.into_iter().map(|call| LlmEvent::Tool { reply, call }));
                         out.push(LlmEvent::Done { reply });

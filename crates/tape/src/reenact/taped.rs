@@ -97,6 +97,7 @@ pub(super) fn reply_of(event: &LlmEvent) -> ReplyId {
         LlmEvent::Text { reply, .. }
         | LlmEvent::Expect { reply, .. }
         | LlmEvent::Tool { reply, .. }
+        | LlmEvent::Interruptible { reply, .. }
         | LlmEvent::Done { reply }
         | LlmEvent::Failed { reply, .. } => *reply,
     }
@@ -109,6 +110,7 @@ pub(super) fn for_reply(event: &LlmEvent, to: ReplyId) -> LlmEvent {
         LlmEvent::Text { reply, .. }
         | LlmEvent::Expect { reply, .. }
         | LlmEvent::Tool { reply, .. }
+        | LlmEvent::Interruptible { reply, .. }
         | LlmEvent::Done { reply }
         | LlmEvent::Failed { reply, .. } => *reply = to,
     }
