@@ -129,12 +129,15 @@ fn with(config: CallConfig, set: &[String]) -> anyhow::Result<CallConfig> {
     serde_json::from_value(tree).context("a value of --set can't be")
 }
 
+/// A figure of an outcome, in words.
+type Figure<'a> = &'a dyn Fn(&Outcome) -> String;
+
 /// Figures, a line each, a column for each way.
 fn table(columns: &[Column]) -> Vec<String> {
     let ms = |values: &[u64], percent| {
         percentile(values, percent).map_or_else(|| "-".to_owned(), |value| format!("{value} ms"))
     };
-    let rows: [(&str, &dyn Fn(&Outcome) -> String); 9] = [
+    let rows: [(&str, Figure<'_>); 9] = [
         ("turns answered", &|sum| sum.turns.len().to_string()),
         ("cut off", &|sum| sum.cut_offs.len().to_string()),
         ("end decided after, median", &|sum| ms(&sum.decided_ms, 50)),
