@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PACKAGES := gcc libc6-dev libflite1 libpocketsphinx3 pocketsphinx-en-us
 CARGO := cargo
 
-.PHONY: help demo run test bench lint fixtures docs docs-figures layers setup
+.PHONY: help demo run test bench scenes lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -41,6 +41,9 @@ layers: ## the core has no I/O: its crates must not depend on tokio, mio or rand
 	@for crate in mulaw audio twilio resample endpoint call tape; do \
 	  if $(CARGO) tree --edges normal --package offhook-$$crate --prefix none | grep -E '^(tokio|mio|rand) '; then \
 	    echo "offhook-$$crate must not depend on this"; exit 1; fi; done; echo "layers: the core has no I/O"
+
+scenes: ## how well turns are taken: hundreds of scenes on a virtual line
+	@$(CARGO) run --release --quiet --package offhook-call --example scenes
 
 fixtures: ## make the callers' sound anew (needs flite and sox)
 	@bash .ci/setup flite sox

@@ -77,9 +77,16 @@ pub struct TurnConfig {
     /// Silence that ends a turn in the midst of a dictated number. Default 1.2 s.
     #[serde(with = "humantime_serde")]
     pub dictation: Duration,
-    /// Silence that ends a turn whatever the words say. Default 2 s.
+    /// Silence that ends a turn whose words lack the full stop that this recogniser sets. Default 1.5 s.
+    #[serde(with = "humantime_serde")]
+    pub unpunctuated: Duration,
+    /// Silence that ends a turn whatever the words say, unless they plainly stop short. Default 2 s.
     #[serde(with = "humantime_serde")]
     pub ceiling: Duration,
+    /// Silence that ends a turn whose words plainly stop short: "a table for two and", four digits of seven. Pauses within
+    /// turns reach 2.5 s. Default 3 s.
+    #[serde(with = "humantime_serde")]
+    pub unfinished: Duration,
     /// Ask a turn model at each pause. Whoever runs the call sets it, if there is one.
     pub model: bool,
     /// Speech shorter than this without a recognised word is noise and gets no answer. Default 400 ms.
@@ -95,7 +102,9 @@ impl Default for TurnConfig {
             floor: Duration::from_millis(250),
             plain: Duration::from_millis(550),
             dictation: Duration::from_millis(1_200),
+            unpunctuated: Duration::from_millis(1_500),
             ceiling: Duration::from_secs(2),
+            unfinished: Duration::from_secs(3),
             model: false,
             shortest_wordless: Duration::from_millis(400),
         }

@@ -201,7 +201,9 @@ mod tests {
 
     #[test]
     fn hasty_settings_cut_the_caller_off_and_are_told_so() {
-        let hasty = ["turn.ceiling=200ms", "turn.floor=200ms", "turn.plain=200ms", "turn.dictation=200ms"];
+        let hasty = ["floor", "plain", "dictation", "unpunctuated", "ceiling", "unfinished"]
+            .map(|setting| format!("turn.{setting}=200ms"));
+        let hasty: Vec<&str> = hasty.iter().map(String::as_str).collect();
         let outcomes = compared("pause-in-a-turn", &hasty);
         assert_eq!(outcomes[1].cut_offs, Vec::<u64>::new());
         assert_eq!(outcomes[2].cut_offs.len(), 1);

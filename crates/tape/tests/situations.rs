@@ -2,7 +2,6 @@
 //!
 //! `OFFHOOK_ACCEPT=1 cargo test --package offhook-tape --test situations` writes them anew, where a change is meant.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#![allow(dead_code, reason = "the line is shared with the call's own scenes")]
 
 #[path = "../../call/tests/line/mod.rs"]
 mod line;

@@ -26,6 +26,8 @@ pub enum Evidence {
     Punctuation,
     /// Nothing about the words looks incomplete.
     Plain,
+    /// The recogniser sets full stops, and set none here.
+    Unpunctuated,
     /// The words are but a partial transcript so far.
     Unsettled,
     /// A number is being dictated, and has as many digits as it needs, but may have more.
@@ -34,6 +36,8 @@ pub enum Evidence {
     DigitsMissing,
     /// The words stop at a place where nobody stops: "and", "um", "the", a comma.
     Trailing,
+    /// The words may stop where they do, but seldom: "can", "is", "to".
+    Hanging,
     /// The grammar expects more words.
     GrammarIncomplete,
     /// Speech was heard, but no words of it have come.
@@ -67,16 +71,24 @@ pub(crate) fn wait(known: Known<'_>, config: &TurnConfig) -> (Duration, Evidence
         Evidence::Plain => config.plain,
         Evidence::Unsettled => config.plain.saturating_add(Duration::from_millis(200)),
         Evidence::DigitsEnough => config.dictation.mul_f32(0.6),
+        // Fewer than were asked for, or as few as a group has.
+        Evidence::DigitsMissing if matches!(known.answer, AnswerKind::Digits { .. }) => config.unfinished,
         Evidence::DigitsMissing => config.dictation,
+        Evidence::Unpunctuated | Evidence::Hanging => config.unpunctuated,
         Evidence::GrammarIncomplete => config.ceiling.mul_f32(0.6),
-        Evidence::Trailing | Evidence::Wordless => config.ceiling,
+        Evidence::Trailing => config.unfinished,
+        Evidence::Wordless => config.ceiling,
         // Certain of the end: floor; certain of more: ceiling; straight between.
         Evidence::TurnModel => {
             let more = 1.0 - known.model.unwrap_or(0.5).clamp(0.0, 1.0);
             config.floor + config.ceiling.saturating_sub(config.floor).mul_f32(more)
         }
     };
-    (wait.clamp(config.floor, config.ceiling.max(config.floor)), evidence)
+    let most = match evidence {
+        Evidence::Trailing | Evidence::DigitsMissing => config.unfinished,
+        _ => config.ceiling,
+    };
+    (wait.clamp(config.floor, most.max(config.floor)), evidence)
 }
 
 fn judge(known: Known<'_>) -> Evidence {
@@ -97,11 +109,22 @@ fn judge(known: Known<'_>) -> Evidence {
             };
         }
     }
+    if known.answer == AnswerKind::Open {
+        // Groups of telephone numbers have three or four digits, whole numbers seven or ten.
+        match dictated(text) {
+            3 | 6 | 8 | 9 => return Evidence::DigitsMissing,
+            4 | 5 | 7 => return Evidence::DigitsEnough,
+            _ => {}
+        }
+    }
     if known.answer == AnswerKind::YesNo && is_yes_no(text) {
         return Evidence::YesNo;
     }
     if trails_off(text) {
         return Evidence::Trailing;
+    }
+    if known.complete.is_none() && hangs(text) {
+        return Evidence::Hanging;
     }
     if known.complete == Some(false) {
         return Evidence::GrammarIncomplete;
@@ -119,6 +142,9 @@ fn judge(known: Known<'_>) -> Evidence {
     if text.ends_with(['.', '!', '?', '。', '？', '！']) {
         return Evidence::Punctuation;
     }
+    if is_formatted(text) {
+        return Evidence::Unpunctuated;
+    }
     Evidence::Plain
 }
 
@@ -131,18 +157,36 @@ fn last_word(text: &str) -> String {
         .to_lowercase()
 }
 
-/// Words after which nobody stops: fillers, conjunctions, articles, prepositions, auxiliaries.
+/// Words after which nobody stops: fillers, conjunctions, articles, possessives, contractions.
 const TRAILING: &[&str] = &[
-    "a", "an", "and", "about", "at", "because", "between", "but", "by", "can", "could", "er", "erm", "for",
-    "from", "hmm", "i", "i'd", "i'll", "i'm", "if", "in", "into", "is", "it's", "like", "maybe", "my", "of",
-    "on", "or", "our", "plus", "so", "than", "that's", "the", "their", "then", "to", "uh", "uhm", "um",
-    "until", "wait", "we", "well", "with", "would", "your",
+    "a", "an", "and", "because", "between", "but", "er", "erm", "every", "from", "hmm", "i", "i'd", "i'll",
+    "i'm", "i've", "if", "into", "it's", "its", "my", "of", "or", "our", "plus", "than", "that's", "the",
+    "their", "then", "there's", "these", "they", "they're", "uh", "uhm", "um", "until", "we'd", "we'll",
+    "we're", "we've", "what's", "where's", "who's", "whose", "with", "you'd", "your",
+];
+
+/// Words after which few stop: prepositions, auxiliaries and others that may also end a sentence ("yes, I can").
+const HANGING: &[&str] = &[
+    "about", "also", "am", "are", "as", "at", "be", "been", "by", "can", "could", "do", "does", "for",
+    "gonna", "had", "has", "have", "in", "is", "like", "maybe", "on", "should", "so", "to", "wanna", "was",
+    "we", "well", "were", "when", "which", "will", "would",
 ];
 
 fn trails_off(text: &str) -> bool {
     text.ends_with([',', '-', '–', '—', ':', ';', '…'])
         || text.ends_with("...")
         || (!text.ends_with(['.', '!', '?']) && TRAILING.contains(&last_word(text).as_str()))
+}
+
+fn hangs(text: &str) -> bool {
+    !text.ends_with(['.', '!', '?']) && HANGING.contains(&last_word(text).as_str())
+}
+
+/// Whether the recogniser writes as people do: it begins with a capital, or sets commas and full stops.
+fn is_formatted(text: &str) -> bool {
+    let first = text.split_whitespace().next().unwrap_or("");
+    let pronoun = first == "I" || first.starts_with("I'");
+    (first.starts_with(char::is_uppercase) && !pronoun) || text.contains([',', '.', '!', '?'])
 }
 
 fn is_yes_no(text: &str) -> bool {
@@ -157,15 +201,24 @@ fn is_yes_no(text: &str) -> bool {
 
 /// Digits in a text, spoken or written.
 pub(crate) fn count_digits(text: &str) -> usize {
+    digits_by_word(text).sum()
+}
+
+/// Digits at the end of a text, of which nothing else comes between.
+fn dictated(text: &str) -> usize {
+    digits_by_word(text).collect::<Vec<_>>().into_iter().rev().take_while(|count| *count > 0).sum()
+}
+
+fn digits_by_word(text: &str) -> impl Iterator<Item = usize> {
     const WORDS: &[&str] =
         &["zero", "oh", "o", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
-    text.split(|c: char| c.is_whitespace() || c == '-' || c == ',')
-        .map(|word| {
-            let word = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-            let written = word.chars().filter(char::is_ascii_digit).count();
-            if written > 0 { written } else { usize::from(WORDS.contains(&word.as_str())) }
-        })
-        .sum()
+    let words =
+        text.split(|c: char| c.is_whitespace() || c == '-' || c == ',').filter(|word| !word.is_empty());
+    words.map(|word| {
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+        let written = word.chars().filter(char::is_ascii_digit).count();
+        if written > 0 { written } else { usize::from(WORDS.contains(&word.as_str())) }
+    })
 }
 
 #[cfg(test)]
@@ -187,12 +240,23 @@ mod tests {
         assert_eq!(judged("", open), Evidence::Wordless);
         assert_eq!(judged("yes please", AnswerKind::YesNo), Evidence::YesNo);
         assert_eq!(judged("four", open), Evidence::Plain);
+        assert_eq!(judged("yes i can", open), Evidence::Hanging);
+        assert_eq!(judged("Yes, I can.", open), Evidence::Punctuation);
+        // A recogniser that writes full stops tells by leaving one out.
+        assert_eq!(judged("Well, two pizzas", open), Evidence::Unpunctuated);
+        assert_eq!(judged("Two pizzas", open), Evidence::Unpunctuated);
+        assert_eq!(judged("I want two pizzas", open), Evidence::Plain);
     }
 
     #[test]
     fn a_dictated_number_is_waited_for() {
         let phone = AnswerKind::Digits { min: 7, max: 10 };
         assert_eq!(judged("five five five", phone), Evidence::DigitsMissing);
+        let open = AnswerKind::Open;
+        assert_eq!(judged("my number is five five five", open), Evidence::DigitsMissing);
+        assert_eq!(judged("My number is 555, 0123.", open), Evidence::DigitsEnough);
+        assert_eq!(judged("it's 415 555 26 71", open), Evidence::Plain);
+        assert_eq!(judged("at 7.", open), Evidence::Punctuation);
         assert_eq!(judged("555 0123", phone), Evidence::DigitsEnough);
         assert_eq!(judged("four one five five five five two six seven one", phone), Evidence::DigitsComplete);
     }

@@ -1,5 +1,6 @@
 //! A whole telephone line on a virtual clock: the call, Twilio's playout, scripted stages, a caller of real speech.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(dead_code, reason = "nobody uses all of it")]
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -21,13 +22,16 @@ pub(crate) trait Watch {
 }
 
 /// The line.
-#[allow(dead_code, reason = "no test uses all of it")]
 pub(crate) struct Line {
     pub(crate) watch: Option<Box<dyn Watch>>,
     call: Call,
     config: CallConfig,
     now_ms: u64,
     caller: Vec<u8>,
+    /// What is said where on the caller's time line, if the recogniser goes by that.
+    words: Vec<(u64, u64, String)>,
+    /// Frames that don't arrive, by their begin.
+    lost: Vec<(u64, u64)>,
     replies: VecDeque<String>,
     transcripts: VecDeque<String>,
     later: BTreeMap<(u64, usize), Later>,
@@ -74,6 +78,8 @@ impl Line {
             config,
             now_ms: 0,
             caller: Vec::new(),
+            words: Vec::new(),
+            lost: Vec::new(),
             replies: VecDeque::new(),
             transcripts: VecDeque::new(),
             later: BTreeMap::new(),
@@ -114,6 +120,26 @@ impl Line {
         if !text.is_empty() {
             self.transcripts.push_back(text.to_owned());
         }
+        self
+    }
+
+    /// This sound comes from the caller, added to what is there; the recogniser knows its words by their place.
+    pub(crate) fn sounds(mut self, at_ms: usize, octets: &[u8], text: &str) -> Self {
+        let at = at_ms * 8;
+        if self.caller.len() < at + octets.len() {
+            self.caller.resize(at + octets.len(), 0xFF);
+        }
+        for (to, octet) in self.caller[at..].iter_mut().zip(octets) {
+            let sum = offhook_mulaw::decode(*to).saturating_add(offhook_mulaw::decode(*octet));
+            *to = offhook_mulaw::encode(sum);
+        }
+        self.words.push((at as u64, (at + octets.len()) as u64, text.to_owned()));
+        self
+    }
+
+    /// No frame arrives from here on, for so long.
+    pub(crate) fn loses(mut self, at_ms: u64, length_ms: u64) -> Self {
+        self.lost.push((at_ms, at_ms + length_ms));
         self
     }
 
@@ -196,6 +222,10 @@ impl Line {
             self.add_echo(&mut frame);
             let timestamp_ms = Some(155 + self.now_ms);
             self.now_ms = frame_at;
+            let began = frame_at - 20;
+            if self.lost.iter().any(|(from, until)| (*from..*until).contains(&began)) {
+                continue;
+            }
             self.feed(Input::Media { timestamp_ms, payload: &frame }, frame_at);
         }
         self
@@ -325,10 +355,23 @@ impl Line {
 
     fn on_stt(&mut self, command: &SttCommand, at_ms: u64) {
         if let SttCommand::SpeechPaused { from, until } = command {
-            let text = self.transcripts.pop_front().unwrap_or_default();
+            let text = if self.words.is_empty() {
+                self.transcripts.pop_front().unwrap_or_default()
+            } else {
+                self.heard_between(from.0, until.0)
+            };
             let transcript = Transcript { from: from.0, until: until.0, text, ..Transcript::default() };
             self.schedule(at_ms + self.stt_ms, Later::Stt(SttEvent::Final(transcript)));
         }
+    }
+
+    /// The words said in a stretch, of which at least half lies in it.
+    fn heard_between(&self, from: u64, until: u64) -> String {
+        let inside = self.words.iter().filter(|(start, end, text)| {
+            let common = until.min(*end).saturating_sub(from.max(*start));
+            !text.is_empty() && common * 2 >= end - start
+        });
+        inside.map(|(_, _, text)| text.as_str()).collect::<Vec<_>>().join(" ")
     }
 
     fn on_llm(&mut self, command: LlmCommand, at_ms: u64) {
