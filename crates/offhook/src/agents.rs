@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use offhook_call::CallMode;
+use offhook_call::stage::{SttCommand, SttEvent, Transcript};
 use offhook_providers::embedded::{Flite, NativePool, PocketSphinx, SphinxOptions, Voice};
 use offhook_session::StageSet;
 use offhook_stages::cache::CachedTts;
-use offhook_stages::script::{AgentMode, SHIPPED, Script, ScriptedAgent, shipped};
+use offhook_stages::script::{AgentMode, Recogniser, SHIPPED, Script, ScriptedAgent, shipped};
 use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, Tx};
 
 /// An agent, ready to answer.
@@ -49,13 +50,44 @@ pub(crate) fn load(name: &str) -> anyhow::Result<Agent> {
     let pool = NativePool::for_this_machine("native");
     // Speaking must not wait behind recognising.
     let speakers = NativePool::new("speak", 1, 256);
+    let stt: Arc<dyn Stt> = match agent.recogniser {
+        Recogniser::Pocketsphinx => Arc::new(PocketSphinx::new(SphinxOptions::default(), pool)?),
+        Recogniser::None => Arc::new(Wordless),
+    };
     let stages = StageSet {
         turn: None,
-        stt: Arc::new(PocketSphinx::new(SphinxOptions::default(), pool)?),
+        stt,
         llm: Arc::new(ScriptedAgent::new(Arc::new(script))),
         tts: Arc::new(CachedTts::new(Arc::new(Flite::new(voice, speakers)?), Arc::default())),
     };
     Ok(Agent { name, language, mode: CallMode::Dialog, stages })
+}
+
+/// Hears that there was speech, and no words in it.
+struct Wordless;
+
+impl Stt for Wordless {
+    fn name(&self) -> &str {
+        "none"
+    }
+
+    fn run(
+        &self,
+        _call: CallInfo,
+        commands: Rx<SttCommand>,
+        events: Tx<SttEvent>,
+    ) -> BoxFuture<Result<(), StageError>> {
+        Box::pin(async move {
+            while let Some(command) = commands.recv().await {
+                let SttCommand::SpeechPaused { from, until } = command else { continue };
+                let nothing = Transcript { from: from.0, until: until.0, ..Transcript::default() };
+                if events.send(SttEvent::Final(nothing)).await.is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
 }
 
 /// A stage that has nothing to do: an echo needs none.

@@ -8,6 +8,7 @@ mod config;
 mod console;
 mod demo;
 mod explain;
+mod load;
 mod record;
 mod replay;
 mod serve;
@@ -35,6 +36,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Play Twilio against any Media Streams server: call it, and measure
     Call(call::CallArgs),
+    /// Place many calls at once, and measure what their callers notice
+    Load(load::LoadArgs),
     /// Play tapes back through the engine, and show the first difference
     Replay(replay::ReplayArgs),
     /// Tell why a call went as it did, turn by turn, from its tape
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve::run(args).map(|()| ExitCode::SUCCESS),
         Command::Call(args) => call::run(&args),
+        Command::Load(args) => load::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::WhatIf(args) => what_if::run(&args),

@@ -174,6 +174,11 @@ pub(crate) fn read_line(path: &Path) -> anyhow::Result<Say> {
     Ok(Say::Sound(octets))
 }
 
+/// A line from a WAV in memory.
+pub(crate) fn line_of(bytes: &[u8]) -> anyhow::Result<Say> {
+    line(bytes).map(Say::Sound)
+}
+
 fn line(bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
     let (format, data) = chunks(bytes)?;
     ensure!(format.channels == 1, "it has {} channels, one is needed", format.channels);

@@ -1,11 +1,13 @@
 //! Twilio's side of a call, simulated: fetches TwiML, streams audio, plays out, returns marks, measures.
 //!
 //! - [`place`] runs one call against any Media Streams server, over real sockets, in real time
+//! - [`load`] runs many calls at once, and measures what their callers would notice
 //! - [`Playout`] is Twilio's outbound buffer: plays, returns marks, clears; no I/O
 //! - [`Script`] is the caller: says lines when it is their time; no I/O
 #![forbid(unsafe_code)]
 
 mod http;
+pub mod load;
 mod messages;
 mod place;
 mod playout;

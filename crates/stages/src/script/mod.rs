@@ -19,13 +19,14 @@ mod stage;
 mod words;
 
 pub use dialog::{Answer, Dialog};
-pub use schema::{AgentMode, AgentSection, Part, Script, ScriptError};
+pub use schema::{AgentMode, AgentSection, Part, Recogniser, Script, ScriptError};
 pub use stage::ScriptedAgent;
 
 /// The agents that come with Offhook: name and file.
 pub const SHIPPED: &[(&str, &str)] = &[
     ("pizza", include_str!("../../agents/pizza.toml")),
     ("booking", include_str!("../../agents/booking.toml")),
+    ("listener", include_str!("../../agents/listener.toml")),
     ("echo", include_str!("../../agents/echo.toml")),
 ];
 

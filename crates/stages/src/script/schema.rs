@@ -44,9 +44,23 @@ pub struct AgentSection {
     /// The voice of its text-to-speech. Default: the stage's own.
     #[serde(default)]
     pub voice: Option<String>,
+    /// What turns the caller's speech into words.
+    #[serde(default)]
+    pub recogniser: Recogniser,
     /// What speech doesn't interrupt, only keys do. Default: nothing.
     #[serde(default)]
     pub must_be_heard: Vec<Part>,
+}
+
+/// What turns the caller's speech into words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recogniser {
+    /// PocketSphinx on this machine, by the script's grammar.
+    #[default]
+    Pocketsphinx,
+    /// Nothing: the agent knows that the caller spoke, not what was said. For keys-only agents and tests of load.
+    None,
 }
 
 /// Parts of a conversation.
