@@ -100,7 +100,7 @@ pub(crate) fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
             break;
         }
         // What the last step left behind is given time to go.
-        runtime.block_on(tokio::time::sleep(Duration::from_secs(1)));
+        runtime.block_on(async { tokio::time::sleep(Duration::from_secs(1)).await });
     }
     if let Some(path) = &args.html {
         std::fs::write(path, page::html(&args.url, &reports, idle, args.echo))

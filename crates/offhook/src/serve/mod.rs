@@ -45,6 +45,9 @@ pub(crate) struct ServeArgs {
     /// Who answers: pizza, booking, echo, or an agent's file
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
+    /// Worker threads; else one per core
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
     /// Folder for tapes and records of calls
     #[arg(long, value_name = "FOLDER")]
     record: Option<PathBuf>,
@@ -81,6 +84,7 @@ impl ServeArgs {
         if let Some(agent) = self.agent {
             config.agent = agent;
         }
+        config.workers = self.workers.or(config.workers);
         config.record = self.record.or(config.record);
         config.compress |= self.compress;
         let open = config.auth_token()?.is_some();
