@@ -2,7 +2,7 @@
 //!
 //! A [`Detector`] gives each frame a probability of speech; [`Talkspurts`] makes of that the onset and the end of runs
 //! of speech, with a noise floor and a guard against tones. [`dtmf`] finds keys, [`tones`] what the network says.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod detector;
 pub mod dtmf;

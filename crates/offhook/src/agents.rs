@@ -71,6 +71,10 @@ impl Stt for Wordless {
         "none"
     }
 
+    fn wants_audio(&self) -> bool {
+        false
+    }
+
     fn run(
         &self,
         _call: CallInfo,
@@ -117,7 +121,14 @@ macro_rules! idle_stage {
     };
 }
 
-idle_stage!(Stt, SttCommand, SttEvent);
+idle_stage!(
+    Stt,
+    SttCommand,
+    SttEvent,
+    fn wants_audio(&self) -> bool {
+        false
+    }
+);
 idle_stage!(Llm, LlmCommand, LlmEvent);
 idle_stage!(
     Tts,

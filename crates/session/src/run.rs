@@ -22,6 +22,8 @@ const START_WITHIN: Duration = Duration::from_secs(10);
 const MOST_BAD_MESSAGES: u32 = 50;
 /// Longest payload of one `media` message: 2 s.
 const LONGEST_PAYLOAD: usize = 16_000;
+/// Payloads up to this, two of Twilio's, are decoded on the stack.
+const USUAL_PAYLOAD: usize = 321;
 
 /// What a call is served with.
 #[derive(Clone, Debug)]
@@ -194,13 +196,16 @@ struct Session<S, W> {
 
 enum Happened {
     Message(Option<Result<Message, Error>>),
-    Stage(StageEvent),
+    Stage,
     Deadline,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
     async fn run(mut self, mut report: SessionReport) -> SessionReport {
         self.feed(Input::Start);
+        // One timer for the whole call, moved only when the deadline moves.
+        let timer = tokio::time::sleep_until(self.clock);
+        tokio::pin!(timer);
         report.end = loop {
             match self.drain().await {
                 Ok(false) => {}
@@ -208,13 +213,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
                 Err(error) => break SessionEnd::Failed(SessionError::Socket(error.to_string())),
             }
             let deadline = self.call.deadline().map(|at| self.clock + at.since_start());
+            if let Some(deadline) = deadline.filter(|deadline| *deadline != timer.deadline()) {
+                timer.as_mut().reset(deadline);
+            }
             let happened = tokio::select! {
                 message = self.link.recv() => Happened::Message(message),
-                event = self.stages.recv() => Happened::Stage(event),
-                () = sleep_until(deadline) => Happened::Deadline,
+                () = self.stages.arrival() => Happened::Stage,
+                () = timer.as_mut(), if deadline.is_some() => Happened::Deadline,
             };
             match happened {
-                Happened::Stage(event) => self.on_stage(event),
+                Happened::Stage => {
+                    while let Some(event) = self.stages.next() {
+                        self.on_stage(event);
+                    }
+                }
                 Happened::Deadline => self.feed(Input::Timeout),
                 Happened::Message(message) => match self.on_message(message, &mut report) {
                     None => {}
@@ -304,8 +316,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
         };
         match parse(&text) {
             Ok(Inbound::Media(media)) => {
-                let mut octets = [0; LONGEST_PAYLOAD];
-                match media.decode(&mut octets) {
+                // Twilio's have 160 octets; clearing room for the longest costs more than decoding these.
+                let (mut usual, mut longest);
+                let octets: &mut [u8] = if media.payload.len() <= USUAL_PAYLOAD * 4 / 3 {
+                    usual = [0; USUAL_PAYLOAD];
+                    &mut usual
+                } else {
+                    longest = vec![0; LONGEST_PAYLOAD];
+                    &mut longest
+                };
+                match media.decode(octets) {
                     Ok(payload) => self.feed(Input::Media { timestamp_ms: media.timestamp_ms, payload }),
                     Err(error) => return self.bad_message(&error.to_string(), report),
                 }
@@ -337,11 +357,4 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
 
 fn not_media_streams(what: &str) -> Option<SessionEnd> {
     Some(SessionEnd::Failed(SessionError::NotMediaStreams(what.to_owned())))
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
 }

@@ -7,7 +7,10 @@ use offhook_call::stage::{
     LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, ToolCall, ToolResult, TtsCommand, TtsEvent,
     TurnCommand, TurnEvent,
 };
-use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, TurnModel, Tx, WhenFull, bounded};
+use offhook_stages::{
+    BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, TurnModel, Tx, WhenFull, bounded, bounded_with,
+};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// The stages of an agent, shared by its calls.
@@ -29,8 +32,9 @@ impl std::fmt::Debug for StageSet {
     }
 }
 
-/// 5 s of audio: a recogniser further behind than that gets what is newest.
-const AUDIO_QUEUE: usize = 250;
+/// 2 s of audio: a recogniser further behind than that gets what is newest. Its room is taken from the beginning, 184
+/// octets a frame.
+const AUDIO_QUEUE: usize = 100;
 /// Commands and events with meaning are few; more than this means that somebody doesn't read.
 const QUEUE: usize = 256;
 
@@ -64,6 +68,10 @@ pub(crate) struct Running {
     from_turn: Rx<TurnEvent>,
     from_llm: Rx<LlmEvent>,
     from_tts: Rx<TtsEvent>,
+    /// Something came from a stage.
+    arrivals: Arc<Notify>,
+    /// Does the recogniser listen at all?
+    hears: bool,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -72,10 +80,11 @@ impl Running {
         let (to_stt, stt_commands) = bounded(AUDIO_QUEUE, WhenFull::DropOldest);
         let (to_llm, llm_commands) = bounded(QUEUE, WhenFull::PushBack);
         let (to_tts, tts_commands) = bounded(QUEUE, WhenFull::PushBack);
-        let (stt_events, from_stt) = bounded(QUEUE, WhenFull::PushBack);
-        let (llm_events, from_llm) = bounded(QUEUE, WhenFull::PushBack);
-        let (tts_events, from_tts) = bounded(QUEUE, WhenFull::PushBack);
-        let (turn_events, from_turn) = bounded(QUEUE, WhenFull::DropOldest);
+        let arrivals = Arc::new(Notify::new());
+        let (stt_events, from_stt) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(&arrivals));
+        let (llm_events, from_llm) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(&arrivals));
+        let (tts_events, from_tts) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(&arrivals));
+        let (turn_events, from_turn) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(&arrivals));
         let stt_failed = stt_events.clone();
         let stt = set.stt.run(call.clone(), stt_commands, stt_events);
         let llm = set.llm.run(call.clone(), llm_commands, llm_events);
@@ -94,18 +103,34 @@ impl Running {
             tasks.push(spawn(call, model.run(call.clone(), commands, turn_events), |_| {}));
             to_turn
         });
-        Self { to_stt, to_turn, to_llm, to_tts, from_stt, from_turn, from_llm, from_tts, tasks }
+        let hears = set.stt.wants_audio();
+        Self {
+            to_stt,
+            to_turn,
+            to_llm,
+            to_tts,
+            from_stt,
+            from_turn,
+            from_llm,
+            from_tts,
+            arrivals,
+            hears,
+            tasks,
+        }
     }
 
-    /// The next thing that a stage says. Waits for ever once all stages are gone.
-    pub(crate) async fn recv(&self) -> StageEvent {
-        tokio::select! {
-            Some(event) = self.from_stt.recv() => StageEvent::Stt(event),
-            Some(event) = self.from_turn.recv() => StageEvent::Turn(event),
-            Some(event) = self.from_llm.recv() => StageEvent::Llm(event),
-            Some(event) = self.from_tts.recv() => StageEvent::Tts(event),
-            else => std::future::pending().await,
-        }
+    /// Waits until [`next`](Self::next) may have something. For ever, once all stages are gone.
+    pub(crate) async fn arrival(&self) {
+        self.arrivals.notified().await;
+    }
+
+    /// The next thing that a stage has said, if there is one.
+    pub(crate) fn next(&self) -> Option<StageEvent> {
+        let stt = || self.from_stt.try_recv().map(StageEvent::Stt);
+        let turn = |_| self.from_turn.try_recv().map(StageEvent::Turn);
+        let llm = |_| self.from_llm.try_recv().map(StageEvent::Llm);
+        let tts = |_| self.from_tts.try_recv().map(StageEvent::Tts);
+        stt().or_else(turn).or_else(llm).or_else(tts).ok()
     }
 
     /// Hands a command to its stage.
@@ -118,6 +143,9 @@ impl Running {
                 if let (Some(to_turn), SttCommand::Audio { at, frame }) = (&self.to_turn, &command) {
                     let _newest_counts =
                         to_turn.offer_by_policy(TurnCommand::Audio { at: *at, frame: *frame });
+                }
+                if !self.hears && matches!(command, SttCommand::Audio { .. }) {
+                    return Dispatched::Taken;
                 }
                 // Dropped audio is counted by the queue.
                 let _counted = self.to_stt.offer_by_policy(command);

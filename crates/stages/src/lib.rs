@@ -24,7 +24,7 @@ use offhook_call::stage::{
 };
 
 pub use error::StageError;
-pub use queue::{Rx, Tx, WhenFull, bounded};
+pub use queue::{Rx, Tx, WhenFull, bounded, bounded_with};
 pub use toml_text::toml_error;
 pub use tools::ToolSpec;
 pub use usage::{Meter, Usage};
@@ -51,6 +51,11 @@ pub struct CallInfo {
 pub trait Stt: Send + Sync + 'static {
     /// Name in config, logs and metrics: lower case.
     fn name(&self) -> &str;
+
+    /// Whether it listens to the sound at all. One that doesn't is spared it, and the worker its waking.
+    fn wants_audio(&self) -> bool {
+        true
+    }
 
     /// Serves one call until `commands` ends.
     fn run(

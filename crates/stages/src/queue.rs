@@ -1,5 +1,8 @@
 //! Bounded queues between a call and its stages.
 //!
+//! Live audio has its room from the beginning, so that nothing is allocated while it flows; what carries meaning is rare,
+//! and takes room as it comes, up to the bound: an idle call's queues are empty.
+//!
 //! A [`crossbeam_channel`] carries the items; a [`Notify`] beside it lets an async side wait. Both ends can be used
 //! from a task or from an OS thread. When full, a queue does what its [`WhenFull`] says, and counts.
 
@@ -44,7 +47,7 @@ struct Shared {
     closed: AtomicBool,
     dropped: AtomicU64,
     refused: AtomicU64,
-    items: Notify,
+    items: Arc<Notify>,
     space: Notify,
 }
 
@@ -56,6 +59,7 @@ pub struct Tx<T> {
     oldest: Receiver<T>,
     shared: Arc<Shared>,
     when_full: WhenFull,
+    capacity: usize,
 }
 
 impl<T> Clone for Tx<T> {
@@ -65,6 +69,7 @@ impl<T> Clone for Tx<T> {
             oldest: self.oldest.clone(),
             shared: Arc::clone(&self.shared),
             when_full: self.when_full,
+            capacity: self.capacity,
         }
     }
 }
@@ -95,9 +100,19 @@ pub enum OfferError<T> {
 /// A queue for at most `capacity` items.
 #[must_use]
 pub fn bounded<T>(capacity: usize, when_full: WhenFull) -> (Tx<T>, Rx<T>) {
-    let (sender, receiver) = crossbeam_channel::bounded(capacity.max(1));
-    let shared = Arc::new(Shared::default());
-    let tx = Tx { items: sender, oldest: receiver.clone(), shared: Arc::clone(&shared), when_full };
+    bounded_with(capacity, when_full, Arc::default())
+}
+
+/// The same, for one of several queues that have one reader: whatever comes in any of them wakes it.
+#[must_use]
+pub fn bounded_with<T>(capacity: usize, when_full: WhenFull, arrivals: Arc<Notify>) -> (Tx<T>, Rx<T>) {
+    let capacity = capacity.max(1);
+    let (sender, receiver) = match when_full {
+        WhenFull::DropOldest => crossbeam_channel::bounded(capacity),
+        WhenFull::PushBack => crossbeam_channel::unbounded(),
+    };
+    let shared = Arc::new(Shared { items: arrivals, ..Shared::default() });
+    let tx = Tx { items: sender, oldest: receiver.clone(), shared: Arc::clone(&shared), when_full, capacity };
     (tx, Rx { items: receiver, shared })
 }
 
@@ -141,7 +156,13 @@ impl<T> Tx<T> {
         if self.shared.closed.load(Ordering::Acquire) {
             return Err(OfferError::Closed(item));
         }
-        match self.items.try_send(item) {
+        // Two senders at once may both take the last room; a bound that is off by their number is one.
+        let sent = if self.when_full == WhenFull::PushBack && self.items.len() >= self.capacity {
+            Err(TrySendError::Full(item))
+        } else {
+            self.items.try_send(item)
+        };
+        match sent {
             Ok(()) => {
                 self.shared.items.notify_one();
                 Ok(())
@@ -178,17 +199,13 @@ impl<T> Tx<T> {
     pub fn send_blocking(&self, item: T) -> Result<(), Closed> {
         let mut item = item;
         loop {
-            if self.shared.closed.load(Ordering::Acquire) {
-                return Err(Closed);
+            match self.offer(item) {
+                Ok(()) => return Ok(()),
+                Err(OfferError::Closed(_)) => return Err(Closed),
+                Err(OfferError::Full(back)) => item = back,
             }
-            match self.items.send_timeout(item, std::time::Duration::from_millis(50)) {
-                Ok(()) => {
-                    self.shared.items.notify_one();
-                    return Ok(());
-                }
-                Err(crossbeam_channel::SendTimeoutError::Timeout(back)) => item = back,
-                Err(crossbeam_channel::SendTimeoutError::Disconnected(_)) => return Err(Closed),
-            }
+            // Whoever fills a queue is far ahead of its reader.
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }
 

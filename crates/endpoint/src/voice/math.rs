@@ -19,6 +19,7 @@ pub(crate) fn log2(x: f32) -> f32 {
 
 /// Hyperbolic tangent within 2·10⁻⁴: a continued fraction (Lambert's), cut where it leaves ±1.
 #[must_use]
+#[inline(always)]
 pub(crate) fn tanh(x: f32) -> f32 {
     let x = x.clamp(-4.97, 4.97);
     let xx = x * x;
@@ -29,6 +30,7 @@ pub(crate) fn tanh(x: f32) -> f32 {
 
 /// The logistic function, 0 to 1.
 #[must_use]
+#[inline(always)]
 pub(crate) fn sigmoid(x: f32) -> f32 {
     0.5 + 0.5 * tanh(0.5 * x)
 }
