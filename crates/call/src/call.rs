@@ -1,6 +1,7 @@
 //! The call: owns all state, takes inputs, gives outputs.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use offhook_audio::Dbov;
 
@@ -33,7 +34,7 @@ pub struct CallTotals {
 
 /// One phone call: owns all its state, does no I/O, reads no clock, draws no random number.
 pub struct Call {
-    pub(crate) config: CallConfig,
+    pub(crate) config: Arc<CallConfig>,
     pub(crate) now: CallTime,
     pub(crate) timers: Timers,
     pub(crate) out: VecDeque<Output>,
@@ -76,9 +77,10 @@ impl std::fmt::Debug for Call {
 }
 
 impl Call {
-    /// A call that hasn't begun.
+    /// A call that hasn't begun. Calls of the same kind may share a configuration.
     #[must_use]
-    pub fn new(config: CallConfig) -> Self {
+    pub fn new(config: impl Into<Arc<CallConfig>>) -> Self {
+        let config = config.into();
         Self {
             now: CallTime::ZERO,
             timers: Timers::default(),
@@ -205,9 +207,18 @@ impl Call {
         if self.state != State::Running {
             return;
         }
+        if self.playout.utterances().next().is_none() {
+            self.rest();
+        }
         let times = self.playout.times(self.now);
         self.timers.set_or_cancel(Timer::Pace, times.pace);
         self.timers.set_or_cancel(Timer::Played, times.played);
+    }
+
+    /// The agent has nothing to say, spoken or held: gives back the room that speaking takes.
+    fn rest(&mut self) {
+        self.outbound.rest();
+        self.playout.played.rest(self.now);
     }
 
     pub(crate) fn event(&mut self, event: CallEvent) {

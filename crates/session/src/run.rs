@@ -1,5 +1,6 @@
 //! The loop.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -29,7 +30,7 @@ const USUAL_PAYLOAD: usize = 321;
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// How it behaves.
-    pub config: CallConfig,
+    pub config: Arc<CallConfig>,
     /// What it hears, thinks and speaks with.
     pub stages: StageSet,
     /// BCP 47 tag of the agent's language.
@@ -136,15 +137,19 @@ where
         ..CallInfo::default()
     };
     let mut config = setup.config;
-    config.turn.model = setup.stages.turn.is_some();
-    let session = Session {
+    let model = setup.stages.turn.is_some();
+    if config.turn.model != model {
+        Arc::make_mut(&mut config).turn.model = model;
+    }
+    // On the heap, once: futures hold what they are given in more than one place.
+    let session = Box::new(Session {
         link: Link::new(socket, start.stream_sid.clone()),
         stages: Running::start(&setup.stages, &info),
         call: Call::new(config),
         observer: observe(&start),
         clock: Instant::now(),
         backlog: Vec::new(),
-    };
+    });
     report.start = Some(start);
     session.run(report).await
 }
@@ -201,7 +206,7 @@ enum Happened {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
-    async fn run(mut self, mut report: SessionReport) -> SessionReport {
+    async fn run(mut self: Box<Self>, mut report: SessionReport) -> SessionReport {
         self.feed(Input::Start);
         // One timer for the whole call, moved only when the deadline moves.
         let timer = tokio::time::sleep_until(self.clock);

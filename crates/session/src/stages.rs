@@ -77,7 +77,9 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(set: &StageSet, call: &CallInfo) -> Self {
-        let (to_stt, stt_commands) = bounded(AUDIO_QUEUE, WhenFull::DropOldest);
+        let hears = set.stt.wants_audio();
+        let policy = if hears { WhenFull::DropOldest } else { WhenFull::PushBack };
+        let (to_stt, stt_commands) = bounded(AUDIO_QUEUE, policy);
         let (to_llm, llm_commands) = bounded(QUEUE, WhenFull::PushBack);
         let (to_tts, tts_commands) = bounded(QUEUE, WhenFull::PushBack);
         let arrivals = Arc::new(Notify::new());
@@ -103,7 +105,6 @@ impl Running {
             tasks.push(spawn(call, model.run(call.clone(), commands, turn_events), |_| {}));
             to_turn
         });
-        let hears = set.stt.wants_audio();
         Self {
             to_stt,
             to_turn,

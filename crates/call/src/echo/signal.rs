@@ -124,6 +124,14 @@ impl Played {
         self.decimator = None;
     }
 
+    /// Gives back the ring's room once nothing in it can come back any more.
+    pub(crate) fn rest(&mut self, now: CallTime) {
+        if !self.ring.is_empty() && self.end + (self.length as Tick) < Self::tick(now) {
+            self.ring = Vec::new();
+            self.decimator = None;
+        }
+    }
+
     /// Whether something was played after this tick.
     pub(crate) fn reaches(&self, tick: Tick) -> bool {
         self.end > tick

@@ -52,6 +52,13 @@ impl Outbound {
         }
     }
 
+    /// Gives back the room that chunks took: a call that listens has none.
+    pub(crate) fn rest(&mut self) {
+        if self.linear.capacity() > 0 {
+            (self.resampler, self.linear, self.wire) = (None, Vec::new(), Vec::new());
+        }
+    }
+
     fn encode(&mut self) -> &[u8] {
         self.loudness.process(&mut self.linear);
         self.wire.resize(self.linear.len(), 0);

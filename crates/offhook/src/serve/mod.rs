@@ -63,7 +63,7 @@ pub(crate) struct ServeArgs {
 #[derive(Debug)]
 pub(crate) struct Shared {
     agent: Agent,
-    call: CallConfig,
+    call: Arc<CallConfig>,
     public_url: Option<String>,
     auth_token: Option<AuthToken>,
     tokens: Tokens,
@@ -107,8 +107,9 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let keeper = config.record.as_deref().map(|folder| Keeper::start(folder, config.compress)).transpose()?;
     let mut call = config.call.clone();
     call.mode = agent.mode;
+    call.turn.model = agent.stages.turn.is_some();
     let shared = Arc::new(Shared {
-        call,
+        call: Arc::new(call),
         public_url: config.public_url.clone(),
         tokens: Tokens::new(),
         keeper,

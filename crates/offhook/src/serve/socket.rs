@@ -96,8 +96,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, read: Bytes, shared: Ar
         .max_message_size(Some(LONGEST_MESSAGE))
         .max_frame_size(Some(LONGEST_MESSAGE))
         // The defaults are 128 KiB each; a message of ours or Twilio's has less than 2 KiB.
-        .read_buffer_size(4 * 1024)
-        .write_buffer_size(4 * 1024)
+        .read_buffer_size(1024)
+        .write_buffer_size(2 * 1024)
         .max_write_buffer_size(1024 * 1024);
     let socket = WebSocketStream::from_partially_read(io, read.into(), Role::Server, Some(limits)).await;
     shared.calls.fetch_add(1, Ordering::Relaxed);
@@ -109,10 +109,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, read: Bytes, shared: Ar
         move |start| {
             tracing::info!(call = %start.call_sid, stream = %start.stream_sid, "the call begins");
             let keeper = observing.keeper.clone();
-            let mut config = observing.call.clone();
-            config.turn.model = observing.agent.stages.turn.is_some();
             let names = (start.call_sid.as_str(), observing.agent.name.as_str());
-            Recorder::new(keeper, names, &config, observing.show)
+            Recorder::new(keeper, names, &observing.call, observing.show)
         },
     )
     .await;
@@ -135,7 +133,7 @@ fn admit(start: &StartMessage, shared: &Shared) -> Result<Setup, String> {
         None => {} // without an auth token the door is open, and the server said so
     }
     Ok(Setup {
-        config: shared.call.clone(),
+        config: Arc::clone(&shared.call),
         stages: shared.agent.stages.clone(),
         language: shared.agent.language.clone(),
     })
