@@ -99,7 +99,13 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, read: Bytes, shared: Ar
         .read_buffer_size(1024)
         .write_buffer_size(2 * 1024)
         .max_write_buffer_size(1024 * 1024);
-    let socket = WebSocketStream::from_partially_read(io, read.into(), Role::Server, Some(limits)).await;
+    let socket = if read.is_empty() {
+        // Dropped here, for it holds the 8 KiB that the handshake was read into.
+        drop(read);
+        WebSocketStream::from_raw_socket(io, Role::Server, Some(limits)).await
+    } else {
+        WebSocketStream::from_partially_read(io, read.into(), Role::Server, Some(limits)).await
+    };
     shared.calls.fetch_add(1, Ordering::Relaxed);
     let admitting = Arc::clone(&shared);
     let observing = Arc::clone(&shared);
