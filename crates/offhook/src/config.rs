@@ -8,6 +8,8 @@ use offhook_call::CallConfig;
 use offhook_twilio::signature::AuthToken;
 use serde::Deserialize;
 
+use crate::serve::overload::OverloadConfig;
+
 /// The example that `--help` speaks of; a test holds it to be valid and to tell the defaults.
 #[cfg(test)]
 pub(crate) const EXAMPLE: &str = include_str!("../offhook.example.toml");
@@ -31,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) workers: Option<usize>,
     /// `[twilio]`: the account.
     pub(crate) twilio: TwilioConfig,
+    /// `[overload]`: what becomes of new calls when there are too many.
+    pub(crate) overload: OverloadConfig,
     /// `[call]`: how calls behave.
     pub(crate) call: CallConfig,
 }
@@ -61,6 +65,7 @@ impl Default for Config {
             compress: false,
             workers: None,
             twilio: TwilioConfig::default(),
+            overload: OverloadConfig::default(),
             call: CallConfig::default(),
         }
     }

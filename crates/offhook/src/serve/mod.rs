@@ -2,6 +2,7 @@
 
 mod address;
 mod http;
+pub(crate) mod overload;
 mod socket;
 mod tokens;
 mod voice;
@@ -22,6 +23,7 @@ use crate::agents::{self, Agent};
 use crate::config::Config;
 use crate::console::say;
 use crate::record::Keeper;
+use overload::Overload;
 use tokens::Tokens;
 use workers::Workers;
 
@@ -68,6 +70,7 @@ pub(crate) struct Shared {
     auth_token: Option<AuthToken>,
     tokens: Tokens,
     keeper: Option<Keeper>,
+    overload: Overload,
     show: bool,
     stopping: AtomicBool,
     calls: AtomicU64,
@@ -108,18 +111,19 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let mut call = config.call.clone();
     call.mode = agent.mode;
     call.turn.model = agent.stages.turn.is_some();
+    let count = config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let shared = Arc::new(Shared {
         call: Arc::new(call),
         public_url: config.public_url.clone(),
         tokens: Tokens::new(),
         keeper,
+        overload: Overload::new(config.overload, count),
         show,
         stopping: AtomicBool::new(false),
         calls: AtomicU64::new(0),
         auth_token,
         agent,
     });
-    let count = config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let workers = Workers::start(count, &shared)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(accept(listen, &shared, &workers))

@@ -28,6 +28,9 @@ pub(crate) async fn answer(request: Request<Incoming>, shared: &Shared) -> Answe
         Ok(checked) => checked,
         Err(refusal) => return refusal,
     };
+    if let Some(elsewhere) = shared.overload.answer() {
+        return typed(StatusCode::OK, MIME, elsewhere.to_xml());
+    }
     let call = checked.form.get("CallSid").unwrap_or("");
     match document(&checked, call, shared) {
         Ok(document) => typed(StatusCode::OK, MIME, document.to_xml()),

@@ -67,6 +67,8 @@ impl Worker {
             .spawn(move || {
                 let local = LocalSet::new();
                 local.block_on(&runtime, async move {
+                    let watched = Arc::clone(&shared);
+                    tokio::task::spawn_local(async move { watched.overload.watch(index).await });
                     while let Some(socket) = queue.recv().await {
                         let guard = LoadGuard(Arc::clone(&counted));
                         tokio::task::spawn_local(serve(socket, Arc::clone(&shared), guard));

@@ -1,0 +1,141 @@
+//! Whether new calls can be served well: told by how late the workers' clocks ring, not by a count of calls.
+//!
+//! A worker that is asked to wake up in 50 ms and wakes later is as late with every frame. When even the least late worker is
+//! over the limit, new calls are sent elsewhere or told so; calls in progress are untouched.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use offhook_twilio::twiml::{Response, Verb};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+/// `[overload]`: what becomes of new calls when there are too many.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct OverloadConfig {
+    /// Over this lateness of every worker new calls aren't taken. Default 15 ms.
+    #[serde(with = "humantime_serde")]
+    pub(crate) late: Duration,
+    /// What the caller is told, by Twilio's voice; then Twilio hangs up.
+    pub(crate) say: String,
+    /// Another server's webhook, which gets the call instead.
+    pub(crate) redirect: Option<String>,
+}
+
+impl Default for OverloadConfig {
+    fn default() -> Self {
+        Self {
+            late: Duration::from_millis(15),
+            say: "All our lines are busy. Please call again in a few minutes.".to_owned(),
+            redirect: None,
+        }
+    }
+}
+
+/// How often a worker looks at its clock.
+const BEAT: Duration = Duration::from_millis(50);
+
+/// Watches all workers.
+#[derive(Debug)]
+pub(crate) struct Overload {
+    config: OverloadConfig,
+    /// Of each worker, in microseconds.
+    lateness: Vec<AtomicU32>,
+    turned_away: AtomicU64,
+}
+
+impl Overload {
+    pub(crate) fn new(config: OverloadConfig, workers: usize) -> Self {
+        let lateness = (0..workers.max(1)).map(|_| AtomicU32::new(0)).collect();
+        Self { config, lateness, turned_away: AtomicU64::new(0) }
+    }
+
+    /// Watches the clock of the worker that this runs on; never ends.
+    pub(crate) async fn watch(&self, worker: usize) {
+        let Some(gauge) = self.lateness.get(worker) else { return };
+        let mut due = Instant::now();
+        loop {
+            due += BEAT;
+            tokio::time::sleep_until(due).await;
+            let now = Instant::now();
+            let late = u32::try_from(now.saturating_duration_since(due).as_micros()).unwrap_or(u32::MAX);
+            gauge.store(smoothed(gauge.load(Ordering::Relaxed), late), Ordering::Relaxed);
+            // A worker that stood still for a while is not late twenty times.
+            due = due.max(now - BEAT.min(now - due));
+        }
+    }
+
+    /// The lateness of the worker that is least late.
+    pub(crate) fn lateness(&self) -> Duration {
+        let least = self.lateness.iter().map(|gauge| gauge.load(Ordering::Relaxed)).min().unwrap_or(0);
+        Duration::from_micros(u64::from(least))
+    }
+
+    /// What to answer a new call with, if it can't be taken.
+    pub(crate) fn answer(&self) -> Option<Response> {
+        let late = self.lateness();
+        if late <= self.config.late {
+            return None;
+        }
+        let count = self.turned_away.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::warn!(
+            lateness = ?late,
+            count,
+            "a call was turned away: this machine is at its limit. More cores, or `redirect` in [overload], help"
+        );
+        let response = Response::default();
+        Some(match &self.config.redirect {
+            Some(url) => response.then(Verb::Redirect(url.clone())),
+            None => response.then(Verb::Say(self.config.say.clone())).then(Verb::Hangup),
+        })
+    }
+}
+
+/// Rises at once to half of what is new, falls by an eighth: one late beat is no overload, several are.
+const fn smoothed(before: u32, now: u32) -> u32 {
+    if now > before { before.midpoint(now) } else { before - (before - now) / 8 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_late_beats_are_an_overload_and_it_passes() {
+        let mut lateness = 0;
+        let mut beats = |late: u32, count: u32| {
+            (0..count).for_each(|_| lateness = smoothed(lateness, late));
+            lateness
+        };
+        assert!(beats(20_000, 1) < 15_000);
+        assert!(beats(20_000, 2) > 15_000);
+        assert!(beats(500, 20) < 3_000);
+    }
+
+    #[test]
+    fn new_calls_are_turned_away_only_when_every_worker_is_late() {
+        let overload = Overload::new(OverloadConfig::default(), 2);
+        overload.lateness[0].store(40_000, Ordering::Relaxed);
+        assert!(overload.answer().is_none());
+        overload.lateness[1].store(30_000, Ordering::Relaxed);
+        let told = overload.answer().unwrap().to_xml();
+        assert!(told.contains("<Say>All our lines are busy") && told.contains("<Hangup/>"), "{told}");
+        let elsewhere = OverloadConfig {
+            redirect: Some("https://b.example/voice?x=1&y=2".into()),
+            ..OverloadConfig::default()
+        };
+        let overload = Overload::new(elsewhere, 1);
+        overload.lateness[0].store(30_000, Ordering::Relaxed);
+        let told = overload.answer().unwrap().to_xml();
+        assert!(told.contains("<Redirect>https://b.example/voice?x=1&amp;y=2</Redirect>"), "{told}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_on_time_is_not_late() {
+        let overload = Overload::new(OverloadConfig::default(), 1);
+        let watching = tokio::time::timeout(Duration::from_secs(5), overload.watch(0));
+        assert!(watching.await.is_err());
+        assert!(overload.lateness() <= Duration::from_millis(1));
+    }
+}
