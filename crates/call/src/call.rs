@@ -81,11 +81,14 @@ impl Call {
     #[must_use]
     pub fn new(config: impl Into<Arc<CallConfig>>) -> Self {
         let config = config.into();
+        let mut inbound = config.inbound.clone();
+        // What is played is the caller's own voice.
+        inbound.echo_guard &= config.mode != CallMode::Echo;
         Self {
             now: CallTime::ZERO,
             timers: Timers::default(),
             out: VecDeque::new(),
-            inbound: Inbound::new(config.inbound.clone(), config.dtmf.in_band),
+            inbound: Inbound::new(inbound, config.dtmf.in_band),
             turn: CallerTurn::default(),
             playout: Playout::new(config.playout.clone()),
             outbound: Outbound::new(Dbov(config.playout.level)),

@@ -69,6 +69,7 @@ impl Default for Features {
 }
 
 /// A floor falls to a lower value in some 60 ms and rises by 4 dB a second at most.
+#[inline(always)]
 fn track_floor(floor: &mut f32, now: f32) {
     let over = now - *floor;
     *floor += if over < 0.0 { 0.3 * over } else { (0.02 * over).min(0.027) };
@@ -76,6 +77,7 @@ fn track_floor(floor: &mut f32, now: f32) {
 
 impl Features {
     /// The features of the next frame.
+    #[inline(always)]
     #[must_use]
     pub fn push(&mut self, frame: &PcmFrame) -> [f32; FEATURES] {
         let (mut even, mut odd, mut power): (Buffer, Buffer, _) =
@@ -102,6 +104,7 @@ impl Features {
     }
 
     /// Bands over their floors and against their mean. Gives how much they rose, and how much they changed.
+    #[inline(always)]
     fn look_at_bands(&mut self, power: &[f32; POINTS + 1], out: &mut [f32]) -> (f32, f32) {
         let mut bands = [0.0; BANDS];
         let mut mean = 0.0;
@@ -128,6 +131,7 @@ impl Features {
     }
 
     /// The level over its floor, under its newest peak, and how far these are apart; and the share of the lower bands.
+    #[inline(always)]
     fn look_at_level(&mut self, power: &[f32; POINTS + 1], out: &mut [f32]) {
         let low = sum(&power[EDGES[0]..EDGES[8]]);
         let high = sum(&power[EDGES[8]..EDGES[BANDS]]);
@@ -146,6 +150,7 @@ impl Features {
     }
 
     /// Periodicity in three registers of pitch, and how far the pitch has moved.
+    #[inline(always)]
     fn look_at_pitch(&mut self, power: &[f32; POINTS + 1], out: &mut [f32]) {
         let (mut re, mut im): (Buffer, Buffer) = ([0.0; POINTS], [0.0; POINTS]);
         for k in PITCH_BINS.0..PITCH_BINS.1 {
@@ -176,6 +181,7 @@ impl Features {
 }
 
 /// How far the greatest bin stands over the mean, and how flat the spectrum is (geometric over arithmetic mean).
+#[inline(always)]
 fn look_at_peaks(power: &[f32; POINTS + 1], out: &mut [f32]) {
     let bins = &power[EDGES[0]..EDGES[BANDS]];
     let mean = log2(sum(bins) / bins.len() as f32 + LEAST_POWER);
@@ -189,6 +195,7 @@ fn look_at_peaks(power: &[f32; POINTS + 1], out: &mut [f32]) {
 }
 
 /// A sum in four strands, always the same ones, so that it may run in SIMD without changing its result.
+#[inline(always)]
 fn sum(values: &[f32]) -> f32 {
     let (fours, rest) = values.as_chunks::<4>();
     let mut strands = [0.0f32; 4];

@@ -27,6 +27,7 @@ const fn twiddles() -> ([f32; POINTS], [f32; POINTS]) {
 }
 
 /// Transforms in place.
+#[inline(always)]
 pub(crate) fn transform(re: &mut Buffer, im: &mut Buffer) {
     let (mut re2, mut im2) = ([0.0; POINTS], [0.0; POINTS]);
     pass::<64, 1>(re, im, &mut re2, &mut im2);
@@ -36,6 +37,7 @@ pub(crate) fn transform(re: &mut Buffer, im: &mut Buffer) {
 }
 
 /// One radix-4 pass: `M` butterflies with their own twiddles, each over `S` neighbours; `4 · M · S` is [`POINTS`].
+#[inline(always)]
 fn pass<const M: usize, const S: usize>(re: &Buffer, im: &Buffer, re_out: &mut Buffer, im_out: &mut Buffer) {
     for p in 0..M {
         let (w1r, w1i) = (TWIDDLES.0[p * S], TWIDDLES.1[p * S]);
@@ -80,6 +82,7 @@ const fn half_twiddles() -> ([f32; POINTS + 1], [f32; POINTS + 1]) {
 }
 
 /// The power spectrum of 512 real samples, given as two buffers of even and odd ones: bins 0 to 256.
+#[inline(always)]
 pub(crate) fn power_of_real(even: &mut Buffer, odd: &mut Buffer, power: &mut [f32; POINTS + 1]) {
     transform(even, odd);
     for (k, power) in power.iter_mut().enumerate() {

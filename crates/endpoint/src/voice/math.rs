@@ -7,6 +7,7 @@
 ///
 /// How: the exponent from the bits; the mantissa, brought to √½…√2, by the series of artanh (Abramowitz & Stegun 4.1.27).
 #[must_use]
+#[inline(always)]
 pub(crate) fn log2(x: f32) -> f32 {
     const SQRT_HALF_BITS: u32 = 0x3F35_04F3;
     let bits = x.to_bits().wrapping_sub(SQRT_HALF_BITS);

@@ -94,26 +94,8 @@ impl Memory {
     }
 
     /// The probability of speech in the frame with these features.
-    ///
-    /// Every sum is one output's, and runs in the same order whatever the vectors' width: with AVX2 the bits are the same.
-    pub(crate) fn step(&mut self, weights: &Weights, features: &[f32; FEATURES]) -> f32 {
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has AVX2.
-            #[allow(unsafe_code, reason = "wider vectors, only where the processor has them")]
-            return unsafe { self.step_avx2(weights, features) };
-        }
-        self.step_by(weights, features)
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    fn step_avx2(&mut self, weights: &Weights, features: &[f32; FEATURES]) -> f32 {
-        self.step_by(weights, features)
-    }
-
     #[inline(always)]
-    fn step_by(&mut self, weights: &Weights, features: &[f32; FEATURES]) -> f32 {
+    pub(crate) fn step(&mut self, weights: &Weights, features: &[f32; FEATURES]) -> f32 {
         let mut layer = weights.layer_bias;
         multiply_add(&weights.layer, features, &mut layer);
         for value in &mut layer {
@@ -151,18 +133,6 @@ fn multiply_add<const IN: usize, const OUT: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn wider_vectors_change_no_bit() {
-        let weights = Weights::shipped();
-        let (mut plain, mut wide) = (Memory::new(), Memory::new());
-        for frame in 0..100u32 {
-            let features = std::array::from_fn(|n| ((frame * 31 + n as u32 * 17) % 97) as f32 / 48.5 - 1.0);
-            let (a, b) = (plain.step_by(weights, &features), wide.step(weights, &features));
-            assert_eq!(a.to_bits(), b.to_bits(), "{frame}");
-        }
-        assert_eq!(plain, wide);
-    }
 
     #[test]
     fn the_shipped_weights_are_whole() {
