@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PACKAGES := gcc libc6-dev libflite1 libpocketsphinx3 pocketsphinx-en-us
 CARGO := cargo
 
-.PHONY: help demo run test bench scenes lint fixtures docs docs-figures layers setup
+.PHONY: help demo run test bench load scenes lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -44,6 +44,9 @@ layers: ## the core has no I/O: its crates must not depend on tokio, mio or rand
 
 scenes: ## how well turns are taken: hundreds of scenes on a virtual line
 	@$(CARGO) run --release --quiet --package offhook-call --example scenes
+
+load: setup ## calls per core: server and load on a core each, more and more calls (some minutes)
+	@bash benches/load.sh
 
 fixtures: ## make the callers' sound anew (needs flite and sox)
 	@bash .ci/setup flite sox
