@@ -1,0 +1,214 @@
+//! Looks at the first bytes of a provider's sound before any of it is played: a container's header, an error page or the
+//! wrong encoding is a loud noise in the caller's ear.
+
+use offhook_stages::StageError;
+
+/// Bytes that suffice for a judgement.
+pub const ENOUGH: usize = 1_024;
+
+/// What the provider was asked for, mono.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// G.711 μ-law at 8 kHz.
+    Mulaw,
+    /// Linear 16-bit samples, little endian, at this many hertz.
+    Pcm16(u32),
+}
+
+/// Judges the beginning of a stream: up to [`ENOUGH`] bytes, or all of it if it is shorter. Returns how many bytes to leave
+/// out before the sound: a WAV header whose format is what was asked for, otherwise none.
+///
+/// # Errors
+/// [`StageError::Garbage`], naming what came instead of the sound.
+pub fn sniff(stage: &str, asked: Asked, first: &[u8]) -> Result<usize, StageError> {
+    judge(asked, first).map_err(|what| StageError::Garbage { stage: stage.to_owned(), what })
+}
+
+fn judge(asked: Asked, first: &[u8]) -> Result<usize, String> {
+    if first.is_empty() {
+        return Err("no sound at all".to_owned());
+    }
+    if first.starts_with(b"RIFF") {
+        return wav(asked, first);
+    }
+    if let Some(name) = container(first) {
+        return Err(format!("{name} instead of bare sound"));
+    }
+    match asked {
+        Asked::Mulaw if looks_linear(first) => Err("16-bit linear samples instead of μ-law".to_owned()),
+        Asked::Pcm16(_) if looks_mulaw(first) => Err("μ-law instead of 16-bit linear samples".to_owned()),
+        _ => Ok(0),
+    }
+}
+
+fn container(first: &[u8]) -> Option<&'static str> {
+    let text = first.trim_ascii_start();
+    let inner = text.get(1..).unwrap_or_default().trim_ascii_start();
+    let starts = |tag: &[u8]| text.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag));
+    if first.starts_with(b"OggS") {
+        Some("Ogg")
+    } else if first.starts_with(b"fLaC") {
+        Some("FLAC")
+    } else if first.starts_with(b"ID3") || mp3_frames(first) {
+        Some("MP3")
+    } else if text.starts_with(b"{") && (inner.starts_with(b"\"") || inner.starts_with(b"}")) {
+        Some("JSON")
+    } else if starts(b"<!doctype") || starts(b"<html") || starts(b"<?xml") {
+        Some("HTML")
+    } else {
+        None
+    }
+}
+
+/// Two MPEG layer III headers (ISO 11172-3, 2.4.2.3), the second where the first says: one alone may be sound by chance.
+fn mp3_frames(bytes: &[u8]) -> bool {
+    mp3_length(bytes).and_then(|length| bytes.get(length..)).and_then(mp3_length).is_some()
+}
+
+fn mp3_length(bytes: &[u8]) -> Option<usize> {
+    const KBPS_1: [usize; 14] = [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
+    const KBPS_2: [usize; 14] = [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
+    let [0xFF, second, third, _, ..] = *bytes else { return None };
+    if second & 0xE6 != 0xE2 {
+        return None;
+    }
+    let (kbps, per_kbps, divisor) = match second & 0x18 {
+        0x18 => (KBPS_1, 144_000, 1),
+        0x10 => (KBPS_2, 72_000, 2),
+        0x00 => (KBPS_2, 72_000, 4),
+        _ => return None,
+    };
+    let rate = *[44_100, 48_000, 32_000].get(usize::from(third >> 2 & 3))? / divisor;
+    let kbps = *kbps.get(usize::from(third >> 4).checked_sub(1)?)?;
+    Some(per_kbps * kbps / rate + usize::from(third >> 1 & 1))
+}
+
+fn wav(asked: Asked, first: &[u8]) -> Result<usize, String> {
+    let cut = || "a WAV header that never comes to its sound".to_owned();
+    let (mut at, mut fits) = (12_usize, false);
+    loop {
+        let head = first.get(at..at.saturating_add(8)).ok_or_else(cut)?;
+        let body = at + 8;
+        let [a, b, c, d, l0, l1, l2, l3] = *head else { return Err(cut()) };
+        let length = usize::try_from(u32::from_le_bytes([l0, l1, l2, l3])).map_err(|_| cut())?;
+        match &[a, b, c, d] {
+            b"fmt " => {
+                let format = first.get(body..body + 16).ok_or_else(cut)?;
+                let [t0, t1, c0, c1, r0, r1, r2, r3, .., b0, b1] = *format else { return Err(cut()) };
+                let found = (
+                    u16::from_le_bytes([t0, t1]),
+                    u16::from_le_bytes([c0, c1]),
+                    u32::from_le_bytes([r0, r1, r2, r3]),
+                    u16::from_le_bytes([b0, b1]),
+                );
+                let wanted = match asked {
+                    Asked::Mulaw => (7, 1, 8_000, 8),
+                    Asked::Pcm16(rate) => (1, 1, rate, 16),
+                };
+                if found != wanted {
+                    let (tag, channels, rate, bits) = found;
+                    return Err(format!("WAV of format {tag}, {channels} channels, {rate} Hz, {bits} bits"));
+                }
+                fits = true;
+            }
+            b"data" if fits => return Ok(body),
+            b"data" => return Err(cut()),
+            _ => {}
+        }
+        at = body.saturating_add(length).saturating_add(length & 1);
+    }
+}
+
+/// Shares of bytes near 0x00 or 0xFF, at even and at odd places: the upper bytes of linear speech lie there.
+fn edges(bytes: &[u8]) -> (f64, f64) {
+    let (mut even, mut odd, mut pairs) = (0_u32, 0_u32, 0_u32);
+    let edge = |byte: u8| u32::from(!(0x10..0xF0).contains(&byte));
+    for pair in bytes.chunks_exact(2) {
+        if let [low, high] = *pair {
+            even += edge(low);
+            odd += edge(high);
+            pairs += 1;
+        }
+    }
+    let pairs = f64::from(pairs.max(1));
+    (f64::from(even) / pairs, f64::from(odd) / pairs)
+}
+
+fn looks_linear(bytes: &[u8]) -> bool {
+    let (even, odd) = edges(bytes);
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    zeros >= 64 || (bytes.len() >= 256 && (odd - even).abs() > 0.4)
+}
+
+fn looks_mulaw(bytes: &[u8]) -> bool {
+    let (even, odd) = edges(bytes);
+    let (mut size, mut step, mut last) = (0.0, 0.0, 0.0);
+    for pair in bytes.chunks_exact(2) {
+        if let [low, high] = *pair {
+            let sample = f64::from(i16::from_le_bytes([low, high]));
+            size += sample.abs();
+            step += (sample - last).abs();
+            last = sample;
+        }
+    }
+    let mean = size / f64::from(u32::try_from(bytes.len() / 2).unwrap_or(u32::MAX).max(1));
+    bytes.len() >= 256 && (odd - even).abs() < 0.15 && mean > 6_000.0 && step > 0.7 * size
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn tone() -> Vec<i16> {
+        (0..512).map(|n| ((f64::from(n) * 0.3).sin() * 2_000.0) as i16).collect()
+    }
+
+    fn header(tag: u8, rate: u32, bits: u8) -> Vec<u8> {
+        let mut wav = b"RIFF\xff\xff\xff\xffWAVELIST\x03\0\0\0abc\0fmt \x10\0\0\0".to_vec();
+        wav.extend([tag, 0, 1, 0]);
+        wav.extend(rate.to_le_bytes());
+        wav.extend([0, 0, 0, 0, 1, 0, bits, 0]);
+        wav.extend(b"data\xff\xff\xff\xff");
+        wav
+    }
+
+    #[test]
+    fn a_fitting_wav_header_is_left_out_and_another_named() {
+        let wav = header(7, 8_000, 8);
+        assert_eq!(sniff("x", Asked::Mulaw, &wav).unwrap(), wav.len());
+        let error = sniff("x", Asked::Pcm16(24_000), &wav).unwrap_err().to_string();
+        assert!(error.contains("format 7"), "{error}");
+        for length in 0..wav.len() {
+            assert!(sniff("x", Asked::Mulaw, wav.get(..length).unwrap()).is_err() || length < 4);
+        }
+    }
+
+    #[test]
+    fn what_is_no_sound_is_named() {
+        let mut mp3 = vec![0_u8; 900];
+        mp3[..4].copy_from_slice(&[0xFF, 0xFB, 0x90, 0]);
+        mp3[417..421].copy_from_slice(&[0xFF, 0xFB, 0x90, 0]);
+        let cases: [(&[u8], &str); 6] = [
+            (b"OggS\0\x02", "Ogg"),
+            (b"ID3\x04", "MP3"),
+            (&mp3, "MP3"),
+            (b" {\"error\":1}", "JSON"),
+            (b"<!DOCTYPE html>", "HTML"),
+            (b"", "no sound"),
+        ];
+        for (bytes, name) in cases {
+            let error = sniff("x", Asked::Mulaw, bytes).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn linear_is_told_from_mulaw() {
+        let linear: Vec<u8> = tone().iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        assert_eq!(sniff("x", Asked::Pcm16(24_000), &linear).unwrap(), 0);
+        assert!(sniff("x", Asked::Mulaw, &linear).is_err());
+        assert!(sniff("x", Asked::Mulaw, &[0; 160]).is_err());
+        assert_eq!(sniff("x", Asked::Mulaw, &[0xFF; 1_024]).unwrap(), 0);
+    }
+}
