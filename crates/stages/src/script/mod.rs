@@ -26,8 +26,8 @@ pub use stage::ScriptedAgent;
 pub const SHIPPED: &[(&str, &str)] = &[
     ("pizza", include_str!("../../agents/pizza.toml")),
     ("booking", include_str!("../../agents/booking.toml")),
-    ("listener", include_str!("../../agents/listener.toml")),
     ("echo", include_str!("../../agents/echo.toml")),
+    ("listener", include_str!("../../agents/listener.toml")),
 ];
 
 /// The file of a shipped agent.
