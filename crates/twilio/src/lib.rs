@@ -5,8 +5,10 @@
 //! - [`signature`]: who signed a request (`X-Twilio-Signature`)
 //! - [`webhook`]: the form that Twilio posts
 //! - [`errors`]: Twilio's error codes in plain words
+//! - [`api`]: what its REST API says when it refuses
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod errors;
 mod ids;
 pub mod signature;
