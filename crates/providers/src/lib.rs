@@ -5,4 +5,5 @@
 #![deny(unsafe_code)]
 
 pub mod embedded;
+pub mod net;
 pub mod sniff;
