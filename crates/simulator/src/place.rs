@@ -124,7 +124,7 @@ async fn fetch_twiml(
         .map_err(|failed| Finding::new(failed.code, failed.what))?;
     report.webhook_ms = millis(asked.elapsed());
     progress(Progress::Webhook { status: answer.status });
-    let TwimlReport { findings, verbs, stream } =
+    let TwimlReport { findings, verbs, stream, .. } =
         check(answer.status, answer.content_type.as_deref(), &answer.body);
     for finding in &findings {
         progress(Progress::Found(finding.clone()));

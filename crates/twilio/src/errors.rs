@@ -72,6 +72,41 @@ pub const ERRORS: &[TwilioError] = &[
         "a message is not valid",
         "send `media`, `mark` and `clear` with their documented fields only",
     ),
+    error(
+        64101,
+        "ConversationRelay's TwiML has a value that can't be",
+        "check that voice, model and language belong to their provider, and that the account has it enabled",
+    ),
+    error(
+        64102,
+        "ConversationRelay could not connect to the WebSocket",
+        "check the URL, its certificate, and that the upgrade is answered with 101",
+    ),
+    error(64103, "ConversationRelay failed inside", "try again"),
+    error(64104, "the session reached its greatest length", "connect the call anew in the action's TwiML"),
+    error(
+        64105,
+        "the WebSocket ended on the server's side",
+        "send `end` to end a session; set `action` so that a lost one can go on",
+    ),
+    error(
+        64106,
+        "language, voice and provider don't go together",
+        "check their combination in ConversationRelay's TwiML",
+    ),
+    warning(
+        64107,
+        "a message to ConversationRelay is not valid and was dropped; ten in a row end the session",
+        "send `text`, `play`, `sendDigits`, `language` and `end` with their documented fields only",
+    ),
+    error(
+        64108,
+        "no sound came from the call for too long",
+        "the call is gone, or its carrier stopped sending",
+    ),
+    error(64109, "too many sessions at once", "ask Twilio for more"),
+    error(64110, "the account has ConversationRelay switched off", "accept its addendum in Twilio's console"),
+    error(64114, "the recogniser's provider can't be reached", "take another `transcriptionProvider`"),
 ];
 
 /// What a code means.

@@ -65,3 +65,7 @@ sid!(
     /// Names an account: `AC` and 32 hex digits.
     AccountSid, "accountSid", "AC0123456789abcdef0123456789abcdef"
 );
+sid!(
+    /// Names one ConversationRelay session: `VX` and 32 hex digits.
+    SessionSid, "sessionId", "VX0123456789abcdef0123456789abcdef"
+);

@@ -1,6 +1,7 @@
-//! What Twilio says and wants: Media Streams messages, TwiML, signatures, error codes. Types and pure functions.
+//! What Twilio says and wants: Media Streams and ConversationRelay messages, TwiML, signatures, error codes. Types and pure functions.
 //!
 //! - [`stream`]: the messages of Media Streams, both directions
+//! - [`relay`]: the messages of ConversationRelay, both directions
 //! - [`twiml`]: documents built as trees, and documents checked as Twilio would
 //! - [`signature`]: who signed a request (`X-Twilio-Signature`)
 //! - [`webhook`]: the form that Twilio posts
@@ -11,9 +12,10 @@
 pub mod api;
 pub mod errors;
 mod ids;
+pub mod relay;
 pub mod signature;
 pub mod stream;
 pub mod twiml;
 pub mod webhook;
 
-pub use ids::{AccountSid, BadSid, CallSid, StreamSid};
+pub use ids::{AccountSid, BadSid, CallSid, SessionSid, StreamSid};

@@ -4,7 +4,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
 use offhook_twilio::signature::is_valid;
-use offhook_twilio::twiml::{Connect, MIME, Parameter, Response, Stream, TwimlError, Verb};
+use offhook_twilio::twiml::{Connect, MIME, Noun, Parameter, Response, Stream, TwimlError, Verb};
 use offhook_twilio::webhook::WebhookForm;
 
 use super::Shared;
@@ -55,7 +55,9 @@ fn document(checked: &Checked, call: &str, shared: &Shared) -> Result<Response, 
         }
     }
     let action = Some(checked.base.url("/after-stream"));
-    Ok(Response::default().then(Verb::Connect(Connect { action, stream })).then(Verb::Hangup))
+    Ok(Response::default()
+        .then(Verb::Connect(Connect { action, noun: Noun::Stream(stream) }))
+        .then(Verb::Hangup))
 }
 
 /// The stream has ended: hang up.

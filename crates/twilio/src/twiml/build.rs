@@ -3,19 +3,21 @@
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
+use super::relay::ConversationRelay;
+
 /// The content type to answer with.
 pub const MIME: &str = "text/xml; charset=utf-8";
 
 /// A document.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Response {
     verbs: Vec<Verb>,
 }
 
 /// What the call does, one after the other.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Verb {
-    /// Connects the call to a stream until the stream ends.
+    /// Connects the call to a stream or session until that ends.
     Connect(Connect),
     /// Speaks with Twilio's own voice.
     Say(String),
@@ -30,12 +32,21 @@ pub enum Verb {
 }
 
 /// `<Connect>`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Connect {
-    /// Asked for what to do next, when the stream has ended.
+    /// Asked for what to do next, when what the call is connected to has ended.
     pub action: Option<String>,
-    /// The stream.
-    pub stream: Stream,
+    /// What it is connected to.
+    pub noun: Noun,
+}
+
+/// What a call can be connected to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Noun {
+    /// Sound, both ways.
+    Stream(Stream),
+    /// Text, both ways.
+    ConversationRelay(Box<ConversationRelay>),
 }
 
 /// `<Stream>`, bidirectional.
@@ -46,11 +57,11 @@ pub struct Stream {
     parameters: Vec<Parameter>,
 }
 
-/// `<Parameter>`: call context, delivered in `start.customParameters`.
+/// `<Parameter>`: call context, delivered in the `customParameters` of `start` or `setup`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
-    name: String,
-    value: String,
+    pub(super) name: String,
+    pub(super) value: String,
 }
 
 /// Why a document would fail at Twilio.
@@ -68,6 +79,16 @@ pub enum TwimlError {
         "a stream's URL must have no query string: Twilio drops it. Use parameters instead (error 31920)"
     )]
     Query,
+    /// Error 64101.
+    #[error("`{attribute}` of ConversationRelay can't be {value}: {allowed} (Twilio's error 64101)")]
+    Attribute {
+        /// Which.
+        attribute: &'static str,
+        /// What it was to be.
+        value: String,
+        /// What it may be.
+        allowed: &'static str,
+    },
     /// Its limit is documented.
     #[error("parameter `{name}` is too long: name and value must stay under 500 characters together")]
     ParameterTooLong {
@@ -168,7 +189,10 @@ fn write_verb(writer: &mut Writer<Vec<u8>>, verb: &Verb) -> std::io::Result<()> 
                 start.push_attribute(("action", action.as_str()));
             }
             writer.write_event(Event::Start(start))?;
-            write_stream(writer, &connect.stream)?;
+            match &connect.noun {
+                Noun::Stream(stream) => write_stream(writer, stream)?,
+                Noun::ConversationRelay(relay) => relay.write(writer)?,
+            }
             writer.write_event(Event::End(BytesEnd::new("Connect")))
         }
     }
@@ -181,13 +205,21 @@ fn write_stream(writer: &mut Writer<Vec<u8>>, stream: &Stream) -> std::io::Resul
         start.push_attribute(("statusCallback", callback.as_str()));
     }
     writer.write_event(Event::Start(start))?;
-    for parameter in &stream.parameters {
+    write_parameters(writer, &stream.parameters)?;
+    writer.write_event(Event::End(BytesEnd::new("Stream")))
+}
+
+pub(super) fn write_parameters(
+    writer: &mut Writer<Vec<u8>>,
+    parameters: &[Parameter],
+) -> std::io::Result<()> {
+    for parameter in parameters {
         let mut element = BytesStart::new("Parameter");
         element.push_attribute(("name", parameter.name.as_str()));
         element.push_attribute(("value", parameter.value.as_str()));
         writer.write_event(Event::Empty(element))?;
     }
-    writer.write_event(Event::End(BytesEnd::new("Stream")))
+    Ok(())
 }
 
 fn write_text(writer: &mut Writer<Vec<u8>>, name: &str, text: &str) -> std::io::Result<()> {
@@ -206,7 +238,8 @@ mod tests {
             .unwrap()
             .status_callback("https://voice.example.com/status?a=1&b=2")
             .parameter(Parameter::new("caller", r#"Tom & "Jerry" <x@y> 'z'"#).unwrap());
-        let connect = Connect { action: Some("https://voice.example.com/after".into()), stream };
+        let connect =
+            Connect { action: Some("https://voice.example.com/after".into()), noun: Noun::Stream(stream) };
         let response = Response::default().then(Verb::Connect(connect)).then(Verb::Hangup);
         insta::assert_snapshot!(response.to_xml(), @r#"<?xml version="1.0" encoding="UTF-8"?><Response><Connect action="https://voice.example.com/after"><Stream url="wss://voice.example.com/media-stream" statusCallback="https://voice.example.com/status?a=1&amp;b=2"><Parameter name="caller" value="Tom &amp; &quot;Jerry&quot; &lt;x@y&gt; &apos;z&apos;"/></Stream></Connect><Hangup/></Response>"#);
     }

@@ -3,6 +3,8 @@
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
+use super::schema::{RELAY_VALUES, SCHEMA};
+
 /// Longest document that Twilio takes (error 11750).
 const LONGEST: usize = 64 * 1024;
 
@@ -53,6 +55,27 @@ pub struct StreamFound {
     pub status_callback: Option<String>,
 }
 
+/// The ConversationRelay that a document connects to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RelayFound {
+    /// Where to.
+    pub url: String,
+    /// Call context.
+    pub parameters: Vec<(String, String)>,
+    /// `<Connect action>`.
+    pub action: Option<String>,
+    /// All attributes, the URL too.
+    pub attributes: Vec<(String, String)>,
+}
+
+impl RelayFound {
+    /// An attribute's value.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
 /// What Twilio makes of an answer to a webhook.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TwimlReport {
@@ -62,6 +85,8 @@ pub struct TwimlReport {
     pub verbs: Vec<String>,
     /// The first `<Connect><Stream>`.
     pub stream: Option<StreamFound>,
+    /// The first `<Connect><ConversationRelay>`.
+    pub relay: Option<RelayFound>,
 }
 
 impl TwimlReport {
@@ -71,64 +96,6 @@ impl TwimlReport {
         self.findings.iter().all(Finding::is_warning)
     }
 }
-
-/// Elements with the attributes and children that Twilio knows.
-const SCHEMA: &[(&str, &[&str], &[&str])] = &[
-    (
-        "Response",
-        &["version"],
-        &[
-            "Connect", "Say", "Play", "Pause", "Redirect", "Dial", "Gather", "Reject", "Record", "Hangup",
-            "Start", "Stop", "Enqueue", "Leave", "Sms", "Message", "Pay", "Prompt", "Refer", "Echo",
-        ],
-    ),
-    (
-        "Connect",
-        &["action", "method"],
-        &[
-            "Stream",
-            "ConversationRelay",
-            "Conversation",
-            "Room",
-            "VirtualAgent",
-            "Autopilot",
-            "AiSession",
-            "Assistant",
-        ],
-    ),
-    ("Start", &["action", "method"], &["Stream", "Siprec", "Transcription", "Recording"]),
-    ("Stop", &[], &["Stream", "Siprec", "Transcription", "Recording"]),
-    (
-        "Stream",
-        &["url", "name", "track", "statusCallback", "statusCallbackMethod", "connectorName"],
-        &["Parameter"],
-    ),
-    ("Parameter", &["name", "value"], &[]),
-    (
-        "Say",
-        &["voice", "language", "loop"],
-        &[
-            "break",
-            "emphasis",
-            "lang",
-            "p",
-            "phoneme",
-            "prosody",
-            "s",
-            "say-as",
-            "sub",
-            "w",
-            "amazon:effect",
-            "amazon:domain",
-        ],
-    ),
-    ("Play", &["loop", "digits"], &[]),
-    ("Pause", &["length"], &[]),
-    ("Redirect", &["method"], &[]),
-    ("Reject", &["reason"], &[]),
-    ("Hangup", &[], &["Parameter"]),
-    ("Leave", &[], &[]),
-];
 
 /// Checks an answer to a webhook: status, content type, body.
 #[must_use]
@@ -287,6 +254,15 @@ impl Walk<'_> {
         let value =
             |key: &str| attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
         match (parent, name) {
+            (Some("Connect"), "ConversationRelay") if self.report.relay.is_none() => {
+                self.check_relay(attributes);
+                self.report.relay = Some(RelayFound {
+                    url: value("url").unwrap_or_default(),
+                    parameters: Vec::new(),
+                    action: self.report.stream.take().and_then(|connect| connect.action),
+                    attributes: attributes.to_vec(),
+                });
+            }
             (Some("Response"), "Connect") if self.report.stream.is_none() => {
                 self.report.stream = Some(StreamFound { action: value("action"), ..StreamFound::default() });
             }
@@ -298,17 +274,33 @@ impl Walk<'_> {
                     stream.status_callback = value("statusCallback");
                 }
             }
-            (Some("Stream"), "Parameter") => {
+            (Some("Stream" | "ConversationRelay"), "Parameter") => {
                 let (name, text) = (value("name").unwrap_or_default(), value("value").unwrap_or_default());
                 if name.chars().count() + text.chars().count() >= 500 {
                     let what = format!("parameter `{name}` has 500 characters or more");
                     self.report.findings.push(Finding::new(12200, what));
                 }
-                if let Some(stream) = &mut self.report.stream {
-                    stream.parameters.push((name, text));
+                match (parent, &mut self.report.stream, &mut self.report.relay) {
+                    (Some("Stream"), Some(stream), _) => stream.parameters.push((name, text)),
+                    (Some("ConversationRelay"), _, Some(relay)) => relay.parameters.push((name, text)),
+                    _ => {}
                 }
             }
             _ => {}
+        }
+    }
+
+    fn check_relay(&mut self, attributes: &[(String, String)]) {
+        let mut say = |code, what: String| self.report.findings.push(Finding::new(code, what));
+        let url = attributes.iter().find(|(key, _)| key == "url").map_or("", |(_, url)| url.as_str());
+        if !url.starts_with("wss://") || url.len() == 6 {
+            say(64101, format!("ConversationRelay's URL must begin with wss://, not `{url}`"));
+        }
+        for (key, value) in attributes {
+            let values = RELAY_VALUES.iter().find(|(name, _)| name == key).map(|(_, values)| values);
+            if let Some(values) = values.filter(|values| !values.contains(&value.as_str())) {
+                say(64101, format!("`{key}=\"{value}\"`: it may be {}", values.join(", ")));
+            }
         }
     }
 
@@ -386,6 +378,22 @@ mod tests {
     }
 
     #[test]
+    fn a_conversation_relay_is_understood() {
+        let report = xml(
+            r#"<Response><Connect action="https://h/done"><ConversationRelay url="wss://h/relay?a=1" interruptible="any" dtmfDetection="true"><Language code="sv-SE" ttsProvider="Amazon"/><Parameter name="token" value="x"/></ConversationRelay></Connect></Response>"#,
+        );
+        assert_eq!(said(&report), "");
+        assert_eq!(report.stream, None);
+        let relay = report.relay.unwrap();
+        assert_eq!(
+            (relay.url.as_str(), relay.action.as_deref()),
+            ("wss://h/relay?a=1", Some("https://h/done"))
+        );
+        assert_eq!(relay.get("dtmfDetection"), Some("true"));
+        assert_eq!(relay.parameters, [("token".to_owned(), "x".to_owned())]);
+    }
+
+    #[test]
     fn each_fault_has_its_number() {
         let ok = r#"<Response><Connect><Stream url="wss://h/x""#;
         let cases = [
@@ -403,6 +411,12 @@ mod tests {
             xml("<Response><Connect><Stream url=\"ws://h/x\"/></Connect></Response>"),
             xml("<Response><Connect><Stream url=\"wss://h/x?a=1\"/></Connect></Response>"),
             xml("<Response><Connect><Stream url=\"/x\"/></Connect></Response>"),
+            xml(
+                "<Response><Connect><ConversationRelay url=\"https://h/x\" deepgramsmartformat=\"true\"/></Connect></Response>",
+            ),
+            xml(
+                "<Response><Connect><ConversationRelay url=\"wss://h/x\" ttsProvider=\"google\" interruptible=\"all\"><Lang/></ConversationRelay></Connect></Response>",
+            ),
         ];
         let all: String = cases.iter().map(said).collect();
         insta::assert_snapshot!(all);

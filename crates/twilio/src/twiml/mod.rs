@@ -2,6 +2,12 @@
 
 mod build;
 mod check;
+mod relay;
+mod schema;
 
-pub use build::{Connect, MIME, Parameter, Response, Stream, TwimlError, Verb};
-pub use check::{Finding, StreamFound, TwimlReport, check};
+pub use build::{Connect, MIME, Noun, Parameter, Response, Stream, TwimlError, Verb};
+pub use check::{Finding, RelayFound, StreamFound, TwimlReport, check};
+pub use relay::{
+    ConversationRelay, Interrupts, RelayLanguage, RelayOptions, Sensitivity, TranscriptionProvider,
+    TtsProvider,
+};

@@ -1,0 +1,390 @@
+//! `<ConversationRelay>` ("TwiML Voice: `<ConversationRelay>`", twilio.com/docs/voice/twiml/connect/conversationrelay).
+
+use std::time::Duration;
+
+use quick_xml::Writer;
+use quick_xml::events::{BytesEnd, BytesStart, Event};
+use serde::Deserialize;
+
+use super::build::{Parameter, TwimlError, write_parameters};
+
+/// `<ConversationRelay>`: Twilio hears and speaks; text goes over a WebSocket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConversationRelay {
+    url: String,
+    options: RelayOptions,
+    parameters: Vec<Parameter>,
+}
+
+/// How Twilio hears and speaks. What is unset is left to Twilio, whose defaults depend on the account's age: providers are best set.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RelayOptions {
+    /// What Twilio says first, by itself, in each session anew: also in one that goes on after a lost socket.
+    pub welcome_greeting: Option<String>,
+    /// What may interrupt that. Twilio's default: `any`.
+    pub welcome_greeting_interruptible: Option<Interrupts>,
+    /// Of both directions, BCP 47. Twilio's default: `en-US`.
+    pub language: Option<String>,
+    /// Of the agent's voice; else `language`. `multi` with ElevenLabs.
+    pub tts_language: Option<String>,
+    /// Of the caller; else `language`. `multi` with Deepgram's nova models.
+    pub transcription_language: Option<String>,
+    /// Whose voice. Twilio's default: ElevenLabs, which an account must have enabled.
+    pub tts_provider: Option<TtsProvider>,
+    /// Which voice, by its provider's name.
+    pub voice: Option<String>,
+    /// Whose recogniser. Twilio's default depends on the account's age.
+    pub transcription_provider: Option<TranscriptionProvider>,
+    /// Which model of it, e.g. `nova-3-general`, `flux`, `telephony`.
+    pub speech_model: Option<String>,
+    /// Deepgram writes numbers, dates and the like as people do. Twilio's default: true.
+    pub deepgram_smart_format: Option<bool>,
+    /// What interrupts the agent. Twilio's default: `any`.
+    pub interruptible: Option<Interrupts>,
+    /// How readily. Twilio's default: `high`.
+    pub interrupt_sensitivity: Option<Sensitivity>,
+    /// Tell of keys. Twilio's default: false.
+    pub dtmf_detection: Option<bool>,
+    /// What the server is told while the agent speaks; cuts nothing. Twilio's default: `none`.
+    pub report_input_during_agent_speech: Option<Interrupts>,
+    /// Later text cuts off what is being said. Twilio's default: false.
+    pub preemptible: Option<bool>,
+    /// Words and names that callers are likely to say.
+    pub hints: Vec<String>,
+    /// Subscriptions to `info` messages: `debugging`, `speaker-events`, `tokens-played`.
+    pub debug: Vec<String>,
+    /// The same at its newer place: `speaker-events`, `tokens-played`, `config-updated`.
+    pub events: Vec<String>,
+    /// ElevenLabs writes numbers out before it speaks them: `on`, `auto`, `off`. Twilio's default: `off`.
+    pub elevenlabs_text_normalization: Option<String>,
+    /// Keeps transcripts in this Conversational Intelligence service.
+    pub intelligence_service: Option<String>,
+    /// Tell of what the caller says while it is said. Twilio's default: false.
+    pub partial_prompts: Option<bool>,
+    /// Silence that ends the caller's turn, 600 ms to 5 s. Twilio's default: it decides itself.
+    #[serde(with = "milliseconds")]
+    pub speech_timeout: Option<Duration>,
+    /// How sure Deepgram's `flux` must be that the caller is done, 0.5 to 0.9. Twilio's default: 0.8.
+    pub eot_threshold: Option<f32>,
+    /// "Mm-hm" neither interrupts nor is told. Twilio's default: false.
+    pub ignore_backchannel: Option<bool>,
+    /// A filter before the recogniser, by its name.
+    pub background_noise_reduction: Option<String>,
+    /// Hide swear words.
+    pub profanity_filter: Option<bool>,
+    /// Conversation Orchestrator's configuration.
+    pub conversation_configuration: Option<String>,
+    /// Conversation Orchestrator's conversation.
+    pub conversation_id: Option<String>,
+    /// Languages that a `language` message may switch to.
+    #[serde(rename = "languages")]
+    pub languages: Vec<RelayLanguage>,
+}
+
+/// `<Language>`: how one language is spoken and understood. What is unset is as for the session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelayLanguage {
+    /// BCP 47, or `multi`.
+    pub code: String,
+    /// Whose voice.
+    #[serde(default)]
+    pub tts_provider: Option<TtsProvider>,
+    /// Which voice.
+    #[serde(default)]
+    pub voice: Option<String>,
+    /// Whose recogniser.
+    #[serde(default)]
+    pub transcription_provider: Option<TranscriptionProvider>,
+    /// Which model of it.
+    #[serde(default)]
+    pub speech_model: Option<String>,
+}
+
+macro_rules! values {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $value:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+        pub enum $name {
+            $($(#[$variant_doc])* #[serde(rename = $value)] $variant),*
+        }
+
+        impl $name {
+            /// As Twilio writes it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $value),* }
+            }
+        }
+    };
+}
+
+values!(
+    /// What interrupts, or is told of.
+    Interrupts {
+        /// Nothing.
+        None = "none",
+        /// Keys.
+        Dtmf = "dtmf",
+        /// Speech.
+        Speech = "speech",
+        /// Both.
+        Any = "any",
+    }
+);
+values!(
+    /// How readily speech interrupts.
+    Sensitivity {
+        /// After some words.
+        Low = "low",
+        /// In between.
+        Medium = "medium",
+        /// At once.
+        High = "high",
+    }
+);
+values!(
+    /// Whose voice.
+    TtsProvider {
+        /// Google.
+        Google = "Google",
+        /// Amazon Polly.
+        Amazon = "Amazon",
+        /// ElevenLabs.
+        ElevenLabs = "ElevenLabs",
+    }
+);
+values!(
+    /// Whose recogniser.
+    TranscriptionProvider {
+        /// Google.
+        Google = "Google",
+        /// Deepgram.
+        Deepgram = "Deepgram",
+    }
+);
+
+mod milliseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer};
+
+    /// Whole milliseconds, as Twilio has them.
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_millis))
+    }
+}
+
+impl ConversationRelay {
+    /// A session at an absolute `wss://` URL.
+    ///
+    /// # Errors
+    /// For any other URL, and for options that Twilio refuses.
+    pub fn new(url: &str, options: RelayOptions) -> Result<Self, TwimlError> {
+        if !url.starts_with("wss://") || url.len() == 6 || url.contains('#') {
+            return Err(TwimlError::NotWss { url: url.chars().take(120).collect() });
+        }
+        options.check()?;
+        Ok(Self { url: url.to_owned(), options, parameters: Vec::new() })
+    }
+
+    /// Adds call context.
+    #[must_use]
+    pub fn parameter(mut self, parameter: Parameter) -> Self {
+        self.parameters.push(parameter);
+        self
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer<Vec<u8>>) -> std::io::Result<()> {
+        let mut start = BytesStart::new("ConversationRelay");
+        start.push_attribute(("url", self.url.as_str()));
+        for (name, value) in self.options.attributes() {
+            start.push_attribute((name, value.as_str()));
+        }
+        writer.write_event(Event::Start(start))?;
+        for language in &self.options.languages {
+            let mut element = BytesStart::new("Language");
+            for (name, value) in language.attributes() {
+                element.push_attribute((name, value));
+            }
+            writer.write_event(Event::Empty(element))?;
+        }
+        write_parameters(writer, &self.parameters)?;
+        writer.write_event(Event::End(BytesEnd::new("ConversationRelay")))
+    }
+}
+
+impl RelayLanguage {
+    fn attributes(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("code", Some(self.code.as_str())),
+            ("ttsProvider", self.tts_provider.map(TtsProvider::as_str)),
+            ("voice", self.voice.as_deref()),
+            ("transcriptionProvider", self.transcription_provider.map(TranscriptionProvider::as_str)),
+            ("speechModel", self.speech_model.as_deref()),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+    }
+}
+
+impl RelayOptions {
+    /// Whether Twilio takes these.
+    ///
+    /// # Errors
+    /// Names the first that it doesn't.
+    pub fn check(&self) -> Result<(), TwimlError> {
+        let wrong =
+            |attribute, value: String, allowed| Err(TwimlError::Attribute { attribute, value, allowed });
+        if let Some(timeout) = self.speech_timeout
+            && !(600..=5_000).contains(&timeout.as_millis())
+        {
+            return wrong("speechTimeout", format!("{} ms", timeout.as_millis()), "600 to 5000 ms");
+        }
+        if let Some(threshold) = self.eot_threshold
+            && !(0.5..=0.9).contains(&threshold)
+        {
+            return wrong("eotThreshold", threshold.to_string(), "0.5 to 0.9");
+        }
+        match &self.elevenlabs_text_normalization {
+            Some(value) if !matches!(value.as_str(), "on" | "auto" | "off") => {
+                wrong("elevenlabsTextNormalization", value.clone(), "on, auto or off")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn attributes(&self) -> impl Iterator<Item = (&'static str, String)> + use<> {
+        let text = |value: &Option<String>| value.clone();
+        let flag = |value: Option<bool>| value.map(|value| value.to_string());
+        let list = |values: &[String], by: &str| (!values.is_empty()).then(|| values.join(by));
+        let interrupts = |value: Option<Interrupts>| value.map(|value| value.as_str().to_owned());
+        [
+            ("welcomeGreeting", text(&self.welcome_greeting)),
+            ("welcomeGreetingInterruptible", interrupts(self.welcome_greeting_interruptible)),
+            ("language", text(&self.language)),
+            ("ttsLanguage", text(&self.tts_language)),
+            ("transcriptionLanguage", text(&self.transcription_language)),
+            ("ttsProvider", self.tts_provider.map(|value| value.as_str().to_owned())),
+            ("voice", text(&self.voice)),
+            ("transcriptionProvider", self.transcription_provider.map(|value| value.as_str().to_owned())),
+            ("speechModel", text(&self.speech_model)),
+            ("deepgramSmartFormat", flag(self.deepgram_smart_format)),
+            ("interruptible", interrupts(self.interruptible)),
+            ("interruptSensitivity", self.interrupt_sensitivity.map(|value| value.as_str().to_owned())),
+            ("dtmfDetection", flag(self.dtmf_detection)),
+            ("reportInputDuringAgentSpeech", interrupts(self.report_input_during_agent_speech)),
+            ("preemptible", flag(self.preemptible)),
+            ("hints", list(&self.hints, ",")),
+            ("debug", list(&self.debug, " ")),
+            ("events", list(&self.events, " ")),
+            ("elevenlabsTextNormalization", text(&self.elevenlabs_text_normalization)),
+            ("intelligenceService", text(&self.intelligence_service)),
+            ("partialPrompts", flag(self.partial_prompts)),
+            ("speechTimeout", self.speech_timeout.map(|timeout| timeout.as_millis().to_string())),
+            ("eotThreshold", self.eot_threshold.map(|threshold| threshold.to_string())),
+            ("ignoreBackchannel", flag(self.ignore_backchannel)),
+            ("backgroundNoiseReduction", text(&self.background_noise_reduction)),
+            ("profanityFilter", flag(self.profanity_filter)),
+            ("conversationConfiguration", text(&self.conversation_configuration)),
+            ("conversationId", text(&self.conversation_id)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Connect, Noun, Response, Verb, check};
+    use super::*;
+
+    fn everything() -> RelayOptions {
+        let text = |text: &str| Some(text.to_owned());
+        RelayOptions {
+            welcome_greeting: text("Hello & welcome"),
+            welcome_greeting_interruptible: Some(Interrupts::Speech),
+            language: text("en-US"),
+            tts_language: text("en-GB"),
+            transcription_language: text("multi"),
+            tts_provider: Some(TtsProvider::ElevenLabs),
+            voice: text("UgBBYS2sOqTuMpoF3BR0"),
+            transcription_provider: Some(TranscriptionProvider::Deepgram),
+            speech_model: text("nova-3-general"),
+            deepgram_smart_format: Some(true),
+            interruptible: Some(Interrupts::Any),
+            interrupt_sensitivity: Some(Sensitivity::High),
+            dtmf_detection: Some(true),
+            report_input_during_agent_speech: Some(Interrupts::None),
+            preemptible: Some(false),
+            hints: vec!["Offhook".into(), "μ-law".into()],
+            debug: vec!["debugging".into()],
+            events: vec!["speaker-events".into(), "tokens-played".into()],
+            elevenlabs_text_normalization: text("off"),
+            intelligence_service: text("GA1"),
+            partial_prompts: Some(true),
+            speech_timeout: Some(Duration::from_millis(900)),
+            eot_threshold: Some(0.75),
+            ignore_backchannel: Some(true),
+            background_noise_reduction: text("on"),
+            profanity_filter: Some(false),
+            conversation_configuration: text("c"),
+            conversation_id: text("i"),
+            languages: vec![RelayLanguage {
+                code: "sv-SE".into(),
+                tts_provider: Some(TtsProvider::Amazon),
+                voice: text("Elin-Neural"),
+                transcription_provider: Some(TranscriptionProvider::Google),
+                speech_model: text("long"),
+            }],
+        }
+    }
+
+    fn document(options: RelayOptions) -> String {
+        let relay = ConversationRelay::new("wss://voice.example.com/conversation-relay", options)
+            .unwrap()
+            .parameter(Parameter::new("token", "\"x\"").unwrap());
+        let connect = Connect {
+            action: Some("https://voice.example.com/after".into()),
+            noun: Noun::ConversationRelay(Box::new(relay)),
+        };
+        Response::default().then(Verb::Connect(connect)).then(Verb::Hangup).to_xml()
+    }
+
+    #[test]
+    fn every_attribute_is_written_as_twilio_spells_it() {
+        let document = document(everything());
+        insta::assert_snapshot!(document.replace("\" ", "\"\n    ").replace("><", ">\n<"));
+        let report = check(200, Some("text/xml"), document.as_bytes());
+        assert_eq!(report.findings, []);
+        // All that the schema knows, and nothing else.
+        let known =
+            super::super::schema::SCHEMA.iter().find(|(name, ..)| *name == "ConversationRelay").unwrap().1;
+        assert_eq!(report.relay.unwrap().attributes.len(), known.len());
+    }
+
+    #[test]
+    fn what_is_unset_is_left_to_twilio() {
+        let document = document(RelayOptions::default());
+        assert!(
+            document.contains(
+                r#"<ConversationRelay url="wss://voice.example.com/conversation-relay"><Parameter"#
+            ),
+            "{document}"
+        );
+    }
+
+    #[test]
+    fn what_would_fail_at_twilio_can_not_be_built() {
+        let new = |url, options| ConversationRelay::new(url, options).unwrap_err().to_string();
+        insta::assert_snapshot!(new("https://h/x", RelayOptions::default()), @"a stream's URL must begin with wss://, not `https://h/x` (Twilio's error 31922)");
+        let options =
+            RelayOptions { speech_timeout: Some(Duration::from_millis(100)), ..RelayOptions::default() };
+        insta::assert_snapshot!(new("wss://h/x", options), @"`speechTimeout` of ConversationRelay can't be 100 ms: 600 to 5000 ms (Twilio's error 64101)");
+        let options = RelayOptions { eot_threshold: Some(0.2), ..RelayOptions::default() };
+        insta::assert_snapshot!(new("wss://h/x", options), @"`eotThreshold` of ConversationRelay can't be 0.2: 0.5 to 0.9 (Twilio's error 64101)");
+    }
+}

@@ -1,0 +1,116 @@
+//! What Twilio knows: elements, attributes, values ("TwiML for Programmable Voice" and the pages of its verbs and nouns).
+
+/// Elements with the attributes and children that Twilio knows.
+pub(super) const SCHEMA: &[(&str, &[&str], &[&str])] = &[
+    (
+        "Response",
+        &["version"],
+        &[
+            "Connect", "Say", "Play", "Pause", "Redirect", "Dial", "Gather", "Reject", "Record", "Hangup",
+            "Start", "Stop", "Enqueue", "Leave", "Sms", "Message", "Pay", "Prompt", "Refer", "Echo",
+        ],
+    ),
+    (
+        "Connect",
+        &["action", "method"],
+        &[
+            "Stream",
+            "ConversationRelay",
+            "Conversation",
+            "Room",
+            "VirtualAgent",
+            "Autopilot",
+            "AiSession",
+            "Assistant",
+        ],
+    ),
+    ("Start", &["action", "method"], &["Stream", "Siprec", "Transcription", "Recording"]),
+    ("Stop", &[], &["Stream", "Siprec", "Transcription", "Recording"]),
+    (
+        "Stream",
+        &["url", "name", "track", "statusCallback", "statusCallbackMethod", "connectorName"],
+        &["Parameter"],
+    ),
+    (
+        "ConversationRelay",
+        &[
+            "url",
+            "welcomeGreeting",
+            "welcomeGreetingInterruptible",
+            "language",
+            "ttsLanguage",
+            "ttsProvider",
+            "voice",
+            "transcriptionLanguage",
+            "transcriptionProvider",
+            "speechModel",
+            "deepgramSmartFormat",
+            "interruptible",
+            "interruptSensitivity",
+            "dtmfDetection",
+            "reportInputDuringAgentSpeech",
+            "preemptible",
+            "hints",
+            "debug",
+            "events",
+            "elevenlabsTextNormalization",
+            "intelligenceService",
+            "partialPrompts",
+            "speechTimeout",
+            "eotThreshold",
+            "ignoreBackchannel",
+            "backgroundNoiseReduction",
+            "profanityFilter",
+            "conversationConfiguration",
+            "conversationId",
+        ],
+        &["Language", "Parameter", "Failover"],
+    ),
+    ("Language", &["code", "ttsProvider", "voice", "transcriptionProvider", "speechModel"], &[]),
+    ("Parameter", &["name", "value"], &[]),
+    (
+        "Say",
+        &["voice", "language", "loop"],
+        &[
+            "break",
+            "emphasis",
+            "lang",
+            "p",
+            "phoneme",
+            "prosody",
+            "s",
+            "say-as",
+            "sub",
+            "w",
+            "amazon:effect",
+            "amazon:domain",
+        ],
+    ),
+    ("Play", &["loop", "digits"], &[]),
+    ("Pause", &["length"], &[]),
+    ("Redirect", &["method"], &[]),
+    ("Reject", &["reason"], &[]),
+    ("Hangup", &[], &["Parameter"]),
+    ("Leave", &[], &[]),
+];
+
+/// Values of ConversationRelay's attributes that take only some.
+pub(super) const RELAY_VALUES: &[(&str, &[&str])] = &[
+    ("welcomeGreetingInterruptible", INTERRUPTS),
+    ("ttsProvider", &["Google", "Amazon", "ElevenLabs"]),
+    ("transcriptionProvider", &["Google", "Deepgram"]),
+    ("deepgramSmartFormat", BOOL),
+    ("interruptible", INTERRUPTS),
+    ("interruptSensitivity", &["low", "medium", "high"]),
+    ("dtmfDetection", BOOL),
+    ("reportInputDuringAgentSpeech", INTERRUPTS),
+    ("preemptible", BOOL),
+    ("elevenlabsTextNormalization", &["on", "auto", "off"]),
+    ("partialPrompts", BOOL),
+    ("ignoreBackchannel", BOOL),
+    ("profanityFilter", BOOL),
+];
+
+const BOOL: &[&str] = &["true", "false"];
+/// The booleans mean `any` and `none`.
+const INTERRUPTS: &[&str] = &["none", "dtmf", "speech", "any", "true", "false"];
