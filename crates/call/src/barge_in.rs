@@ -113,8 +113,7 @@ impl Call {
         self.timers.cancel(Timer::ConfirmBargeIn);
         self.timers.cancel(Timer::ResolveBargeIn);
         self.cut_everything(true);
-        // A farewell that was cut off is none.
-        self.ending = self.ending.filter(|why| *why != crate::EndReason::AgentDone);
+        self.stay_after_interruption();
         if let Some(barge_in) = barge_in {
             self.barge_event(BargeInStage::Interrupted, barge_in.onset);
         }

@@ -13,11 +13,13 @@ use crate::histogram::Histogram;
 use crate::id::{ReplyId, UtteranceId};
 use crate::inbound::{Inbound, InboundTotals};
 use crate::io::{CallEvent, Control, EndReason, Input, Output, UtteranceKind};
+use crate::leaving::{TRANSFER, Transfer};
+use crate::machine::Machine;
 use crate::outbound::Outbound;
 use crate::patience::Patience;
 use crate::playout::{Playout, PlayoutTotals};
 use crate::reply::Reply;
-use crate::stage::{AnswerKind, LlmCommand, ReplyReason};
+use crate::stage::{AnswerKind, LlmCommand, ReplyReason, ToolCall};
 use crate::timers::{Timer, Timers};
 use crate::turn::CallerTurn;
 
@@ -56,6 +58,8 @@ pub struct Call {
     pub(crate) echo: Option<UtteranceId>,
     /// Hang up when all is said.
     pub(crate) ending: Option<EndReason>,
+    pub(crate) transfer: Option<Transfer>,
+    pub(crate) machine: Option<Machine>,
     pub(crate) state: State,
 }
 
@@ -104,6 +108,8 @@ impl Call {
             last_turn_text: String::new(),
             echo: None,
             ending: None,
+            transfer: None,
+            machine: None,
             state: State::Fresh,
             config,
         }
@@ -130,21 +136,33 @@ impl Call {
             Input::Llm(event) => self.on_llm(event),
             Input::Tts(event) => self.on_tts(event),
             Input::Tool(result) => self.on_tool_result(result),
-            Input::Control(Control::Say { text, interruptible }) => {
-                let said = self.say(UtteranceKind::Announcement, &text);
-                if let Some(utterance) = said.and_then(|id| self.playout.get_mut(id)) {
-                    utterance.interruptible = interruptible;
-                }
-            }
-            Input::Control(Control::Press { digits }) => self.press(&digits),
-            Input::Control(Control::HangUp) => self.end_when_said(EndReason::HungUp),
-            Input::Stop => return self.end(EndReason::StreamStopped),
+            Input::Control(control) => self.on_control(control),
+            Input::Stop => return self.end(self.stopped_because()),
             Input::Timeout => {}
         }
         while let Some(timer) = self.timers.pop_due(self.now) {
             self.on_timer(timer);
         }
         self.settle();
+    }
+
+    fn on_control(&mut self, control: Control) {
+        match control {
+            Control::Say { text, interruptible } => {
+                let said = self.say(UtteranceKind::Announcement, &text);
+                if let Some(utterance) = said.and_then(|id| self.playout.get_mut(id)) {
+                    utterance.interruptible = interruptible;
+                }
+            }
+            Control::Press { digits } => self.press(&digits),
+            Control::HangUp => self.end_when_said(EndReason::HungUp),
+            Control::Transfer { to } => {
+                let arguments = serde_json::json!({ "to": to });
+                let call = ToolCall { id: String::new(), name: TRANSFER.to_owned(), arguments };
+                self.transfer_when_said(call, false);
+            }
+            Control::LeaveMessage { text, beeped } => self.leave_message(text, beeped),
+        }
     }
 
     /// The next thing to do; `None` until the next input or [`Call::deadline`].
@@ -195,6 +213,7 @@ impl Call {
             Timer::DigitGap => self.flush_digits(),
             Timer::NoMedia => self.on_no_media(),
             Timer::TooLong => self.on_too_long(),
+            Timer::Machine => self.say_message(),
         }
     }
 
@@ -203,7 +222,9 @@ impl Call {
         if self.state != State::Running {
             return;
         }
-        self.decide_turn();
+        if self.machine.is_none() {
+            self.decide_turn();
+        }
         self.pump();
         self.finish_utterances();
         self.watch_silence();

@@ -26,6 +26,9 @@ pub struct CallConfig {
     pub dtmf: DtmfConfig,
     /// `[context]`: what the model is told of the call so far.
     pub context: ContextConfig,
+    /// `[machine]`: when a mailbox answers. Tapes tell of it only where it isn't the default.
+    #[serde(skip_serializing_if = "MachineConfig::is_default")]
+    pub machine: MachineConfig,
 }
 
 /// What the agent does with what it hears.
@@ -308,5 +311,29 @@ pub struct ContextConfig {
 impl Default for ContextConfig {
     fn default() -> Self {
         Self { most_chars: 24_000 }
+    }
+}
+
+/// `[machine]`: when a mailbox answers, and a message is to be left.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MachineConfig {
+    /// How long its beep is waited for while its greeting goes on; then the message is said all the same. Default 30 s.
+    #[serde(with = "humantime_serde")]
+    pub beep_within: Duration,
+    /// How long its silence must last after speech for a greeting that ends without a beep. Default 4 s.
+    #[serde(with = "humantime_serde")]
+    pub silence: Duration,
+}
+
+impl MachineConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for MachineConfig {
+    fn default() -> Self {
+        Self { beep_within: Duration::from_secs(30), silence: Duration::from_secs(4) }
     }
 }

@@ -36,6 +36,9 @@ impl Call {
 
     fn on_frame(&mut self, heard: &Heard) {
         self.out.push_back(Output::Stt(SttCommand::Audio { at: heard.at, frame: heard.wire }));
+        if self.on_machine_frame(heard) {
+            return;
+        }
         if let Some(echo) = self.echo {
             self.echo_frame(echo, &heard.wire);
         }
@@ -110,6 +113,9 @@ impl Call {
     }
 
     fn on_transcript(&mut self, transcript: Transcript, is_final: bool) {
+        if self.machine.is_some() {
+            return; // a mailbox's greeting is nobody's turn
+        }
         let words = !transcript.text.trim().is_empty();
         if transcript.until <= self.last_turn_until {
             if is_final && words {
@@ -297,6 +303,9 @@ impl Call {
     }
 
     pub(crate) fn on_key(&mut self, key: Key) {
+        if self.machine.is_some() {
+            return;
+        }
         self.timers.cancel(Timer::CallerSilent);
         self.patience.heard_caller();
         if self.playout.is_audible(self.now)

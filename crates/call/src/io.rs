@@ -63,8 +63,21 @@ pub enum Control {
         /// Which.
         digits: Digits,
     },
-    /// Say the farewell if there is one, then hang up.
+    /// Hang up once everything that is being said was heard.
     HangUp,
+    /// Hand the caller to this number once everything that is being said was heard.
+    Transfer {
+        /// The number, or a SIP address.
+        to: String,
+    },
+    /// A mailbox has answered: wait for its beep, say this, hang up.
+    LeaveMessage {
+        /// The message.
+        text: String,
+        /// The beep was heard already.
+        #[serde(default)]
+        beeped: bool,
+    },
 }
 
 /// One thing to do.
@@ -320,4 +333,8 @@ pub enum EndReason {
     TooLong,
     /// No media came for too long.
     NoMedia,
+    /// The caller was handed to somebody else.
+    Transferred,
+    /// A message was left on a mailbox.
+    MessageLeft,
 }

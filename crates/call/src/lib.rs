@@ -23,6 +23,8 @@ mod histogram;
 pub mod id;
 mod inbound;
 mod io;
+mod leaving;
+mod machine;
 mod outbound;
 mod patience;
 mod playout;
@@ -42,6 +44,7 @@ pub use io::{
     BargeInStage, CallEvent, Control, DropReason, EndReason, Input, Key, MarkName, Output, ReplyTiming,
     TurnEnded, UtteranceKind,
 };
+pub use leaving::TRANSFER;
 pub use playout::PlayoutTotals;
 pub use time::CallTime;
 pub use turn::Evidence;

@@ -39,6 +39,7 @@ impl Call {
             && self.ending.is_none()
             && self.digits.is_empty()
             && self.echo.is_none()
+            && self.machine.is_none()
             && self.reply.as_ref().is_none_or(|reply| reply.done && reply.committed);
         if !waiting {
             self.timers.cancel(Timer::CallerSilent);

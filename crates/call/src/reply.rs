@@ -294,18 +294,20 @@ impl Call {
         match call.name.as_str() {
             "end_call" => self.end_when_said(crate::EndReason::AgentDone),
             "send_dtmf" => self.send_keys(call),
+            crate::TRANSFER => self.transfer_when_said(call, true),
             _ => self.out.push_back(Output::Tool(call)),
         }
     }
 
     pub(crate) fn on_tool_result(&mut self, result: ToolResult) {
+        let Some(result) = self.on_transferred(result) else { return };
         let text = match &result.outcome {
             Ok(text) => format!("{}: {text}", result.name),
             Err(why) => format!("{} failed: {why}", result.name),
         };
         self.context.push(Party::Tool, text, false, (self.now, self.now));
         self.out.push_back(Output::Llm(LlmCommand::ToolResult(result)));
-        if self.reply.as_ref().is_none_or(|reply| reply.committed && reply.done) {
+        if !self.is_leaving() && self.reply.as_ref().is_none_or(|reply| reply.committed && reply.done) {
             self.request_reply(ReplyReason::Tool, false);
         }
     }

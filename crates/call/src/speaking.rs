@@ -97,14 +97,7 @@ impl Call {
             }
             self.note_said(&utterance, text.clone(), text, false);
         }
-        let saying = !self.playout.utterances().all(|utterance| utterance.held);
-        let replying = self.reply.as_ref().is_some_and(|reply| !reply.done && !reply.speculative);
-        if let Some(why) = self.ending
-            && !saying
-            && !replying
-        {
-            self.hang_up(why);
-        }
+        self.leave_when_said();
     }
 
     /// A voice gave no sound at all for an utterance. If it is the answer, the caller still waits for one.

@@ -27,9 +27,11 @@ pub(crate) enum Timer {
     NoMedia,
     /// The call has reached its greatest length.
     TooLong,
+    /// The mailbox's beep was waited for long enough.
+    Machine,
 }
 
-const COUNT: usize = 11;
+const COUNT: usize = 12;
 const ALL: [Timer; COUNT] = [
     Timer::Pace,
     Timer::Played,
@@ -42,6 +44,7 @@ const ALL: [Timer; COUNT] = [
     Timer::DigitGap,
     Timer::NoMedia,
     Timer::TooLong,
+    Timer::Machine,
 ];
 
 /// The deadlines. Setting one replaces it. They are whole microseconds, as tapes are: a deadline within a microsecond would

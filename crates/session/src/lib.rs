@@ -4,9 +4,13 @@
 //! call wants done. No decision is made here.
 #![forbid(unsafe_code)]
 
+mod control;
 mod link;
 mod run;
+mod setup;
 mod stages;
 
-pub use run::{Observer, SessionEnd, SessionError, SessionReport, Setup, serve_call};
+pub use control::{ControlError, ControlReceiver, ControlSender, Tools, control};
+pub use run::{Observer, SessionEnd, SessionError, SessionReport, serve_call};
+pub use setup::Setup;
 pub use stages::StageSet;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use offhook_call::stage::ToolResult;
-use offhook_call::{Call, CallConfig, CallEvent, CallTime, CallTotals, Input, Key, Output};
+use offhook_call::{Call, CallEvent, CallTime, CallTotals, Control, Input, Key, Output};
 use offhook_stages::CallInfo;
 use offhook_twilio::stream::{Inbound, StartMessage, parse};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,8 +14,10 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use crate::control::{ControlReceiver, Toolbox};
 use crate::link::Link;
-use crate::stages::{Dispatched, Running, StageEvent, StageSet};
+use crate::setup::Setup;
+use crate::stages::{Dispatched, Running, StageEvent};
 
 /// `connected` and `start` must come within this.
 const START_WITHIN: Duration = Duration::from_secs(10);
@@ -25,17 +27,6 @@ const MOST_BAD_MESSAGES: u32 = 50;
 const LONGEST_PAYLOAD: usize = 16_000;
 /// Payloads up to this, two of Twilio's, are decoded on the stack.
 const USUAL_PAYLOAD: usize = 321;
-
-/// What a call is served with.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// How it behaves.
-    pub config: Arc<CallConfig>,
-    /// What it hears, thinks and speaks with.
-    pub stages: StageSet,
-    /// BCP 47 tag of the agent's language.
-    pub language: String,
-}
 
 /// Watches a call: the tape, the record, metrics, the console. Called on the call's worker; must not block.
 pub trait Observer {
@@ -134,7 +125,9 @@ where
     let info = CallInfo {
         call: start.call_sid.to_shared(),
         language: setup.language.as_str().into(),
-        ..CallInfo::default()
+        goal: setup.goal,
+        parameters: setup.parameters,
+        meter: setup.meter,
     };
     let mut config = setup.config;
     let model = setup.stages.turn.is_some();
@@ -149,6 +142,8 @@ where
         observer: observe(&start),
         clock: Instant::now(),
         backlog: Vec::new(),
+        control: setup.control,
+        tools: Toolbox::new(setup.tools),
     });
     report.start = Some(start);
     session.run(report).await
@@ -197,11 +192,15 @@ struct Session<S, W> {
     clock: Instant,
     /// What stages could not take, as events for the call.
     backlog: Vec<StageEvent>,
+    control: Option<ControlReceiver>,
+    tools: Toolbox,
 }
 
 enum Happened {
     Message(Option<Result<Message, Error>>),
     Stage,
+    Control(Control),
+    Tool(ToolResult),
     Deadline,
 }
 
@@ -224,6 +223,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
             let happened = tokio::select! {
                 message = self.link.recv() => Happened::Message(message),
                 () = self.stages.arrival() => Happened::Stage,
+                control = wish(&mut self.control) => Happened::Control(control),
+                result = self.tools.result() => Happened::Tool(result),
                 () = timer.as_mut(), if deadline.is_some() => Happened::Deadline,
             };
             match happened {
@@ -232,6 +233,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
                         self.on_stage(event);
                     }
                 }
+                Happened::Control(control) => self.feed(Input::Control(control)),
+                Happened::Tool(result) => self.feed(Input::Tool(result)),
                 Happened::Deadline => self.feed(Input::Timeout),
                 Happened::Message(message) => match self.on_message(message, &mut report) {
                     None => {}
@@ -289,9 +292,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
                     Dispatched::Refused(event) => self.backlog.push(event),
                     Dispatched::HangUp => hang_up = true,
                     Dispatched::Tool(call) => {
-                        let outcome = Err(format!("there is no tool `{}` here", call.name));
-                        let result = ToolResult { id: call.id, name: call.name, outcome };
-                        self.backlog.push(StageEvent::Tool(result));
+                        if let Some(result) = self.tools.begin(call) {
+                            self.backlog.push(StageEvent::Tool(result));
+                        }
                     }
                 }
             }
@@ -357,6 +360,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
         }
         let over = report.bad_messages >= MOST_BAD_MESSAGES;
         over.then(|| SessionEnd::Failed(SessionError::TooManyBad(why.to_owned())))
+    }
+}
+
+/// What the application wants next; waits for ever if nothing can reach the call.
+async fn wish(control: &mut Option<ControlReceiver>) -> Control {
+    match control {
+        Some(control) => control.recv().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use offhook_call::config::Interruptible;
 use offhook_call::stage::TurnEvent;
 use offhook_call::stage::{
-    AudioChunk, Digits, LlmCommand, LlmEvent, ReplyReason, SttCommand, SttEvent, TimedWord, Transcript,
-    TtsCommand, TtsEvent,
+    AudioChunk, Digits, LlmCommand, LlmEvent, ReplyReason, SttCommand, SttEvent, TimedWord, ToolResult,
+    Transcript, TtsCommand, TtsEvent,
 };
 use offhook_call::{Call, CallConfig, CallEvent, CallTime, Control, Input, Key, Output};
 
@@ -48,6 +48,8 @@ pub(crate) struct Line {
     pub(crate) turn_model: Option<f32>,
     /// The voice gives no sound for this.
     pub(crate) mute: Option<String>,
+    /// What tools return.
+    pub(crate) tool_outcome: Option<Result<String, String>>,
     /// The line returns what it plays: gain, and octets late.
     echo: Option<(f32, usize)>,
     /// Octets played, for the echo.
@@ -61,6 +63,7 @@ enum Later {
     Tts(TtsEvent),
     Key(char),
     Control(Control),
+    Tool(ToolResult),
     Turn(TurnEvent),
     Mark(String),
     Stop,
@@ -93,6 +96,7 @@ impl Line {
             stt_ms: 40,
             turn_model: None,
             mute: None,
+            tool_outcome: None,
             echo: None,
             said: Vec::new(),
             sound: VecDeque::new(),
@@ -186,6 +190,12 @@ impl Line {
         self
     }
 
+    /// The application wants something.
+    pub(crate) fn control(mut self, at_ms: u64, control: Control) -> Self {
+        self.schedule(at_ms, Later::Control(control));
+        self
+    }
+
     pub(crate) fn hang_up(mut self, at_ms: u64) -> Self {
         self.schedule(at_ms, Later::Stop);
         self
@@ -261,6 +271,7 @@ impl Line {
             Later::Tts(event) => self.feed(Input::Tts(event), at_ms),
             Later::Key(key) => self.feed(Input::Dtmf(Key::new(key).unwrap()), at_ms),
             Later::Control(control) => self.feed(Input::Control(control), at_ms),
+            Later::Tool(result) => self.feed(Input::Tool(result), at_ms),
             Later::Turn(event) => self.feed(Input::Turn(event), at_ms),
             Later::Mark(name) => self.feed(Input::Mark(&name), at_ms),
             Later::Stop => self.feed(Input::Stop, at_ms),
@@ -321,7 +332,13 @@ impl Line {
             }
             Output::Llm(command) => self.on_llm(command, at_ms),
             Output::Tts(command) => self.on_tts(command, at_ms),
-            Output::Tool(call) => self.tell(at_ms, &format!("tool {}", call.name)),
+            Output::Tool(call) => {
+                self.tell(at_ms, &format!("tool {} {}", call.name, call.arguments));
+                if let Some(outcome) = self.tool_outcome.clone() {
+                    let result = ToolResult { id: call.id, name: call.name, outcome };
+                    self.schedule(at_ms + 200, Later::Tool(result));
+                }
+            }
             Output::HangUp => self.tell(at_ms, "hang up"),
             Output::Event(event) => self.on_event(&event, at_ms),
         }

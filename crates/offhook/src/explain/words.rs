@@ -125,5 +125,7 @@ pub(super) const fn ended(why: EndReason) -> &'static str {
         EndReason::CallerSilent => "ends: the caller was silent for too long",
         EndReason::TooLong => "ends: the call had reached its greatest length",
         EndReason::NoMedia => "ends: no sound came any more",
+        EndReason::Transferred => "ends: the caller was handed to somebody else",
+        EndReason::MessageLeft => "ends: a message was left on a mailbox",
     }
 }

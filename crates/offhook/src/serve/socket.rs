@@ -138,11 +138,8 @@ fn admit(start: &StartMessage, shared: &Shared) -> Result<Setup, String> {
         }
         None => {} // without an auth token the door is open, and the server said so
     }
-    Ok(Setup {
-        config: Arc::clone(&shared.call),
-        stages: shared.agent.stages.clone(),
-        language: shared.agent.language.clone(),
-    })
+    let agent = &shared.agent;
+    Ok(Setup::new(Arc::clone(&shared.call), agent.stages.clone(), &agent.language))
 }
 
 fn log(report: &SessionReport) {

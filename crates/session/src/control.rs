@@ -1,0 +1,161 @@
+//! What the application may want of a running call, from any thread, and what tools do for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use offhook_call::Control;
+use offhook_call::stage::{ToolCall, ToolResult};
+use offhook_stages::BoxFuture;
+use tokio::sync::mpsc;
+
+/// Wishes that wait for a call at most; it takes them within a frame's time.
+const WAITING: usize = 16;
+/// Tools that run for one call at the same time.
+const MOST_TOOLS: usize = 8;
+/// A tool that takes longer has failed.
+const TOOL_WITHIN: Duration = Duration::from_secs(20);
+
+/// Reaches into a running call. Clones reach the same call.
+#[derive(Clone, Debug)]
+pub struct ControlSender(mpsc::Sender<Control>);
+
+/// The call's end of it.
+#[derive(Debug)]
+pub struct ControlReceiver(mpsc::Receiver<Control>);
+
+/// Why a wish did not reach the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    /// The call is over.
+    #[error("the call is over")]
+    Over,
+    /// Too many wishes at once.
+    #[error("{WAITING} wishes wait for this call already: send them more slowly")]
+    Full,
+}
+
+/// Both ends, for one call.
+#[must_use]
+pub fn control() -> (ControlSender, ControlReceiver) {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    (ControlSender(sender), ControlReceiver(receiver))
+}
+
+impl ControlSender {
+    /// Hands a wish to the call; never waits.
+    ///
+    /// # Errors
+    /// If the call is over, or too many wishes wait for it.
+    pub fn send(&self, control: Control) -> Result<(), ControlError> {
+        self.0.try_send(control).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => ControlError::Full,
+            mpsc::error::TrySendError::Closed(_) => ControlError::Over,
+        })
+    }
+
+    /// Whether the call is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+impl ControlReceiver {
+    /// The next wish; waits for ever when nobody can send one any more. Safe to drop while it waits.
+    pub async fn recv(&mut self) -> Control {
+        match self.0.recv().await {
+            Some(control) => control,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Does what the agent's tools do. Shared by calls; knows which call it serves.
+pub trait Tools: Send + Sync {
+    /// Runs a tool. The result is text for the model, or why there is none. Dropping the future gives it up.
+    fn run(&self, call: &ToolCall) -> BoxFuture<Result<String, String>>;
+}
+
+/// A call's tools at work.
+pub(crate) struct Toolbox {
+    tools: Option<Arc<dyn Tools>>,
+    running: FuturesUnordered<BoxFuture<ToolResult>>,
+}
+
+impl Toolbox {
+    pub(crate) fn new(tools: Option<Arc<dyn Tools>>) -> Self {
+        Self { tools, running: FuturesUnordered::new() }
+    }
+
+    /// Begins a tool's work. Gives the result if there is one at once: that it can't be done.
+    pub(crate) fn begin(&self, call: ToolCall) -> Option<ToolResult> {
+        let refused = |call: ToolCall, why: String| {
+            Some(ToolResult { id: call.id, name: call.name, outcome: Err(why) })
+        };
+        let Some(tools) = &self.tools else {
+            let why = format!("there is no tool `{}` here", call.name);
+            return refused(call, why);
+        };
+        if self.running.len() >= MOST_TOOLS {
+            return refused(call, format!("{MOST_TOOLS} tools are at work for this call already"));
+        }
+        let work = tools.run(&call);
+        self.running.push(Box::pin(async move {
+            let outcome = match tokio::time::timeout(TOOL_WITHIN, work).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(format!("`{}` gave no result within {TOOL_WITHIN:?}", call.name)),
+            };
+            ToolResult { id: call.id, name: call.name, outcome }
+        }));
+        None
+    }
+
+    /// The next result; waits for ever while no tool is at work. Safe to drop while it waits.
+    pub(crate) async fn result(&mut self) -> ToolResult {
+        match self.running.next().await {
+            Some(result) => result,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wishes_are_bounded_and_end_with_the_call() {
+        let (sender, receiver) = control();
+        for _ in 0..WAITING {
+            assert_eq!(sender.send(Control::HangUp), Ok(()));
+        }
+        assert_eq!(sender.send(Control::HangUp), Err(ControlError::Full));
+        assert!(!sender.is_over());
+        drop(receiver);
+        assert_eq!(sender.send(Control::HangUp), Err(ControlError::Over));
+        assert!(sender.is_over());
+    }
+
+    struct Stuck;
+
+    impl Tools for Stuck {
+        fn run(&self, _call: &ToolCall) -> BoxFuture<Result<String, String>> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tool_that_hangs_has_failed_and_there_are_never_too_many() {
+        let mut tools = Toolbox::new(Some(Arc::new(Stuck)));
+        let call = || ToolCall { id: "1".into(), name: "look".into(), arguments: serde_json::Value::Null };
+        for _ in 0..MOST_TOOLS {
+            assert_eq!(tools.begin(call()), None);
+        }
+        assert!(tools.begin(call()).unwrap().outcome.unwrap_err().contains("at work"));
+        let result = tools.result().await;
+        assert_eq!(result.outcome.unwrap_err(), "`look` gave no result within 20s");
+        assert!(Toolbox::new(None).begin(call()).unwrap().outcome.unwrap_err().contains("no tool `look`"));
+    }
+}

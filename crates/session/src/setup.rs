@@ -1,0 +1,56 @@
+//! What a call is served with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use offhook_call::CallConfig;
+use offhook_stages::Meter;
+
+use crate::control::{ControlReceiver, Tools};
+use crate::stages::StageSet;
+
+/// What a call is served with.
+pub struct Setup {
+    /// How it behaves.
+    pub config: Arc<CallConfig>,
+    /// What it hears, thinks and speaks with.
+    pub stages: StageSet,
+    /// BCP 47 tag of the agent's language.
+    pub language: String,
+    /// What the call is to achieve, in words.
+    pub goal: Option<Arc<str>>,
+    /// Custom parameters, of the stream and of whoever placed the call.
+    pub parameters: Arc<BTreeMap<String, String>>,
+    /// Where stages write down what they used.
+    pub meter: Meter,
+    /// How the application reaches into the call.
+    pub control: Option<ControlReceiver>,
+    /// Does what the agent's tools do.
+    pub tools: Option<Arc<dyn Tools>>,
+}
+
+impl Setup {
+    /// What every call needs; the rest is empty.
+    #[must_use]
+    pub fn new(config: Arc<CallConfig>, stages: StageSet, language: &str) -> Self {
+        Self {
+            config,
+            stages,
+            language: language.to_owned(),
+            goal: None,
+            parameters: Arc::default(),
+            meter: Meter::default(),
+            control: None,
+            tools: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup")
+            .field("stages", &self.stages)
+            .field("goal", &self.goal)
+            .finish_non_exhaustive()
+    }
+}
