@@ -5,5 +5,6 @@
 #![deny(unsafe_code)]
 
 pub mod embedded;
+pub mod llm;
 pub mod net;
 pub mod sniff;

@@ -1,0 +1,163 @@
+//! Anthropic's Messages (`POST /messages`, streamed).
+
+use offhook_call::stage::ToolCall;
+use offhook_stages::{StageError, Usage};
+use serde_json::{Map, Value, json};
+
+use super::config::LlmConfig;
+use super::output::{Output, arguments};
+use super::prompt::{Message, Prompt};
+use crate::net::{sse::Event, stream_failure};
+
+/// The request's body. What is the same in all calls comes first and is marked for the provider's cache.
+pub(crate) fn body(config: &LlmConfig, prompt: &Prompt, of_call: &str, conversation: &[Message]) -> Value {
+    let mut fixed = json!({"type": "text", "text": prompt.fixed()});
+    if config.cache {
+        fixed["cache_control"] = json!({"type": "ephemeral"});
+    }
+    let mut body = Map::new();
+    body.insert("model".into(), config.model.clone().into());
+    body.insert("max_tokens".into(), config.max_tokens.into());
+    body.insert("stream".into(), true.into());
+    body.insert("system".into(), json!([fixed, {"type": "text", "text": of_call}]));
+    body.insert("messages".into(), messages(conversation).into());
+    if let Some(temperature) = config.temperature {
+        body.insert("temperature".into(), temperature.into());
+    }
+    if config.tools && !prompt.tools.is_empty() {
+        let tools = prompt.tools.iter().map(|tool| {
+            json!({"name": tool.name, "description": tool.description, "input_schema": tool.parameters})
+        });
+        body.insert("tools".into(), tools.collect());
+    }
+    Value::Object(body)
+}
+
+fn messages(conversation: &[Message]) -> Vec<Value> {
+    let mut messages: Vec<Value> = Vec::new();
+    for message in conversation {
+        let (role, block) = match message {
+            Message::User(text) => ("user", json!({"type": "text", "text": text})),
+            Message::Assistant(text) => ("assistant", json!({"type": "text", "text": text})),
+            Message::Call { id, name, arguments } => {
+                ("assistant", json!({"type": "tool_use", "id": id, "name": name, "input": arguments}))
+            }
+            Message::Result { id, text, failed, .. } => (
+                "user",
+                json!({"type": "tool_result", "tool_use_id": id, "content": text, "is_error": failed}),
+            ),
+        };
+        match messages.last_mut() {
+            Some(last) if last["role"] == role => {
+                if let Some(blocks) = last["content"].as_array_mut() {
+                    blocks.push(block);
+                }
+            }
+            _ => messages.push(json!({"role": role, "content": [block]})),
+        }
+    }
+    messages
+}
+
+/// Reads a stream's events.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    stage: String,
+    /// The tool call that is being written: id, name, and its arguments so far.
+    call: Option<(String, String, String)>,
+    stop_reason: Option<String>,
+    pub(crate) usage: Usage,
+    ended: bool,
+}
+
+impl Reader {
+    pub(crate) fn new(stage: &str) -> Self {
+        Self { stage: stage.to_owned(), call: None, stop_reason: None, usage: Usage::default(), ended: false }
+    }
+
+    /// Takes an event.
+    pub(crate) fn event(&mut self, event: &Event, out: &mut Vec<Output>) -> Result<(), StageError> {
+        let data: Value = serde_json::from_str(&event.data).map_err(|error| StageError::Garbage {
+            stage: self.stage.clone(),
+            what: format!("an event that is not JSON: {error}"),
+        })?;
+        let kind = data.get("type").and_then(Value::as_str).or(event.event.as_deref()).unwrap_or("");
+        let text = |pointer: &str| data.pointer(pointer).and_then(Value::as_str).unwrap_or("");
+        match kind {
+            "message_start" => self.read_usage(data.pointer("/message/usage")),
+            "content_block_start" => match text("/content_block/type") {
+                "tool_use" => {
+                    let (id, name) = (text("/content_block/id"), text("/content_block/name"));
+                    self.call = Some((id.to_owned(), name.to_owned(), String::new()));
+                }
+                "text" if !text("/content_block/text").is_empty() => {
+                    out.push(Output::Text(text("/content_block/text").to_owned()));
+                }
+                _ => {}
+            },
+            "content_block_delta" => match text("/delta/type") {
+                "text_delta" => out.push(Output::Text(text("/delta/text").to_owned())),
+                "input_json_delta" => {
+                    if let Some((_, _, written)) = &mut self.call {
+                        written.push_str(text("/delta/partial_json"));
+                    }
+                }
+                // Thoughts, signatures and citations aren't speech.
+                _ => {}
+            },
+            "content_block_stop" => {
+                if let Some((id, name, written)) = self.call.take() {
+                    let arguments = arguments(&self.stage, &name, &written)?;
+                    out.push(Output::Tool(ToolCall { id, name, arguments }));
+                }
+            }
+            "message_delta" => {
+                if let Some(reason) = data.pointer("/delta/stop_reason").and_then(Value::as_str) {
+                    self.stop_reason = Some(reason.to_owned());
+                }
+                self.read_usage(data.get("usage"));
+            }
+            "message_stop" => self.ended = true,
+            "error" => {
+                return Err(stream_failure(&self.stage, data.get("error").unwrap_or(&data)));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The stream has ended.
+    pub(crate) fn end(&mut self, _out: &mut Vec<Output>) -> Result<(), StageError> {
+        let stage = self.stage.clone();
+        if !self.ended && self.stop_reason.is_none() {
+            let what = "the answer was cut off: the stream ended without its end".to_owned();
+            return Err(StageError::Broken { stage, what });
+        }
+        if self.stop_reason.as_deref() == Some("refusal") {
+            let what = "the model declined to go on with this conversation".to_owned();
+            return Err(StageError::Refused {
+                stage,
+                what,
+                hint: "look at the agent's instructions".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether nothing more is worth waiting for.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.ended
+    }
+
+    /// Counts are of the whole message so far, not of what is new.
+    fn read_usage(&mut self, usage: Option<&Value>) {
+        let count = |name: &str| usage.and_then(|usage| usage.get(name)).and_then(Value::as_f64);
+        if let Some(input) = count("input_tokens") {
+            self.usage.input_tokens = (input + count("cache_creation_input_tokens").unwrap_or(0.0)) as u64;
+            self.usage.cached_tokens = count("cache_read_input_tokens").unwrap_or(0.0) as u64;
+        }
+        if let Some(output) = count("output_tokens") {
+            self.usage.output_tokens = output as u64;
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! Language models over the network: [OpenAI's Chat Completions](openai) in eight dialects, and
+//! [Anthropic's Messages](anthropic). Both are streamed; what is written is handed on as it comes.
+
+mod anthropic;
+mod config;
+mod openai;
+mod output;
+mod prompt;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use offhook_call::id::ReplyId;
+use offhook_call::stage::{LlmCommand, LlmEvent, ReplyReason, ReplyRequest};
+use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Tx, Usage};
+use serde_json::Value;
+
+pub use config::{LlmConfig, LlmProvider};
+pub use prompt::Prompt;
+
+use crate::net::{Http, Secret, join, post_json, sse};
+use output::{Output, Thoughts};
+
+/// A model, ready to serve calls.
+#[derive(Clone, Debug)]
+pub struct NetworkLlm(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    config: LlmConfig,
+    url: String,
+    headers: Vec<(String, String)>,
+    prompt: Prompt,
+    http: Http,
+}
+
+impl NetworkLlm {
+    /// Checks the configuration, and makes the model. `key` is what `key_file` or `key_env` hold; reading them is the
+    /// application's affair.
+    ///
+    /// # Errors
+    /// [`StageError::Unavailable`] when the model's id, the address or a needed key is missing.
+    pub fn new(config: LlmConfig, key: Option<&Secret>, prompt: Prompt) -> Result<Self, StageError> {
+        let provider = config.provider;
+        let name = config.name.clone().unwrap_or_else(|| provider.name().to_owned());
+        let missing = |what: &str, hint: String| StageError::Unavailable {
+            stage: name.clone(),
+            what: what.to_owned(),
+            hint,
+        };
+        if config.model.trim().is_empty() {
+            return Err(missing("it has no model", "set `model` to the id of one".to_owned()));
+        }
+        let base = config.base_url.as_deref().or(provider.base_url());
+        let Some(base) = base else {
+            let hint = "set `base_url`, e.g. https://RESOURCE.openai.azure.com/openai/v1".to_owned();
+            return Err(missing("it has no address", hint));
+        };
+        let key = key.filter(|key| !key.is_empty());
+        let own_server = config.base_url.is_some();
+        if let Some(env) = config.key_env.as_deref().or(provider.key_env())
+            && key.is_none()
+            && !own_server
+        {
+            let hint = format!("set the environment variable {env}, or `key_file`");
+            return Err(missing("it has no key", hint));
+        }
+        let usual = if provider == LlmProvider::Anthropic { "/messages" } else { "/chat/completions" };
+        let mut url = join(base, config.path.as_deref().unwrap_or(usual));
+        for (parameter, value) in &config.query {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(&format!("{parameter}={value}"));
+        }
+        let headers = headers(&config, key);
+        let http = Http::new(&name, config.deadlines);
+        let model = Inner { name, config, url, headers, prompt, http };
+        // What is wrong with the address or a header shows now, not in the first call.
+        model.request(&Value::Null)?;
+        Ok(Self(Arc::new(model)))
+    }
+}
+
+fn headers(config: &LlmConfig, key: Option<&Secret>) -> Vec<(String, String)> {
+    let mut headers = vec![("accept".to_owned(), "text/event-stream".to_owned())];
+    if config.provider == LlmProvider::Anthropic {
+        headers.push(("anthropic-version".to_owned(), config.version.clone()));
+    }
+    if let Some(key) = key {
+        let name = config.key_header.as_deref().unwrap_or(config.provider.key_header()).to_lowercase();
+        let bearer = if name == "authorization" { "Bearer " } else { "" };
+        headers.push((name, format!("{bearer}{}", key.expose())));
+    }
+    headers.extend(config.headers.iter().map(|(name, value)| (name.to_lowercase(), value.clone())));
+    headers
+}
+
+impl Inner {
+    fn request(&self, body: &Value) -> Result<Request<Full<Bytes>>, StageError> {
+        post_json(&self.name, &self.url, &self.headers, body)
+    }
+
+    fn body(&self, of_call: &str, request: &ReplyRequest) -> Value {
+        let conversation = prompt::messages(request);
+        let mut body = match self.config.provider {
+            LlmProvider::Anthropic => anthropic::body(&self.config, &self.prompt, of_call, &conversation),
+            _ => openai::body(&self.config, &self.prompt, of_call, &conversation),
+        };
+        if let Value::Object(fields) = &mut body {
+            fields.extend(self.config.body.iter().map(|(name, value)| (name.clone(), value.clone())));
+            fields.retain(|name, _| !self.config.without.contains(name));
+        }
+        body
+    }
+}
+
+/// The reader of either protocol.
+enum Reader {
+    OpenAi(openai::Reader),
+    Anthropic(anthropic::Reader),
+}
+
+impl Reader {
+    fn new(provider: LlmProvider, stage: &str) -> Self {
+        match provider {
+            LlmProvider::Anthropic => Self::Anthropic(anthropic::Reader::new(stage)),
+            _ => Self::OpenAi(openai::Reader::new(stage)),
+        }
+    }
+
+    fn event(&mut self, event: &sse::Event, out: &mut Vec<Output>) -> Result<(), StageError> {
+        match self {
+            Self::OpenAi(reader) => reader.event(event, out),
+            Self::Anthropic(reader) => reader.event(event, out),
+        }
+    }
+
+    fn end(&mut self, out: &mut Vec<Output>) -> Result<(), StageError> {
+        match self {
+            Self::OpenAi(reader) => reader.end(out),
+            Self::Anthropic(reader) => reader.end(out),
+        }
+    }
+
+    const fn is_over(&self) -> bool {
+        match self {
+            Self::OpenAi(reader) => reader.is_over(),
+            Self::Anthropic(reader) => reader.is_over(),
+        }
+    }
+
+    const fn usage(&self) -> Usage {
+        match self {
+            Self::OpenAi(reader) => reader.usage,
+            Self::Anthropic(reader) => reader.usage,
+        }
+    }
+}
+
+impl Llm for NetworkLlm {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    fn run(
+        &self,
+        call: CallInfo,
+        commands: Rx<LlmCommand>,
+        events: Tx<LlmEvent>,
+    ) -> BoxFuture<Result<(), StageError>> {
+        let model = Arc::clone(&self.0);
+        Box::pin(async move {
+            let of_call: Arc<str> = Prompt::of_call(&call).into();
+            // The reply that is being written. Dropping it ends the request at the provider.
+            let mut writing: Option<(ReplyId, BoxFuture<()>)> = None;
+            loop {
+                let command = tokio::select! {
+                    command = commands.recv() => command,
+                    () = written(&mut writing) => {
+                        writing = None;
+                        continue;
+                    }
+                };
+                match command {
+                    None => return Ok(()),
+                    Some(LlmCommand::Respond(request)) => {
+                        let reply = request.reply;
+                        let (model, of_call) = (Arc::clone(&model), Arc::clone(&of_call));
+                        let (call, events) = (call.clone(), events.clone());
+                        writing = Some((reply, Box::pin(write(model, call, of_call, request, events))));
+                    }
+                    Some(LlmCommand::Cancel { reply }) => {
+                        if writing.as_ref().is_some_and(|(id, _)| *id == reply) {
+                            writing = None;
+                        }
+                    }
+                    // What was heard comes with the next request's turns, results of tools too.
+                    Some(LlmCommand::Commit { .. } | LlmCommand::ToolResult(_)) => {}
+                }
+            }
+        })
+    }
+}
+
+/// Waits until the reply is written; for ever, if there is none.
+async fn written(writing: &mut Option<(ReplyId, BoxFuture<()>)>) {
+    match writing {
+        Some((_, writing)) => writing.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Has one reply written, and tells how it ended.
+async fn write(
+    model: Arc<Inner>,
+    call: CallInfo,
+    of_call: Arc<str>,
+    request: Arc<ReplyRequest>,
+    events: Tx<LlmEvent>,
+) {
+    let reply = request.reply;
+    let mut bill = Bill { call, name: model.name.clone(), usage: Usage { requests: 1, ..Usage::default() } };
+    let last = match stream(&model, &of_call, &request, &events, &mut bill.usage).await {
+        Ok(()) => LlmEvent::Done { reply },
+        Err(error) => {
+            bill.usage.failures += 1;
+            LlmEvent::Failed { reply, failure: error.to_failure() }
+        }
+    };
+    // A call that is gone needs no answer.
+    let _gone = events.send(last).await;
+}
+
+/// Writes down what a request used when it is over, also when it was given up.
+struct Bill {
+    call: CallInfo,
+    name: String,
+    usage: Usage,
+}
+
+impl Drop for Bill {
+    fn drop(&mut self) {
+        self.call.meter.add(&self.name, |total| {
+            total.requests += self.usage.requests;
+            total.failures += self.usage.failures;
+            total.input_tokens += self.usage.input_tokens;
+            total.cached_tokens += self.usage.cached_tokens;
+            total.output_tokens += self.usage.output_tokens;
+        });
+    }
+}
+
+async fn stream(
+    model: &Inner,
+    of_call: &str,
+    request: &ReplyRequest,
+    events: &Tx<LlmEvent>,
+    usage: &mut Usage,
+) -> Result<(), StageError> {
+    let mut answer = model.http.send(model.request(&model.body(of_call, request))?).await?;
+    if answer.header("content-type").is_some_and(|kind| kind.contains("text/html")) {
+        let what = "a web page in place of an answer; is `base_url` right?".to_owned();
+        return Err(StageError::Garbage { stage: model.name.clone(), what });
+    }
+    let mut sse = sse::Sse::default();
+    let mut writer = Writer {
+        reply: request.reply,
+        reader: Reader::new(model.config.provider, &model.name),
+        thoughts: Thoughts::default(),
+        out: Vec::new(),
+        stage: model.name.clone(),
+        wrote_nothing: true,
+        may_be_empty: request.reason == ReplyReason::Tool,
+    };
+    let mut all = Ok(());
+    while all.is_ok() && !writer.reader.is_over() {
+        let Some(octets) = answer.chunk().await? else { break };
+        sse.push(&octets);
+        while let Some(event) = sse.next_event().filter(|_| all.is_ok()) {
+            all = writer.read(&event, events).await;
+        }
+        *usage = Usage { requests: 1, ..writer.reader.usage() };
+    }
+    if let Some(event) = sse.finish().filter(|_| all.is_ok()) {
+        all = writer.read(&event, events).await;
+    }
+    *usage = Usage { requests: 1, ..writer.reader.usage() };
+    all?;
+    writer.end(events).await?;
+    // The last octets behind the end are read, so that the connection can be used again.
+    if let Ok(rest) =
+        tokio::time::timeout(std::time::Duration::from_millis(200), answer.bytes(64 * 1024)).await
+    {
+        let _nothing_of_interest = rest;
+    }
+    Ok(())
+}
+
+/// Hands on what the reader understands.
+struct Writer {
+    reply: ReplyId,
+    reader: Reader,
+    thoughts: Thoughts,
+    out: Vec<Output>,
+    stage: String,
+    wrote_nothing: bool,
+    /// Behind a tool's result there may be nothing left to say.
+    may_be_empty: bool,
+}
+
+impl Writer {
+    async fn read(&mut self, event: &sse::Event, events: &Tx<LlmEvent>) -> Result<(), StageError> {
+        self.reader.event(event, &mut self.out)?;
+        self.hand_on(events).await;
+        Ok(())
+    }
+
+    async fn end(&mut self, events: &Tx<LlmEvent>) -> Result<(), StageError> {
+        let delta = self.thoughts.rest();
+        if !delta.is_empty() && events.send(LlmEvent::Text { reply: self.reply, delta }).await.is_err() {
+            return Ok(());
+        }
+        self.reader.end(&mut self.out)?;
+        self.hand_on(events).await;
+        if self.wrote_nothing && !self.may_be_empty {
+            let what = "an answer without a word".to_owned();
+            return Err(StageError::Garbage { stage: self.stage.clone(), what });
+        }
+        Ok(())
+    }
+
+    async fn hand_on(&mut self, events: &Tx<LlmEvent>) {
+        let reply = self.reply;
+        for output in self.out.drain(..) {
+            let event = match output {
+                Output::Text(text) => {
+                    let delta = self.thoughts.strip(&text);
+                    if delta.is_empty() {
+                        continue;
+                    }
+                    LlmEvent::Text { reply, delta }
+                }
+                Output::Tool(call) => LlmEvent::Tool { reply, call },
+            };
+            self.wrote_nothing = false;
+            if events.send(event).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

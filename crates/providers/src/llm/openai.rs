@@ -1,0 +1,156 @@
+//! OpenAI's Chat Completions (`POST /chat/completions`, streamed), in the dialects of those who speak them alike: Groq,
+//! Cerebras, Azure OpenAI, Ollama, llama.cpp, vLLM. The safe subset is sent, and everything that they have been seen to
+//! answer is understood.
+
+use offhook_stages::{StageError, Usage};
+use serde_json::{Map, Value, json};
+
+use super::config::LlmConfig;
+use super::output::{Output, Toolbox};
+use super::prompt::{Message, Prompt};
+use crate::net::{sse::Event, stream_failure};
+
+/// The request's body.
+pub(crate) fn body(config: &LlmConfig, prompt: &Prompt, of_call: &str, conversation: &[Message]) -> Value {
+    let mut messages = vec![json!({"role": "system", "content": format!("{}\n\n{of_call}", prompt.fixed())})];
+    for message in conversation {
+        push(&mut messages, message);
+    }
+    let mut body = Map::new();
+    body.insert("model".into(), config.model.clone().into());
+    body.insert("messages".into(), messages.into());
+    body.insert("stream".into(), true.into());
+    body.insert("stream_options".into(), json!({"include_usage": true}));
+    body.insert(config.provider.limit_field().into(), config.max_tokens.into());
+    if let Some(temperature) = config.temperature {
+        body.insert("temperature".into(), temperature.into());
+    }
+    if config.tools && !prompt.tools.is_empty() {
+        let tools = prompt.tools.iter().map(|tool| {
+            json!({"type": "function", "function": {
+                "name": tool.name, "description": tool.description, "parameters": tool.parameters,
+            }})
+        });
+        body.insert("tools".into(), tools.collect());
+    }
+    Value::Object(body)
+}
+
+fn push(messages: &mut Vec<Value>, message: &Message) {
+    match message {
+        Message::User(text) => messages.push(json!({"role": "user", "content": text})),
+        Message::Assistant(text) => messages.push(json!({"role": "assistant", "content": text})),
+        Message::Call { id, name, arguments } => {
+            let call = json!({"id": id, "type": "function",
+                "function": {"name": name, "arguments": arguments.to_string()}});
+            // Calls that stand together are one message's.
+            let last = messages.last_mut().and_then(|last| last.get_mut("tool_calls"));
+            match last.and_then(Value::as_array_mut) {
+                Some(calls) => calls.push(call),
+                // `null` breaks some templates.
+                None => messages.push(json!({"role": "assistant", "content": "", "tool_calls": [call]})),
+            }
+        }
+        Message::Result { id, text, failed, .. } => {
+            let text = if *failed { format!("failed: {text}") } else { text.clone() };
+            messages.push(json!({"role": "tool", "tool_call_id": id, "content": text}));
+        }
+    }
+}
+
+/// Reads a stream's events.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    stage: String,
+    tools: Toolbox,
+    /// Which tool call is at which of the provider's indexes.
+    finish: Option<String>,
+    pub(crate) usage: Usage,
+    ended: bool,
+}
+
+impl Reader {
+    pub(crate) fn new(stage: &str) -> Self {
+        Self {
+            stage: stage.to_owned(),
+            tools: Toolbox::default(),
+            finish: None,
+            usage: Usage::default(),
+            ended: false,
+        }
+    }
+
+    /// Takes an event.
+    pub(crate) fn event(&mut self, event: &Event, out: &mut Vec<Output>) -> Result<(), StageError> {
+        if let Some(error) = &event.error {
+            let error = serde_json::from_str(error).unwrap_or_else(|_| Value::String(error.clone()));
+            return Err(stream_failure(&self.stage, &error));
+        }
+        let data = event.data.trim();
+        if data == "[DONE]" {
+            self.ended = true;
+            return Ok(());
+        }
+        let chunk: Value = serde_json::from_str(data).map_err(|error| StageError::Garbage {
+            stage: self.stage.clone(),
+            what: format!("an event that is not JSON: {error}"),
+        })?;
+        let x_groq = chunk.get("x_groq");
+        let error = chunk.get("error").or_else(|| x_groq.and_then(|x| x.get("error")));
+        if let Some(error) = error.filter(|error| !error.is_null()) {
+            return Err(stream_failure(&self.stage, error));
+        }
+        if let Some(usage) = chunk.get("usage").or_else(|| x_groq.and_then(|x| x.get("usage"))) {
+            self.read_usage(usage);
+        }
+        // Azure's first chunk has no choice, its annotations no delta.
+        let Some(choice) = chunk.pointer("/choices/0") else { return Ok(()) };
+        if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
+            self.finish.get_or_insert_with(|| reason.to_owned());
+        }
+        let Some(delta) = choice.get("delta").filter(|delta| delta.is_object()) else { return Ok(()) };
+        if let Some(text) = delta.get("content").and_then(Value::as_str) {
+            out.push(Output::Text(text.to_owned()));
+        }
+        if let Some(text) = delta.get("refusal").and_then(Value::as_str) {
+            out.push(Output::Text(text.to_owned()));
+        }
+        for (position, call) in
+            delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten().enumerate()
+        {
+            self.tools.fragment(position, call);
+        }
+        Ok(())
+    }
+
+    /// The stream has ended.
+    pub(crate) fn end(&mut self, out: &mut Vec<Output>) -> Result<(), StageError> {
+        if !self.ended && self.finish.is_none() {
+            let what = "the answer was cut off: the stream ended without its end".to_owned();
+            return Err(StageError::Broken { stage: self.stage.clone(), what });
+        }
+        if self.finish.as_deref() == Some("content_filter") {
+            let what = "the provider's content filter stopped the answer".to_owned();
+            let hint = "soften the filter, or the instructions".to_owned();
+            return Err(StageError::Refused { stage: self.stage.clone(), what, hint });
+        }
+        // Whatever the finish reason says: named tools end with `stop`.
+        let calls = std::mem::take(&mut self.tools).finish(&self.stage)?;
+        out.extend(calls.into_iter().map(Output::Tool));
+        Ok(())
+    }
+
+    /// Whether nothing more is worth waiting for.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.ended
+    }
+
+    fn read_usage(&mut self, usage: &Value) {
+        let count = |pointer: &str| usage.pointer(pointer).and_then(Value::as_f64).map(|count| count as u64);
+        let Some(prompt) = count("/prompt_tokens") else { return };
+        let cached = count("/prompt_tokens_details/cached_tokens").unwrap_or(0).min(prompt);
+        self.usage.input_tokens = prompt - cached;
+        self.usage.cached_tokens = cached;
+        self.usage.output_tokens = count("/completion_tokens").unwrap_or(0);
+    }
+}

@@ -1,0 +1,259 @@
+//! Both protocols, by the samples in their vendors' documentation and by what servers have been seen to send.
+
+use offhook_call::stage::{Party, ToolCall, Turn};
+use offhook_stages::{ToolSpec, WhenFull, bounded};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+
+fn config(provider: LlmProvider) -> LlmConfig {
+    LlmConfig { provider, model: "some-model".to_owned(), ..LlmConfig::default() }
+}
+
+fn prompt() -> Prompt {
+    let tool = ToolSpec {
+        name: "find_booking".to_owned(),
+        description: "Finds a booking.".to_owned(),
+        parameters: json!({"type": "object", "properties": {"phone": {"type": "string"}}}),
+    };
+    Prompt { instructions: "You take bookings.".into(), tools: [tool].into() }
+}
+
+fn turn(who: Party, text: &str) -> Turn {
+    Turn { who, text: text.to_owned(), interrupted: false, began_ms: 0, ended_ms: 0 }
+}
+
+fn request() -> ReplyRequest {
+    let turns = vec![
+        turn(Party::Agent, "Hello."),
+        turn(Party::Caller, "Can I move my appointment?"),
+        turn(Party::Tool, r#"find_booking({"phone":"+15550100"})"#),
+        turn(Party::Tool, "find_booking failed: no such number"),
+    ];
+    ReplyRequest { reply: ReplyId(7), reason: ReplyReason::Tool, turns }
+}
+
+fn snapshot(provider: LlmProvider) -> String {
+    let config = config(provider);
+    let messages = prompt::messages(&request());
+    let body = match provider {
+        LlmProvider::Anthropic => anthropic::body(&config, &prompt(), "Of this call.", &messages),
+        _ => openai::body(&config, &prompt(), "Of this call.", &messages),
+    };
+    serde_json::to_string_pretty(&body).unwrap()
+}
+
+#[test]
+fn bodies_are_as_documented() {
+    insta::assert_snapshot!("openai", snapshot(LlmProvider::Openai));
+    insta::assert_snapshot!("anthropic", snapshot(LlmProvider::Anthropic));
+}
+
+#[test]
+fn fields_can_be_added_replaced_and_left_out() {
+    let mut config = config(LlmProvider::Ollama);
+    config.body =
+        [("reasoning_effort".to_owned(), json!("none")), ("max_tokens".to_owned(), json!(9))].into();
+    config.without = vec!["stream_options".to_owned()];
+    let model = NetworkLlm::new(config, None, prompt()).unwrap();
+    let body = model.0.body("", &request());
+    assert_eq!((&body["reasoning_effort"], &body["max_tokens"]), (&json!("none"), &json!(9)));
+    assert!(body.get("stream_options").is_none() && body.get("max_completion_tokens").is_none());
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let text = |config: LlmConfig| NetworkLlm::new(config, None, prompt()).unwrap_err().to_string();
+    assert!(text(LlmConfig::default()).contains("set `model`"));
+    assert!(text(config(LlmProvider::Anthropic)).contains("ANTHROPIC_API_KEY"));
+    assert!(text(config(LlmProvider::Azure)).contains("base_url"));
+    let url = Some("not a url".to_owned());
+    assert!(text(LlmConfig { base_url: url, ..config(LlmProvider::Vllm) }).contains("not valid"));
+}
+
+/// Reads a whole stream; the error, if there was one.
+fn read(provider: LlmProvider, stream: &str) -> (Vec<Output>, Usage, Option<String>) {
+    let (mut sse, mut reader, mut out) = (sse::Sse::default(), Reader::new(provider, "x"), Vec::new());
+    sse.push(stream.as_bytes());
+    let mut all = Ok(());
+    while let Some(event) = sse.next_event().or_else(|| sse.finish()) {
+        all = all.and_then(|()| reader.event(&event, &mut out));
+    }
+    let usage = reader.usage();
+    let error = all.and_then(|()| reader.end(&mut out)).err();
+    (out, usage, error.map(|error| format!("{:?} {error}", error.kind())))
+}
+
+fn text(text: &str) -> Output {
+    Output::Text(text.to_owned())
+}
+
+fn tool(id: &str, arguments: Value) -> Output {
+    Output::Tool(ToolCall { id: id.to_owned(), name: "find_booking".to_owned(), arguments })
+}
+
+const OPENAI: &str = r#"data: {"id":"","choices":[],"prompt_filter_results":[]}
+
+data: {"id":"chatcmpl-1","choices":[{"index":0,"delta":{"role":"assistant","content":null,"refusal":null},"finish_reason":null}],"usage":null}
+
+data: {"choices":[{"index":0,"delta":{"content":"Sure","reasoning":"hm"},"finish_reason":null}]}
+
+: PROCESSING
+
+data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"find_booking","arguments":""}}]},"finish_reason":null}]}
+
+data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"phone\":"}}]},"finish_reason":null}]}
+
+data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\"1\"}"}}]},"finish_reason":null}]}
+
+data: {"choices":[{"index":0,"finish_reason":"stop","content_filter_results":{}}],"usage":null}
+
+data: {"choices":[],"usage":{"prompt_tokens":420,"completion_tokens":31,"prompt_tokens_details":{"cached_tokens":384}}}
+
+data: [DONE]"#;
+
+const ANTHROPIC: &str = r#"event: message_start
+data: {"type":"message_start","message":{"id":"msg_01","usage":{"input_tokens":412,"cache_creation_input_tokens":8,"cache_read_input_tokens":4096,"output_tokens":1}}}
+
+event: content_block_start
+data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
+
+event: ping
+data: {"type":"ping"}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"hm"}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Sure"}}
+
+event: content_block_stop
+data: {"type":"content_block_stop","index":0}
+
+event: content_block_start
+data: {"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"toolu_01","name":"find_booking","input":{}}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"phone\": "}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"\"1\"}"}}
+
+event: content_block_stop
+data: {"type":"content_block_stop","index":1}
+
+event: message_delta
+data: {"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":57}}
+
+event: message_stop
+data: {"type":"message_stop"}
+
+"#;
+
+#[test]
+fn streams_are_read() {
+    let (out, usage, error) = read(LlmProvider::Azure, OPENAI);
+    assert_eq!((out, error), (vec![text("Sure"), tool("call_1", json!({"phone": "1"}))], None));
+    assert_eq!((usage.input_tokens, usage.cached_tokens, usage.output_tokens), (36, 384, 31));
+    let (out, usage, error) = read(LlmProvider::Anthropic, ANTHROPIC);
+    assert_eq!((out, error), (vec![text("Sure"), tool("toolu_01", json!({"phone": "1"}))], None));
+    assert_eq!((usage.input_tokens, usage.cached_tokens, usage.output_tokens), (420, 4_096, 57));
+}
+
+#[test]
+fn a_stream_that_ends_early_is_an_error_wherever_it_is_cut() {
+    for (provider, stream, end) in [
+        (LlmProvider::Openai, OPENAI, "finish_reason\":\"stop"),
+        (LlmProvider::Anthropic, ANTHROPIC, "stop_reason"),
+    ] {
+        let certain = stream.find(end).unwrap();
+        let events = stream.match_indices("\n\n").map(|(at, _)| at + 2).filter(|at| *at < certain);
+        for at in events {
+            let (_, _, error) = read(provider, &stream[..at]);
+            assert!(error.as_ref().is_some_and(|error| error.starts_with("Broken")), "{at}: {error:?}");
+        }
+    }
+}
+
+#[test]
+fn errors_inside_a_stream_that_began_well() {
+    let error = |provider, stream: &str| read(provider, stream).2.unwrap();
+    let overloaded = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
+    assert!(error(LlmProvider::Anthropic, overloaded).starts_with("Busy"));
+    let server = "data: {\"error\":{\"message\":\"The server had an error\",\"type\":\"server_error\",\"code\":null}}\n\n";
+    assert!(error(LlmProvider::Openai, server).starts_with("Broken"));
+    let llama =
+        "error: {\"code\":400,\"message\":\"prompt too long\",\"type\":\"invalid_request_error\"}\n\n";
+    assert!(error(LlmProvider::Llamacpp, llama).starts_with("Refused"));
+    let groq = "data: {\"x_groq\":{\"id\":\"r\",\"error\":\"over capacity\"},\"choices\":[]}\n\n";
+    assert!(error(LlmProvider::Groq, groq).contains("over capacity"));
+    assert!(error(LlmProvider::Openai, "data: {\"cho\n\n").starts_with("Garbage"));
+}
+
+/// Answers one request with this, in two pieces cut at every place in turn.
+async fn answer(parts: [&'static str; 2]) -> (Vec<LlmEvent>, Usage, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = Some(format!("http://{}/v1", listener.local_addr().unwrap()));
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut seen = Vec::new();
+        while !seen.windows(4).any(|end| end == b"\r\n\r\n") {
+            let mut piece = [0; 4_096];
+            let length = stream.read(&mut piece).await.unwrap();
+            seen.extend_from_slice(&piece[..length]);
+        }
+        for part in parts {
+            stream.write_all(part.as_bytes()).await.unwrap();
+        }
+        stream.shutdown().await.unwrap();
+        String::from_utf8_lossy(&seen).into_owned()
+    });
+    let model = NetworkLlm::new(
+        LlmConfig { base_url, ..config(LlmProvider::Openai) },
+        Some(&Secret::new("sk-very-secret-key")),
+        prompt(),
+    );
+    let (commands, taken) = bounded(8, WhenFull::PushBack);
+    let (events, got) = bounded(64, WhenFull::PushBack);
+    let call = CallInfo::default();
+    let running = tokio::spawn(model.unwrap().run(call.clone(), taken, events));
+    commands.send(LlmCommand::Respond(Arc::new(request()))).await.unwrap();
+    let mut all = Vec::new();
+    while let Some(event) = got.recv().await {
+        let last = matches!(event, LlmEvent::Done { .. } | LlmEvent::Failed { .. });
+        all.push(event);
+        if last {
+            break;
+        }
+    }
+    drop(commands);
+    running.await.unwrap().unwrap();
+    (all, call.meter.read()["openai"], server.await.unwrap())
+}
+
+#[tokio::test]
+async fn over_a_real_socket_text_comes_and_usage_is_written_down() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    let (events, usage, seen) = answer([head, OPENAI]).await;
+    let reply = ReplyId(7);
+    assert_eq!(events[0], LlmEvent::Text { reply, delta: "Sure".to_owned() });
+    assert!(matches!(&events[1], LlmEvent::Tool { call, .. } if call.id == "call_1"), "{events:?}");
+    assert_eq!(events[2..], [LlmEvent::Done { reply }]);
+    assert_eq!((usage.requests, usage.failures, usage.output_tokens), (1, 0, 31));
+    assert!(
+        seen.contains("POST /v1/chat/completions") && seen.contains("Bearer sk-very-secret-key"),
+        "{seen}"
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_over_a_real_socket_is_told_without_the_key() {
+    let head = "HTTP/1.1 401 Unauthorized\r\nconnection: close\r\n\r\n";
+    let body = r#"{"error":{"message":"Incorrect API key: sk-very-secret-key.","code":"invalid_api_key"}}"#;
+    let (events, usage, _) = answer([head, body]).await;
+    let [LlmEvent::Failed { failure, .. }] = &events[..] else { panic!("{events:?}") };
+    assert!(failure.message.contains("401") && !failure.message.contains("very-secret"), "{failure}");
+    assert_eq!((usage.requests, usage.failures), (1, 1));
+}
