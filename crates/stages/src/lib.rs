@@ -10,6 +10,7 @@ pub mod cache;
 mod error;
 pub mod queue;
 pub mod script;
+pub mod speakable;
 mod toml_text;
 mod tools;
 mod usage;
