@@ -6,10 +6,12 @@
 //! - [`signature`]: who signed a request (`X-Twilio-Signature`)
 //! - [`webhook`]: the form that Twilio posts
 //! - [`errors`]: Twilio's error codes in plain words
+//! - [`calls`]: calls as its REST API knows them
 //! - [`api`]: what its REST API says when it refuses
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod calls;
 pub mod errors;
 mod ids;
 pub mod relay;

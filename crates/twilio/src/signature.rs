@@ -21,6 +21,12 @@ impl AuthToken {
     pub fn new(token: &str) -> Self {
         Self(token.trim().to_owned())
     }
+
+    /// The token itself, to ask Twilio's API with. Keep it out of logs.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
 }
 
 impl std::fmt::Debug for AuthToken {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ::http::{HeaderValue, Request, Uri};
+use ::http::{HeaderValue, Request, StatusCode, Uri};
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -69,6 +69,21 @@ impl Http {
     /// No connection, no answer in time, or a status that isn't 2xx, read as [`http_failure`] does.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, StageError> {
         let secrets = secrets_of(request.uri(), request.headers());
+        let mut answer = self.exchange(request).await?;
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        // What of the reason doesn't come, doesn't matter: the status is known.
+        let body = answer.bytes(LONGEST_REFUSAL).await.unwrap_or_default();
+        let body = mask(&String::from_utf8_lossy(&body), &secrets);
+        Err(http_failure(&self.stage, answer.status, &answer.headers, body.as_bytes()))
+    }
+
+    /// As [`send`](Self::send), but takes an answer of any status: its body is the caller's to judge.
+    ///
+    /// # Errors
+    /// No connection, or no answer in time.
+    pub async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, StageError> {
         let host = request.uri().host().unwrap_or("").to_owned();
         let again = request.clone();
         let answer = match self.head(request).await? {
@@ -76,17 +91,9 @@ impl Http {
             answer => answer,
         };
         let answer = answer.map_err(|error| self.broken(&host, &error))?;
-        let status = answer.status();
         let (head, body) = answer.into_parts();
-        let mut answer =
-            Answer { stage: self.stage.clone(), gap: self.deadlines.gap, headers: head.headers, body };
-        if status.is_success() {
-            return Ok(answer);
-        }
-        // What of the reason doesn't come, doesn't matter: the status is known.
-        let body = answer.bytes(LONGEST_REFUSAL).await.unwrap_or_default();
-        let body = mask(&String::from_utf8_lossy(&body), &secrets);
-        Err(http_failure(&self.stage, status, &answer.headers, body.as_bytes()))
+        let (stage, gap) = (self.stage.clone(), self.deadlines.gap);
+        Ok(Answer { stage, gap, status: head.status, headers: head.headers, body })
     }
 
     async fn head(
@@ -133,11 +140,24 @@ impl Http {
 pub struct Answer {
     stage: String,
     gap: Duration,
+    status: StatusCode,
     headers: ::http::HeaderMap,
     body: Incoming,
 }
 
 impl Answer {
+    /// The status.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers.
+    #[must_use]
+    pub const fn headers(&self) -> &::http::HeaderMap {
+        &self.headers
+    }
+
     /// A header's value, if it is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {

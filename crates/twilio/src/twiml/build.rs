@@ -27,8 +27,23 @@ pub enum Verb {
     Redirect(String),
     /// Refuses the call: busy.
     RejectBusy,
+    /// Hands the caller to another number.
+    Dial(Dial),
     /// Ends the call.
     Hangup,
+}
+
+/// `<Dial>`: another party takes the agent's place (twilio.com/docs/voice/twiml/dial).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dial {
+    /// Who is called.
+    pub number: String,
+    /// The number that is shown to them; without one, the caller's.
+    pub caller_id: Option<String>,
+    /// How long it rings, in seconds.
+    pub timeout: u32,
+    /// Asked for what to do next, when the other party has hung up, or did not answer.
+    pub action: Option<String>,
 }
 
 /// `<Connect>`.
@@ -182,6 +197,19 @@ fn write_verb(writer: &mut Writer<Vec<u8>>, verb: &Verb) -> std::io::Result<()> 
             reject.push_attribute(("reason", "busy"));
             writer.write_event(Event::Empty(reject))
         }
+        Verb::Dial(dial) => {
+            let mut start = BytesStart::new("Dial");
+            start.push_attribute(("timeout", dial.timeout.to_string().as_str()));
+            if let Some(caller_id) = &dial.caller_id {
+                start.push_attribute(("callerId", caller_id.as_str()));
+            }
+            if let Some(action) = &dial.action {
+                start.push_attribute(("action", action.as_str()));
+            }
+            writer.write_event(Event::Start(start))?;
+            write_text(writer, "Number", &dial.number)?;
+            writer.write_event(Event::End(BytesEnd::new("Dial")))
+        }
         Verb::Hangup => writer.write_event(empty("Hangup")),
         Verb::Connect(connect) => {
             let mut start = BytesStart::new("Connect");
@@ -242,6 +270,17 @@ mod tests {
             Connect { action: Some("https://voice.example.com/after".into()), noun: Noun::Stream(stream) };
         let response = Response::default().then(Verb::Connect(connect)).then(Verb::Hangup);
         insta::assert_snapshot!(response.to_xml(), @r#"<?xml version="1.0" encoding="UTF-8"?><Response><Connect action="https://voice.example.com/after"><Stream url="wss://voice.example.com/media-stream" statusCallback="https://voice.example.com/status?a=1&amp;b=2"><Parameter name="caller" value="Tom &amp; &quot;Jerry&quot; &lt;x@y&gt; &apos;z&apos;"/></Stream></Connect><Hangup/></Response>"#);
+    }
+
+    #[test]
+    fn a_transfer_is_a_dial() {
+        let dial = Dial {
+            number: "+14155550199".into(),
+            caller_id: Some("+14155550101".into()),
+            timeout: 30,
+            action: Some("https://voice.example.com/after-transfer?ref=1&x=2".into()),
+        };
+        insta::assert_snapshot!(Response::default().then(Verb::Dial(dial)).to_xml(), @r#"<?xml version="1.0" encoding="UTF-8"?><Response><Dial timeout="30" callerId="+14155550101" action="https://voice.example.com/after-transfer?ref=1&amp;x=2"><Number>+14155550199</Number></Dial></Response>"#);
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod check;
 mod relay;
 mod schema;
 
-pub use build::{Connect, MIME, Noun, Parameter, Response, Stream, TwimlError, Verb};
+pub use build::{Connect, Dial, MIME, Noun, Parameter, Response, Stream, TwimlError, Verb};
 pub use check::{Finding, RelayFound, StreamFound, TwimlReport, check};
 pub use relay::{
     ConversationRelay, Interrupts, RelayLanguage, RelayOptions, Sensitivity, TranscriptionProvider,
