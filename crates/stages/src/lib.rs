@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cache;
+pub mod chain;
 mod error;
 pub mod queue;
 pub mod script;

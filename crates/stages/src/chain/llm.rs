@@ -1,0 +1,71 @@
+//! Language models one after the other.
+
+mod desk;
+mod open;
+
+use std::sync::Arc;
+
+use offhook_call::stage::{LlmCommand, LlmEvent};
+
+use super::{Link, name_of};
+use crate::{BoxFuture, CallInfo, Llm, Rx, StageError, Tx};
+
+/// The turn that ends the request for a continuation, after the agent's turn with what was already said.
+pub const GO_ON: &str = "(The connection broke after the agent's last words, which the caller has heard. Say only what comes \
+                         after them. Repeat nothing, don't mention the break.)";
+
+/// Language models in the order in which they are tried, as one.
+///
+/// A reply goes to the first link that is well. If it fails before a sentence was passed on, the next gets the same request. If it
+/// fails later, the next is asked to go on: its request's turns end with what was said, as an interrupted turn of the
+/// agent's, and with [`GO_ON`], as a tool's. What its answer repeats of that is taken away. If nobody can go on, the
+/// reply fails where its last whole sentence ended. A reply that has asked for tools is not gone on with: it
+/// is done, the tools' results lead to the next.
+#[derive(Clone, Debug)]
+pub struct LlmChain {
+    links: Arc<[Link<dyn Llm>]>,
+    name: String,
+}
+
+impl std::fmt::Debug for dyn Llm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl LlmChain {
+    /// A chain of these links.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn new(links: Vec<Link<dyn Llm>>) -> Result<Self, StageError> {
+        let name = name_of(&links, "llm", Llm::name)?;
+        Ok(Self { links: links.into(), name })
+    }
+
+    /// The links, for metrics.
+    #[must_use]
+    pub fn links(&self) -> &[Link<dyn Llm>] {
+        &self.links
+    }
+}
+
+impl Llm for LlmChain {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(
+        &self,
+        call: CallInfo,
+        commands: Rx<LlmCommand>,
+        events: Tx<LlmEvent>,
+    ) -> BoxFuture<Result<(), StageError>> {
+        let desk = desk::Desk::new(Arc::clone(&self.links), call, events);
+        Box::pin(async move {
+            // Nobody reads what the chain says: the call is over.
+            let _over = desk.serve(commands).await;
+            Ok(())
+        })
+    }
+}
