@@ -114,6 +114,7 @@ impl Call {
         self.timers.cancel(Timer::ResolveBargeIn);
         self.cut_everything(true);
         self.stay_after_interruption();
+        self.interrupt_tools();
         if let Some(barge_in) = barge_in {
             self.barge_event(BargeInStage::Interrupted, barge_in.onset);
         }

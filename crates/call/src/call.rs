@@ -22,6 +22,7 @@ use crate::reply::Reply;
 use crate::stage::{AnswerKind, LlmCommand, ReplyReason, ToolCall};
 use crate::timers::{Timer, Timers};
 use crate::turn::CallerTurn;
+use crate::working::Working;
 
 /// Counts over a whole call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +57,7 @@ pub struct Call {
     pub(crate) last_turn_until: u64,
     pub(crate) last_turn_text: String,
     pub(crate) echo: Option<UtteranceId>,
+    pub(crate) working: Working,
     /// Hang up when all is said.
     pub(crate) ending: Option<EndReason>,
     pub(crate) transfer: Option<Transfer>,
@@ -107,6 +109,7 @@ impl Call {
             last_turn_until: 0,
             last_turn_text: String::new(),
             echo: None,
+            working: Working::default(),
             ending: None,
             transfer: None,
             machine: None,
@@ -210,6 +213,7 @@ impl Call {
             Timer::ResolveBargeIn => self.resolve_barge_in(),
             Timer::CallerSilent => self.on_caller_silent(),
             Timer::ReplyLate => self.on_reply_late(),
+            Timer::ToolLate => self.on_tool_late(),
             Timer::DigitGap => self.flush_digits(),
             Timer::NoMedia => self.on_no_media(),
             Timer::TooLong => self.on_too_long(),
@@ -224,10 +228,12 @@ impl Call {
         }
         if self.machine.is_none() {
             self.decide_turn();
+            self.go_on_after_tools();
         }
         self.pump();
         self.finish_utterances();
         self.watch_silence();
+        self.watch_tools();
         if self.state != State::Running {
             return;
         }

@@ -1,5 +1,6 @@
 //! How a call behaves. Every field has a default; the agent's file overrides what it wants.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,30 @@ pub struct CallConfig {
     /// `[machine]`: when a mailbox answers. Tapes tell of it only where it isn't the default.
     #[serde(skip_serializing_if = "MachineConfig::is_default")]
     pub machine: MachineConfig,
+    /// How the agent's tools behave in a call, by name. From the agent's file.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tools: BTreeMap<String, ToolManners>,
+}
+
+/// How a tool behaves in a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ToolManners {
+    /// Said while it works, if the reply that wants it said nothing itself. Default: the usual fillers, later.
+    pub filler: Option<String>,
+    /// What becomes of it when the caller interrupts. Default `survive`.
+    pub on_interruption: OnInterruption,
+}
+
+/// What becomes of a tool at work when the caller interrupts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnInterruption {
+    /// It goes on; its result is told when it comes.
+    #[default]
+    Survive,
+    /// It is given up.
+    Cancel,
 }
 
 /// What the agent does with what it hears.

@@ -342,6 +342,7 @@ impl Call {
             return;
         }
         self.event(CallEvent::Digits { count });
+        self.stop_collecting();
         self.drop_reply();
         if self.turn.floor != Floor::Quiet {
             self.close_turn();

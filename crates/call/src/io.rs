@@ -101,6 +101,11 @@ pub enum Output {
     Tts(TtsCommand),
     /// Run a tool that isn't the call's own.
     Tool(ToolCall),
+    /// Give up a tool: nobody waits for its result any more.
+    CancelTool {
+        /// The [`ToolCall::id`].
+        id: String,
+    },
     /// Tell whoever watches.
     Event(CallEvent),
     /// End the stream; Twilio goes on with the TwiML after `<Connect>`.
@@ -223,6 +228,15 @@ pub enum CallEvent {
         /// How many.
         count: usize,
     },
+    /// A tool is used.
+    Tool {
+        /// Which.
+        name: String,
+        /// What becomes of it.
+        stage: ToolStage,
+        /// Since it was asked for.
+        after_ms: u64,
+    },
     /// Something went wrong, but the call goes on.
     Trouble {
         /// What, and what is done about it.
@@ -291,6 +305,20 @@ pub enum BargeInStage {
     Interrupted,
     /// It was none: the utterance goes on where it stopped.
     Resumed,
+}
+
+/// What becomes of a tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolStage {
+    /// It was asked for.
+    Asked,
+    /// Its result came.
+    Returned,
+    /// It gave no result.
+    Failed,
+    /// The caller interrupted, and it is declared to be given up then.
+    Cancelled,
 }
 
 /// What sort of thing the agent says.

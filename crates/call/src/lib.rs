@@ -35,6 +35,7 @@ pub mod stage;
 mod time;
 mod timers;
 mod turn;
+mod working;
 
 pub use call::{Call, CallTotals};
 pub use config::{CallConfig, CallMode};
@@ -42,9 +43,10 @@ pub use histogram::Histogram;
 pub use inbound::InboundTotals;
 pub use io::{
     BargeInStage, CallEvent, Control, DropReason, EndReason, Input, Key, MarkName, Output, ReplyTiming,
-    TurnEnded, UtteranceKind,
+    ToolStage, TurnEnded, UtteranceKind,
 };
 pub use leaving::TRANSFER;
 pub use playout::PlayoutTotals;
 pub use time::CallTime;
 pub use turn::Evidence;
+pub use working::COLLECT_DIGITS;

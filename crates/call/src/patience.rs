@@ -39,6 +39,7 @@ impl Call {
             && self.ending.is_none()
             && self.digits.is_empty()
             && self.echo.is_none()
+            && !self.working.any()
             && self.machine.is_none()
             && self.reply.as_ref().is_none_or(|reply| reply.done && reply.committed);
         if !waiting {
@@ -67,6 +68,11 @@ impl Call {
 
     pub(crate) fn on_reply_late(&mut self) {
         if self.reply.as_ref().is_none_or(|reply| reply.committed) {
+            return;
+        }
+        if self.reply.as_ref().is_some_and(|reply| reply.after_tool) && !self.playout.is_idle() {
+            // Something is being said: the wait begins behind it.
+            self.timers.set(Timer::ReplyLate, self.now + self.config.patience.reply_late);
             return;
         }
         let fillers = &self.config.patience.fillers;

@@ -12,7 +12,7 @@ use crate::playout::Utterance;
 use crate::sentence::SentenceCutter;
 use crate::stage::{
     Expectation, LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, SpeakRequest, SttCommand, ToolCall,
-    ToolResult, TtsCommand,
+    TtsCommand,
 };
 use crate::timers::Timer;
 use crate::turn::Floor;
@@ -24,6 +24,8 @@ pub(crate) struct Reply {
     /// The words that it answers.
     pub(crate) basis: String,
     greeting: bool,
+    /// It goes on after a tool: the caller hears something else until it comes.
+    pub(crate) after_tool: bool,
     /// Held until the turn's end is certain.
     pub(crate) speculative: bool,
     /// Its first sound went out (or it has none and is done).
@@ -44,6 +46,7 @@ impl Call {
     /// Asks for a reply.
     pub(crate) fn request_reply(&mut self, reason: ReplyReason, speculative: bool) {
         self.close_reply();
+        self.tools_are_answered();
         let id = self.next_reply;
         self.next_reply = id.next();
         let (basis, turns) = match &reason {
@@ -56,6 +59,7 @@ impl Call {
             id,
             basis,
             greeting: reason == ReplyReason::Greeting,
+            after_tool: reason == ReplyReason::Tool,
             speculative,
             committed: false,
             utterance: None,
@@ -276,6 +280,10 @@ impl Call {
         if let Some(expectation) = expectation {
             self.expect(&expectation);
         }
+        if !basis.is_empty() {
+            self.interrupt_tools();
+            self.stop_collecting();
+        }
         for tool in tools {
             self.use_tool(tool);
         }
@@ -295,20 +303,8 @@ impl Call {
             "end_call" => self.end_when_said(crate::EndReason::AgentDone),
             "send_dtmf" => self.send_keys(call),
             crate::TRANSFER => self.transfer_when_said(call, true),
-            _ => self.out.push_back(Output::Tool(call)),
-        }
-    }
-
-    pub(crate) fn on_tool_result(&mut self, result: ToolResult) {
-        let Some(result) = self.on_transferred(result) else { return };
-        let text = match &result.outcome {
-            Ok(text) => format!("{}: {text}", result.name),
-            Err(why) => format!("{} failed: {why}", result.name),
-        };
-        self.context.push(Party::Tool, text, false, (self.now, self.now));
-        self.out.push_back(Output::Llm(LlmCommand::ToolResult(result)));
-        if !self.is_leaving() && self.reply.as_ref().is_none_or(|reply| reply.committed && reply.done) {
-            self.request_reply(ReplyReason::Tool, false);
+            crate::COLLECT_DIGITS => self.collect_digits(call),
+            _ => self.begin_tool(call),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::id::UtteranceId;
 use crate::io::{CallEvent, Output, UtteranceKind};
 use crate::playout::Utterance;
 use crate::reply::Reply;
-use crate::stage::{Digits, LlmCommand, Party, SpeakRequest, ToolCall, ToolResult, TtsCommand, TtsEvent};
+use crate::stage::{Digits, LlmCommand, Party, SpeakRequest, TtsCommand, TtsEvent};
 
 impl Call {
     /// Says something of the engine's own. Nothing for an empty text.
@@ -173,19 +173,6 @@ impl Call {
         utterance.segment_done(segment);
         utterance.closed = true;
         self.playout.queue(utterance);
-    }
-
-    /// The tool `send_dtmf`: argument `digits`.
-    pub(crate) fn send_keys(&mut self, call: ToolCall) {
-        let digits =
-            Digits::new(call.arguments.get("digits").and_then(|digits| digits.as_str()).unwrap_or(""));
-        let outcome = if digits.reveal().is_empty() {
-            Err("`digits` must hold keys: 0 to 9, *, #, A to D".to_owned())
-        } else {
-            self.press(&digits);
-            Ok("pressed".to_owned())
-        };
-        self.on_tool_result(ToolResult { id: call.id, name: call.name, outcome });
     }
 
     pub(crate) fn start_echo(&mut self) {

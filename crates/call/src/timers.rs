@@ -29,9 +29,11 @@ pub(crate) enum Timer {
     TooLong,
     /// The mailbox's beep was waited for long enough.
     Machine,
+    /// A tool takes long.
+    ToolLate,
 }
 
-const COUNT: usize = 12;
+const COUNT: usize = 13;
 const ALL: [Timer; COUNT] = [
     Timer::Pace,
     Timer::Played,
@@ -45,6 +47,7 @@ const ALL: [Timer; COUNT] = [
     Timer::NoMedia,
     Timer::TooLong,
     Timer::Machine,
+    Timer::ToolLate,
 ];
 
 /// The deadlines. Setting one replaces it. They are whole microseconds, as tapes are: a deadline within a microsecond would

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use offhook_call::{BargeInStage, CallEvent, CallTime, DropReason};
+use offhook_call::{BargeInStage, CallEvent, CallTime, DropReason, ToolStage};
 
 /// Prints a line. A reader who has gone away, like `head`, is no reason to stop.
 pub(crate) fn say(line: &str) {
@@ -34,6 +34,12 @@ pub(crate) fn show_event(now: CallTime, event: &CallEvent) {
             paint(&format!("caller  ({text})"), "2")
         }
         CallEvent::Digits { count } => format!("{}  (keyed {count})", paint("caller", "36")),
+        CallEvent::Tool { name, stage: ToolStage::Asked, .. } => {
+            paint(&format!("        (uses {name})"), "2")
+        }
+        CallEvent::Tool { name, stage, after_ms } => {
+            paint(&format!("        ({name} {stage:?} after {after_ms} ms)"), "2")
+        }
         CallEvent::Trouble { message } => paint(&format!("        {message}"), "31"),
         CallEvent::Ended { why } => paint(&format!("        (over: {why:?})"), "2"),
         _ => return,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::{AbortHandle, Aborted, abortable};
 use futures_util::stream::FuturesUnordered;
 use offhook_call::Control;
 use offhook_call::stage::{ToolCall, ToolResult};
@@ -81,16 +82,18 @@ pub trait Tools: Send + Sync {
 /// A call's tools at work.
 pub(crate) struct Toolbox {
     tools: Option<Arc<dyn Tools>>,
-    running: FuturesUnordered<BoxFuture<ToolResult>>,
+    running: FuturesUnordered<BoxFuture<Option<ToolResult>>>,
+    /// Ends those that are given up.
+    handles: Vec<(String, AbortHandle)>,
 }
 
 impl Toolbox {
     pub(crate) fn new(tools: Option<Arc<dyn Tools>>) -> Self {
-        Self { tools, running: FuturesUnordered::new() }
+        Self { tools, running: FuturesUnordered::new(), handles: Vec::new() }
     }
 
     /// Begins a tool's work. Gives the result if there is one at once: that it can't be done.
-    pub(crate) fn begin(&self, call: ToolCall) -> Option<ToolResult> {
+    pub(crate) fn begin(&mut self, call: ToolCall) -> Option<ToolResult> {
         let refused = |call: ToolCall, why: String| {
             Some(ToolResult { id: call.id, name: call.name, outcome: Err(why) })
         };
@@ -101,23 +104,41 @@ impl Toolbox {
         if self.running.len() >= MOST_TOOLS {
             return refused(call, format!("{MOST_TOOLS} tools are at work for this call already"));
         }
-        let work = tools.run(&call);
+        let (work, handle) = abortable(tools.run(&call));
+        self.handles.push((call.id.clone(), handle));
         self.running.push(Box::pin(async move {
             let outcome = match tokio::time::timeout(TOOL_WITHIN, work).await {
-                Ok(outcome) => outcome,
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(Aborted)) => return None,
                 Err(_) => Err(format!("`{}` gave no result within {TOOL_WITHIN:?}", call.name)),
             };
-            ToolResult { id: call.id, name: call.name, outcome }
+            Some(ToolResult { id: call.id, name: call.name, outcome })
         }));
         None
     }
 
     /// The next result; waits for ever while no tool is at work. Safe to drop while it waits.
     pub(crate) async fn result(&mut self) -> ToolResult {
-        match self.running.next().await {
-            Some(result) => result,
-            None => std::future::pending().await,
+        loop {
+            match self.running.next().await {
+                Some(Some(result)) => {
+                    self.handles.retain(|(id, _)| *id != result.id);
+                    return result;
+                }
+                Some(None) => {}
+                None => std::future::pending().await,
+            }
         }
+    }
+
+    /// Ends a tool's work.
+    pub(crate) fn give_up(&mut self, wanted: &str) {
+        self.handles.retain(|(id, handle)| {
+            if id == wanted {
+                handle.abort();
+            }
+            id != wanted
+        });
     }
 }
 

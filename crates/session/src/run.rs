@@ -291,6 +291,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
                     Dispatched::Taken => {}
                     Dispatched::Refused(event) => self.backlog.push(event),
                     Dispatched::HangUp => hang_up = true,
+                    Dispatched::CancelTool(id) => self.tools.give_up(&id),
                     Dispatched::Tool(call) => {
                         if let Some(result) = self.tools.begin(call) {
                             self.backlog.push(StageEvent::Tool(result));

@@ -56,6 +56,8 @@ pub(crate) enum Dispatched {
     Refused(StageEvent),
     /// Not a stage's: a tool is wanted.
     Tool(ToolCall),
+    /// Not a stage's: nobody waits for this tool any more.
+    CancelTool(String),
     /// Not a stage's: the call is to end.
     HangUp,
 }
@@ -182,6 +184,7 @@ impl Running {
             }
             Output::HangUp => Dispatched::HangUp,
             Output::Tool(call) => Dispatched::Tool(call),
+            Output::CancelTool { id } => Dispatched::CancelTool(id),
             // Sound went to the socket, events to the observer.
             Output::Media(_)
             | Output::HiddenMedia(_)

@@ -169,6 +169,8 @@ pub enum WireOutput {
     Stage(String),
     /// A tool is wanted.
     Tool(ToolCall),
+    /// A tool is given up: its id.
+    CancelTool(String),
     /// Something worth telling.
     Event(CallEvent),
     /// The end.
@@ -319,6 +321,7 @@ impl WireOutput {
             }
             Output::Tts(TtsCommand::Cancel { utterance }) => Self::Stage(format!("tts cancel {utterance}")),
             Output::Tool(call) => Self::Tool(call.clone()),
+            Output::CancelTool { id } => Self::CancelTool(id.clone()),
             Output::Event(event) => Self::Event(event.clone()),
             Output::HangUp => Self::HangUp,
         })

@@ -7,11 +7,13 @@ use std::collections::{BTreeMap, VecDeque};
 use offhook_call::config::Interruptible;
 use offhook_call::stage::TurnEvent;
 use offhook_call::stage::{
-    AudioChunk, Digits, LlmCommand, LlmEvent, ReplyReason, SttCommand, SttEvent, TimedWord, ToolResult,
-    Transcript, TtsCommand, TtsEvent,
+    AudioChunk, Digits, LlmCommand, LlmEvent, ReplyReason, SttCommand, SttEvent, TimedWord, ToolCall,
+    ToolResult, Transcript, TtsCommand, TtsEvent,
 };
 use offhook_call::{Call, CallConfig, CallEvent, CallTime, Control, Input, Key, Output};
 
+/// Stands in a reply between its text and the tool that it uses.
+const TOOL: char = '\u{1}';
 /// What the voice takes for a word: 250 ms.
 const WORD_MS: u64 = 250;
 
@@ -50,6 +52,8 @@ pub(crate) struct Line {
     pub(crate) mute: Option<String>,
     /// What tools return.
     pub(crate) tool_outcome: Option<Result<String, String>>,
+    /// How long tools take.
+    pub(crate) tool_ms: u64,
     /// The line returns what it plays: gain, and octets late.
     echo: Option<(f32, usize)>,
     /// Octets played, for the echo.
@@ -97,6 +101,7 @@ impl Line {
             turn_model: None,
             mute: None,
             tool_outcome: None,
+            tool_ms: 200,
             echo: None,
             said: Vec::new(),
             sound: VecDeque::new(),
@@ -104,6 +109,12 @@ impl Line {
     }
 
     /// The agent's next reply.
+    /// The agent's next reply: a text, which may be empty, and a tool with its arguments, e.g. `look_up {"x":1}`.
+    pub(crate) fn agent_uses(mut self, text: &str, tool: &str) -> Self {
+        self.replies.push_back(format!("{text}{TOOL}{tool}"));
+        self
+    }
+
     pub(crate) fn agent_says(mut self, text: &str) -> Self {
         self.replies.push_back(text.to_owned());
         self
@@ -334,11 +345,15 @@ impl Line {
             Output::Tts(command) => self.on_tts(command, at_ms),
             Output::Tool(call) => {
                 self.tell(at_ms, &format!("tool {} {}", call.name, call.arguments));
+                if self.replies.front().is_some_and(|next| next.starts_with(TOOL)) {
+                    self.replies.pop_front();
+                }
                 if let Some(outcome) = self.tool_outcome.clone() {
                     let result = ToolResult { id: call.id, name: call.name, outcome };
-                    self.schedule(at_ms + 200, Later::Tool(result));
+                    self.schedule(at_ms + self.tool_ms, Later::Tool(result));
                 }
             }
+            Output::CancelTool { id } => self.tell(at_ms, &format!("give up tool {id}")),
             Output::HangUp => self.tell(at_ms, "hang up"),
             Output::Event(event) => self.on_event(&event, at_ms),
         }
@@ -364,6 +379,7 @@ impl Line {
             CallEvent::Speculated { reply } => format!("speculates {reply}"),
             CallEvent::SpeculationDropped { reply } => format!("drops speculation {reply}"),
             CallEvent::Digits { count } => format!("{count} digits"),
+            CallEvent::Tool { name, stage, after_ms } => format!("tool {name} {stage:?} after {after_ms} ms"),
             CallEvent::Trouble { message } => format!("trouble: {message}"),
             CallEvent::Ended { why } => format!("ended: {why:?}"),
         };
@@ -398,11 +414,21 @@ impl Line {
         }
         let reply = request.reply;
         let Some(text) = self.replies.front().cloned() else { return };
+        let (text, tool) = match text.split_once(TOOL) {
+            Some((text, tool)) => (text.to_owned(), Some(tool.to_owned())),
+            None => (text, None),
+        };
         // A speculative reply that is dropped is asked for again, so it stays first until it is spoken.
         if request.reason == ReplyReason::Greeting {
             self.replies.pop_front();
         }
         self.schedule(at_ms + self.reply_ms, Later::Llm(LlmEvent::Text { reply, delta: text }));
+        if let Some(tool) = tool {
+            let (name, arguments) = tool.split_once(' ').unwrap_or((&tool, "{}"));
+            let arguments = serde_json::from_str(arguments).unwrap();
+            let call = ToolCall { id: "call_0".into(), name: name.to_owned(), arguments };
+            self.schedule(at_ms + self.reply_ms, Later::Llm(LlmEvent::Tool { reply, call }));
+        }
         self.schedule(at_ms + self.reply_ms, Later::Llm(LlmEvent::Done { reply }));
     }
 

@@ -180,6 +180,7 @@ impl Teller<'_> {
         match output {
             WireOutput::Event(event) => self.on_event(at_ms, event),
             WireOutput::Tool(call) => self.add(at_ms, Who::Engine, format!("runs the tool {}", call.name)),
+            WireOutput::CancelTool(_) => {}
             WireOutput::Clear => self.add(at_ms, Who::Engine, "tells Twilio to forget what it hasn't played"),
             WireOutput::HangUp => self.add(at_ms, Who::Engine, "hangs up"),
             WireOutput::Media(_) | WireOutput::Hidden | WireOutput::Mark(_) | WireOutput::Stage(_) => {}
@@ -262,6 +263,11 @@ impl Teller<'_> {
             }
             CallEvent::Digits { count } => {
                 self.add(at_ms, Who::Caller, format!("has keyed {count} digits: a whole number"));
+            }
+            CallEvent::Tool { name, stage, after_ms } => {
+                if let Some(what) = words::tool(name, *stage, *after_ms) {
+                    self.add(at_ms, Who::Engine, what);
+                }
             }
             CallEvent::Trouble { message } => self.add(at_ms, Who::Engine, format!("in trouble: {message}")),
             CallEvent::Ended { why } => self.add(at_ms, Who::Engine, words::ended(*why)),

@@ -2,11 +2,21 @@
 
 use offhook_call::config::{BargeInConfig, Interruptible};
 use offhook_call::stage::AnswerKind;
-use offhook_call::{BargeInStage, DropReason, EndReason, Evidence, ReplyTiming, UtteranceKind};
+use offhook_call::{BargeInStage, DropReason, EndReason, Evidence, ReplyTiming, ToolStage, UtteranceKind};
 
 /// A time on the call's clock.
 pub(super) fn seconds(ms: u64) -> String {
     format!("{:.2} s", ms as f64 / 1_000.0)
+}
+
+/// What became of a tool; its beginning is told elsewhere.
+pub(super) fn tool(name: &str, stage: ToolStage, after_ms: u64) -> Option<String> {
+    match stage {
+        ToolStage::Asked => None,
+        ToolStage::Returned => Some(format!("has the tool {name}'s result, after {after_ms} ms")),
+        ToolStage::Failed => Some(format!("has no result of the tool {name}, after {after_ms} ms")),
+        ToolStage::Cancelled => Some(format!("gives up the tool {name}: the caller interrupted")),
+    }
 }
 
 /// What a wait or an end of a turn rests on.

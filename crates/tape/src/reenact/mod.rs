@@ -232,7 +232,7 @@ impl Reenactment {
                     self.turn_until = until.0;
                 }
             }
-            Output::Turn(_) | Output::HangUp => {}
+            Output::CancelTool { .. } | Output::Turn(_) | Output::HangUp => {}
         }
     }
 

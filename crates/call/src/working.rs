@@ -1,0 +1,205 @@
+//! Tools at work: what their results lead to, and what the caller hears while they are awaited.
+//!
+//! A tool is begun once the reply that wants it is certain. Its result goes into the context; when all that were wanted have
+//! returned and the caller isn't speaking, the model is asked to go on. Until then the caller hears a word now and then.
+
+use std::time::Duration;
+
+use crate::CallTime;
+use crate::call::Call;
+use crate::config::OnInterruption;
+use crate::io::{CallEvent, Output, ToolStage, UtteranceKind};
+use crate::stage::{AnswerKind, Digits, LlmCommand, Party, ReplyReason, ToolCall, ToolResult};
+use crate::timers::Timer;
+use crate::turn::Floor;
+
+/// The tool that lets the caller key a number: arguments `min` and `max`, both counts of digits.
+pub const COLLECT_DIGITS: &str = "collect_digits";
+
+/// A tool with a word of its own for the wait says it after this; a quick one has returned by then.
+const OWN_FILLER_AFTER: Duration = Duration::from_millis(400);
+
+/// The tools of a call.
+#[derive(Debug, Default)]
+pub(crate) struct Working {
+    tools: Vec<AtWork>,
+    begun: u32,
+    /// All have returned, and the model has not gone on yet.
+    owed: bool,
+    fillers_said: usize,
+    /// The caller was asked to key a number.
+    collecting: bool,
+}
+
+#[derive(Debug)]
+struct AtWork {
+    id: String,
+    name: String,
+    since: CallTime,
+}
+
+impl Working {
+    /// Whether any tool is at work.
+    pub(crate) const fn any(&self) -> bool {
+        !self.tools.is_empty()
+    }
+}
+
+impl Call {
+    /// Begins a tool of the application's.
+    pub(crate) fn begin_tool(&mut self, mut call: ToolCall) {
+        // Providers count anew in every reply; two tools at work must not be taken for each other.
+        self.working.begun += 1;
+        call.id = format!("{}-{}", self.working.begun, call.id);
+        self.tool_event(&call.name, ToolStage::Asked, self.now);
+        let (id, name) = (call.id.clone(), call.name.clone());
+        self.working.tools.push(AtWork { id, name, since: self.now });
+        self.working.fillers_said = 0;
+        self.out.push_back(Output::Tool(call));
+    }
+
+    fn tool_event(&mut self, name: &str, stage: ToolStage, since: CallTime) {
+        let after_ms = u64::try_from(self.now.since(since).as_millis()).unwrap_or(u64::MAX);
+        self.event(CallEvent::Tool { name: name.to_owned(), stage, after_ms });
+    }
+
+    /// A tool has returned. One that was given up is no longer listened to.
+    pub(crate) fn on_tool_result(&mut self, result: ToolResult) {
+        let Some(result) = self.on_transferred(result) else { return };
+        if let Some(at) = self.working.tools.iter().position(|tool| tool.id == result.id) {
+            let tool = self.working.tools.remove(at);
+            let stage = if result.outcome.is_ok() { ToolStage::Returned } else { ToolStage::Failed };
+            self.tool_event(&tool.name, stage, tool.since);
+        } else if result.name != crate::TRANSFER {
+            return;
+        }
+        self.tool_returned(result);
+    }
+
+    /// Takes a result into the conversation.
+    pub(crate) fn tool_returned(&mut self, result: ToolResult) {
+        let text = match &result.outcome {
+            Ok(text) => format!("{}: {text}", result.name),
+            Err(why) => format!("{} failed: {why}", result.name),
+        };
+        self.context.push(Party::Tool, text, false, (self.now, self.now));
+        self.out.push_back(Output::Llm(LlmCommand::ToolResult(result)));
+        self.working.owed = true;
+    }
+
+    /// Has the model go on, once everything that it wanted is there and nobody speaks.
+    pub(crate) fn go_on_after_tools(&mut self) {
+        let ready = self.working.owed
+            && !self.working.any()
+            && !self.is_leaving()
+            && self.turn.floor == Floor::Quiet
+            && self.reply.as_ref().is_none_or(|reply| reply.committed && reply.done);
+        if ready {
+            self.request_reply(ReplyReason::Tool, false);
+            self.timers.set(Timer::ReplyLate, self.now + self.config.patience.reply_late);
+        }
+    }
+
+    /// A reply is asked for, with all results so far in its context.
+    pub(crate) fn tools_are_answered(&mut self) {
+        self.working.owed = false;
+        self.timers.cancel(Timer::ToolLate);
+    }
+
+    /// The caller spoke up: tools that are declared so are given up.
+    pub(crate) fn interrupt_tools(&mut self) {
+        let manners = &self.config.tools;
+        let gives_up = |tool: &AtWork| {
+            manners.get(&tool.name).is_some_and(|manners| manners.on_interruption == OnInterruption::Cancel)
+        };
+        let (given_up, kept) = std::mem::take(&mut self.working.tools).into_iter().partition(gives_up);
+        self.working.tools = kept;
+        let given_up: Vec<AtWork> = given_up;
+        for tool in given_up {
+            self.tool_event(&tool.name, ToolStage::Cancelled, tool.since);
+            let text = format!("{} failed: given up, because the caller interrupted", tool.name);
+            self.context.push(Party::Tool, text, false, (self.now, self.now));
+            self.out.push_back(Output::CancelTool { id: tool.id });
+        }
+    }
+
+    /// Sets the time for a word into the silence in which a tool works.
+    pub(crate) fn watch_tools(&mut self) {
+        let silent = self.working.any()
+            && self.turn.floor == Floor::Quiet
+            && self.playout.is_idle()
+            && self.ending.is_none()
+            && self.reply.as_ref().is_none_or(|reply| reply.done && reply.committed);
+        if !silent {
+            return self.timers.cancel(Timer::ToolLate);
+        }
+        if self.timers.is_set(Timer::ToolLate) {
+            return;
+        }
+        let patience = &self.config.patience;
+        let first = self.working.fillers_said == 0;
+        let wait = match self.own_filler() {
+            Some(_) if first => OWN_FILLER_AFTER,
+            _ if first => patience.reply_late,
+            _ => patience.reply_very_late,
+        };
+        // Without a word to its call, the caller has waited since the end of the turn.
+        let unannounced = first && self.reply.as_ref().is_some_and(|reply| reply.utterance.is_none());
+        let since = self.patience.decided.filter(|_| unannounced && self.own_filler().is_none());
+        self.timers.set(Timer::ToolLate, (since.unwrap_or(self.now) + wait).max(self.now));
+    }
+
+    fn own_filler(&self) -> Option<&String> {
+        let mut tools = self.working.tools.iter();
+        tools.find_map(|tool| self.config.tools.get(&tool.name)?.filler.as_ref())
+    }
+
+    pub(crate) fn on_tool_late(&mut self) {
+        let said = self.working.fillers_said;
+        let fillers = &self.config.patience.fillers;
+        let usual = || fillers.get(said % fillers.len().max(1)).cloned();
+        let filler = if said == 0 { self.own_filler().cloned().or_else(usual) } else { usual() };
+        self.working.fillers_said += 1;
+        if let Some(filler) = filler {
+            self.say(UtteranceKind::Filler, &filler);
+        }
+    }
+
+    /// The tool [`COLLECT_DIGITS`]: the keys come as the caller's next turn, so that they stay out of tapes.
+    pub(crate) fn collect_digits(&mut self, call: ToolCall) {
+        let count = |name: &str| call.arguments.get(name).and_then(serde_json::Value::as_u64);
+        let most = self.config.dtmf.most as u64;
+        let max = count("max").unwrap_or(most).clamp(1, most.max(1));
+        let min = count("min").unwrap_or(1).clamp(1, max);
+        let narrow = |count: u64| u8::try_from(count).unwrap_or(u8::MAX);
+        self.answer = AnswerKind::Digits { min: narrow(min), max: narrow(max) };
+        self.working.collecting = true;
+        // The caller was asked in the same reply, or is asked now.
+        let asked = self.reply.as_ref().is_some_and(|reply| reply.utterance.is_some());
+        let outcome = Ok("the caller's keys will come as a note".to_owned());
+        self.tool_returned(ToolResult { id: call.id, name: call.name, outcome });
+        if asked {
+            self.working.owed = false;
+        }
+    }
+
+    /// The answer to a collection came, in keys or otherwise: what is said next is anything again.
+    pub(crate) fn stop_collecting(&mut self) {
+        if std::mem::take(&mut self.working.collecting) {
+            self.answer = AnswerKind::Open;
+        }
+    }
+
+    /// The tool `send_dtmf`: argument `digits`.
+    pub(crate) fn send_keys(&mut self, call: ToolCall) {
+        let digits =
+            Digits::new(call.arguments.get("digits").and_then(|digits| digits.as_str()).unwrap_or(""));
+        let outcome = if digits.reveal().is_empty() {
+            Err("`digits` must hold keys: 0 to 9, *, #, A to D".to_owned())
+        } else {
+            self.press(&digits);
+            Ok("pressed".to_owned())
+        };
+        self.tool_returned(ToolResult { id: call.id, name: call.name, outcome });
+    }
+}
