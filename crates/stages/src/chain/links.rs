@@ -53,6 +53,10 @@ impl<C, E> Links<C, E> {
         Self { call, slots, arrivals: Arc::new(Notify::new()) }
     }
 
+    pub(super) fn is_running(&self, link: usize) -> bool {
+        self.slots.get(link).is_some_and(|slot| slot.running.is_some())
+    }
+
     /// Starts a link unless it runs.
     pub(super) fn start(&mut self, link: usize, room: usize, when_full: WhenFull) {
         let Some(slot) = self.slots.get_mut(link).filter(|slot| slot.running.is_none()) else { return };

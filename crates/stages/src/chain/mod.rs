@@ -17,6 +17,7 @@ mod links;
 mod llm;
 mod overlap;
 mod tries;
+mod tts;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use crate::StageError;
 pub use config::{BreakerConfig, Deadlines, LinkConfig};
 pub use health::{Circuit, Health, LinkTotals};
 pub use llm::{GO_ON, LlmChain};
+pub use tts::TtsChain;
 
 /// One stage of a chain, with what it is allowed. Clones share the stage and its health.
 #[derive(Debug)]

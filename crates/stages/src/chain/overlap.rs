@@ -179,7 +179,7 @@ const fn is_stop(c: char) -> bool {
 }
 
 /// Chinese, Japanese and Korean characters and punctuation: no spaces stand between them.
-const fn is_ideograph(c: char) -> bool {
+pub(super) const fn is_ideograph(c: char) -> bool {
     matches!(c as u32, 0x2E80..=0x9FFF | 0xAC00..=0xD7AF | 0xF900..=0xFAFF | 0xFF00..=0xFF60 | 0x2_0000..=0x3_FFFF)
 }
 

@@ -40,6 +40,12 @@ impl Tries {
         Some(chosen)
     }
 
+    /// Part of the work is done, by this link: the rest has all tries before it.
+    pub(super) fn renew(&mut self, link: usize) {
+        *self = Self::new(self.links.len());
+        self.note(link);
+    }
+
     /// A link's try failed.
     pub(super) fn failed<S: ?Sized>(&mut self, link: usize, set: &[Link<S>], failure: &StageFailure) {
         let in_time = set.get(link).is_some_and(|link| self.began.elapsed() < link.deadlines.first);

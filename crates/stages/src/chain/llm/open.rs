@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use offhook_call::id::ReplyId;
-use offhook_call::stage::{LlmEvent, Party, ReplyRequest, StageFailure, ToolCall, Turn};
+use offhook_call::stage::{LlmEvent, Party, ReplyReason, ReplyRequest, StageFailure, ToolCall, Turn};
 use tokio::time::Instant;
 
 use super::super::overlap::{Hold, Overlap};
@@ -85,7 +85,11 @@ impl Open {
             ended_ms: at,
         };
         request.turns.push(turn(Party::Agent, self.said.trim_end()));
-        request.turns.push(turn(Party::Tool, GO_ON));
+        request.turns.push(turn(Party::Caller, GO_ON));
+        // Keys stay where they can't be printed; every other reason was answered in part, and is in the turns.
+        if !matches!(request.reason, ReplyReason::Digits(_)) {
+            request.reason = ReplyReason::Caller { text: GO_ON.to_owned(), confidence: None };
+        }
         Arc::new(request)
     }
 
