@@ -8,3 +8,4 @@ pub mod embedded;
 pub mod llm;
 pub mod net;
 pub mod sniff;
+pub mod stt;

@@ -1,0 +1,458 @@
+//! What all streaming recognisers have in common: one WebSocket for the call, sound going out at the provider's pace, a
+//! final transcript asked for at each pause, and taken from what there is when it doesn't come.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use offhook_audio::{FRAME_SAMPLES, SampleCount};
+use offhook_call::stage::{Expectation, SttCommand, SttEvent};
+use offhook_stages::{CallInfo, Meter, Rx, StageError, Tx};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+use super::outbox::{Next, Outbox, Pace};
+use super::timeline::Timeline;
+use super::turns::Turns;
+use crate::net::Deadlines;
+use crate::net::ws::{Message, Socket};
+
+/// A provider's last words are waited for so long after the call.
+const FAREWELL: Duration = Duration::from_millis(1_500);
+/// After so many pauses in a row without a single message from it, a recogniser that says much is taken for dead.
+const MOST_UNANSWERED: u32 = 3;
+/// Shorter sounds than 800 ms may be noise that no recogniser has words for.
+const SPEECH: u64 = 6_400;
+
+/// Where a connection is opened.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
+/// How a session is kept, whatever the provider.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Habits {
+    pub(crate) pace: Pace,
+    pub(crate) deadlines: Deadlines,
+    /// How long after a pause its final transcript is waited for.
+    pub(crate) patience: Duration,
+    /// No sound for so long, and the provider is told that we are still there.
+    pub(crate) idle: Option<Duration>,
+    /// It says something about whatever it hears, at least every few seconds.
+    pub(crate) chatty: bool,
+    /// Sound may go out only when the provider has said that it is ready.
+    pub(crate) greets: bool,
+}
+
+/// What we send a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Say {
+    Text(String),
+    /// So many samples of silence that the caller never made.
+    Silence(usize),
+}
+
+/// What a provider's message means for the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    Go,
+    /// It takes sound from now on.
+    Ready,
+    /// It will say no more.
+    Done,
+}
+
+/// What to do about an end of the connection.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// By the protocol a session ends so: open another at once.
+    Reopen,
+    Failed(StageError),
+}
+
+/// A call's time line and transcripts, and what is to be said to the provider: for the dialects.
+#[derive(Debug, Default)]
+pub(crate) struct Ear {
+    pub(crate) line: Timeline,
+    pub(crate) turns: Turns,
+    pub(crate) say: Vec<Say>,
+}
+
+/// A provider's protocol for one call. Does no I/O.
+pub(crate) trait Dialect: Send + 'static {
+    fn stage(&self) -> &str;
+    fn habits(&self) -> Habits;
+    /// Where to connect to. A new session begins.
+    fn open(&mut self) -> Result<Place, StageError>;
+    /// What to say first.
+    fn hello(&mut self) -> Option<String> {
+        None
+    }
+    /// μ-law at 8 kHz as the provider wants it.
+    fn sound(&mut self, mulaw: Vec<u8>) -> Bytes {
+        Bytes::from(mulaw)
+    }
+    /// Whether the provider can take more sound just now.
+    fn takes_sound(&self) -> bool {
+        true
+    }
+    fn on_text(&mut self, text: &str, ear: &mut Ear) -> Result<Then, StageError>;
+    /// How to ask for a final transcript of all that was sent.
+    fn force(&mut self) -> Option<String>;
+    /// What to say when the call has decided that the turn is over.
+    fn turn_ended(&mut self) -> Option<String> {
+        None
+    }
+    /// What the agent expects to hear; what to say at once, if the provider can be told.
+    fn expect(&mut self, _expectation: &Expectation) -> Option<String> {
+        None
+    }
+    /// What keeps the connection open while there is no sound.
+    fn idle(&mut self) -> Option<Say> {
+        None
+    }
+    /// The provider must say something within this time: a turn of its own is open.
+    fn stalls_after(&self) -> Option<Duration> {
+        None
+    }
+    fn goodbye(&mut self) -> Option<String>;
+    /// The connection ended while the call goes on.
+    fn ended(&mut self, _code: Option<u16>, error: StageError) -> Ended {
+        Ended::Failed(error)
+    }
+}
+
+/// Serves a call.
+pub(crate) async fn serve<D: Dialect>(
+    dialect: D,
+    call: CallInfo,
+    commands: Rx<SttCommand>,
+    events: Tx<SttEvent>,
+) -> Result<(), StageError> {
+    let habits = dialect.habits();
+    let bill = Bill { meter: call.meter, provider: dialect.stage().to_owned(), samples: 0 };
+    let outbox = Outbox::new(habits.pace);
+    let mut session = Session {
+        dialect,
+        habits,
+        ear: Ear::default(),
+        outbox,
+        bill,
+        events,
+        settle_by: None,
+        onset: 0,
+        spoken: 0,
+        heard: Instant::now(),
+        unanswered: 0,
+    };
+    let outcome = session.serve(&commands).await;
+    if outcome.is_err() {
+        session.bill.meter.add(session.dialect.stage(), |usage| usage.failures += 1);
+    }
+    outcome
+}
+
+/// Writes down what was used when a talkspurt is over, and in the end, however that comes.
+struct Bill {
+    meter: Meter,
+    provider: String,
+    samples: u64,
+}
+
+impl Bill {
+    fn write(&mut self) {
+        let length = SampleCount(std::mem::take(&mut self.samples)).duration();
+        if !length.is_zero() {
+            self.meter.add(&self.provider, |usage| usage.add_audio(length));
+        }
+    }
+}
+
+impl Drop for Bill {
+    fn drop(&mut self) {
+        self.write();
+    }
+}
+
+/// How one connection's time came to its end.
+enum End {
+    CallOver,
+    Reopen,
+}
+
+struct Session<D> {
+    dialect: D,
+    habits: Habits,
+    ear: Ear,
+    outbox: Outbox,
+    bill: Bill,
+    events: Tx<SttEvent>,
+    /// When the transcript asked for is taken from what there is.
+    settle_by: Option<Instant>,
+    /// Where the talkspurt before the pause began, and how long it was, in samples.
+    onset: u64,
+    spoken: u64,
+    /// When the provider last said something.
+    heard: Instant,
+    unanswered: u32,
+}
+
+impl<D: Dialect> Session<D> {
+    async fn serve(&mut self, commands: &Rx<SttCommand>) -> Result<(), StageError> {
+        let mut reopened: Option<Instant> = None;
+        loop {
+            let Some(mut socket) = self.connect(commands).await? else { return Ok(()) };
+            match self.converse(&mut socket, commands).await {
+                Ok(End::CallOver) => {
+                    socket.close().await;
+                    return Ok(());
+                }
+                // A session that ends as soon as it is opened isn't opened for ever.
+                Ok(End::Reopen) if reopened.is_none_or(|at| at.elapsed() > Duration::from_secs(60)) => {
+                    reopened = Some(Instant::now());
+                }
+                Ok(End::Reopen) => {
+                    let what = "it ends each session soon after it was opened".to_owned();
+                    return Err(StageError::Broken { stage: self.dialect.stage().to_owned(), what });
+                }
+                Err(error) => {
+                    self.give_up().await;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Opens the connection, and keeps what the caller says meanwhile. `None`: the call is over.
+    async fn connect(&mut self, commands: &Rx<SttCommand>) -> Result<Option<Socket>, StageError> {
+        // The new session's address has it all.
+        self.ear.say.clear();
+        let place = self.dialect.open()?;
+        self.ear.line = Timeline::default();
+        self.outbox.reopen();
+        self.bill.meter.add(self.dialect.stage(), |usage| usage.requests += 1);
+        let stage = self.dialect.stage().to_owned();
+        let deadlines = self.habits.deadlines;
+        let connecting = Socket::connect(&stage, &place.url, &place.headers, &deadlines);
+        let mut connecting = std::pin::pin!(connecting);
+        loop {
+            tokio::select! {
+                socket = &mut connecting => return socket.map(Some),
+                command = commands.recv() => match command {
+                    Some(command) => self.on_command(command),
+                    None => return Ok(None),
+                },
+            }
+        }
+    }
+
+    async fn converse(&mut self, socket: &mut Socket, commands: &Rx<SttCommand>) -> Result<End, StageError> {
+        let opened = Instant::now();
+        let mut ready = !self.habits.greets;
+        let mut spoke = opened;
+        self.heard = opened;
+        if let Some(text) = self.dialect.hello() {
+            socket.send_text(text).await?;
+        }
+        loop {
+            let mut wake = None;
+            if ready {
+                wake = self.send(socket, &mut spoke).await?;
+            }
+            self.tell().await;
+            let now = Instant::now();
+            let stall = self.dialect.stalls_after().map(|limit| self.heard + limit);
+            let idle = self.habits.idle.filter(|_| ready).map(|idle| spoke + idle);
+            let greeting = (!ready).then_some(opened + self.habits.deadlines.connect);
+            let due = [wake, self.settle_by, stall, idle, greeting].into_iter().flatten().min();
+            let due = due.unwrap_or_else(|| now + Duration::from_secs(60));
+            tokio::select! {
+                message = socket.recv() => match message {
+                    Ok(Some(Message::Text(text))) => {
+                        self.heard = Instant::now();
+                        self.unanswered = 0;
+                        match self.dialect.on_text(&text, &mut self.ear)? {
+                            Then::Go => {}
+                            Then::Ready => ready = true,
+                            Then::Done => return self.lost(socket, None),
+                        }
+                        if !self.ear.turns.is_wanted() {
+                            self.settle_by = None;
+                        }
+                    }
+                    Ok(Some(Message::Binary(_))) => {}
+                    Ok(None) => return self.lost(socket, None),
+                    Err(error) => return self.lost(socket, Some(error)),
+                },
+                command = commands.recv() => match command {
+                    Some(command) => self.on_command(command),
+                    None => {
+                        self.part(socket).await;
+                        return Ok(End::CallOver);
+                    }
+                },
+                () = sleep_until(due) => {
+                    let now = Instant::now();
+                    if greeting.is_some_and(|at| at <= now) {
+                        return Err(self.too_slow("greeting", self.habits.deadlines.connect));
+                    }
+                    if stall.is_some_and(|at| at <= now) {
+                        let limit = self.dialect.stalls_after().unwrap_or_default();
+                        return Err(self.too_slow("word in a turn that it holds open", limit));
+                    }
+                    if self.settle_by.is_some_and(|at| at <= now) {
+                        self.settle(now)?;
+                    }
+                    if idle.is_some_and(|at| at <= now) {
+                        spoke = now;
+                        self.ear.say.extend(self.dialect.idle());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends what may be sent. Tells when there will be more.
+    async fn send(
+        &mut self,
+        socket: &mut Socket,
+        spoke: &mut Instant,
+    ) -> Result<Option<Instant>, StageError> {
+        for say in std::mem::take(&mut self.ear.say) {
+            match say {
+                Say::Text(text) => socket.send_text(text).await?,
+                Say::Silence(samples) => {
+                    self.ear.line.padded(samples as u64);
+                    let silence = vec![offhook_audio::MULAW_SILENCE; samples];
+                    socket.send_binary(self.dialect.sound(silence)).await?;
+                }
+            }
+        }
+        while self.dialect.takes_sound() {
+            let now = Instant::now();
+            match self.outbox.next(now, &mut self.ear.line) {
+                Next::Send(sound) => {
+                    *spoke = now;
+                    self.bill.samples += sound.len() as u64;
+                    let sound = self.dialect.sound(sound);
+                    // An empty message ends the stream at some providers.
+                    if !sound.is_empty() {
+                        socket.send_binary(sound).await?;
+                    }
+                }
+                Next::Force => {
+                    self.settle_by = Some(now + self.habits.patience);
+                    if let Some(text) = self.dialect.force() {
+                        socket.send_text(text).await?;
+                    }
+                }
+                Next::Wait(until) => return Ok(Some(until)),
+                Next::Idle => break,
+            }
+        }
+        Ok(None)
+    }
+
+    fn on_command(&mut self, command: SttCommand) {
+        match command {
+            SttCommand::Audio { at, frame } => {
+                debug_assert_eq!(frame.0.len(), FRAME_SAMPLES, "frames are 20 ms");
+                self.outbox.push(at, frame);
+            }
+            SttCommand::SpeechStarted { at } => {
+                self.ear.turns.speech_started(at.0);
+                self.outbox.speech_started();
+                self.onset = at.0;
+                self.settle_by = None;
+            }
+            SttCommand::SpeechPaused { from, until } => {
+                self.ear.turns.speech_paused(from.0, until.0);
+                self.outbox.speech_paused();
+                self.spoken = until.0.saturating_sub(self.onset.max(from.0));
+                // However long the sound takes to go out, the call isn't kept waiting for ever.
+                self.settle_by = Some(Instant::now() + 2 * self.habits.patience);
+                self.bill.write();
+                let lost = self.outbox.take_lost();
+                if lost > 0 {
+                    let (stage, lost_ms) = (self.dialect.stage(), lost * 20);
+                    tracing::warn!(stage, lost_ms, "the provider took the caller's sound too slowly");
+                }
+            }
+            SttCommand::TurnEnded { until } => {
+                self.ear.turns.turn_ended(until.0);
+                self.settle_by = None;
+                self.ear.say.extend(self.dialect.turn_ended().map(Say::Text));
+            }
+            SttCommand::Expect(expectation) => {
+                self.ear.say.extend(self.dialect.expect(&expectation).map(Say::Text));
+            }
+        }
+    }
+
+    /// No final transcript came: what there is must do.
+    fn settle(&mut self, now: Instant) -> Result<(), StageError> {
+        self.settle_by = None;
+        self.ear.turns.settle();
+        let silent = now.saturating_duration_since(self.heard);
+        if self.habits.chatty && self.spoken >= SPEECH && silent > self.habits.patience {
+            self.unanswered += 1;
+        }
+        if self.unanswered >= MOST_UNANSWERED {
+            return Err(self.too_slow("word about what the caller said", silent));
+        }
+        Ok(())
+    }
+
+    fn too_slow(&self, what: &'static str, limit: Duration) -> StageError {
+        StageError::TooSlow { stage: self.dialect.stage().to_owned(), what, limit }
+    }
+
+    fn lost(&mut self, socket: &Socket, error: Option<StageError>) -> Result<End, StageError> {
+        let stage = self.dialect.stage().to_owned();
+        let error = error.unwrap_or_else(|| StageError::Broken {
+            stage,
+            what: "it closed the connection in the midst of the call".to_owned(),
+        });
+        match self.dialect.ended(socket.close_code(), error) {
+            Ended::Reopen => Ok(End::Reopen),
+            Ended::Failed(error) => Err(error),
+        }
+    }
+
+    /// Passes on what was heard.
+    async fn tell(&mut self) {
+        for event in self.ear.turns.take_events() {
+            match event {
+                // A partial that finds no room is soon out of date anyway.
+                SttEvent::Partial(_) => {
+                    let _out_of_date = self.events.offer(event);
+                }
+                event => {
+                    let _call_over = self.events.send(event).await;
+                }
+            }
+        }
+    }
+
+    /// The connection is lost: words that were heard are not.
+    async fn give_up(&mut self) {
+        self.ear.turns.settle();
+        self.tell().await;
+    }
+
+    /// The call is over: what comes in the next moment still counts.
+    async fn part(&mut self, socket: &mut Socket) {
+        let Some(text) = self.dialect.goodbye() else { return };
+        let deadline = Instant::now() + FAREWELL;
+        let Ok(Ok(())) = timeout(FAREWELL, socket.send_text(text)).await else { return };
+        while let Ok(Ok(Some(message))) = timeout_at(deadline, socket.recv()).await {
+            let Message::Text(text) = message else { continue };
+            if !matches!(self.dialect.on_text(&text, &mut self.ear), Ok(Then::Go | Then::Ready)) {
+                break;
+            }
+            for event in self.ear.turns.take_events() {
+                let _call_over = self.events.offer(event);
+            }
+        }
+    }
+}
