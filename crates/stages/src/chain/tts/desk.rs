@@ -58,7 +58,7 @@ impl Desk {
             tokio::select! {
                 biased;
                 command = commands.recv(), if wanted => match command {
-                    Some(TtsCommand::Speak(request)) => self.speak(request),
+                    Some(TtsCommand::Speak(request)) => self.speak(&request),
                     Some(TtsCommand::Cancel { utterance }) => self.cancel(utterance),
                     None => wanted = false,
                 },
@@ -75,7 +75,7 @@ impl Desk {
         Ok(())
     }
 
-    fn speak(&mut self, request: SpeakRequest) {
+    fn speak(&mut self, request: &SpeakRequest) {
         let id = request.utterance;
         let known = self.open.iter().position(|open| open.id == id);
         let at = known.unwrap_or_else(|| self.make_room());
