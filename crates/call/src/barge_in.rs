@@ -7,7 +7,7 @@
 
 use crate::CallTime;
 use crate::call::Call;
-use crate::config::Interruptible;
+use crate::config::{BargeInConfig, Interruptible};
 use crate::io::{BargeInStage, CallEvent, DropReason};
 use crate::stage::AnswerKind;
 use crate::timers::Timer;
@@ -131,6 +131,19 @@ impl Call {
     }
 
     fn is_backchannel(&self, text: &str) -> bool {
+        if !self.config.barge_in.is_backchannel(text) {
+            return false;
+        }
+        // "Yeah" to a yes-or-no question, or at the end of what is said, is an answer.
+        let unheard =
+            self.playout.utterances().filter(|said| said.begun).map(|said| said.unsent()).sum::<u64>() / 8;
+        !(self.answer == AnswerKind::YesNo || unheard < NEARLY_OVER_MS)
+    }
+}
+
+impl BargeInConfig {
+    /// Whether this is all that a listener says who doesn't ask for the floor.
+    pub(crate) fn is_backchannel(&self, text: &str) -> bool {
         let plain: String = text
             .to_lowercase()
             .chars()
@@ -139,12 +152,6 @@ impl Call {
             .split_whitespace()
             .collect::<Vec<_>>()
             .join(" ");
-        if !self.config.barge_in.backchannels.contains(&plain) {
-            return false;
-        }
-        // "Yeah" to a yes-or-no question, or at the end of what is said, is an answer.
-        let unheard =
-            self.playout.utterances().filter(|said| said.begun).map(|said| said.unsent()).sum::<u64>() / 8;
-        !(self.answer == AnswerKind::YesNo || unheard < NEARLY_OVER_MS)
+        self.backchannels.contains(&plain)
     }
 }

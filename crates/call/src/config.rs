@@ -264,6 +264,8 @@ pub struct PatienceConfig {
     pub reply_very_late: Duration,
     /// What is said then, and when a reply can't be had.
     pub apology: String,
+    /// What is said when a connection of text broke and the call goes on over another.
+    pub reconnected: String,
     /// Greatest length of a call. Default 1 h.
     #[serde(with = "humantime_serde")]
     pub longest_call: Duration,
@@ -288,6 +290,7 @@ impl Default for PatienceConfig {
             fillers: vec!["One moment, please.".into(), "Just a second.".into()],
             reply_very_late: Duration::from_secs(5),
             apology: "I'm sorry, something went wrong on my side. Could you say that again?".into(),
+            reconnected: "Sorry, we were cut off for a moment.".into(),
             longest_call: Duration::from_secs(3_600),
             too_long: "I'm afraid our time is up. Thank you for calling. Goodbye.".into(),
             no_media: Duration::from_secs(15),

@@ -11,6 +11,7 @@
 //! - `playout`: the ledger of what was sent and what of it was heard
 //! - `outbound`: the voice's sound becomes μ-law
 //! - `context`: the conversation as the model is told of it
+//! - [`relay`]: a call of text, whose sound is somebody else's
 #![forbid(unsafe_code)]
 
 mod barge_in;
@@ -28,6 +29,7 @@ mod machine;
 mod outbound;
 mod patience;
 mod playout;
+pub mod relay;
 mod reply;
 mod sentence;
 mod speaking;

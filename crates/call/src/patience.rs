@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::CallTime;
 use crate::call::Call;
+use crate::config::PatienceConfig;
 use crate::io::{EndReason, UtteranceKind};
 use crate::timers::Timer;
 use crate::turn::Floor;
@@ -25,6 +26,21 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
+    /// What to say into the caller's silence; `None` when everything was said.
+    pub(crate) fn next_check_in(&mut self, config: &PatienceConfig) -> Option<String> {
+        let check_in = config.check_ins.get(self.check_ins_said).cloned();
+        self.check_ins_said += 1;
+        check_in
+    }
+
+    /// What to bridge a wait with; not always the same.
+    pub(crate) fn next_filler(&mut self, config: &PatienceConfig) -> Option<String> {
+        let count = config.fillers.len().max(1);
+        let filler = config.fillers.get(self.filler_turn % count).cloned()?;
+        self.filler_turn += 1;
+        Some(filler)
+    }
+
     /// The caller said or keyed something.
     pub(crate) const fn heard_caller(&mut self) {
         self.check_ins_said = 0;
@@ -50,9 +66,7 @@ impl Call {
     }
 
     pub(crate) fn on_caller_silent(&mut self) {
-        let check_in = self.config.patience.check_ins.get(self.patience.check_ins_said).cloned();
-        self.patience.check_ins_said += 1;
-        match check_in {
+        match self.patience.next_check_in(&self.config.patience) {
             Some(text) => {
                 self.say(UtteranceKind::CheckIn, &text);
             }
@@ -75,10 +89,9 @@ impl Call {
             self.timers.set(Timer::ReplyLate, self.now + self.config.patience.reply_late);
             return;
         }
-        let fillers = &self.config.patience.fillers;
-        if self.patience.fillers_said == 0 && !fillers.is_empty() {
-            let filler = fillers.get(self.patience.filler_turn % fillers.len()).cloned().unwrap_or_default();
-            self.patience.filler_turn += 1;
+        if self.patience.fillers_said == 0
+            && let Some(filler) = self.patience.next_filler(&self.config.patience)
+        {
             self.say(UtteranceKind::Filler, &filler);
         } else {
             let apology = self.config.patience.apology.clone();

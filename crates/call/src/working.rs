@@ -17,7 +17,7 @@ use crate::turn::Floor;
 pub const COLLECT_DIGITS: &str = "collect_digits";
 
 /// A tool with a word of its own for the wait says it after this; a quick one has returned by then.
-const OWN_FILLER_AFTER: Duration = Duration::from_millis(400);
+pub(crate) const OWN_FILLER_AFTER: Duration = Duration::from_millis(400);
 
 /// The tools of a call.
 #[derive(Debug, Default)]
@@ -167,12 +167,7 @@ impl Call {
 
     /// The tool [`COLLECT_DIGITS`]: the keys come as the caller's next turn, so that they stay out of tapes.
     pub(crate) fn collect_digits(&mut self, call: ToolCall) {
-        let count = |name: &str| call.arguments.get(name).and_then(serde_json::Value::as_u64);
-        let most = self.config.dtmf.most as u64;
-        let max = count("max").unwrap_or(most).clamp(1, most.max(1));
-        let min = count("min").unwrap_or(1).clamp(1, max);
-        let narrow = |count: u64| u8::try_from(count).unwrap_or(u8::MAX);
-        self.answer = AnswerKind::Digits { min: narrow(min), max: narrow(max) };
+        self.answer = digits_asked_for(&call, self.config.dtmf.most);
         self.working.collecting = true;
         // The caller was asked in the same reply, or is asked now.
         let asked = self.reply.as_ref().is_some_and(|reply| reply.utterance.is_some());
@@ -202,4 +197,14 @@ impl Call {
         };
         self.tool_returned(ToolResult { id: call.id, name: call.name, outcome });
     }
+}
+
+/// How many digits a call of [`COLLECT_DIGITS`] wants.
+pub(crate) fn digits_asked_for(call: &ToolCall, most: usize) -> AnswerKind {
+    let count = |name: &str| call.arguments.get(name).and_then(serde_json::Value::as_u64);
+    let most = most as u64;
+    let max = count("max").unwrap_or(most).clamp(1, most.max(1));
+    let min = count("min").unwrap_or(1).clamp(1, max);
+    let narrow = |count: u64| u8::try_from(count).unwrap_or(u8::MAX);
+    AnswerKind::Digits { min: narrow(min), max: narrow(max) }
 }

@@ -50,6 +50,15 @@ impl Context {
         }
     }
 
+    /// The agent's latest turn was interrupted after these words, if nothing came behind it and it `is_longer`.
+    pub(crate) fn cut_agent(&mut self, heard: &str, is_longer: impl Fn(&str) -> bool) {
+        let last = self.turns.last_mut().filter(|turn| turn.who == Party::Agent && is_longer(&turn.text));
+        if let Some(turn) = last.filter(|_| !heard.is_empty()) {
+            heard.clone_into(&mut turn.text);
+            turn.interrupted = true;
+        }
+    }
+
     /// The turns with one more at the end.
     pub(crate) fn with(&self, who: Party, text: &str, (began, ended): (CallTime, CallTime)) -> Vec<Turn> {
         let mut turns = self.turns.clone();
