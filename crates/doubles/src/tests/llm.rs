@@ -1,0 +1,176 @@
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::support::{OPENAI, post, start};
+use crate::{Doubles, DoublesConfig, End, Key, Latencies, Quirk, Rule, Script, ToolCall};
+
+const CHAT: &str = "/v1/chat/completions";
+const MESSAGES: &str = "/v1/messages";
+const ANTHROPIC: [(&str, &str); 2] = [("x-api-key", "key"), ("anthropic-version", "2023-06-01")];
+
+fn config() -> DoublesConfig {
+    let call = ToolCall { name: "find_booking".to_owned(), arguments: json!({"phone": "+15550100"}) };
+    let rule = Rule {
+        heard: "move".to_owned(),
+        say: "One moment.".to_owned(),
+        calls: vec![call],
+        ..Rule::default()
+    };
+    DoublesConfig { script: Script { answers: vec![rule], ..Script::default() }, ..DoublesConfig::default() }
+}
+
+fn ask(text: &str) -> Value {
+    json!({"model": "m", "stream": true, "stream_options": {"include_usage": true},
+           "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": text}],
+           "tools": [{"type": "function", "function": {"name": "find_booking", "parameters": {"type": "object"}}}]})
+}
+
+fn ask_anthropic(text: &str) -> Value {
+    json!({"model": "m", "stream": true, "max_tokens": 400, "messages": [{"role": "user", "content": text}],
+           "tools": [{"name": "find_booking", "input_schema": {"type": "object"}}]})
+}
+
+#[tokio::test]
+async fn chat_streams_text_tools_and_usage() {
+    let doubles = Doubles::start(config()).await.unwrap();
+    let got = post(&doubles, CHAT, &[OPENAI], ask("Can I move it?").to_string()).await.unwrap();
+    assert_eq!(got.status, 200);
+    insta::assert_snapshot!(got.text());
+    assert_eq!(doubles.until(|seen| seen.end != End::Open).await.end, End::Complete);
+}
+
+#[tokio::test]
+async fn messages_stream_text_tools_and_usage() {
+    let doubles = Doubles::start(config()).await.unwrap();
+    let got =
+        post(&doubles, MESSAGES, &ANTHROPIC, ask_anthropic("Can I move it?").to_string()).await.unwrap();
+    assert_eq!(got.status, 200);
+    insta::assert_snapshot!(got.text());
+}
+
+#[tokio::test]
+async fn a_whole_answer_has_the_same_words() {
+    let doubles = start().await;
+    let mut request = ask("Hello?");
+    request["stream"] = false.into();
+    request["stream_options"] = Value::Null;
+    let got = post(&doubles, CHAT, &[OPENAI], request.to_string()).await.unwrap().json();
+    assert_eq!(got["choices"][0]["message"]["content"], "I heard: Hello?");
+    let mut request = ask_anthropic("Hello?");
+    request["stream"] = false.into();
+    let got = post(&doubles, MESSAGES, &ANTHROPIC, request.to_string()).await.unwrap().json();
+    assert_eq!(got["content"][0]["text"], "I heard: Hello?");
+}
+
+#[tokio::test]
+async fn chat_refuses_what_openai_refuses() {
+    let doubles = start().await;
+    let call = json!({"role": "assistant", "content": "", "tool_calls": [{"id": "call_1", "type": "function",
+        "function": {"name": "f", "arguments": "{}"}}]});
+    let user = json!({"role": "user", "content": "Hi"});
+    let cases = [
+        (json!({"messages": [user]}), "model"),
+        (json!({"model": "m", "messages": []}), "messages"),
+        (json!({"model": "m", "messages": [{"role": "robot", "content": "Hi"}]}), "Supported values are"),
+        (
+            json!({"model": "m", "messages": [user, {"role": "tool", "tool_call_id": "call_1", "content": "1"}]}),
+            "preceeding",
+        ),
+        (json!({"model": "m", "messages": [user, call, user]}), "did not have response messages: call_1"),
+        (json!({"model": "m", "messages": [user], "tool_choice": "auto"}), "only allowed when 'tools'"),
+        (json!({"model": "gpt-5.6-luna", "messages": [user], "max_tokens": 5}), "max_completion_tokens"),
+        (json!({"model": "m", "messages": [user], "stream_options": {}}), "stream_options"),
+    ];
+    for (request, hint) in cases {
+        let got = post(&doubles, CHAT, &[OPENAI], request.to_string()).await.unwrap();
+        assert_eq!(got.status, 400, "{request}");
+        let message = got.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(hint), "{message}");
+    }
+    let got = post(&doubles, CHAT, &[], ask("Hi").to_string()).await.unwrap();
+    assert_eq!((got.status, got.json()["error"]["code"].as_str()), (401, Some("invalid_api_key")));
+}
+
+#[tokio::test]
+async fn messages_refuse_what_anthropic_refuses() {
+    let doubles = start().await;
+    let user = json!({"role": "user", "content": "Hi"});
+    let call = json!({"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}]});
+    let cases = [
+        (json!({"model": "m", "messages": [user]}), "max_tokens: Field required"),
+        (
+            json!({"model": "m", "max_tokens": 9, "messages": [user, {"role": "assistant", "content": "Well"}]}),
+            "prefill",
+        ),
+        (json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": " "}]}), "non-empty"),
+        (json!({"model": "m", "max_tokens": 9, "messages": [user, call, user]}), "toolu_1"),
+        (
+            json!({"model": "m", "max_tokens": 9, "messages": [{"role": "system", "content": "x"}, user]}),
+            "first message",
+        ),
+    ];
+    for (request, hint) in cases {
+        let got = post(&doubles, MESSAGES, &ANTHROPIC, request.to_string()).await.unwrap();
+        assert_eq!(got.status, 400, "{request}");
+        assert!(got.text().contains(hint), "{}", got.text());
+    }
+    let newer = [("x-api-key", "key"), ("anthropic-version", "2026-10-21")];
+    let mut request = ask_anthropic("Hi");
+    request["temperature"] = 1.into();
+    assert_eq!(post(&doubles, MESSAGES, &newer, request.to_string()).await.unwrap().status, 400);
+    assert_eq!(post(&doubles, MESSAGES, &newer[..1], request.to_string()).await.unwrap().status, 400);
+}
+
+#[tokio::test]
+async fn keys_are_checked_and_never_shown() {
+    let key = Some(Key::new("sk-secret"));
+    let doubles = Doubles::start(DoublesConfig { key, ..config() }).await.unwrap();
+    let right =
+        post(&doubles, CHAT, &[("authorization", "Bearer sk-secret")], ask("Hi").to_string()).await.unwrap();
+    let wrong =
+        post(&doubles, CHAT, &[("authorization", "Bearer sk-guess")], ask("Hi").to_string()).await.unwrap();
+    assert_eq!((right.status, wrong.status), (200, 401));
+    let shown = format!("{doubles:?} {:?}", doubles.seen());
+    assert!(!shown.contains("sk-"), "{shown}");
+    assert!(shown.contains("Bearer •••"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_take_their_time() {
+    let doubles = Doubles::start(DoublesConfig { latency: Latencies::PUBLISHED, ..config() }).await.unwrap();
+    let begin = Instant::now();
+    post(&doubles, CHAT, &[OPENAI], ask("Tell me a story.").to_string()).await.unwrap();
+    let time = begin.elapsed();
+    assert!((Duration::from_millis(100)..Duration::from_secs(5)).contains(&time), "{time:?}");
+    // The seed decides: again the same.
+    let again = Doubles::start(DoublesConfig { latency: Latencies::PUBLISHED, ..config() }).await.unwrap();
+    let begin = Instant::now();
+    post(&again, CHAT, &[OPENAI], ask("Tell me a story.").to_string()).await.unwrap();
+    assert_eq!(begin.elapsed().as_millis(), time.as_millis());
+}
+
+#[tokio::test]
+async fn quirks_of_servers_that_are_like_openai() {
+    let quirks = vec![
+        Quirk::SseNoise,
+        Quirk::AzureFrames,
+        Quirk::ToolWithoutIndex,
+        Quirk::ToolArgumentsObject,
+        Quirk::DoneWithoutBlank,
+        Quirk::Reasoning,
+        Quirk::ThinkTags,
+        Quirk::ToolFinishStop,
+    ];
+    let doubles = Doubles::start(DoublesConfig { quirks, ..config() }).await.unwrap();
+    let got = post(&doubles, CHAT, &[OPENAI], ask("Can I move it?").to_string()).await.unwrap();
+    assert!(got.text().ends_with("data: [DONE]"));
+    let events = got.events();
+    assert_eq!(events[0]["choices"], json!([]));
+    let calls: Vec<_> =
+        events.iter().filter(|event| event["choices"][0]["delta"]["tool_calls"].is_array()).collect();
+    assert_eq!(calls.len(), 1);
+    let call = &calls[0]["choices"][0]["delta"]["tool_calls"][0];
+    assert!(call["index"].is_null() && call["function"]["arguments"].is_object());
+}

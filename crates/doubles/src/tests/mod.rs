@@ -1,0 +1,7 @@
+//! The doubles as a plain client meets them.
+
+mod faults;
+mod llm;
+mod stt;
+mod support;
+mod tts;
