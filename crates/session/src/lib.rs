@@ -6,6 +6,7 @@
 
 mod control;
 mod link;
+pub mod relay;
 mod run;
 mod setup;
 mod stages;

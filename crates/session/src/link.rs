@@ -106,7 +106,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 }
 
-async fn in_time(write: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+/// A write, unless it takes too long.
+pub(crate) async fn in_time(write: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
     match tokio::time::timeout(SLOWEST_WRITE, write).await {
         Ok(result) => result,
         Err(_) => Err(Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the peer takes no data"))),

@@ -365,7 +365,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
 }
 
 /// What the application wants next; waits for ever if nothing can reach the call.
-async fn wish(control: &mut Option<ControlReceiver>) -> Control {
+pub(crate) async fn wish(control: &mut Option<ControlReceiver>) -> Control {
     match control {
         Some(control) => control.recv().await,
         None => std::future::pending().await,
