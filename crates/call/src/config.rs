@@ -264,7 +264,9 @@ pub struct PatienceConfig {
     pub reply_very_late: Duration,
     /// What is said then, and when a reply can't be had.
     pub apology: String,
-    /// What is said when a connection of text broke and the call goes on over another.
+    /// What is said when a connection of text broke and the call goes on over another. Tapes tell of it only where it isn't the
+    /// default.
+    #[serde(skip_serializing_if = "is_usual_reconnected")]
     pub reconnected: String,
     /// Greatest length of a call. Default 1 h.
     #[serde(with = "humantime_serde")]
@@ -274,6 +276,12 @@ pub struct PatienceConfig {
     /// How long no media may come before the call is given up. Default 15 s.
     #[serde(with = "humantime_serde")]
     pub no_media: Duration,
+}
+
+const RECONNECTED: &str = "Sorry, we were cut off for a moment.";
+
+fn is_usual_reconnected(text: &str) -> bool {
+    text == RECONNECTED
 }
 
 impl Default for PatienceConfig {
@@ -290,7 +298,7 @@ impl Default for PatienceConfig {
             fillers: vec!["One moment, please.".into(), "Just a second.".into()],
             reply_very_late: Duration::from_secs(5),
             apology: "I'm sorry, something went wrong on my side. Could you say that again?".into(),
-            reconnected: "Sorry, we were cut off for a moment.".into(),
+            reconnected: RECONNECTED.into(),
             longest_call: Duration::from_secs(3_600),
             too_long: "I'm afraid our time is up. Thank you for calling. Goodbye.".into(),
             no_media: Duration::from_secs(15),

@@ -6,12 +6,15 @@
 
 mod pack;
 mod reenact;
+mod relay;
 mod replay;
 mod wire;
 
 pub use pack::{packed, unpacked};
 pub use reenact::{Outcome, as_taped, percentile, reenact};
+pub use relay::{WireRelayInput, WireRelayOutput, write_relay_input, write_relay_output};
 pub use replay::{Divergence, ReplayError, Replayed, accept, header, lines, replay};
 pub use wire::{
-    Header, Line, MaskedKey, VERSION, WireInput, WireOutput, write_header, write_input, write_output,
+    Header, Line, MaskedKey, Transport, VERSION, WireInput, WireOutput, write_header, write_input,
+    write_output,
 };

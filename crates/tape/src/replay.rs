@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use offhook_call::relay::RelayCall;
 use offhook_call::{Call, CallConfig, CallTime, Input, Key};
 
-use crate::wire::{
-    Header, Line, VERSION, WireInput, WireOutput, push as push_line, write_header, write_output,
-};
+use crate::wire::{Header, Line, Transport, VERSION, WireInput, WireOutput, push as push_line, write_header};
 
 /// How a replay went.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +51,9 @@ pub enum ReplayError {
         /// What is wrong.
         why: String,
     },
+    /// It is of a call of text.
+    #[error("the tape is of a call of text: Twilio decided when its turns were over, so other settings change nothing")]
+    OfText,
     /// Another version.
     #[error("the tape has version {found}, this build reads version {VERSION}")]
     Version {
@@ -66,7 +68,7 @@ pub enum ReplayError {
 /// If the tape can't be read.
 pub fn replay(tape: &str, config: CallConfig) -> Result<Replayed, ReplayError> {
     let (header, lines) = open(tape)?;
-    let mut call = Call::new(config);
+    let mut call = Machine::new(header.transport, config);
     let mut replayed =
         Replayed { header, length: Duration::ZERO, outputs: 0, divergence: None, cut_short: false };
     let mut before: Vec<(Duration, String)> = Vec::new();
@@ -92,8 +94,9 @@ pub fn replay(tape: &str, config: CallConfig) -> Result<Replayed, ReplayError> {
                 }
                 before.push((at, words));
             }
-            feed(&mut call, input, CallTime::after(at))
-                .ok_or_else(|| damaged(index, "its sound is damaged".into()))?;
+            feed(&mut call, input, CallTime::after(at)).ok_or_else(|| {
+                damaged(index, "its sound is damaged, or it belongs to another kind of call".into())
+            })?;
         }
         if let Some(taped) = line.output {
             let now = next_output(&mut call);
@@ -139,7 +142,7 @@ pub fn header(tape: &str) -> Result<Header, ReplayError> {
 pub fn accept(tape: &str, config: CallConfig) -> Result<Vec<u8>, ReplayError> {
     let (mut header, lines) = open(tape)?;
     header.config = serde_json::to_value(&config).ok();
-    let mut call = Call::new(config);
+    let mut call = Machine::new(header.transport, config);
     let mut anew = Vec::with_capacity(tape.len());
     write_header(&mut anew, &header);
     for line in lines {
@@ -151,9 +154,11 @@ pub fn accept(tape: &str, config: CallConfig) -> Result<Vec<u8>, ReplayError> {
         let Some(input) = line.input else { continue };
         let now = CallTime::after(Duration::from_micros(line.t));
         push_line(&mut anew, &Line { t: line.t, input: Some(input.clone()), output: None });
-        feed(&mut call, &input, now).ok_or_else(|| damaged(index, "its sound is damaged".into()))?;
-        while let Some(output) = call.poll_output() {
-            write_output(&mut anew, now, &output);
+        feed(&mut call, &input, now).ok_or_else(|| {
+            damaged(index, "its sound is damaged, or it belongs to another kind of call".into())
+        })?;
+        while let Some(output) = next_output(&mut call) {
+            push_line(&mut anew, &Line { t: line.t, input: None, output: Some(output) });
         }
     }
     Ok(anew)
@@ -204,7 +209,26 @@ fn in_words(input: &WireInput) -> Option<String> {
     Some(text)
 }
 
-fn next_output(call: &mut Call) -> Option<WireOutput> {
+/// The state machine that a tape is of.
+enum Machine {
+    Sound(Box<Call>),
+    Text(Box<RelayCall>),
+}
+
+impl Machine {
+    fn new(transport: Transport, config: CallConfig) -> Self {
+        match transport {
+            Transport::MediaStreams => Self::Sound(Box::new(Call::new(config))),
+            Transport::ConversationRelay => Self::Text(Box::new(RelayCall::new(config))),
+        }
+    }
+}
+
+fn next_output(call: &mut Machine) -> Option<WireOutput> {
+    let call = match call {
+        Machine::Sound(call) => call,
+        Machine::Text(call) => return call.poll_output().as_ref().map(WireOutput::of_relay),
+    };
     while let Some(output) = call.poll_output() {
         if let Some(output) = WireOutput::of(&output) {
             return Some(output);
@@ -213,7 +237,11 @@ fn next_output(call: &mut Call) -> Option<WireOutput> {
     None
 }
 
-fn feed(call: &mut Call, input: &WireInput, now: CallTime) -> Option<()> {
+fn feed(call: &mut Machine, input: &WireInput, now: CallTime) -> Option<()> {
+    let call = match call {
+        Machine::Sound(call) => call,
+        Machine::Text(call) => return crate::relay::feed(call, input, now),
+    };
     let octets;
     let input = match input {
         WireInput::Start => Input::Start,
@@ -230,6 +258,7 @@ fn feed(call: &mut Call, input: &WireInput, now: CallTime) -> Option<()> {
         WireInput::Tts(event) => Input::Tts(event.to_event()?),
         WireInput::Tool(result) => Input::Tool(result.clone()),
         WireInput::Control(control) => Input::Control(control.clone()),
+        WireInput::Relay(_) => return None,
         WireInput::Stop => Input::Stop,
         WireInput::Timeout => Input::Timeout,
     };

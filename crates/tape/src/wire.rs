@@ -26,6 +26,9 @@ pub struct Header {
     pub agent: String,
     /// The build that wrote it.
     pub build: String,
+    /// What carried the call. Tapes of sound don't tell.
+    #[serde(default, skip_serializing_if = "Transport::is_usual")]
+    pub transport: Transport,
     /// The call's configuration, so that a replay needs nothing else. Tapes of earlier builds have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<serde_json::Value>,
@@ -40,15 +43,40 @@ impl Header {
             call: call.to_owned(),
             agent: agent.to_owned(),
             build: build.to_owned(),
+            transport: Transport::MediaStreams,
             // Plain data; without it the tape would still be one.
             config: serde_json::to_value(config).ok(),
         }
+    }
+
+    /// The same for a call that is carried otherwise.
+    #[must_use]
+    pub const fn over(mut self, transport: Transport) -> Self {
+        self.transport = transport;
+        self
     }
 
     /// The call's configuration, if the tape has one that this build understands.
     #[must_use]
     pub fn call_config(&self) -> Option<CallConfig> {
         serde_json::from_value(self.config.clone()?).ok()
+    }
+}
+
+/// What carries a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// Sound, both ways.
+    #[default]
+    MediaStreams,
+    /// Text, both ways.
+    ConversationRelay,
+}
+
+impl Transport {
+    const fn is_usual(&self) -> bool {
+        matches!(self, Self::MediaStreams)
     }
 }
 
@@ -97,6 +125,8 @@ pub enum WireInput {
     Tool(ToolResult),
     /// From the application.
     Control(Control),
+    /// What only a call of text has.
+    Relay(crate::relay::WireRelayInput),
     /// The stream ended.
     Stop,
     /// The deadline came.
@@ -116,7 +146,7 @@ pub enum MaskedKey {
 }
 
 impl MaskedKey {
-    fn of(key: Key) -> Self {
+    pub(crate) fn of(key: Key) -> Self {
         match key.reveal() {
             '*' => Self::Star,
             '#' => Self::Hash,
@@ -171,6 +201,8 @@ pub enum WireOutput {
     Tool(ToolCall),
     /// A tool is given up: its id.
     CancelTool(String),
+    /// What only a call of text has.
+    Relay(crate::relay::WireRelayOutput),
     /// Something worth telling.
     Event(CallEvent),
     /// The end.
@@ -201,7 +233,7 @@ impl WireInput {
 }
 
 /// Keys that the model wants pressed stay off the tape; as many ones take their place.
-fn masked(event: &LlmEvent) -> LlmEvent {
+pub(crate) fn masked(event: &LlmEvent) -> LlmEvent {
     let mut event = event.clone();
     if let LlmEvent::Tool { call, .. } = &mut event
         && call.name == "send_dtmf"
@@ -308,14 +340,7 @@ impl WireOutput {
             Output::Turn(asked) => {
                 Self::Stage(format!("turn question {} on “{}”", asked.question, asked.text))
             }
-            Output::Llm(LlmCommand::Respond(request)) => {
-                Self::Stage(format!("llm respond {} to {:?}", request.reply, request.reason))
-            }
-            Output::Llm(LlmCommand::Commit { reply }) => Self::Stage(format!("llm commit {reply}")),
-            Output::Llm(LlmCommand::Cancel { reply }) => Self::Stage(format!("llm cancel {reply}")),
-            Output::Llm(LlmCommand::ToolResult(result)) => {
-                Self::Stage(format!("llm result of {}", result.name))
-            }
+            Output::Llm(command) => Self::Stage(stage_words(command)),
             Output::Tts(TtsCommand::Speak(request)) => {
                 Self::Stage(format!("tts speak {}/{}: {}", request.utterance, request.segment, request.text))
             }
@@ -325,6 +350,16 @@ impl WireOutput {
             Output::Event(event) => Self::Event(event.clone()),
             Output::HangUp => Self::HangUp,
         })
+    }
+}
+
+/// A command to the language model, in short.
+pub(crate) fn stage_words(command: &LlmCommand) -> String {
+    match command {
+        LlmCommand::Respond(request) => format!("llm respond {} to {:?}", request.reply, request.reason),
+        LlmCommand::Commit { reply } => format!("llm commit {reply}"),
+        LlmCommand::Cancel { reply } => format!("llm cancel {reply}"),
+        LlmCommand::ToolResult(result) => format!("llm result of {}", result.name),
     }
 }
 
@@ -345,7 +380,7 @@ pub fn write_output(tape: &mut Vec<u8>, now: CallTime, output: &Output) {
     }
 }
 
-fn micros(now: CallTime) -> u64 {
+pub(crate) fn micros(now: CallTime) -> u64 {
     u64::try_from(now.since_start().as_micros()).unwrap_or(u64::MAX)
 }
 

@@ -76,7 +76,9 @@ pub enum RelayEnd {
 #[non_exhaustive]
 pub enum RelayError {
     /// No `setup` came.
-    #[error("no `setup` came within {SETUP_WITHIN:?}: the peer is not Twilio's ConversationRelay, or is stuck")]
+    #[error(
+        "no `setup` came within {SETUP_WITHIN:?}: the peer is not Twilio's ConversationRelay, or is stuck"
+    )]
     NoSetup,
     /// The `setup` was refused.
     #[error("the session was refused: {0}")]
@@ -401,7 +403,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: RelayObserver> Session<S, W> {
 fn without_quotation(description: &str) -> String {
     let words = description.split(['{', '"']).next().unwrap_or("").trim_end_matches([',', ' ', ':']);
     let words: String = words.chars().take(160).collect();
-    let code = words.split(|c: char| !c.is_ascii_digit()).find_map(|code| code.parse().ok().filter(|code| *code > 10_000));
+    let code = words
+        .split(|c: char| !c.is_ascii_digit())
+        .find_map(|code| code.parse().ok().filter(|code| *code > 10_000));
     match code.and_then(offhook_twilio::errors::lookup) {
         Some(error) => format!("{words} ({}; {})", error.meaning, error.mend),
         None => words,
@@ -417,7 +421,10 @@ mod tests {
         let told = without_quotation(
             "Invalid message received, code: 64107, {\"type\":\"text\",\"token\":\"your PIN is 4711\"}",
         );
-        assert!(told.starts_with("Invalid message received, code: 64107 (a message to ConversationRelay"), "{told}");
+        assert!(
+            told.starts_with("Invalid message received, code: 64107 (a message to ConversationRelay"),
+            "{told}"
+        );
         assert!(!told.contains("4711"), "{told}");
         assert_eq!(without_quotation("odd"), "odd");
     }

@@ -20,7 +20,7 @@ use offhook_call::stage::{
 use offhook_call::{Call, CallConfig, CallEvent, CallTime, Input, Output};
 
 use crate::replay::{ReplayError, lines};
-use crate::wire::{Header, Line, WireInput, WireOutput};
+use crate::wire::{Transport, Header, Line, WireInput, WireOutput};
 pub use outcome::{Outcome, percentile};
 use taped::{Parts, Reply, for_reply, for_segment};
 
@@ -47,9 +47,12 @@ pub fn as_taped(tape: &str) -> Result<(Header, Outcome), ReplayError> {
 /// Has the tape's caller call again, under this configuration.
 ///
 /// # Errors
-/// If the tape can't be read.
+/// If the tape can't be read, or is of a call of text: when its caller's turns were over was not ours to decide.
 pub fn reenact(tape: &str, config: CallConfig) -> Result<Outcome, ReplayError> {
-    let (_, lines) = lines(tape)?;
+    let (header, lines) = lines(tape)?;
+    if header.transport == Transport::ConversationRelay {
+        return Err(ReplayError::OfText);
+    }
     let mut stage = Reenactment::new(config, Parts::of(&lines));
     for line in &lines {
         stage.line(line);
@@ -125,6 +128,7 @@ impl Reenactment {
             | WireInput::Llm(_)
             | WireInput::Tts(_)
             | WireInput::Tool(_)
+            | WireInput::Relay(_)
             | WireInput::Timeout => return,
         };
         self.feed(input, line.t);
