@@ -52,7 +52,9 @@ pub enum ReplayError {
         why: String,
     },
     /// It is of a call of text.
-    #[error("the tape is of a call of text: Twilio decided when its turns were over, so other settings change nothing")]
+    #[error(
+        "the tape is of a call of text: Twilio decided when its turns were over, so other settings change nothing"
+    )]
     OfText,
     /// Another version.
     #[error("the tape has version {found}, this build reads version {VERSION}")]

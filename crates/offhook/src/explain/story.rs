@@ -2,7 +2,7 @@
 
 use offhook_call::stage::{LlmEvent, SttEvent, Transcript};
 use offhook_call::{BargeInStage, CallConfig, CallEvent, ReplyTiming, TurnEnded, UtteranceKind};
-use offhook_tape::{Line, WireInput, WireOutput};
+use offhook_tape::{Line, WireInput, WireOutput, WireRelayInput};
 
 use super::words;
 
@@ -113,12 +113,29 @@ impl Teller<'_> {
             }
             WireInput::Key(_) | WireInput::Dtmf => self.add(at_ms, Who::Caller, "presses a key"),
             WireInput::Stop => self.add(at_ms, Who::Caller, "is gone: the stream ended"),
+            WireInput::Relay(relay) => self.on_relay(at_ms, relay),
             WireInput::Start
             | WireInput::Media { .. }
             | WireInput::Mark(_)
             | WireInput::Control(_)
             | WireInput::Timeout => {}
         }
+    }
+
+    fn on_relay(&mut self, at_ms: u64, input: &WireRelayInput) {
+        let (who, what) = match input {
+            WireRelayInput::Prompt { last: true, .. } => (Who::Caller, "is done, says Twilio".to_owned()),
+            WireRelayInput::Interrupt { heard, .. } => {
+                (Who::Caller, format!("interrupts; heard until then, says Twilio: “{heard}”"))
+            }
+            WireRelayInput::Refused(why) => (Who::Engine, format!("is told by Twilio: {why}")),
+            WireRelayInput::Lost => (Who::Engine, "has lost the connection".to_owned()),
+            WireRelayInput::Prompt { .. }
+            | WireRelayInput::AgentSpeaking(_)
+            | WireRelayInput::CallerSpeaking(_)
+            | WireRelayInput::Played(_) => return,
+        };
+        self.add(at_ms, who, what);
     }
 
     fn on_stt(&mut self, at_ms: u64, event: &SttEvent) {
@@ -183,7 +200,11 @@ impl Teller<'_> {
             WireOutput::CancelTool(_) => {}
             WireOutput::Clear => self.add(at_ms, Who::Engine, "tells Twilio to forget what it hasn't played"),
             WireOutput::HangUp => self.add(at_ms, Who::Engine, "hangs up"),
-            WireOutput::Media(_) | WireOutput::Hidden | WireOutput::Mark(_) | WireOutput::Stage(_) => {}
+            WireOutput::Media(_)
+            | WireOutput::Hidden
+            | WireOutput::Mark(_)
+            | WireOutput::Stage(_)
+            | WireOutput::Relay(_) => {}
         }
     }
 

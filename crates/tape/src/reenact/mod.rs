@@ -20,7 +20,7 @@ use offhook_call::stage::{
 use offhook_call::{Call, CallConfig, CallEvent, CallTime, Input, Output};
 
 use crate::replay::{ReplayError, lines};
-use crate::wire::{Transport, Header, Line, WireInput, WireOutput};
+use crate::wire::{Header, Line, Transport, WireInput, WireOutput};
 pub use outcome::{Outcome, percentile};
 use taped::{Parts, Reply, for_reply, for_segment};
 
