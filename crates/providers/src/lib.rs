@@ -9,3 +9,4 @@ pub mod llm;
 pub mod net;
 pub mod sniff;
 pub mod stt;
+pub mod tts;

@@ -84,38 +84,67 @@ fn mp3_length(bytes: &[u8]) -> Option<usize> {
 }
 
 fn wav(asked: Asked, first: &[u8]) -> Result<usize, String> {
-    let cut = || "a WAV header that never comes to its sound".to_owned();
-    let (mut at, mut fits) = (12_usize, false);
-    loop {
-        let head = first.get(at..at.saturating_add(8)).ok_or_else(cut)?;
-        let body = at + 8;
-        let [a, b, c, d, l0, l1, l2, l3] = *head else { return Err(cut()) };
-        let length = usize::try_from(u32::from_le_bytes([l0, l1, l2, l3])).map_err(|_| cut())?;
-        match &[a, b, c, d] {
-            b"fmt " => {
-                let format = first.get(body..body + 16).ok_or_else(cut)?;
-                let [t0, t1, c0, c1, r0, r1, r2, r3, .., b0, b1] = *format else { return Err(cut()) };
-                let found = (
-                    u16::from_le_bytes([t0, t1]),
-                    u16::from_le_bytes([c0, c1]),
-                    u32::from_le_bytes([r0, r1, r2, r3]),
-                    u16::from_le_bytes([b0, b1]),
-                );
-                let wanted = match asked {
-                    Asked::Mulaw => (7, 1, 8_000, 8),
-                    Asked::Pcm16(rate) => (1, 1, rate, 16),
-                };
-                if found != wanted {
-                    let (tag, channels, rate, bits) = found;
-                    return Err(format!("WAV of format {tag}, {channels} channels, {rate} Hz, {bits} bits"));
+    let header = WavHeader::read(first)?;
+    let found = (header.tag, header.channels, header.rate, header.bits);
+    let wanted = match asked {
+        Asked::Mulaw => (7, 1, 8_000, 8),
+        Asked::Pcm16(rate) => (1, 1, rate, 16),
+    };
+    if found != wanted {
+        let (tag, channels, rate, bits) = found;
+        return Err(format!("WAV of format {tag}, {channels} channels, {rate} Hz, {bits} bits"));
+    }
+    Ok(header.sound_at)
+}
+
+/// What a WAV file says of its sound (Microsoft's RIFF specification of 1991).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WavHeader {
+    /// 1 linear, 7 μ-law. An extensible header's is that of its sub-format.
+    pub(crate) tag: u16,
+    pub(crate) channels: u16,
+    pub(crate) rate: u32,
+    pub(crate) bits: u16,
+    /// Bytes before the sound.
+    pub(crate) sound_at: usize,
+    /// Bytes of sound; `None` when the header was written before that was known.
+    pub(crate) length: Option<usize>,
+}
+
+impl WavHeader {
+    /// Walks the chunks up to the sound.
+    pub(crate) fn read(first: &[u8]) -> Result<Self, String> {
+        let cut = || "a WAV header that never comes to its sound".to_owned();
+        let mut format = None;
+        let mut at = 12_usize;
+        loop {
+            let head = first.get(at..at.saturating_add(8)).ok_or_else(cut)?;
+            let body = at + 8;
+            let [a, b, c, d, l0, l1, l2, l3] = *head else { return Err(cut()) };
+            let length = usize::try_from(u32::from_le_bytes([l0, l1, l2, l3])).map_err(|_| cut())?;
+            match &[a, b, c, d] {
+                b"fmt " => {
+                    let fields = first.get(body..body + 16).ok_or_else(cut)?;
+                    let [t0, t1, c0, c1, r0, r1, r2, r3, .., b0, b1] = *fields else { return Err(cut()) };
+                    let mut tag = u16::from_le_bytes([t0, t1]);
+                    if tag == 0xFFFE
+                        && let Some(&[s0, s1]) = first.get(body + 24..body + 26)
+                    {
+                        tag = u16::from_le_bytes([s0, s1]);
+                    }
+                    let rate = u32::from_le_bytes([r0, r1, r2, r3]);
+                    format = Some((tag, u16::from_le_bytes([c0, c1]), rate, u16::from_le_bytes([b0, b1])));
                 }
-                fits = true;
+                b"data" => {
+                    let (tag, channels, rate, bits) = format.ok_or_else(cut)?;
+                    // Servers that stream write nought, or as much as there can be.
+                    let length = Some(length).filter(|length| (1..0x7FFF_0000).contains(length));
+                    return Ok(Self { tag, channels, rate, bits, sound_at: body, length });
+                }
+                _ => {}
             }
-            b"data" if fits => return Ok(body),
-            b"data" => return Err(cut()),
-            _ => {}
+            at = body.saturating_add(length).saturating_add(length & 1);
         }
-        at = body.saturating_add(length).saturating_add(length & 1);
     }
 }
 
