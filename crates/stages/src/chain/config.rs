@@ -21,17 +21,17 @@ impl Deadlines {
     /// The voice: 1.2 s, then 1 s between chunks. Voices begin within 80 to 450 ms; a silence of a second within a
     /// sentence is as good as its end.
     pub const TTS: Self = Self { first: Duration::from_millis(1_200), gap: Duration::from_secs(1) };
-    /// The recogniser: 1.2 s. Streaming recognisers give a final transcript 0.25 to 1 s after the end of speech; what is left
-    /// of the 2 s that the call waits at most is for the next link. Recognisers that get whole recordings by HTTP
-    /// need 2.5 s.
-    pub const STT: Self = Self { first: Duration::from_millis(1_200), gap: Duration::from_secs(10) };
+    /// The recogniser: 1.5 s. Streaming recognisers give a final transcript 0.25 to 1 s after the end of speech, or their best
+    /// guess after 1.2 s; the call waits 2 s at most, and corrects itself when words come later. Recognisers that get
+    /// whole recordings by HTTP need 2.5 s.
+    pub const STT: Self = Self { first: Duration::from_millis(1_500), gap: Duration::from_secs(10) };
 }
 
 /// One link of a chain, as configured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LinkConfig {
-    /// How long the first sign of an answer may take. Default: 2.5 s for the language model, 1.2 s for the voice, 1.2 s from the
+    /// How long the first sign of an answer may take. Default: 2.5 s for the language model, 1.2 s for the voice, 1.5 s from the
     /// end of speech for the recogniser.
     #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
     pub first: Option<Duration>,

@@ -102,6 +102,13 @@ impl<C, E> Links<C, E> {
         }
     }
 
+    /// Tells a link that nothing more will be asked; its run ends when it has answered.
+    pub(super) fn close(&mut self, link: usize) {
+        if let Some(running) = self.slots.get_mut(link).and_then(|slot| slot.running.as_mut()) {
+            running.to = None;
+        }
+    }
+
     pub(super) fn name(&self, link: usize) -> String {
         self.slots.get(link).map(|slot| slot.name.clone()).unwrap_or_default()
     }

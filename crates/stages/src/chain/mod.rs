@@ -1,7 +1,7 @@
 //! Chains: several providers of a kind as one stage. When one fails, is slow or says nothing, the next takes over, and the
 //! caller hears one answer, once.
 //!
-//! A chain is itself a stage, made of [`Link`]s in the order in which
+//! A chain is itself an [`Llm`](crate::Llm), [`Tts`](crate::Tts) or [`Stt`](crate::Stt), made of [`Link`]s in the order in which
 //! they are tried. Each link has [`Deadlines`] and a [`Health`] that all calls share: a circuit breaker keeps calls
 //! away from a provider that fails, and lets one of them try it again from time to time.
 //!
@@ -16,6 +16,7 @@ mod health;
 mod links;
 mod llm;
 mod overlap;
+mod stt;
 mod tries;
 mod tts;
 
@@ -25,6 +26,7 @@ use crate::StageError;
 pub use config::{BreakerConfig, Deadlines, LinkConfig};
 pub use health::{Circuit, Health, LinkTotals};
 pub use llm::{GO_ON, LlmChain};
+pub use stt::SttChain;
 pub use tts::TtsChain;
 
 /// One stage of a chain, with what it is allowed. Clones share the stage and its health.

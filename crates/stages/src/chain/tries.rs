@@ -46,12 +46,16 @@ impl Tries {
         self.note(link);
     }
 
-    /// A link's try failed.
-    pub(super) fn failed<S: ?Sized>(&mut self, link: usize, set: &[Link<S>], failure: &StageFailure) {
-        let in_time = set.get(link).is_some_and(|link| self.began.elapsed() < link.deadlines.first);
+    /// A link's try failed; `again`: it may have a second one.
+    pub(super) fn failed(&mut self, link: usize, again: bool) {
         if let Some(tried) = self.links.get_mut(link) {
-            tried.again = failure.kind == FailureKind::Broken && tried.count < 2 && in_time;
+            tried.again = again && tried.count < 2;
         }
+    }
+
+    /// Whether there is time for a second try: the connection broke, and soon.
+    pub(super) fn in_time<S: ?Sized>(&self, link: &Link<S>, failure: &StageFailure) -> bool {
+        failure.kind == FailureKind::Broken && self.began.elapsed() < link.deadlines.first
     }
 
     /// Whether a link is left for a hedge, by its tries alone.

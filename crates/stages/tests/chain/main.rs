@@ -3,4 +3,5 @@
 
 mod faults;
 mod llm;
+mod stt;
 mod tts;

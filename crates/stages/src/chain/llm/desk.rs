@@ -201,7 +201,8 @@ impl Desk {
     /// A link won't answer this reply. Puts the reply back in its place if another may.
     fn drop_racer(&mut self, at: usize, mut open: Open, link: usize, failure: StageFailure) {
         open.racers.retain(|racer| racer.link != link);
-        open.tries.failed(link, &self.set, &failure);
+        let again = self.set.get(link).is_some_and(|link| open.tries.in_time(link, &failure));
+        open.tries.failed(link, again);
         open.failure = Some(failure);
         if !open.racers.is_empty() {
             return self.open.insert(at, open);
@@ -274,7 +275,8 @@ impl Desk {
 
     fn note_failure(&self, link: usize, open: &mut Open, failure: StageFailure) {
         self.count_failure(link, &failure);
-        open.tries.failed(link, &self.set, &failure);
+        let again = self.set.get(link).is_some_and(|link| open.tries.in_time(link, &failure));
+        open.tries.failed(link, again);
         open.failure = Some(failure);
     }
 

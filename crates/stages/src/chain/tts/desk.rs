@@ -247,9 +247,8 @@ impl Desk {
         self.links.tell(link, TtsCommand::Cancel { utterance: open.id });
         open.racers.retain(|racer| racer.link != link);
         // While it runs, old sound may still come: it can't be asked for the same again.
-        if !self.links.is_running(link) {
-            open.tries.failed(link, &self.set, &failure);
-        }
+        let again = self.set.get(link).is_some_and(|link| open.tries.in_time(link, &failure));
+        open.tries.failed(link, again && !self.links.is_running(link));
         open.failure = Some(failure);
         if open.racers.is_empty() {
             open.cut(self.per_char(link), &mut self.out);
@@ -336,7 +335,8 @@ impl Desk {
 
     fn note_failure(&self, open: &mut Open, link: usize, failure: StageFailure) {
         self.count_failure(link, &failure);
-        open.tries.failed(link, &self.set, &failure);
+        let again = self.set.get(link).is_some_and(|link| open.tries.in_time(link, &failure));
+        open.tries.failed(link, again);
         open.failure = Some(failure);
     }
 
