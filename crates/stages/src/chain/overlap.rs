@@ -158,7 +158,12 @@ impl Overlap {
         let mut chars = self.held.char_indices().filter(|(_, c)| c.is_alphanumeric());
         while expected.len() > 0 {
             let Some((at, c)) = chars.next() else {
-                return if ended { Match::None } else { Match::Open };
+                return match (ended, start) {
+                    (false, _) => Match::Open,
+                    // It began anew and got less far.
+                    (true, 0) => Match::Until(self.held.len()),
+                    (true, _) => Match::None,
+                };
             };
             if !c.to_lowercase().all(|c| expected.next() == Some(&c)) {
                 return Match::None;
@@ -210,6 +215,7 @@ mod tests {
             ("It costsomething", "It costsomething"),
             ("It is ten dollars.", "It is ten dollars."),
             ("Your order is ready. It costs", ""),
+            ("Your order is", ""),
             ("", ""),
         ] {
             assert_eq!(continued(said, continuation), new, "{continuation}");

@@ -113,7 +113,10 @@ impl Open {
                 }
             }
             LlmEvent::Tool { call, .. } => {
-                self.flush(out);
+                // Text that may yet turn out to repeat what was said waits on.
+                if let Some(rest) = self.hold.flush() {
+                    self.say(rest, out);
+                }
                 // Two wishes of a kind have ids of their own.
                 if !self.tools.contains(&call) {
                     self.tools.push(call.clone());

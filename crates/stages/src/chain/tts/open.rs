@@ -35,8 +35,9 @@ impl Segment {
         self.rest().chars().any(char::is_alphanumeric)
     }
 
+    /// With the pause that closes it.
     pub(super) fn rest_length(&self) -> u32 {
-        length_of(self.rest())
+        length_of(self.rest()).saturating_add(1)
     }
 
     /// What the next link is asked.
