@@ -88,6 +88,15 @@ impl Hearing {
         self.loud = 0;
     }
 
+    /// Listens to sound of another kind from here on; what was heard stays.
+    pub(crate) fn switch(&mut self, encoding: Encoding, rate: u32) {
+        if (encoding, rate) != (self.encoding, self.rate) {
+            let position = self.position();
+            *self = Self { open: self.open, ..Self::new(encoding, rate) };
+            self.heard = (position.as_secs_f64() * f64::from(self.rate)) as u64;
+        }
+    }
+
     /// Listens.
     pub(crate) fn push(&mut self, bytes: &[u8], noticed: &mut Vec<Noticed>) {
         match self.encoding {

@@ -14,6 +14,7 @@
 //! | `/` (WebSocket) | vosk-server |
 //! | `/v1/text-to-speech/{voice}/stream`, `…/stream-input`, `…/multi-stream-input` | ElevenLabs |
 //! | `/tts/websocket` | Cartesia |
+//! | `/v1/realtime` | OpenAI Realtime |
 //! | `/_doubles/fault`, `/_doubles/seen` | control: set faults, look at requests |
 //!
 //! Times are tokio's, so that a test that pauses the clock reaches a limit of ten seconds at once; over
@@ -28,6 +29,7 @@ mod http;
 mod latency;
 mod llm;
 mod quirk;
+mod realtime;
 mod refusal;
 mod route;
 mod script;

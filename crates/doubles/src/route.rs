@@ -27,6 +27,7 @@ pub(crate) enum Endpoint {
     ElevenInput,
     ElevenMulti,
     Cartesia,
+    Realtime,
 }
 
 /// Where a request belongs. Prefixes before `/chat/completions` and its like don't matter, for base URLs differ.
@@ -52,6 +53,7 @@ pub(crate) fn find(request: &Parts) -> Option<(Stage, Vendor, Endpoint)> {
         (_, "stream-input") if voice => (S::Tts, V::ElevenLabs, E::ElevenInput),
         (_, "multi-stream-input") if voice => (S::Tts, V::ElevenLabs, E::ElevenMulti),
         ("/tts/websocket", _) => (S::Tts, V::Cartesia, E::Cartesia),
+        (_, "realtime") => (S::Realtime, V::OpenAi, E::Realtime),
         ("", _) if socket => (S::Stt, V::Local, E::Vosk),
         _ => return None,
     })
@@ -70,6 +72,7 @@ impl Endpoint {
                 | Self::ElevenInput
                 | Self::ElevenMulti
                 | Self::Cartesia
+                | Self::Realtime
         )
     }
 }

@@ -273,6 +273,7 @@ fn open(
         Endpoint::ElevenInput => Box::new(tts::eleven_input::Single::open(query, state)?),
         Endpoint::ElevenMulti => Box::new(tts::eleven_multi::Multi::open(query, state)?),
         Endpoint::Cartesia => Box::new(tts::cartesia::Cartesia::open(state)),
+        Endpoint::Realtime => Box::new(crate::realtime::Realtime::open(query, state)?),
         _ => Box::new(stt::vosk::Vosk::open(state)),
     })
 }

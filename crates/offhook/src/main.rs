@@ -7,6 +7,7 @@ mod canvas;
 mod config;
 mod console;
 mod demo;
+mod doubles;
 mod explain;
 mod load;
 mod record;
@@ -46,6 +47,8 @@ enum Command {
     WhatIf(what_if::WhatIfArgs),
     /// Show where there is speech in a recording
     Vad(vad::VadArgs),
+    /// Play speech and language providers: try agents without keys, and what goes wrong
+    Doubles(doubles::DoublesArgs),
     /// Start a server and have a recorded caller call it
     Demo(demo::DemoArgs),
 }
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::WhatIf(args) => what_if::run(&args),
         Command::Vad(args) => Ok(vad::run(&args)),
+        Command::Doubles(args) => doubles::run(&args),
         Command::Demo(args) => demo::run(args),
     };
     outcome.unwrap_or_else(|error| {

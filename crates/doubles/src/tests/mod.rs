@@ -2,6 +2,7 @@
 
 mod faults;
 mod llm;
+mod realtime;
 mod stt;
 mod support;
 mod tts;
