@@ -75,3 +75,23 @@ impl Default for BreakerConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_configured_in_words_and_typos_are_refused() {
+        let text = "first = '900ms'\nhedge_after = '600ms'\n[breaker]\nrest = '5s'";
+        let config: LinkConfig = toml::from_str(text).unwrap();
+        assert_eq!(config.first, Some(Duration::from_millis(900)));
+        assert_eq!((config.gap, config.hedge_after), (None, Some(Duration::from_millis(600))));
+        assert_eq!(
+            config.breaker,
+            BreakerConfig { rest: Duration::from_secs(5), ..BreakerConfig::default() }
+        );
+        let back: LinkConfig = toml::from_str(&toml::to_string(&config).unwrap()).unwrap();
+        assert_eq!(back, config);
+        assert!(toml::from_str::<LinkConfig>("frist = '1s'").is_err());
+    }
+}

@@ -27,9 +27,9 @@ pub enum Circuit {
 /// A link's counters since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkTotals {
-    /// Requests that it was given.
+    /// Requests that it was given: replies, utterances, transcripts of pauses.
     pub asked: u64,
-    /// Those that it answered to the end.
+    /// What it did to the end: replies, segments, final transcripts.
     pub answered: u64,
     /// Failures of any kind.
     pub failed: u64,

@@ -163,9 +163,13 @@ struct Line {
 
 impl Line {
     fn new(links: &[Link<dyn Llm>]) -> Self {
+        Self::with_room(links, 256)
+    }
+
+    fn with_room(links: &[Link<dyn Llm>], room: usize) -> Self {
         let chain = LlmChain::new(links.to_vec()).unwrap();
         let (to, commands) = bounded(256, WhenFull::PushBack);
-        let (events, from) = bounded(256, WhenFull::PushBack);
+        let (events, from) = bounded(room, WhenFull::PushBack);
         Self { to, from, task: tokio::spawn(chain.run(call_info(), commands, events)) }
     }
 
@@ -251,6 +255,23 @@ async fn a_hanging_link_costs_its_deadline_and_is_then_avoided() {
     assert_eq!((first.seen().len(), links[0].health.circuit()), (4, Circuit::Closed));
     let totals = links[1].health.totals();
     assert_eq!((totals.asked, totals.took_over, totals.answered), (5, 3, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_is_slow_is_not_taken_for_a_slow_link() {
+    let links = [Model::new(&[]).link(), Model::new(&[]).link()];
+    let line = Line::with_room(&links, 1);
+    line.ask(1);
+    let mut text = String::new();
+    loop {
+        sleep(Duration::from_secs(9)).await;
+        match line.from.recv().await.unwrap() {
+            LlmEvent::Text { delta, .. } => text += &delta,
+            LlmEvent::Done { .. } => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((text.as_str(), links[1].health.totals().asked), (WHOLE, 0));
 }
 
 #[tokio::test(start_paused = true)]
