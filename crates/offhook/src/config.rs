@@ -8,7 +8,10 @@ use offhook_call::CallConfig;
 use offhook_twilio::signature::AuthToken;
 use serde::Deserialize;
 
+use crate::api::ApiConfig;
+use crate::rest::Account;
 use crate::serve::overload::OverloadConfig;
+use crate::switchboard::config::OutboundConfig;
 
 /// The example that `--help` speaks of; a test holds it to be valid and to tell the defaults.
 #[cfg(test)]
@@ -35,6 +38,10 @@ pub(crate) struct Config {
     pub(crate) twilio: TwilioConfig,
     /// `[overload]`: what becomes of new calls when there are too many.
     pub(crate) overload: OverloadConfig,
+    /// `[outbound]`: calls that this server places, and whom it hands callers to.
+    pub(crate) outbound: OutboundConfig,
+    /// `[api]`: who may place calls and reach into them.
+    pub(crate) api: ApiConfig,
     /// `[call]`: how calls behave.
     pub(crate) call: CallConfig,
 }
@@ -47,11 +54,29 @@ pub(crate) struct TwilioConfig {
     pub(crate) auth_token_env: String,
     /// File that holds the auth token; comes before the variable.
     pub(crate) auth_token_file: Option<PathBuf>,
+    /// The account's SID, to use Twilio's API with; else `TWILIO_ACCOUNT_SID`. Without one no calls are placed.
+    pub(crate) account_sid: Option<String>,
+    /// An API key's SID; else `TWILIO_API_KEY`. Without one the auth token opens the API.
+    pub(crate) api_key: Option<String>,
+    /// Environment variable that holds the API key's secret. Default `TWILIO_API_SECRET`.
+    pub(crate) api_secret_env: String,
+    /// File that holds the API key's secret; comes before the variable.
+    pub(crate) api_secret_file: Option<PathBuf>,
+    /// Where Twilio's API is. Default `https://api.twilio.com`; regions have their own.
+    pub(crate) api_base: String,
 }
 
 impl Default for TwilioConfig {
     fn default() -> Self {
-        Self { auth_token_env: "TWILIO_AUTH_TOKEN".to_owned(), auth_token_file: None }
+        Self {
+            auth_token_env: "TWILIO_AUTH_TOKEN".to_owned(),
+            auth_token_file: None,
+            account_sid: None,
+            api_key: None,
+            api_secret_env: "TWILIO_API_SECRET".to_owned(),
+            api_secret_file: None,
+            api_base: "https://api.twilio.com".to_owned(),
+        }
     }
 }
 
@@ -66,6 +91,8 @@ impl Default for Config {
             workers: None,
             twilio: TwilioConfig::default(),
             overload: OverloadConfig::default(),
+            outbound: OutboundConfig::default(),
+            api: ApiConfig::default(),
             call: CallConfig::default(),
         }
     }
@@ -92,16 +119,60 @@ impl Config {
 
     /// The auth token from file or environment.
     pub(crate) fn auth_token(&self) -> anyhow::Result<Option<AuthToken>> {
-        let token = match &self.twilio.auth_token_file {
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("can't read the auth token's file {}", path.display()))?;
-                Some(text)
-            }
-            None => std::env::var(&self.twilio.auth_token_env).ok(),
-        };
-        Ok(token.filter(|token| !token.trim().is_empty()).map(|token| AuthToken::new(&token)))
+        let token = secret(self.twilio.auth_token_file.as_deref(), &self.twilio.auth_token_env)?;
+        Ok(token.map(|token| AuthToken::new(&token)))
     }
+
+    /// The account, if Twilio's API may be used.
+    pub(crate) fn account(&self) -> anyhow::Result<Option<Account>> {
+        let set = |given: &Option<String>, variable: &str| {
+            let value = given.clone().or_else(|| std::env::var(variable).ok());
+            value.filter(|value| !value.trim().is_empty())
+        };
+        let Some(sid) = set(&self.twilio.account_sid, "TWILIO_ACCOUNT_SID") else { return Ok(None) };
+        let key = set(&self.twilio.api_key, "TWILIO_API_KEY");
+        let secret = secret(self.twilio.api_secret_file.as_deref(), &self.twilio.api_secret_env)?;
+        let pair = match (&key, &secret) {
+            (Some(key), Some(secret)) => Some((key.as_str(), secret.as_str())),
+            (None, _) => None,
+            (Some(_), None) => {
+                bail!(
+                    "there is an API key but no secret: set {} or `api_secret_file`",
+                    self.twilio.api_secret_env
+                )
+            }
+        };
+        let token = self.auth_token()?;
+        if pair.is_none() && token.is_none() {
+            return Ok(None);
+        }
+        Account::new(&sid, pair, token.as_ref(), &self.twilio.api_base).map(Some)
+    }
+
+    /// The token that opens our own API.
+    pub(crate) fn api_token(&self) -> anyhow::Result<Option<String>> {
+        let token =
+            secret(self.api.token_file.as_deref(), &self.api.token_env)?.map(|token| token.trim().to_owned());
+        match token {
+            Some(token) if token.len() < 16 => {
+                bail!("the API's token has less than 16 characters: `openssl rand -hex 24` makes a good one")
+            }
+            token => Ok(token),
+        }
+    }
+}
+
+/// A secret from its file, else from its environment variable; a blank one is none.
+fn secret(file: Option<&Path>, variable: &str) -> anyhow::Result<Option<String>> {
+    let secret = match file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("can't read the secret's file {}", path.display()))?;
+            Some(text)
+        }
+        None => std::env::var(variable).ok(),
+    };
+    Ok(secret.filter(|secret| !secret.trim().is_empty()))
 }
 
 #[cfg(test)]

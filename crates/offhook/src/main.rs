@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod agents;
+mod api;
 mod call;
 mod canvas;
 mod config;
@@ -12,7 +13,9 @@ mod explain;
 mod load;
 mod record;
 mod replay;
+mod rest;
 mod serve;
+mod switchboard;
 mod timeline;
 mod vad;
 mod wav;

@@ -84,6 +84,14 @@ impl Keeper {
         })?;
         Ok(Self { folder: folder.to_owned(), packs, jobs })
     }
+
+    /// Writes what is known of a call, beside its record.
+    pub(crate) fn save_facts(&self, call: &str, bytes: Vec<u8>) {
+        let path = self.folder.join(format!("{}.call.json", safe(call)));
+        if self.jobs.try_send(Job::Save { path, bytes }).is_err() {
+            tracing::warn!(call, "the disk can't keep up: what came of this call was not written down");
+        }
+    }
 }
 
 /// Watches one call.

@@ -13,7 +13,7 @@ pub mod queue;
 pub mod script;
 pub mod speakable;
 mod toml_text;
-mod tools;
+pub mod tools;
 mod usage;
 
 use std::collections::BTreeMap;

@@ -10,3 +10,38 @@ pub struct ToolSpec {
     /// A JSON Schema of its arguments: an object.
     pub parameters: serde_json::Value,
 }
+
+/// The tool by which an agent tells what came of a call that had a goal.
+pub const REPORT: &str = "report_outcome";
+
+/// [`REPORT`], for the model: to be offered in calls that have a goal.
+#[must_use]
+pub fn report_outcome() -> ToolSpec {
+    ToolSpec {
+        name: REPORT.to_owned(),
+        description: "Report what came of the call, once it is clear and before you say goodbye. Call it again if that changes."
+            .to_owned(),
+        parameters: serde_json::json!({
+            "type": "object",
+            "properties": {
+                "verdict": {
+                    "type": "string",
+                    "enum": ["achieved", "refused", "no_answer", "voicemail", "failed"],
+                    "description": "achieved: the goal was reached. refused: the other side would not. voicemail: a machine \
+                                    answered. failed: nothing was settled."
+                },
+                "fields": {
+                    "type": "object",
+                    "description": "What was learned, by name, such as a time, a name or a price.",
+                    "additionalProperties": true
+                },
+                "evidence": {
+                    "type": "string",
+                    "description": "The other side's own words that show it, quoted."
+                }
+            },
+            "required": ["verdict", "evidence"],
+            "additionalProperties": false
+        }),
+    }
+}

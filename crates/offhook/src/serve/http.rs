@@ -1,4 +1,4 @@
-//! Routes.
+//! Requests to their answers.
 
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 
+use super::routes::{Does, Found, find};
 use super::workers::LoadGuard;
-use super::{Shared, socket, voice};
+use super::{Shared, callbacks, socket, voice};
+use crate::api;
 
-/// Where the stream's WebSocket is.
-pub(crate) const STREAM_PATH: &str = "/media-stream";
-
-/// An answer.
-pub(crate) type Answer = Response<Full<Bytes>>;
+/// An answer; some have a body that goes on for as long as a call.
+pub(crate) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 /// Answers a request.
 pub(crate) async fn route(
@@ -27,21 +27,38 @@ pub(crate) async fn route(
     guard: Rc<LoadGuard>,
 ) -> Result<Answer, Infallible> {
     let stopping = shared.stopping.load(Ordering::Relaxed);
-    Ok(match (request.method(), request.uri().path()) {
-        (&Method::POST | &Method::GET, "/voice") => voice::answer(request, &shared).await,
-        // Twilio asks what is next when a stream has ended, and tells of a stream's state; both are signed.
-        (&Method::POST | &Method::GET, "/after-stream") => voice::after(request, &shared).await,
-        (&Method::GET, STREAM_PATH) => socket::upgrade(request, shared, guard),
-        (&Method::GET, "/healthz") => text(StatusCode::OK, "ok\n"),
-        (&Method::GET, "/readyz") if stopping => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
-        (&Method::GET, "/readyz") => text(StatusCode::OK, "ready\n"),
-        (_, "/voice" | "/after-stream" | STREAM_PATH | "/healthz" | "/readyz") => {
-            text(StatusCode::METHOD_NOT_ALLOWED, "this address takes another method\n")
+    let (does, sid) = match find(request.method(), request.uri().path()) {
+        Found::This(does, sid) => (does, sid),
+        Found::WrongMethod => {
+            return Ok(text(StatusCode::METHOD_NOT_ALLOWED, "this address takes another method\n"));
         }
-        _ => text(
-            StatusCode::NOT_FOUND,
-            "nothing is here; the webhook is /voice, the stream /media-stream, health /healthz and /readyz\n",
-        ),
+        Found::Nothing => {
+            let hint = "nothing is here; the webhook is /voice, the stream /media-stream, health /healthz and /readyz, the API \
+                        /openapi.json\n";
+            return Ok(text(StatusCode::NOT_FOUND, hint));
+        }
+    };
+    Ok(match does {
+        Does::Voice => voice::answer(request, &shared).await,
+        Does::AfterStream => callbacks::after_stream(request, &shared).await,
+        Does::AfterTransfer => callbacks::after_transfer(request, &shared).await,
+        Does::Status => callbacks::status(request, &shared).await,
+        Does::AnsweredBy => callbacks::answered_by(request, &shared).await,
+        Does::StreamStatus => callbacks::stream(request, &shared).await,
+        Does::Stream => socket::upgrade(request, shared, guard),
+        Does::Healthy => text(StatusCode::OK, "ok\n"),
+        Does::Ready if stopping => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+        Does::Ready => text(StatusCode::OK, "ready\n"),
+        Does::OpenApi => typed(StatusCode::OK, "application/json", api::DESCRIPTION),
+        Does::Place if stopping => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+        Does::Place
+        | Does::List
+        | Does::Show
+        | Does::End
+        | Does::Say
+        | Does::Transfer
+        | Does::Press
+        | Does::Events => api::answer(request, does, &sid, &shared).await,
     })
 }
 
@@ -52,7 +69,7 @@ pub(crate) fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
 
 /// An answer of a type.
 pub(crate) fn typed(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(Full::new(body.into()).boxed_unsync());
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer

@@ -1,13 +1,16 @@
 //! `offhook serve`: answers calls.
 
-mod address;
-mod http;
+pub(crate) mod address;
+mod callbacks;
+pub(crate) mod http;
 pub(crate) mod overload;
+pub(crate) mod routes;
 mod socket;
 mod tokens;
 mod voice;
 mod workers;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,11 +23,15 @@ use offhook_twilio::signature::AuthToken;
 use tokio::net::TcpListener;
 
 use crate::agents::{self, Agent};
+use crate::api::Api;
 use crate::config::Config;
 use crate::console::say;
 use crate::record::Keeper;
+use crate::rest::Rest;
+use crate::switchboard::{Served, Switchboard};
 use overload::Overload;
 use tokens::Tokens;
+pub(crate) use voice::TOKEN;
 use workers::Workers;
 
 /// `offhook serve`
@@ -65,11 +72,11 @@ pub(crate) struct ServeArgs {
 #[derive(Debug)]
 pub(crate) struct Shared {
     agent: Agent,
-    call: Arc<CallConfig>,
-    public_url: Option<String>,
+    pub(crate) switchboard: Arc<Switchboard>,
+    pub(crate) api: Option<Api>,
+    pub(crate) public_url: Option<String>,
     auth_token: Option<AuthToken>,
     tokens: Tokens,
-    keeper: Option<Keeper>,
     overload: Overload,
     show: bool,
     stopping: AtomicBool,
@@ -108,15 +115,22 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let auth_token = config.auth_token()?;
     let agent = agents::load(&config.agent)?;
     let keeper = config.record.as_deref().map(|folder| Keeper::start(folder, config.compress)).transpose()?;
-    let mut call = config.call.clone();
-    call.mode = agent.mode;
-    call.turn.model = agent.stages.turn.is_some();
+    let first = served(agent.clone(), &config.call);
+    let mut others = BTreeMap::new();
+    for name in &config.outbound.agents {
+        let other = agents::load(name)?;
+        others.insert(other.name.clone(), served(other, &config.call));
+    }
+    let rest = config.account()?.map(|account| Rest::new(&account));
+    let api =
+        config.api_token()?.map(|token| Api::new(&token, &config.api, config.outbound.calls_per_second));
+    let switchboard = Switchboard::new(config.outbound.clone(), rest, first, others, keeper);
     let count = config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let shared = Arc::new(Shared {
-        call: Arc::new(call),
+        switchboard: Arc::new(switchboard),
+        api,
         public_url: config.public_url.clone(),
         tokens: Tokens::new(),
-        keeper,
         overload: Overload::new(config.overload, count),
         show,
         stopping: AtomicBool::new(false),
@@ -127,6 +141,14 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let workers = Workers::start(count, &shared)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(accept(listen, &shared, &workers))
+}
+
+/// An agent, and how its calls behave.
+fn served(agent: Agent, call: &CallConfig) -> Served {
+    let mut call = call.clone();
+    call.mode = agent.mode;
+    call.turn.model = agent.stages.turn.is_some();
+    Served { agent, call: Arc::new(call) }
 }
 
 async fn accept(listen: SocketAddr, shared: &Arc<Shared>, workers: &Workers) -> anyhow::Result<()> {

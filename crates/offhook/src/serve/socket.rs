@@ -24,7 +24,6 @@ use super::address::PublicBase;
 use super::http::{Answer, text};
 use super::voice::TOKEN;
 use super::workers::LoadGuard;
-use crate::record::Recorder;
 
 /// Upgrades a request to a WebSocket and serves the call on it. No Origin is demanded, no subprotocol and no extension
 /// negotiated: Twilio sends and takes none.
@@ -44,14 +43,15 @@ pub(crate) fn upgrade(mut request: Request<Incoming>, shared: Arc<Shared>, guard
         );
         return text(StatusCode::FORBIDDEN, "the signature is not valid\n");
     }
+    let base = PublicBase::find(shared.public_url.as_deref(), request.headers());
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::task::spawn_local(async move {
         let _counted = guard;
         match upgraded.await {
             // Without hyper's layers around it the socket costs less, a frame and a call.
             Ok(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
-                Ok(parts) => serve(parts.io.into_inner(), parts.read_buf, shared).await,
-                Err(upgraded) => serve(TokioIo::new(upgraded), Bytes::new(), shared).await,
+                Ok(parts) => serve(parts.io.into_inner(), parts.read_buf, shared, base).await,
+                Err(upgraded) => serve(TokioIo::new(upgraded), Bytes::new(), shared, base).await,
             },
             Err(error) => tracing::warn!(%error, "a stream's connection broke during the handshake"),
         }
@@ -91,7 +91,12 @@ fn is_signed(
 }
 
 /// Serves the call on an upgraded socket, of which `read` was read already.
-async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, read: Bytes, shared: Arc<Shared>) {
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    io: S,
+    read: Bytes,
+    shared: Arc<Shared>,
+    base: Option<PublicBase>,
+) {
     let limits = WebSocketConfig::default()
         .max_message_size(Some(LONGEST_MESSAGE))
         .max_frame_size(Some(LONGEST_MESSAGE))
@@ -111,21 +116,22 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, read: Bytes, shared: Ar
     let observing = Arc::clone(&shared);
     let report = serve_call(
         socket,
-        move |start| admit(start, &admitting),
+        move |start| admit(start, &admitting, base.as_ref()),
         move |start| {
             tracing::info!(call = %start.call_sid, stream = %start.stream_sid, "the call begins");
-            let keeper = observing.keeper.clone();
-            let names = (start.call_sid.as_str(), observing.agent.name.as_str());
-            Recorder::new(keeper, names, &observing.call, observing.show)
+            observing.switchboard.watch(start, observing.show)
         },
     )
     .await;
     shared.calls.fetch_sub(1, Ordering::Relaxed);
+    if let Some(start) = &report.start {
+        shared.switchboard.hung_up(start.call_sid.as_str());
+    }
     log(&report);
 }
 
 /// Judges the `start` message: is it the stream that our TwiML announced?
-fn admit(start: &StartMessage, shared: &Shared) -> Result<Setup, String> {
+fn admit(start: &StartMessage, shared: &Shared, base: Option<&PublicBase>) -> Result<Setup, String> {
     match start.parameters.get(TOKEN) {
         Some(token) => shared.tokens.redeem(token, start.call_sid.as_str()).map_err(|why| {
             format!("the stream of call {} does not come from our TwiML: {why}", start.call_sid)
@@ -138,8 +144,7 @@ fn admit(start: &StartMessage, shared: &Shared) -> Result<Setup, String> {
         }
         None => {} // without an auth token the door is open, and the server said so
     }
-    let agent = &shared.agent;
-    Ok(Setup::new(Arc::clone(&shared.call), agent.stages.clone(), &agent.language))
+    Ok(shared.switchboard.admit(start, base))
 }
 
 fn log(report: &SessionReport) {

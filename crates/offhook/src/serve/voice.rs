@@ -9,7 +9,8 @@ use offhook_twilio::webhook::WebhookForm;
 
 use super::Shared;
 use super::address::PublicBase;
-use super::http::{Answer, STREAM_PATH, text, typed};
+use super::http::{Answer, text, typed};
+use super::routes::STREAM_PATH;
 
 /// Longest form taken; Twilio's have about 1 kB.
 const LONGEST_FORM: usize = 64 * 1024;
@@ -17,9 +18,17 @@ const LONGEST_FORM: usize = 64 * 1024;
 pub(crate) const TOKEN: &str = "token";
 
 /// A checked request of Twilio's.
-struct Checked {
-    base: PublicBase,
-    form: WebhookForm,
+pub(super) struct Checked {
+    pub(super) base: PublicBase,
+    pub(super) form: WebhookForm,
+    query: WebhookForm,
+}
+
+impl Checked {
+    /// Our name for the call, if the URL has it: calls that we placed have one.
+    pub(super) fn reference(&self) -> Option<&str> {
+        self.query.get("ref")
+    }
 }
 
 /// Answers a call with the stream.
@@ -32,6 +41,13 @@ pub(crate) async fn answer(request: Request<Incoming>, shared: &Shared) -> Answe
         return typed(StatusCode::OK, MIME, elsewhere.to_xml());
     }
     let call = checked.form.get("CallSid").unwrap_or("");
+    if checked.reference().is_some() && shared.switchboard.spoken_of(checked.reference(), call).is_none() {
+        tracing::warn!(
+            call,
+            "a call was answered that this server did not place, or has forgotten; it is ended"
+        );
+        return typed(StatusCode::OK, MIME, Response::default().then(Verb::Hangup).to_xml());
+    }
     match document(&checked, call, shared) {
         Ok(document) => typed(StatusCode::OK, MIME, document.to_xml()),
         Err(error) => {
@@ -44,7 +60,8 @@ pub(crate) async fn answer(request: Request<Incoming>, shared: &Shared) -> Answe
 }
 
 fn document(checked: &Checked, call: &str, shared: &Shared) -> Result<Response, TwimlError> {
-    let mut stream = Stream::new(&checked.base.stream_url(STREAM_PATH))?;
+    let mut stream = Stream::new(&checked.base.stream_url(STREAM_PATH))?
+        .status_callback(&checked.base.url("/stream-status"));
     if let Some(token) = shared.tokens.issue(call) {
         stream = stream.parameter(Parameter::new(TOKEN, &token)?);
     }
@@ -60,15 +77,8 @@ fn document(checked: &Checked, call: &str, shared: &Shared) -> Result<Response, 
         .then(Verb::Hangup))
 }
 
-/// The stream has ended: hang up.
-pub(crate) async fn after(request: Request<Incoming>, shared: &Shared) -> Answer {
-    match check(request, shared).await {
-        Ok(_) => typed(StatusCode::OK, MIME, Response::default().then(Verb::Hangup).to_xml()),
-        Err(refusal) => refusal,
-    }
-}
-
-async fn check(request: Request<Incoming>, shared: &Shared) -> Result<Checked, Answer> {
+/// Reads a request of Twilio's, and judges its signature.
+pub(super) async fn check(request: Request<Incoming>, shared: &Shared) -> Result<Checked, Answer> {
     let (head, body) = request.into_parts();
     let Some(base) = PublicBase::find(shared.public_url.as_deref(), &head.headers) else {
         return Err(text(StatusCode::BAD_REQUEST, "the request names no host\n"));
@@ -97,5 +107,6 @@ async fn check(request: Request<Incoming>, shared: &Shared) -> Result<Checked, A
             return Err(text(StatusCode::FORBIDDEN, "the signature is not valid\n"));
         }
     }
-    Ok(Checked { base, form })
+    let query = WebhookForm::parse(head.uri.query().unwrap_or("").as_bytes());
+    Ok(Checked { base, form, query })
 }

@@ -1,0 +1,245 @@
+//! What the API does with calls.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::{Request, StatusCode};
+use offhook_call::Control;
+use offhook_call::config::Interruptible;
+use offhook_call::stage::Digits;
+use offhook_session::ControlError;
+use offhook_twilio::api::Next;
+use offhook_twilio::calls::PhoneNumber;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::limits::{Before, LONGEST_KEY};
+use super::{Api, as_json, refusal, too_many};
+use crate::rest::RestError;
+use crate::serve::Shared;
+use crate::serve::address::PublicBase;
+use crate::serve::http::{Answer, typed};
+use crate::switchboard::live::Live;
+use crate::switchboard::{NotPlaced, Order, Switchboard};
+
+/// Longest body taken.
+const LONGEST_BODY: usize = 64 * 1024;
+/// Calls listed at most.
+const MOST_LISTED: usize = 200;
+/// Longest text to be said, in characters: about two minutes.
+const LONGEST_TEXT: usize = 2_000;
+
+async fn body(request: Request<Incoming>) -> Result<Bytes, Answer> {
+    match Limited::new(request.into_body(), LONGEST_BODY).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(_) => {
+            let message = "the body is longer than 64 kB, or broke off";
+            Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, "too_long", message))
+        }
+    }
+}
+
+fn wrong(message: &str) -> Answer {
+    refusal(StatusCode::UNPROCESSABLE_ENTITY, "wrong", message)
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Answer> {
+    serde_json::from_slice(body).map_err(|error| wrong(&format!("the body: {error}")))
+}
+
+pub(super) fn find(sid: &str, switchboard: &Switchboard) -> Result<Arc<Live>, Answer> {
+    let unknown = || refusal(StatusCode::NOT_FOUND, "unknown", "there is no such call, or it is long over");
+    switchboard.call(sid).ok_or_else(unknown)
+}
+
+/// `POST /calls`
+pub(super) async fn place(
+    request: Request<Incoming>,
+    api: &Api,
+    shared: &Arc<Shared>,
+) -> Result<Answer, Answer> {
+    let Some(base) = PublicBase::find(shared.public_url.as_deref(), request.headers()) else {
+        let message = "the request names no host, and `public_url` isn't set";
+        return Err(refusal(StatusCode::BAD_REQUEST, "no_host", message));
+    };
+    let key = request.headers().get("idempotency-key").map(|key| key.to_str().unwrap_or("").to_owned());
+    if key.as_ref().is_some_and(|key| key.is_empty() || key.len() > LONGEST_KEY) {
+        let message = format!("an Idempotency-Key has 1 to {LONGEST_KEY} ASCII characters");
+        return Err(refusal(StatusCode::BAD_REQUEST, "bad_key", &message));
+    }
+    let body = body(request).await?;
+    let order: Order = parse(&body)?;
+    if let Some(key) = &key {
+        match api.remembered.ask(key, &body) {
+            Before::Never => {}
+            Before::Answered(status, body) => return Ok(typed(status, "application/json", body)),
+            Before::Running => {
+                let message = "an order with this Idempotency-Key is being carried out";
+                return Err(refusal(StatusCode::CONFLICT, "running", message));
+            }
+            Before::Other => {
+                let message = "this Idempotency-Key was used for another order";
+                return Err(refusal(StatusCode::UNPROCESSABLE_ENTITY, "other_order", message));
+            }
+        }
+    }
+    if let Err(wait) = api.placing.take() {
+        if let Some(key) = &key {
+            api.remembered.keep(key, StatusCode::TOO_MANY_REQUESTS, &Bytes::new(), true);
+        }
+        return Err(too_many(wait, "more calls than `calls_per_second` in [outbound] lets through"));
+    }
+    let (switchboard, remembered) = (Arc::clone(&shared.switchboard), Arc::clone(&api.remembered));
+    // A task of its own: whoever asked may leave, but what was begun is brought to its end.
+    let placing = tokio::task::spawn_local(async move {
+        let (status, body, again) = match switchboard.place(order, &base).await {
+            Ok(live) => (StatusCode::CREATED, live.snapshot(), false),
+            Err(error) => not_placed(&error),
+        };
+        let body = Bytes::from(body.to_string());
+        if let Some(key) = &key {
+            remembered.keep(key, status, &body, again);
+        }
+        (status, body)
+    });
+    match placing.await {
+        Ok((status, body)) => Ok(typed(status, "application/json", body)),
+        Err(_) => {
+            let message = "the order could not be carried out";
+            Err(refusal(StatusCode::INTERNAL_SERVER_ERROR, "broken", message))
+        }
+    }
+}
+
+/// Status, body, and whether the same order may be sent again with its key.
+fn not_placed(error: &NotPlaced) -> (StatusCode, Value, bool) {
+    let (status, code, again) = match error {
+        NotPlaced::Wrong(_) => (StatusCode::UNPROCESSABLE_ENTITY, "wrong", true),
+        NotPlaced::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed", true),
+        NotPlaced::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready", true),
+        NotPlaced::Twilio(RestError::Refused(error)) if matches!(error.next, Next::Again(_)) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "twilio_busy", true)
+        }
+        NotPlaced::Twilio(RestError::Refused(_)) => (StatusCode::BAD_GATEWAY, "twilio_refused", true),
+        NotPlaced::Twilio(RestError::Unreachable(_)) => (StatusCode::BAD_GATEWAY, "twilio_unreachable", true),
+        // It may ring already: the same order must not be carried out again.
+        NotPlaced::Twilio(RestError::Unclear { .. }) => (StatusCode::BAD_GATEWAY, "unclear", false),
+    };
+    let mut body = json!({ "error": { "code": code, "message": error.to_string() } });
+    if let NotPlaced::Twilio(RestError::Refused(error)) = error
+        && let Some(said) = body.get_mut("error").and_then(Value::as_object_mut)
+    {
+        said.insert("twilio_code".to_owned(), json!(error.code));
+    }
+    (status, body, again)
+}
+
+/// `GET /calls`
+pub(super) fn list(switchboard: &Switchboard) -> Answer {
+    let calls: Vec<Value> = switchboard.calls().iter().take(MOST_LISTED).map(|live| live.summary()).collect();
+    as_json(StatusCode::OK, &json!({ "calls": calls, "agents": switchboard.agents() }))
+}
+
+/// `GET /calls/{sid}`
+pub(super) async fn show(sid: &str, switchboard: &Switchboard) -> Result<Answer, Answer> {
+    let live = find(sid, switchboard)?;
+    switchboard.refresh(&live).await;
+    Ok(as_json(StatusCode::OK, &live.snapshot()))
+}
+
+/// `DELETE /calls/{sid}`: politely, after what is being said; with `?now=true` at once.
+pub(super) async fn end(query: Option<&str>, sid: &str, switchboard: &Switchboard) -> Result<Answer, Answer> {
+    let live = find(sid, switchboard)?;
+    let now = query.is_some_and(|query| query.split('&').any(|pair| pair == "now=true"));
+    let polite = live.facts().talking && !now;
+    if live.is_over() {
+        return Ok(as_json(StatusCode::OK, &live.snapshot()));
+    }
+    if polite {
+        return wish(&live, Control::HangUp);
+    }
+    let not_ended = |error: String| refusal(StatusCode::BAD_GATEWAY, "not_ended", &error);
+    switchboard.end(&live).await.map_err(not_ended)?;
+    Ok(accepted())
+}
+
+fn accepted() -> Answer {
+    as_json(StatusCode::ACCEPTED, &json!({ "accepted": true }))
+}
+
+fn wish(live: &Live, control: Control) -> Result<Answer, Answer> {
+    live.wish(control).map(|()| accepted()).map_err(|error| match error {
+        ControlError::Over => {
+            let message = "nobody can be talked to: the call still rings, or is over";
+            refusal(StatusCode::CONFLICT, "not_talking", message)
+        }
+        ControlError::Full => refusal(StatusCode::TOO_MANY_REQUESTS, "too_many", &error.to_string()),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SayBody {
+    text: String,
+    #[serde(default)]
+    interruptible: Interruptible,
+}
+
+/// `POST /calls/{sid}/say`
+pub(super) async fn say(
+    request: Request<Incoming>,
+    sid: &str,
+    switchboard: &Switchboard,
+) -> Result<Answer, Answer> {
+    let live = find(sid, switchboard)?;
+    let SayBody { text, interruptible } = parse(&body(request).await?)?;
+    if text.trim().is_empty() || text.chars().count() > LONGEST_TEXT {
+        return Err(wrong(&format!("`text` must have 1 to {LONGEST_TEXT} characters")));
+    }
+    wish(&live, Control::Say { text, interruptible })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TransferBody {
+    to: PhoneNumber,
+}
+
+/// `POST /calls/{sid}/transfer`: once the last words were heard.
+pub(super) async fn transfer(
+    request: Request<Incoming>,
+    sid: &str,
+    switchboard: &Switchboard,
+) -> Result<Answer, Answer> {
+    let live = find(sid, switchboard)?;
+    let TransferBody { to } = parse(&body(request).await?)?;
+    if !switchboard.config.allows(&to) {
+        let message = format!("callers may not be handed to {to}: `allow` in [outbound] doesn't have it");
+        return Err(refusal(StatusCode::FORBIDDEN, "not_allowed", &message));
+    }
+    wish(&live, Control::Transfer { to: to.to_string() })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PressBody {
+    digits: String,
+}
+
+/// `POST /calls/{sid}/dtmf`
+pub(super) async fn press(
+    request: Request<Incoming>,
+    sid: &str,
+    switchboard: &Switchboard,
+) -> Result<Answer, Answer> {
+    let live = find(sid, switchboard)?;
+    let PressBody { digits } = parse(&body(request).await?)?;
+    let keys = Digits::new(&digits);
+    if keys.reveal().is_empty() || keys.reveal().len() != digits.len() || digits.len() > 64 {
+        return Err(wrong("`digits` must have 1 to 64 of 0-9, *, #, A-D"));
+    }
+    wish(&live, Control::Press { digits: keys })
+}

@@ -1,0 +1,75 @@
+//! A call as it happens: server-sent events (WHATWG HTML, 9.2).
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::Response;
+use hyper::body::Frame;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+use super::calls::find;
+use crate::serve::http::Answer;
+use crate::switchboard::Switchboard;
+use crate::switchboard::live::{Live, Told};
+
+/// Proxies cut connections on which nothing comes.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// What is still to be sent.
+enum Then {
+    Snapshot,
+    Events,
+    Nothing,
+}
+
+/// Streams a call: what is known, then what happens, to its end.
+pub(super) fn stream(sid: &str, switchboard: &Switchboard) -> Result<Answer, Answer> {
+    let live = find(sid, switchboard)?;
+    // Listens first, so that nothing is lost between.
+    let listener = live.listen();
+    let events = stream::unfold((Then::Snapshot, live, listener), next);
+    let mut answer = Response::new(StreamBody::new(events).boxed_unsync());
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(answer)
+}
+
+type State = (Then, Arc<Live>, Receiver<Told>);
+
+async fn next((then, live, mut listener): State) -> Option<(Result<Frame<Bytes>, Infallible>, State)> {
+    let (text, then) = match then {
+        Then::Nothing => return None,
+        Then::Snapshot if live.is_over() => {
+            let over = event("over", &live.settled());
+            (format!("{}{over}", event("snapshot", &live.snapshot())), Then::Nothing)
+        }
+        Then::Snapshot => (event("snapshot", &live.snapshot()), Then::Events),
+        Then::Events => match tokio::time::timeout(KEEP_ALIVE, listener.recv()).await {
+            Err(_) => (":\n\n".to_owned(), Then::Events),
+            Ok(Ok(told)) => {
+                let then = if told.name == "over" { Then::Nothing } else { Then::Events };
+                (written(told.name, &told.data), then)
+            }
+            Ok(Err(RecvError::Lagged(missed))) => {
+                (event("lagged", &serde_json::json!({ "missed": missed })), Then::Events)
+            }
+            Ok(Err(RecvError::Closed)) => return None,
+        },
+    };
+    Some((Ok(Frame::data(text.into())), (then, live, listener)))
+}
+
+fn event(name: &str, data: &serde_json::Value) -> String {
+    written(name, &data.to_string())
+}
+
+/// JSON has no line breaks of its own.
+fn written(name: &str, data: &str) -> String {
+    format!("event: {name}\ndata: {data}\n\n")
+}

@@ -1,0 +1,193 @@
+//! The API: calls are placed, watched and reached into. Described in `openapi.json`, which a test holds to the table of routes.
+
+#[allow(clippy::result_large_err, reason = "one answer a request, and most are no errors")]
+mod calls;
+#[allow(clippy::result_large_err, reason = "one answer a request, and most are no errors")]
+mod events;
+mod limits;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::{Request, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq;
+
+use crate::serve::Shared;
+use crate::serve::http::{Answer, typed};
+use crate::serve::routes::Does;
+use limits::{Bucket, Remembered};
+
+/// The API's description, OpenAPI 3.1.
+pub(crate) const DESCRIPTION: &str = include_str!("openapi.json");
+
+/// `[api]`: who may place calls and reach into them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ApiConfig {
+    /// Environment variable that holds the token. Default `OFFHOOK_API_TOKEN`. Without a token there is no API.
+    pub(crate) token_env: String,
+    /// File that holds the token; comes before the variable.
+    pub(crate) token_file: Option<PathBuf>,
+    /// Requests a second at most, wrong tokens included; as many again at once. Default 20.
+    pub(crate) requests_per_second: f64,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self { token_env: "OFFHOOK_API_TOKEN".to_owned(), token_file: None, requests_per_second: 20.0 }
+    }
+}
+
+/// What stands before the API. `Debug` doesn't show the token.
+pub(crate) struct Api {
+    bearer: String,
+    requests: Bucket,
+    placing: Bucket,
+    remembered: Arc<Remembered>,
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Api(•)")
+    }
+}
+
+impl Api {
+    pub(crate) fn new(token: &str, config: &ApiConfig, calls_per_second: f64) -> Self {
+        Self {
+            bearer: format!("Bearer {token}"),
+            requests: Bucket::new(config.requests_per_second),
+            placing: Bucket::new(calls_per_second),
+            remembered: Arc::default(),
+        }
+    }
+
+    fn opens(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
+        self.bearer.as_bytes().ct_eq(given).into()
+    }
+}
+
+/// An answer of JSON.
+fn as_json(status: StatusCode, body: &Value) -> Answer {
+    typed(status, "application/json", body.to_string())
+}
+
+/// A refusal: a word for programs, and one for people.
+fn refusal(status: StatusCode, code: &str, message: &str) -> Answer {
+    as_json(status, &json!({ "error": { "code": code, "message": message } }))
+}
+
+fn too_many(wait: std::time::Duration, what: &str) -> Answer {
+    let mut answer = refusal(StatusCode::TOO_MANY_REQUESTS, "too_many", what);
+    let seconds = wait.as_secs_f64().ceil().max(1.0);
+    if let Ok(value) = HeaderValue::from_str(&format!("{seconds:.0}")) {
+        answer.headers_mut().insert(RETRY_AFTER, value);
+    }
+    answer
+}
+
+/// Answers a request to the API.
+pub(crate) async fn answer(
+    request: Request<Incoming>,
+    does: Does,
+    sid: &str,
+    shared: &Arc<Shared>,
+) -> Answer {
+    let Some(api) = &shared.api else {
+        let hint = "the API is off: set OFFHOOK_API_TOKEN, or `token_file` in [api], and restart the server";
+        return refusal(StatusCode::NOT_FOUND, "off", hint);
+    };
+    if let Err(wait) = api.requests.take() {
+        return too_many(wait, "more requests than `requests_per_second` in [api] lets through");
+    }
+    if !api.opens(request.headers()) {
+        let mut answer =
+            refusal(StatusCode::UNAUTHORIZED, "token", "send `Authorization: Bearer …` with the API's token");
+        answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        return answer;
+    }
+    let outcome = match does {
+        Does::Place => calls::place(request, api, shared).await,
+        Does::List => Ok(calls::list(&shared.switchboard)),
+        Does::Show => calls::show(sid, &shared.switchboard).await,
+        Does::End => calls::end(request.uri().query(), sid, &shared.switchboard).await,
+        Does::Say => calls::say(request, sid, &shared.switchboard).await,
+        Does::Transfer => calls::transfer(request, sid, &shared.switchboard).await,
+        Does::Press => calls::press(request, sid, &shared.switchboard).await,
+        Does::Events => events::stream(sid, &shared.switchboard),
+        _ => Err(refusal(StatusCode::NOT_FOUND, "unknown", "this is no address of the API")),
+    };
+    outcome.unwrap_or_else(|refusal| refusal)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::serve::routes::ROUTES;
+
+    #[test]
+    fn the_description_tells_of_every_address_of_the_api_and_no_other() {
+        let description: Value = serde_json::from_str(DESCRIPTION).unwrap();
+        assert_eq!(description["openapi"], "3.1.0");
+        let mut told = BTreeSet::new();
+        for (path, item) in description["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                if method == "parameters" {
+                    continue;
+                }
+                assert!(operation["operationId"].is_string(), "{method} {path}");
+                for (status, answer) in operation["responses"].as_object().unwrap() {
+                    let told = answer["description"].is_string() || answer["$ref"].is_string();
+                    assert!(told, "{method} {path} {status}");
+                }
+                told.insert(format!("{} {path}", method.to_uppercase()));
+            }
+        }
+        let api = ROUTES.iter().filter(|route| route.does.is_api() || route.does == Does::OpenApi);
+        let real: BTreeSet<String> = api
+            .flat_map(|route| route.methods.iter().map(move |method| format!("{method} {}", route.path)))
+            .collect();
+        assert_eq!(told, real);
+    }
+
+    #[test]
+    fn references_of_the_description_lead_somewhere() {
+        fn walk<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+            match value {
+                Value::Object(map) => {
+                    found.extend(map.get("$ref").and_then(Value::as_str));
+                    map.values().for_each(|value| walk(value, found));
+                }
+                Value::Array(list) => list.iter().for_each(|value| walk(value, found)),
+                _ => {}
+            }
+        }
+        let description: Value = serde_json::from_str(DESCRIPTION).unwrap();
+        let mut found = Vec::new();
+        walk(&description, &mut found);
+        assert!(found.len() > 5);
+        for reference in found {
+            assert!(description.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn only_the_token_opens() {
+        let api = Api::new("0123456789abcdef", &ApiConfig::default(), 1.0);
+        let with = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, value.parse().unwrap());
+            api.opens(&headers)
+        };
+        assert!(with("Bearer 0123456789abcdef"));
+        assert!(!with("Bearer 0123456789abcdeg") && !with("Bearer ") && !api.opens(&HeaderMap::new()));
+        assert!(!format!("{api:?}").contains("0123"));
+    }
+}

@@ -1,0 +1,118 @@
+//! What Twilio tells and asks besides the call itself: how it goes, who answered, what became of the stream, what is next.
+//!
+//! All are signed. Those of calls that we placed carry our reference, because they may come before Twilio has told us the call's
+//! SID. Callbacks are answered with 204: their answers are not TwiML (twilio.com/docs/voice/api/call-resource).
+
+use hyper::body::Incoming;
+use hyper::{Request, StatusCode};
+use offhook_twilio::calls::{AnsweredBy, CallStatus, PhoneNumber};
+use offhook_twilio::twiml::{MIME, Response, Verb};
+
+use super::Shared;
+use super::http::{Answer, text, typed};
+use super::voice::{Checked, check};
+use crate::switchboard::transfer_document;
+
+fn noted() -> Answer {
+    text(StatusCode::NO_CONTENT, "")
+}
+
+fn document(response: &Response) -> Answer {
+    typed(StatusCode::OK, MIME, response.to_xml())
+}
+
+/// How a call goes.
+pub(crate) async fn status(request: Request<Incoming>, shared: &Shared) -> Answer {
+    let checked = match check(request, shared).await {
+        Ok(checked) => checked,
+        Err(refusal) => return refusal,
+    };
+    let form = &checked.form;
+    let number = |name: &str| form.get(name).and_then(|text| text.parse::<u64>().ok());
+    let status = form.get("CallStatus").and_then(CallStatus::parse);
+    if let (Some(live), Some(status)) =
+        (shared.switchboard.spoken_of(checked.reference(), sid(&checked)), status)
+    {
+        tracing::info!(call = sid(&checked), ?status, "Twilio tells how the call goes");
+        let sip_code = number("SipResponseCode").and_then(|code| u16::try_from(code).ok());
+        let told = (number("CallDuration"), sip_code);
+        shared.switchboard.on_status(&live, status, number("SequenceNumber"), told);
+    } else {
+        tracing::debug!(call = sid(&checked), "a status of a call that isn't known here");
+    }
+    noted()
+}
+
+/// Who answered.
+pub(crate) async fn answered_by(request: Request<Incoming>, shared: &Shared) -> Answer {
+    let checked = match check(request, shared).await {
+        Ok(checked) => checked,
+        Err(refusal) => return refusal,
+    };
+    let live = shared.switchboard.spoken_of(checked.reference(), sid(&checked));
+    if let (Some(live), Some(who)) = (live, checked.form.get("AnsweredBy")) {
+        let who = AnsweredBy::parse(who);
+        tracing::info!(call = sid(&checked), ?who, "Twilio tells who answered");
+        shared.switchboard.on_answered_by(&live, who).await;
+    }
+    noted()
+}
+
+/// What became of a stream.
+pub(crate) async fn stream(request: Request<Incoming>, shared: &Shared) -> Answer {
+    let checked = match check(request, shared).await {
+        Ok(checked) => checked,
+        Err(refusal) => return refusal,
+    };
+    if checked.form.get("StreamEvent") == Some("stream-error") {
+        let why: String =
+            checked.form.get("StreamError").unwrap_or("no reason was given").chars().take(300).collect();
+        tracing::warn!(call = sid(&checked), why, "Twilio says that the stream failed");
+        if let Some(live) = shared.switchboard.call(sid(&checked)) {
+            live.facts().troubles.push(format!("Twilio says that the stream failed: {why}"));
+        }
+    }
+    noted()
+}
+
+/// The stream has ended. What next? To whom the caller is handed over, or the end.
+pub(crate) async fn after_stream(request: Request<Incoming>, shared: &Shared) -> Answer {
+    let checked = match check(request, shared).await {
+        Ok(checked) => checked,
+        Err(refusal) => return refusal,
+    };
+    let live = shared.switchboard.call(sid(&checked));
+    let to = live.as_ref().and_then(|live| live.facts().transferred_to.clone());
+    match (live, to.and_then(|to| PhoneNumber::parse(&to).ok())) {
+        (Some(live), Some(to)) => document(&transfer_document(&live, &to, Some(&checked.base))),
+        _ => document(&Response::default().then(Verb::Hangup)),
+    }
+}
+
+/// A transfer is over. Nobody took it? Then the caller is told so.
+pub(crate) async fn after_transfer(request: Request<Incoming>, shared: &Shared) -> Answer {
+    let checked = match check(request, shared).await {
+        Ok(checked) => checked,
+        Err(refusal) => return refusal,
+    };
+    let became = checked.form.get("DialCallStatus").unwrap_or("");
+    tracing::info!(call = sid(&checked), became, "a transfer is over");
+    let taken = matches!(became, "completed" | "answered");
+    if let Some(live) = shared.switchboard.call(sid(&checked)) {
+        if !taken {
+            live.facts().troubles.push(format!("the transfer was not taken: {became}"));
+        }
+        shared.switchboard.conclude(&live);
+    }
+    let sorry = &shared.switchboard.config.transfer_failed;
+    let next = if taken || sorry.is_empty() {
+        Response::default()
+    } else {
+        Response::default().then(Verb::Say(sorry.clone()))
+    };
+    document(&next.then(Verb::Hangup))
+}
+
+fn sid(checked: &Checked) -> &str {
+    checked.form.get("CallSid").unwrap_or("")
+}

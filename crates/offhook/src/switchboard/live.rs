@@ -1,0 +1,349 @@
+//! One call, as the outside sees it: where it stands, what was said, what came of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use offhook_call::{CallEvent, Control, EndReason, ReplyTiming};
+use offhook_session::{ControlError, ControlSender};
+use offhook_stages::{Meter, Usage};
+use offhook_twilio::calls::{AnsweredBy, CallStatus};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+
+use super::config::OnMachine;
+use super::outcome::Outcome;
+
+/// Events that a slow reader may lag behind by; beyond, it is told how many it missed.
+const EVENTS: usize = 512;
+/// Lines kept of a transcript, and timings of replies; the oldest go.
+const MOST_LINES: usize = 1_000;
+const MOST_TIMINGS: usize = 200;
+
+/// What is known of a call from its beginning.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct About {
+    /// Ours, and nobody can guess it: ties Twilio's requests to the call.
+    #[serde(skip)]
+    pub(crate) reference: String,
+    pub(crate) direction: &'static str,
+    pub(crate) agent: String,
+    pub(crate) to: String,
+    pub(crate) from: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) goal: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) parameters: Arc<BTreeMap<String, String>>,
+    #[serde(skip)]
+    pub(crate) on_machine: OnMachine,
+    #[serde(skip)]
+    pub(crate) longest: Option<Duration>,
+    /// Seconds since 1970.
+    #[serde(serialize_with = "unix")]
+    pub(crate) since: SystemTime,
+}
+
+fn unix<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+}
+
+/// One thing said.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Line {
+    pub(crate) t_ms: u64,
+    pub(crate) who: &'static str,
+    pub(crate) text: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) interrupted: bool,
+}
+
+/// What changes while it lasts.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Facts {
+    pub(crate) sid: Option<String>,
+    pub(crate) status: CallStatus,
+    /// A stream runs: somebody can be talked to.
+    pub(crate) talking: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) answered_by: Option<AnsweredBy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ended: Option<EndReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) outcome: Option<Outcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) duration_s: Option<u64>,
+    /// Why the network refused (`SipResponseCode`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sip_code: Option<u16>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) troubles: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) transferred_to: Option<String>,
+    pub(crate) transcript: Vec<Line>,
+    pub(crate) replies: Vec<ReplyTiming>,
+    /// The newest status callback: they may come out of order.
+    #[serde(skip)]
+    sequence: Option<u64>,
+    #[serde(skip)]
+    control: Option<ControlSender>,
+    #[serde(skip)]
+    pub(crate) over: bool,
+}
+
+/// A call. Shared by the API, the webhooks and the call's own worker.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) about: About,
+    pub(crate) meter: Meter,
+    facts: Mutex<Facts>,
+    events: broadcast::Sender<Told>,
+}
+
+/// An event for whoever listens.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) name: &'static str,
+    pub(crate) data: Arc<str>,
+}
+
+impl Live {
+    pub(crate) fn new(about: About, sid: Option<String>, status: CallStatus) -> Self {
+        let facts = Facts {
+            sid,
+            status,
+            talking: false,
+            answered_by: None,
+            ended: None,
+            outcome: None,
+            duration_s: None,
+            sip_code: None,
+            troubles: Vec::new(),
+            transferred_to: None,
+            transcript: Vec::new(),
+            replies: Vec::new(),
+            sequence: None,
+            control: None,
+            over: false,
+        };
+        Self {
+            about,
+            meter: Meter::default(),
+            facts: Mutex::new(facts),
+            events: broadcast::channel(EVENTS).0,
+        }
+    }
+
+    /// What is known by now.
+    pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn sid(&self) -> Option<String> {
+        self.facts().sid.clone()
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.facts().over
+    }
+
+    /// All of it, as the API shows it.
+    pub(crate) fn snapshot(&self) -> Value {
+        #[derive(Serialize)]
+        struct Snapshot<'a> {
+            #[serde(flatten)]
+            about: &'a About,
+            #[serde(flatten)]
+            facts: &'a Facts,
+            usage: BTreeMap<String, Usage>,
+        }
+        let usage = self.meter.read();
+        // Plain data can't fail.
+        serde_json::to_value(Snapshot { about: &self.about, facts: &self.facts(), usage }).unwrap_or_default()
+    }
+
+    /// In short, for lists.
+    pub(crate) fn summary(&self) -> Value {
+        let facts = self.facts();
+        json!({
+            "sid": facts.sid, "direction": self.about.direction, "agent": self.about.agent, "to": self.about.to,
+            "from": self.about.from, "status": facts.status, "talking": facts.talking,
+            "verdict": facts.outcome.as_ref().map(|outcome| outcome.verdict),
+        })
+    }
+
+    /// Everything that happens from now on.
+    pub(crate) fn listen(&self) -> broadcast::Receiver<Told> {
+        self.events.subscribe()
+    }
+
+    pub(crate) fn tell(&self, name: &'static str, data: &impl Serialize) {
+        if self.events.receiver_count() > 0
+            && let Ok(data) = serde_json::to_string(data)
+        {
+            // Nobody may listen any more.
+            let _unheard = self.events.send(Told { name, data: data.into() });
+        }
+    }
+
+    /// Hands a wish to the call.
+    pub(crate) fn wish(&self, control: Control) -> Result<(), ControlError> {
+        let sender = self.facts().control.clone();
+        sender.ok_or(ControlError::Over)?.send(control)
+    }
+
+    /// Its stream has begun.
+    pub(crate) fn begin(&self, control: ControlSender) {
+        let mut facts = self.facts();
+        facts.control = Some(control);
+        facts.talking = true;
+        if !facts.status.is_over() {
+            facts.status = CallStatus::InProgress;
+        }
+    }
+
+    /// Takes an event of the call itself.
+    pub(crate) fn on_event(&self, t_ms: u64, event: &CallEvent) {
+        {
+            let mut facts = self.facts();
+            match event {
+                CallEvent::TurnEnded(turn) => facts.say(turn.began_ms, "caller", turn.text.clone(), false),
+                CallEvent::Said { heard, interrupted, .. } => {
+                    facts.say(t_ms, "agent", heard.clone(), *interrupted)
+                }
+                CallEvent::ReplyTimed(timing) => push(&mut facts.replies, *timing, MOST_TIMINGS),
+                CallEvent::Trouble { message } => push(&mut facts.troubles, message.clone(), MOST_TIMINGS),
+                CallEvent::Ended { why } => facts.ended = Some(*why),
+                _ => {}
+            }
+        }
+        #[derive(Serialize)]
+        struct At<'a> {
+            t_ms: u64,
+            #[serde(flatten)]
+            event: &'a CallEvent,
+        }
+        self.tell("call", &At { t_ms, event });
+    }
+
+    /// Takes a status callback. False if a newer one came before it.
+    pub(crate) fn on_status(&self, status: CallStatus, sequence: Option<u64>) -> bool {
+        {
+            let mut facts = self.facts();
+            if sequence.is_some() && sequence <= facts.sequence || facts.status.is_over() && !status.is_over()
+            {
+                return false;
+            }
+            facts.sequence = sequence.or(facts.sequence);
+            facts.status = status;
+        }
+        self.tell("status", &json!({ "status": status }));
+        true
+    }
+
+    /// The agent reports. A later report takes an earlier one's place.
+    pub(crate) fn report(&self, outcome: Outcome) {
+        self.tell("outcome", &outcome);
+        self.facts().outcome = Some(outcome);
+    }
+
+    /// Its stream has ended.
+    pub(crate) fn stop_talking(&self) {
+        let mut facts = self.facts();
+        facts.control = None;
+        facts.talking = false;
+    }
+
+    /// Nothing follows: settles the outcome. False if that was done before.
+    pub(crate) fn conclude(&self) -> bool {
+        {
+            let mut facts = self.facts();
+            if facts.over {
+                return false;
+            }
+            facts.over = true;
+            if !facts.status.is_over() {
+                facts.status = CallStatus::Completed;
+            }
+            if facts.outcome.is_none() && self.about.goal.is_some() {
+                let machine = facts.answered_by.is_some_and(AnsweredBy::is_machine);
+                facts.outcome = Some(Outcome::concluded(facts.status, machine, facts.ended));
+            }
+        }
+        self.tell("over", &self.settled());
+        true
+    }
+
+    /// What came of it, in short.
+    pub(crate) fn settled(&self) -> Value {
+        let facts = self.facts();
+        json!({ "status": facts.status, "ended": facts.ended, "outcome": facts.outcome })
+    }
+}
+
+impl Facts {
+    fn say(&mut self, t_ms: u64, who: &'static str, text: String, interrupted: bool) {
+        if !text.trim().is_empty() {
+            push(&mut self.transcript, Line { t_ms, who, text, interrupted }, MOST_LINES);
+        }
+    }
+}
+
+fn push<T>(list: &mut Vec<T>, item: T, most: usize) {
+    if list.len() >= most {
+        list.remove(0);
+    }
+    list.push(item);
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn about(goal: Option<&str>) -> About {
+        About {
+            reference: "r".into(),
+            direction: "outbound",
+            agent: "echo".into(),
+            to: "+14155550100".into(),
+            from: "+14155550101".into(),
+            goal: goal.map(Into::into),
+            parameters: Arc::default(),
+            on_machine: OnMachine::HangUp,
+            longest: None,
+            since: SystemTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn callbacks_out_of_order_do_not_turn_back_the_call() {
+        let live = Live::new(about(None), None, CallStatus::Queued);
+        assert!(live.on_status(CallStatus::InProgress, Some(2)));
+        assert!(!live.on_status(CallStatus::Ringing, Some(1)));
+        assert!(live.on_status(CallStatus::Completed, Some(3)));
+        assert!(!live.on_status(CallStatus::InProgress, None));
+        assert_eq!(live.facts().status, CallStatus::Completed);
+    }
+
+    #[test]
+    fn a_slow_listener_is_told_what_it_missed() {
+        let live = Live::new(about(None), None, CallStatus::InProgress);
+        let mut listener = live.listen();
+        for number in 0..EVENTS + 3 {
+            live.tell("status", &number);
+        }
+        assert!(matches!(listener.try_recv(), Err(broadcast::error::TryRecvError::Lagged(3))));
+        assert_eq!(&*listener.try_recv().unwrap().data, "3");
+    }
+
+    #[test]
+    fn a_call_with_a_goal_ends_with_a_verdict() {
+        let live = Live::new(about(Some("book a table")), Some("CA1".into()), CallStatus::Queued);
+        live.on_status(CallStatus::Busy, Some(1));
+        assert!(live.conclude() && !live.conclude());
+        insta::assert_snapshot!(live.snapshot()["outcome"], @r#"{"evidence":"the line was busy","fields":{},"reported":false,"verdict":"no_answer"}"#);
+        let plain = Live::new(about(None), None, CallStatus::InProgress);
+        plain.conclude();
+        assert!(plain.facts().outcome.is_none());
+    }
+}

@@ -1,0 +1,248 @@
+//! All calls of this server that run, or did so lately, and how new ones are placed.
+
+pub(crate) mod config;
+mod known;
+pub(crate) mod live;
+pub(crate) mod outcome;
+mod place;
+mod tools;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use offhook_call::{CallConfig, EndReason};
+use offhook_session::{Setup, control};
+use offhook_twilio::calls::{AnsweredBy, CallStatus, CallUpdate};
+use offhook_twilio::stream::StartMessage;
+
+use crate::agents::Agent;
+use crate::record::{Keeper, Recorder};
+use crate::rest::Rest;
+use crate::serve::address::PublicBase;
+use config::{OnMachine, OutboundConfig};
+use known::Known;
+use live::{About, Live};
+
+pub(crate) use place::{NotPlaced, Order};
+pub(crate) use tools::transfer_document;
+pub(crate) use watch::Watched;
+
+/// An agent with the configuration of its calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Served {
+    pub(crate) agent: Agent,
+    pub(crate) call: Arc<CallConfig>,
+}
+
+/// Parameters of a stream that are ours, not the agent's.
+const OURS: [&str; 1] = [crate::serve::TOKEN];
+
+/// Knows all calls.
+#[derive(Debug)]
+pub(crate) struct Switchboard {
+    pub(crate) config: OutboundConfig,
+    pub(crate) rest: Option<Rest>,
+    /// Who answers, and who may be asked for.
+    first: Served,
+    others: BTreeMap<String, Served>,
+    keeper: Option<Keeper>,
+    known: Mutex<Known>,
+}
+
+impl Switchboard {
+    pub(crate) fn new(
+        config: OutboundConfig,
+        rest: Option<Rest>,
+        first: Served,
+        others: BTreeMap<String, Served>,
+        keeper: Option<Keeper>,
+    ) -> Self {
+        Self { config, rest, first, others, keeper, known: Mutex::default() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The agent of this name.
+    pub(crate) fn agent(&self, name: &str) -> Option<&Served> {
+        if name == self.first.agent.name { Some(&self.first) } else { self.others.get(name) }
+    }
+
+    /// Their names; the first answers.
+    pub(crate) fn agents(&self) -> Vec<&str> {
+        std::iter::once(self.first.agent.name.as_str())
+            .chain(self.others.keys().map(String::as_str))
+            .collect()
+    }
+
+    /// The call of this `CallSid`.
+    pub(crate) fn call(&self, sid: &str) -> Option<Arc<Live>> {
+        self.known().by_sid(sid)
+    }
+
+    /// The call that Twilio speaks of: by our reference where the request has one, which then gets its `CallSid`.
+    pub(crate) fn spoken_of(&self, reference: Option<&str>, sid: &str) -> Option<Arc<Live>> {
+        match reference {
+            Some(reference) => self.known().bind(reference, sid),
+            None => self.known().by_sid(sid),
+        }
+    }
+
+    /// All calls, newest first.
+    pub(crate) fn calls(&self) -> Vec<Arc<Live>> {
+        self.known().all()
+    }
+
+    /// A stream begins: makes what to serve it with.
+    pub(crate) fn admit(self: &Arc<Self>, start: &StartMessage, base: Option<&PublicBase>) -> Setup {
+        let sid = start.call_sid.as_str();
+        let live = self.call(sid).filter(|live| !live.is_over()).unwrap_or_else(|| self.incoming(start));
+        let served = self.agent(&live.about.agent).unwrap_or(&self.first);
+        let agent = &served.agent;
+        let mut config = Arc::clone(&served.call);
+        if let Some(longest) = live.about.longest {
+            Arc::make_mut(&mut config).patience.longest_call = longest;
+        }
+        let mut setup = Setup::new(config, agent.stages.clone(), &agent.language);
+        let mut parameters: BTreeMap<String, String> = start.parameters.clone();
+        parameters.retain(|name, _| !OURS.contains(&name.as_str()));
+        parameters.extend(live.about.parameters.iter().map(|(name, value)| (name.clone(), value.clone())));
+        setup.parameters = Arc::new(parameters);
+        setup.goal.clone_from(&live.about.goal);
+        setup.meter = live.meter.clone();
+        let (sender, receiver) = control();
+        setup.control = Some(receiver);
+        setup.tools =
+            Some(Arc::new(tools::CallTools::new(Arc::clone(self), Arc::clone(&live), base.cloned())));
+        live.begin(sender);
+        setup
+    }
+
+    fn incoming(&self, start: &StartMessage) -> Arc<Live> {
+        let parameter = |name: &str| start.parameters.get(name).cloned().unwrap_or_default();
+        let about = About {
+            reference: String::new(),
+            direction: "inbound",
+            agent: self.first.agent.name.clone(),
+            to: parameter("to"),
+            from: parameter("from"),
+            goal: None,
+            parameters: Arc::default(),
+            on_machine: OnMachine::GoOn,
+            longest: None,
+            since: SystemTime::now(),
+        };
+        let live = Arc::new(Live::new(about, Some(start.call_sid.to_string()), CallStatus::InProgress));
+        self.known().add(&live);
+        live
+    }
+
+    /// Watches the call of this stream, for its record and for whoever listens.
+    pub(crate) fn watch(&self, start: &StartMessage, show: bool) -> Watched {
+        let live = self.call(start.call_sid.as_str());
+        let name = live.as_ref().map_or(self.first.agent.name.as_str(), |live| live.about.agent.as_str());
+        let served = self.agent(name).unwrap_or(&self.first);
+        let names = (start.call_sid.as_str(), name);
+        Watched::new(Recorder::new(self.keeper.clone(), names, &served.call, show), live)
+    }
+
+    /// The stream of this call has ended.
+    pub(crate) fn hung_up(&self, sid: &str) {
+        let Some(live) = self.call(sid) else { return };
+        live.stop_talking();
+        // A caller who was handed over is still on the line.
+        if live.facts().ended != Some(EndReason::Transferred) {
+            self.conclude(&live);
+        }
+    }
+
+    /// Nothing follows any more of this call.
+    pub(crate) fn conclude(&self, live: &Live) {
+        live.conclude();
+        self.keep(live);
+    }
+
+    /// Writes what is known of a call beside its record.
+    fn keep(&self, live: &Live) {
+        if let (Some(keeper), Some(sid)) = (&self.keeper, live.sid())
+            && let Ok(bytes) = serde_json::to_vec_pretty(&live.snapshot())
+        {
+            keeper.save_facts(&sid, bytes);
+        }
+    }
+
+    /// Takes a status callback.
+    pub(crate) fn on_status(
+        &self,
+        live: &Live,
+        status: CallStatus,
+        sequence: Option<u64>,
+        (duration_s, sip_code): (Option<u64>, Option<u16>),
+    ) {
+        {
+            let mut facts = live.facts();
+            facts.duration_s = duration_s.or(facts.duration_s);
+            facts.sip_code = sip_code.or(facts.sip_code);
+        }
+        if live.on_status(status, sequence) && status.is_over() {
+            // While its stream still runs, its end tells more.
+            if live.facts().talking {
+                return;
+            }
+            live.conclude();
+        }
+        if live.is_over() {
+            self.keep(live);
+        }
+    }
+
+    /// Twilio tells who answered: does what is to be done with a machine.
+    pub(crate) async fn on_answered_by(&self, live: &Live, who: AnsweredBy) {
+        live.facts().answered_by = Some(who);
+        live.tell("answered_by", &serde_json::json!({ "answered_by": who }));
+        if !who.is_machine() {
+            return;
+        }
+        let outcome = match &live.about.on_machine {
+            OnMachine::GoOn => Ok(()),
+            OnMachine::LeaveMessage(text) if who != AnsweredBy::Fax => {
+                let control = offhook_call::Control::LeaveMessage {
+                    text: text.clone(),
+                    beeped: who.greeting_is_over(),
+                };
+                live.wish(control).map_err(|error| error.to_string())
+            }
+            _ => self.end(live).await,
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(call = ?live.sid(), %error, "a machine answered, but what was to be done could not be");
+        }
+    }
+
+    /// Ends a call now.
+    pub(crate) async fn end(&self, live: &Live) -> Result<(), String> {
+        let sid = live.sid().ok_or("Twilio has not told the call's SID yet")?;
+        match &self.rest {
+            Some(rest) => rest.update(&sid, &CallUpdate::End).await.map_err(|error| error.to_string()),
+            None => live.wish(offhook_call::Control::HangUp).map_err(|error| error.to_string()),
+        }
+    }
+
+    /// Asks Twilio how a call stands of which nothing was heard for long: callbacks get lost.
+    pub(crate) async fn refresh(&self, live: &Live) {
+        let old = live.about.since.elapsed().is_ok_and(|age| age > std::time::Duration::from_secs(60));
+        let waits = !live.is_over() && !live.facts().talking && old;
+        let (true, Some(rest), Some(sid)) = (waits, &self.rest, live.sid()) else { return };
+        match rest.fetch(&sid).await {
+            Ok(found) => {
+                if let Some(status) = CallStatus::parse(&found.status) {
+                    self.on_status(live, status, None, (None, None));
+                }
+            }
+            Err(error) => tracing::info!(call = sid, %error, "how the call stands could not be asked"),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Placing a call.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use offhook_twilio::calls::{CallStatus, MachineDetection, NewCall, PhoneNumber};
+use serde::Deserialize;
+
+use super::Switchboard;
+use super::config::{Detection, OnMachine};
+use super::live::{About, Live};
+use crate::rest::RestError;
+use crate::serve::address::PublicBase;
+
+/// Longest goal, in characters, and most parameters.
+const LONGEST_GOAL: usize = 4_000;
+const MOST_PARAMETERS: usize = 50;
+/// Twilio ends the call so much after we would: a farewell's time.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// A call that is wanted.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Order {
+    pub(crate) to: PhoneNumber,
+    pub(crate) from: Option<PhoneNumber>,
+    pub(crate) agent: Option<String>,
+    pub(crate) goal: Option<String>,
+    #[serde(default)]
+    pub(crate) parameters: BTreeMap<String, String>,
+    pub(crate) machine_detection: Option<Detection>,
+    pub(crate) on_machine: Option<OnMachine>,
+    pub(crate) ring_for_s: Option<u64>,
+    pub(crate) longest_s: Option<u64>,
+}
+
+/// Why a call was not placed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotPlaced {
+    /// The order can't be carried out as it is.
+    #[error("{0}")]
+    Wrong(String),
+    /// The number may not be called.
+    #[error("{0} may not be called: `allow` in [outbound] doesn't have it")]
+    NotAllowed(PhoneNumber),
+    /// The server isn't set up for it.
+    #[error("{0}")]
+    NotReady(String),
+    /// Twilio.
+    #[error(transparent)]
+    Twilio(#[from] RestError),
+}
+
+impl Switchboard {
+    /// Places a call. `base` is where Twilio reaches us.
+    pub(crate) async fn place(&self, order: Order, base: &PublicBase) -> Result<Arc<Live>, NotPlaced> {
+        let Some(rest) = &self.rest else {
+            return Err(NotPlaced::NotReady(
+                "this server has no access to Twilio's API: set `account_sid` in [twilio] (or TWILIO_ACCOUNT_SID), and an API \
+                 key or the auth token"
+                    .into(),
+            ));
+        };
+        let (new, live) = self.prepare(order, base)?;
+        self.known().add(&live);
+        let is_known = |sid: &str| self.call(sid).is_some();
+        match rest.place(&new, is_known).await {
+            Ok(placed) => {
+                if self.known().bind(&live.about.reference, &placed.sid).is_none() {
+                    tracing::warn!(call = placed.sid, "Twilio told another SID before for this call");
+                }
+                if let Some(status) = CallStatus::parse(&placed.status) {
+                    // A callback may have come first, and knows more.
+                    let mut facts = live.facts();
+                    if facts.status == CallStatus::Queued {
+                        facts.status = status;
+                    }
+                }
+                Ok(live)
+            }
+            // Its first callback came meanwhile.
+            Err(_) if live.sid().is_some() => Ok(live),
+            Err(error) => {
+                if !matches!(error, RestError::Unclear { .. }) {
+                    live.facts().status = CallStatus::Failed;
+                    live.conclude();
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    fn prepare(&self, order: Order, base: &PublicBase) -> Result<(NewCall, Arc<Live>), NotPlaced> {
+        let wrong = |what: String| Err(NotPlaced::Wrong(what));
+        if !self.config.allows(&order.to) {
+            return Err(NotPlaced::NotAllowed(order.to));
+        }
+        let Some(from) = order.from.or_else(|| self.config.from.clone()) else {
+            return wrong("no calling number: give `from`, or set it in [outbound]".into());
+        };
+        let names = self.agents();
+        let agent =
+            order.agent.unwrap_or_else(|| names.first().map_or_else(String::new, |&name| name.to_owned()));
+        if self.agent(&agent).is_none() {
+            return wrong(format!(
+                "there is no agent `{agent}` here, only {}; see `agents` in [outbound]",
+                names.join(", ")
+            ));
+        }
+        if order.goal.as_ref().is_some_and(|goal| goal.chars().count() > LONGEST_GOAL) {
+            return wrong(format!("the goal is longer than {LONGEST_GOAL} characters"));
+        }
+        if order.parameters.len() > MOST_PARAMETERS {
+            return wrong(format!("there are more than {MOST_PARAMETERS} parameters"));
+        }
+        let ring_for = order.ring_for_s.map_or(self.config.ring_for, Duration::from_secs);
+        if !(Duration::from_secs(5)..=Duration::from_secs(600)).contains(&ring_for) {
+            return wrong("`ring_for_s` must be 5 to 600".into());
+        }
+        let longest = order.longest_s.map_or(self.config.longest, Duration::from_secs);
+        if !(Duration::from_secs(10)..=Duration::from_secs(4 * 3_600)).contains(&longest) {
+            return wrong("`longest_s` must be 10 to 14400, which is Twilio's limit of 4 h".into());
+        }
+        let Some(reference) = reference() else {
+            return Err(NotPlaced::NotReady("the system has no randomness to give".into()));
+        };
+        let url = |path: &str| base.url(&format!("{path}?ref={reference}"));
+        let machine = match order.machine_detection.unwrap_or(self.config.machine_detection) {
+            Detection::Off => None,
+            detection => Some(MachineDetection {
+                wait_for_end: detection == Detection::WaitForEnd,
+                callback: url("/amd"),
+            }),
+        };
+        let new = NewCall {
+            to: order.to.clone(),
+            from: from.clone(),
+            url: url("/voice"),
+            status_callback: url("/status"),
+            ring_for,
+            time_limit: Some(longest + GRACE),
+            machine,
+        };
+        let about = About {
+            reference,
+            direction: "outbound",
+            agent,
+            to: order.to.to_string(),
+            from: from.to_string(),
+            goal: order.goal.filter(|goal| !goal.trim().is_empty()).map(Into::into),
+            parameters: Arc::new(order.parameters),
+            on_machine: order.on_machine.unwrap_or_else(|| self.config.on_machine.clone()),
+            longest: Some(longest),
+            since: SystemTime::now(),
+        };
+        Ok((new, Arc::new(Live::new(about, None, CallStatus::Queued))))
+    }
+}
+
+/// 128 bits that nobody can guess.
+fn reference() -> Option<String> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

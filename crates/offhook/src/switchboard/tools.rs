@@ -1,0 +1,88 @@
+//! The tools that need more than the call itself: handing the caller over, reporting what came of the call.
+
+use std::sync::Arc;
+
+use offhook_call::TRANSFER;
+use offhook_call::stage::ToolCall;
+use offhook_session::Tools;
+use offhook_stages::BoxFuture;
+use offhook_stages::tools::REPORT;
+use offhook_twilio::calls::{CallUpdate, PhoneNumber};
+use offhook_twilio::twiml::{Dial, Response, Verb};
+
+use super::Switchboard;
+use super::live::Live;
+use super::outcome::Outcome;
+use crate::serve::address::PublicBase;
+
+/// How long the other party's phone rings.
+const RING_S: u32 = 30;
+
+/// One call's tools.
+pub(super) struct CallTools {
+    switchboard: Arc<Switchboard>,
+    live: Arc<Live>,
+    base: Option<PublicBase>,
+}
+
+impl CallTools {
+    pub(super) const fn new(
+        switchboard: Arc<Switchboard>,
+        live: Arc<Live>,
+        base: Option<PublicBase>,
+    ) -> Self {
+        Self { switchboard, live, base }
+    }
+}
+
+impl Tools for CallTools {
+    fn run(&self, call: &ToolCall) -> BoxFuture<Result<String, String>> {
+        match call.name.as_str() {
+            REPORT => {
+                let outcome = Outcome::reported(&call.arguments).map(|outcome| {
+                    self.live.report(outcome);
+                    "noted".to_owned()
+                });
+                Box::pin(std::future::ready(outcome))
+            }
+            TRANSFER => {
+                let to = call.arguments.get("to").and_then(|to| to.as_str()).unwrap_or("").to_owned();
+                let (switchboard, live) = (Arc::clone(&self.switchboard), Arc::clone(&self.live));
+                let base = self.base.clone();
+                Box::pin(async move { switchboard.transfer(&live, &to, base.as_ref()).await })
+            }
+            name => Box::pin(std::future::ready(Err(format!("there is no tool `{name}` here")))),
+        }
+    }
+}
+
+impl Switchboard {
+    /// Hands the caller to another number, now: by changing what the call does, or, where there is no access to Twilio's API,
+    /// by what it is told to do when its stream has ended.
+    async fn transfer(&self, live: &Live, to: &str, base: Option<&PublicBase>) -> Result<String, String> {
+        let number = PhoneNumber::parse(to).map_err(|error| error.to_string())?;
+        if !self.config.allows(&number) {
+            return Err(format!(
+                "callers may not be handed to {number}: `allow` in [outbound] doesn't have it"
+            ));
+        }
+        live.facts().transferred_to = Some(number.to_string());
+        if let (Some(rest), Some(sid)) = (&self.rest, live.sid()) {
+            let document = transfer_document(live, &number, base).to_xml();
+            if let Err(error) = rest.update(&sid, &CallUpdate::Twiml(document)).await {
+                live.facts().transferred_to = None;
+                return Err(error.to_string());
+            }
+        }
+        Ok(format!("the caller is being connected to {number}"))
+    }
+}
+
+/// What Twilio does with a caller who is handed over.
+pub(crate) fn transfer_document(live: &Live, number: &PhoneNumber, base: Option<&PublicBase>) -> Response {
+    // A caller's own number is shown by itself; we call others by our own.
+    let caller_id = (live.about.direction == "outbound").then(|| live.about.from.clone());
+    let action = base.map(|base| base.url("/after-transfer"));
+    let dial = Dial { number: number.to_string(), caller_id, timeout: RING_S, action };
+    Response::default().then(Verb::Dial(dial)).then(Verb::Hangup)
+}
