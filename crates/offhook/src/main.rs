@@ -8,6 +8,7 @@ mod canvas;
 mod config;
 mod console;
 mod demo;
+mod dial;
 mod doubles;
 mod explain;
 mod load;
@@ -52,6 +53,8 @@ enum Command {
     Vad(vad::VadArgs),
     /// Play speech and language providers: try agents without keys, and what goes wrong
     Doubles(doubles::DoublesArgs),
+    /// Place a call, and follow it to its verdict
+    Dial(dial::DialArgs),
     /// Start a server and have a recorded caller call it
     Demo(demo::DemoArgs),
 }
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::WhatIf(args) => what_if::run(&args),
         Command::Vad(args) => Ok(vad::run(&args)),
         Command::Doubles(args) => doubles::run(&args),
+        Command::Dial(args) => dial::run(args),
         Command::Demo(args) => demo::run(args),
     };
     outcome.unwrap_or_else(|error| {
