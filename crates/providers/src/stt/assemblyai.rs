@@ -10,10 +10,11 @@ use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Stt, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::live::{Dialect, Ear, Ended, Habits, Place, Say, Then, serve};
+use super::dialect::{Dialect, Ear, Ended, Habits, Place, Say, Then};
+use super::live::serve;
 use super::outbox::Pace;
 use super::turns::{Piece, Word};
-use super::{PATIENCE, Terms, broken, read, refused, with_query};
+use super::{PATIENCE, Terms, broken, read, refused, what_of, with_query};
 use crate::net::{Deadlines, Secret};
 
 const STAGE: &str = "assemblyai";
@@ -244,14 +245,14 @@ impl Dialect for Line {
         if !self.terms.now.is_empty() {
             set("keyterms_prompt", Some(json!(self.terms.now).to_string()));
         }
-        for (name, value) in &config.parameters {
-            query.push((name, value.clone()));
-        }
         self.turns_before += self.ended.last().map_or(0, |last| last + 2);
         self.ended.clear();
         (self.forced, self.trouble) = (false, None);
         let key = self.key.as_ref().map(|key| ("authorization", key.expose().to_owned()));
-        Ok(Place { url: with_query(&config.url, &query), headers: key.into_iter().collect() })
+        Ok(Place {
+            url: with_query(&config.url, &query, &config.parameters),
+            headers: key.into_iter().collect(),
+        })
     }
 
     fn on_text(&mut self, text: &str, ear: &mut Ear) -> Result<Then, StageError> {
@@ -291,7 +292,7 @@ impl Dialect for Line {
     fn ended(&mut self, code: Option<u16>, error: StageError) -> Ended {
         let (code, what) = match self.trouble.take() {
             Some((code, what)) => (Some(code), format!("{code}: {what}")),
-            None => (code, error.to_string()),
+            None => (code, what_of(&error)),
         };
         Ended::Failed(match code {
             // A session lasts three hours at most.

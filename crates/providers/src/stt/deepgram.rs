@@ -9,10 +9,11 @@ use offhook_call::stage::{Expectation, SttCommand, SttEvent};
 use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Stt, Tx};
 use serde::{Deserialize, Serialize};
 
-use super::live::{Dialect, Ear, Ended, Habits, Place, Say, Then, serve};
+use super::dialect::{Dialect, Ear, Ended, Habits, Place, Say, Then};
+use super::live::serve;
 use super::outbox::Pace;
 use super::turns::{Piece, Word};
-use super::{PATIENCE, Terms, language, read, refused, with_query};
+use super::{PATIENCE, Terms, language, read, refused, what_of, with_query};
 use crate::net::{Deadlines, Secret};
 
 const STAGE: &str = "deepgram";
@@ -278,12 +279,12 @@ impl Dialect for Line {
         for term in &self.terms.now {
             set("keyterm", term.clone());
         }
-        for (name, value) in &config.parameters {
-            query.push((name, value.clone()));
-        }
         self.configuring = false;
         let key = self.key.as_ref().map(|key| ("authorization", format!("Token {}", key.expose())));
-        Ok(Place { url: with_query(&config.url, &query), headers: key.into_iter().collect() })
+        Ok(Place {
+            url: with_query(&config.url, &query, &config.parameters),
+            headers: key.into_iter().collect(),
+        })
     }
 
     fn on_text(&mut self, text: &str, ear: &mut Ear) -> Result<Then, StageError> {
@@ -337,7 +338,7 @@ impl Dialect for Line {
     fn ended(&mut self, code: Option<u16>, error: StageError) -> Ended {
         // 1008: it can't decode the sound, and won't be able to on another connection.
         Ended::Failed(match code {
-            Some(1008) => refused(STAGE, error.to_string(), "check `url`, `model` and `parameters`"),
+            Some(1008) => refused(STAGE, what_of(&error), "check `url`, `model` and `parameters`"),
             _ => error,
         })
     }

@@ -10,10 +10,11 @@ use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Stt, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::live::{Dialect, Ear, Ended, Habits, Place, Say, Then, serve};
+use super::dialect::{Dialect, Ear, Ended, Habits, Place, Say, Then};
+use super::live::serve;
 use super::outbox::Pace;
 use super::turns::{Piece, Word};
-use super::{PATIENCE, Terms, primary, read, refused, with_query};
+use super::{PATIENCE, Terms, primary, read, refused, what_of, with_query};
 use crate::net::{Deadlines, Secret};
 
 const STAGE: &str = "deepgram_flux";
@@ -288,14 +289,14 @@ impl Dialect for Line {
         for term in &self.terms.now {
             set("keyterm", term.clone());
         }
-        for (name, value) in &config.parameters {
-            query.push((name, value.clone()));
-        }
         self.told = (self.terms.now.clone(), self.hints.clone());
         self.turns_before += std::mem::take(&mut self.turns);
         (self.open, self.configuring) = (None, false);
         let key = self.key.as_ref().map(|key| ("authorization", format!("Token {}", key.expose())));
-        Ok(Place { url: with_query(&config.url, &query), headers: key.into_iter().collect() })
+        Ok(Place {
+            url: with_query(&config.url, &query, &config.parameters),
+            headers: key.into_iter().collect(),
+        })
     }
 
     fn on_text(&mut self, text: &str, ear: &mut Ear) -> Result<Then, StageError> {
@@ -351,7 +352,7 @@ impl Dialect for Line {
 
     fn ended(&mut self, code: Option<u16>, error: StageError) -> Ended {
         Ended::Failed(match code {
-            Some(1008) => refused(STAGE, error.to_string(), "check `url`, `model` and `parameters`"),
+            Some(1008) => refused(STAGE, what_of(&error), "check `url`, `model` and `parameters`"),
             _ => error,
         })
     }

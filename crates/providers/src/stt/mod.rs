@@ -6,6 +6,7 @@
 
 mod assemblyai;
 mod deepgram;
+mod dialect;
 mod flux;
 mod live;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod vosk;
 mod wav;
 mod whisper;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,12 +118,11 @@ fn primary(tag: &str) -> &str {
     tag.split(['-', '_']).next().unwrap_or(tag)
 }
 
-/// Adds parameters to a URL that may have some already.
-fn with_query(url: &str, parameters: &[(&str, String)]) -> String {
+/// Adds parameters to a URL that may have some already. Those that are configured by name replace ours.
+fn with_query(url: &str, ours: &[(&str, String)], configured: &BTreeMap<String, String>) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in parameters {
-        query.append_pair(name, value);
-    }
+    query.extend_pairs(ours.iter().filter(|(name, _)| !configured.contains_key(*name)));
+    query.extend_pairs(configured);
     let mark = if url.contains('?') { '&' } else { '?' };
     format!("{url}{mark}{}", query.finish())
 }
@@ -135,6 +136,14 @@ fn read<T: DeserializeOwned>(stage: &str, text: &str) -> Option<T> {
             tracing::warn!(stage, ?kind, column, "a message could not be read, and is passed over");
             None
         }
+    }
+}
+
+/// What happened, without the stage's name.
+fn what_of(error: &StageError) -> String {
+    match error {
+        StageError::Broken { what, .. } => what.clone(),
+        other => other.to_string(),
     }
 }
 
@@ -174,8 +183,14 @@ mod tests {
 
     #[test]
     fn addresses_take_parameters() {
-        let parameters = [("keyterm", "Dr. Müller & Co".to_owned())];
-        assert_eq!(with_query("ws://h/l", &parameters), "ws://h/l?keyterm=Dr.+M%C3%BCller+%26+Co");
-        assert_eq!(with_query("ws://h/l?a=b", &parameters), "ws://h/l?a=b&keyterm=Dr.+M%C3%BCller+%26+Co");
+        let ours = [("model", "a".to_owned()), ("keyterm", "Dr. Müller & Co".to_owned())];
+        let none = BTreeMap::new();
+        assert_eq!(with_query("ws://h/l", &ours, &none), "ws://h/l?model=a&keyterm=Dr.+M%C3%BCller+%26+Co");
+        let other =
+            BTreeMap::from([("model".to_owned(), "b".to_owned()), ("tag".to_owned(), "t".to_owned())]);
+        assert_eq!(
+            with_query("ws://h/l?x=y", &ours, &other),
+            "ws://h/l?x=y&keyterm=Dr.+M%C3%BCller+%26+Co&model=b&tag=t"
+        );
     }
 }

@@ -11,7 +11,8 @@ use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Stt, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::live::{Dialect, Ear, Habits, Place, Then, serve};
+use super::dialect::{Dialect, Ear, Habits, Place, Then};
+use super::live::serve;
 use super::outbox::Pace;
 use super::turns::{Piece, Word};
 use super::{PATIENCE, read};

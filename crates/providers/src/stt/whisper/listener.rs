@@ -3,10 +3,12 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use offhook_audio::{MULAW_SILENCE, MulawFrame, SampleCount, SamplePos};
 use offhook_call::stage::{Expectation, SttCommand, SttEvent};
 use offhook_stages::{Meter, Rx, StageError, Tx};
+use tokio::time::Instant;
 
 use super::super::turns::{Piece, Turns};
 use super::{Request, STAGE, Whisper};
@@ -19,6 +21,9 @@ const LONGEST: usize = 480_000;
 const SETTLED: u64 = 120_000;
 /// Silence behind the speech that goes along, if there is so much: 200 ms.
 const TAIL: u64 = 1_600;
+
+/// Servers close a connection that wasn't used for so long.
+const COLD: Duration = Duration::from_secs(40);
 
 type Outcome = Result<(String, Option<f32>), StageError>;
 
@@ -47,6 +52,8 @@ struct Listener {
     upload: Option<Upload>,
     /// Of the turn before, if it hadn't come when the call went on without it.
     late: Option<Upload>,
+    /// When the connection was last used.
+    used: Instant,
 }
 
 pub(super) async fn serve(
@@ -56,9 +63,7 @@ pub(super) async fn serve(
     commands: Rx<SttCommand>,
     events: Tx<SttEvent>,
 ) -> Result<(), StageError> {
-    let ahead = stage.clone();
-    let mut warming: Option<Pin<Box<dyn Future<Output = ()> + Send>>> =
-        Some(Box::pin(async move { ahead.warm().await }));
+    let mut warming = Some(warm(&stage));
     let mut listener = Listener {
         stage,
         language,
@@ -71,11 +76,19 @@ pub(super) async fn serve(
         turns: Turns::default(),
         upload: None,
         late: None,
+        used: Instant::now(),
     };
     loop {
         tokio::select! {
             command = commands.recv() => match command {
-                Some(command) => listener.on_command(command),
+                Some(command) => {
+                    // By the time that the caller has spoken, the connection is there again.
+                    if matches!(command, SttCommand::SpeechStarted { .. }) && listener.used.elapsed() > COLD {
+                        listener.used = Instant::now();
+                        warming = Some(warm(&listener.stage));
+                    }
+                    listener.on_command(command);
+                }
                 None => return Ok(()),
             },
             outcome = under_way(&mut listener.upload) => listener.on_answer(false, outcome)?,
@@ -95,7 +108,14 @@ async fn under_way(upload: &mut Option<Upload>) -> Outcome {
     }
 }
 
-async fn until_warm(warming: &mut Option<Pin<Box<dyn Future<Output = ()> + Send>>>) {
+type Warming = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+fn warm(stage: &Whisper) -> Warming {
+    let stage = stage.clone();
+    Box::pin(async move { stage.warm().await })
+}
+
+async fn until_warm(warming: &mut Option<Warming>) {
     match warming {
         Some(warming) => warming.as_mut().await,
         None => std::future::pending().await,
@@ -186,6 +206,7 @@ impl Listener {
     }
 
     fn on_answer(&mut self, late: bool, outcome: Outcome) -> Result<(), StageError> {
+        self.used = Instant::now();
         let upload = if late { self.late.take() } else { self.upload.take() };
         let Some(Upload { id, from, until, .. }) = upload else { return Ok(()) };
         let (text, confidence) =

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use self::form::Form;
 use self::judge::{Answer, judge};
 use super::wav::wav;
-use super::{language, primary, terms};
+use super::{broken, language, primary, terms};
 use crate::net::{Deadlines, Http, Secret, join};
 
 const STAGE: &str = "whisper";
@@ -55,7 +55,8 @@ pub struct WhisperConfig {
     pub pre_roll_ms: u32,
     /// Shorter sound is filled up with silence to this, in milliseconds: servers refuse or ignore it otherwise. Default 1100.
     pub least_ms: u32,
-    /// Upload at 16 kHz, the models' own rate; else at the line's 8 kHz, half as many octets. Default true.
+    /// Upload at 16 kHz, the models' own rate. Default false: at the line's 8 kHz, half as many octets, for servers convert what
+    /// they get.
     pub wide: bool,
     /// Deadlines of requests. Defaults 3 s, 5 s, 10 s.
     pub deadlines: Deadlines,
@@ -76,7 +77,7 @@ impl Default for WhisperConfig {
             fields: BTreeMap::new(),
             pre_roll_ms: 300,
             least_ms: 1_100,
-            wide: true,
+            wide: false,
             deadlines: Deadlines { first: Duration::from_secs(5), ..Deadlines::default() },
         }
     }
@@ -212,10 +213,24 @@ impl Whisper {
         parse(&body, plain)
     }
 
+    async fn fill(&self, request: Request) -> Result<(String, Bytes), StageError> {
+        let fill = |stage: &Self, request: &Request| {
+            stage.form(&request.sound, request.language.as_deref(), &request.expectation).finish()
+        };
+        if !self.config.wide {
+            return Ok(fill(self, &request));
+        }
+        // Conversion of a long turn takes milliseconds: not on the worker, where other calls' frames would wait.
+        let stage = self.clone();
+        let filled = tokio::task::spawn_blocking(move || fill(&stage, &request)).await;
+        filled.map_err(|error| broken(STAGE, format!("the sound could not be converted: {error}")))
+    }
+
     /// Uploads, and once more if that may help.
     async fn transcribe(&self, request: Request) -> Result<(String, Option<f32>), StageError> {
-        let form = self.form(&request.sound, request.language.as_deref(), &request.expectation);
-        let (kind, body) = form.finish();
+        let prompt = self.prompt(&request.expectation);
+        let spoken = request.spoken;
+        let (kind, body) = self.fill(request).await?;
         let answer = match self.post(&kind, body.clone()).await {
             Err(StageError::Broken { .. }) => self.post(&kind, body).await,
             Err(StageError::Busy { retry_after, .. })
@@ -226,7 +241,7 @@ impl Whisper {
             }
             answer => answer,
         }?;
-        Ok(judge(&answer, request.spoken, &self.prompt(&request.expectation)))
+        Ok(judge(&answer, spoken, &prompt))
     }
 }
 
@@ -314,7 +329,7 @@ mod tests {
             let form = Whisper::new(config, None).form(&[], Some("en-US"), &expectation);
             let body = form.finish().1;
             let body = String::from_utf8_lossy(&body).into_owned();
-            let parts = body.split("name=\"").skip(2);
+            let parts = body.split("form-data; name=\"").skip(2);
             let parts =
                 parts.map(|part| part.lines().filter(|line| !line.starts_with("--")).collect::<String>());
             parts.map(|part| part.replace('"', "=")).collect::<Vec<_>>().join("\n")
