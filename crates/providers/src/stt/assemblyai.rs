@@ -148,7 +148,7 @@ struct HeardWord {
 }
 
 /// One call's conversation with the server.
-struct Line {
+pub(super) struct Line {
     config: AssemblyAiConfig,
     key: Option<Secret>,
     terms: Terms,
@@ -162,13 +162,13 @@ struct Line {
 }
 
 impl Line {
-    fn new(config: AssemblyAiConfig, key: Option<Secret>) -> Self {
+    pub(super) fn new(config: AssemblyAiConfig, key: Option<Secret>) -> Self {
         let terms = Terms::new(&config.keyterms);
         Self { config, key, terms, forced: false, turns_before: 0, ended: BTreeSet::new(), trouble: None }
     }
 
     fn on_turn(&mut self, turn: Turn, ear: &mut Ear) {
-        let order = turn.turn_order as u64;
+        let order = u64::from(turn.turn_order as u32);
         // The transcript may lack words that aren't certain yet; the words have them.
         let uncertain = !turn.end_of_turn && turn.words.iter().any(|word| !word.word_is_final);
         let text = if uncertain {

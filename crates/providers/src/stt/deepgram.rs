@@ -172,13 +172,11 @@ struct HeardWord {
 }
 
 /// One call's conversation with the server.
-struct Line {
+pub(super) struct Line {
     config: DeepgramConfig,
     key: Option<Secret>,
     language: Option<String>,
     terms: Terms,
-    /// Counts segments.
-    segment: u64,
     /// Words since the last end of an utterance.
     unended: bool,
     /// A change of settings was asked for, and not answered yet.
@@ -186,10 +184,10 @@ struct Line {
 }
 
 impl Line {
-    fn new(config: DeepgramConfig, key: Option<Secret>, call: &CallInfo) -> Self {
+    pub(super) fn new(config: DeepgramConfig, key: Option<Secret>, call: &CallInfo) -> Self {
         let language = language(config.language.as_deref(), call);
         let terms = Terms::new(&config.keyterms);
-        Self { config, key, language, terms, segment: 0, unended: false, configuring: false }
+        Self { config, key, language, terms, unended: false, configuring: false }
     }
 
     fn on_results(&mut self, results: Results, ear: &mut Ear) {
@@ -207,7 +205,8 @@ impl Line {
         let covers = ear.line.at_seconds(end);
         let has_words = !best.transcript.trim().is_empty();
         let piece = Piece {
-            id: self.segment,
+            // Where it begins tells a segment from others; one that comes twice is one.
+            id: (results.start * 1_000.0).round() as u64,
             from: words.first().map_or_else(|| ear.line.at_seconds(results.start), |word| word.from),
             until: words.last().map_or(covers, |word| word.until),
             covers,
@@ -219,7 +218,6 @@ impl Line {
             ear.turns.partial(piece);
             return;
         }
-        self.segment += 1;
         self.unended |= has_words;
         ear.turns.settled(piece, results.from_finalize || results.speech_final);
         if results.speech_final && !results.from_finalize {

@@ -149,7 +149,7 @@ struct HeardWord {
 }
 
 /// One call's conversation with the server.
-struct Line {
+pub(super) struct Line {
     config: FluxConfig,
     key: Option<Secret>,
     terms: Terms,
@@ -166,7 +166,7 @@ struct Line {
 }
 
 impl Line {
-    fn new(config: FluxConfig, key: Option<Secret>) -> Self {
+    pub(super) fn new(config: FluxConfig, key: Option<Secret>) -> Self {
         let (terms, hints) = (Terms::new(&config.keyterms), config.language_hints.clone());
         let told = Default::default();
         Self { config, key, terms, hints, open: None, turns_before: 0, turns: 0, configuring: false, told }
@@ -186,7 +186,7 @@ impl Line {
                 text: word.word.clone(),
             })
             .collect();
-        let index = info.turn_index as u64;
+        let index = u64::from(info.turn_index as u32);
         self.turns = self.turns.max(index + 1);
         let piece = Piece {
             id: self.turns_before + index,

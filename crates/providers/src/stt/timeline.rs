@@ -8,6 +8,9 @@ use offhook_audio::SamplePos;
 /// More gaps than this in one connection, and the oldest places are forgotten.
 const MOST_ANCHORS: usize = 256;
 
+/// No connection lasts longer: two weeks. Whatever a server says lies before that, so that sums don't overflow.
+const LONGEST: u64 = 10_000_000_000;
+
 /// Where each sample sent lies on the caller's time line.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Timeline {
@@ -47,7 +50,7 @@ impl Timeline {
     /// The place of a time in seconds; what is no time is the beginning.
     pub(crate) fn at_seconds(&self, seconds: f64) -> u64 {
         // Casts of floats saturate, and take NaN for 0.
-        self.place((seconds * 8_000.0).round() as u64)
+        self.place(((seconds * 8_000.0).round() as u64).min(LONGEST))
     }
 
     /// The place of a time in milliseconds.

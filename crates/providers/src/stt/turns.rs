@@ -80,8 +80,8 @@ impl Turn {
     fn put(&mut self, piece: Piece, is_final: bool) {
         if is_final {
             self.partial = None;
-            self.pieces.retain(|old| old.id != piece.id);
             if !piece.text.is_empty() {
+                self.pieces.retain(|old| old.id != piece.id);
                 if self.pieces.len() >= MOST_PIECES {
                     self.pieces.remove(0);
                 }
@@ -173,7 +173,9 @@ impl Turns {
         let covers = piece.covers;
         let revokes = piece.text.is_empty() && self.turn.partial.is_some();
         let (early, piece) = self.divide(piece);
-        if let Some(early) = early.filter(|early| !early.text.is_empty()) {
+        // What is still older than the turn before is too late for anyone.
+        let oldest = self.before.from.unwrap_or(0).saturating_sub(LOOSE);
+        if let Some(early) = early.filter(|early| !early.text.is_empty() && early.middle() >= oldest) {
             let told = self.before.told.clone();
             self.before.put(early, true);
             let whole = self.before.whole(covers);
@@ -243,6 +245,7 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn piece(id: u64, from: u64, until: u64, text: &str) -> Piece {
         Piece { id, from, until, covers: until, text: text.into(), ..Piece::default() }
@@ -338,6 +341,22 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_two_turns_late_is_no_part_of_the_turn_before() {
+        let mut turns = Turns::default();
+        for (from, until) in [(0, 8_000), (20_000, 28_000)] {
+            turns.speech_started(from);
+            turns.speech_paused(from, until);
+            turns.settle();
+            turns.turn_ended(until);
+        }
+        told(&mut turns);
+        turns.settled(piece(1, 100, 7_900, "hello"), true);
+        assert!(told(&mut turns).is_empty());
+        turns.settled(piece(2, 20_100, 27_900, "goodbye"), true);
+        assert_eq!(told(&mut turns), ["final 20000..28000 goodbye"]);
+    }
+
+    #[test]
     fn soft_words_that_came_to_nothing_are_no_part_of_the_next_turn() {
         let mut turns = Turns::default();
         turns.settled(piece(1, 1_000, 4_000, "how can i help"), false);
@@ -365,5 +384,51 @@ mod tests {
         let told = told(&mut turns);
         assert_eq!(told.first().map(String::as_str), Some("partial 0..2000 uh"));
         assert!(told.last().is_some_and(|last| last.ends_with(' ')), "{told:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_each_pause_gets_its_final_and_spans_are_spans(
+            steps in proptest::collection::vec((0_u8..6, 0_u64..4_000, 0_u64..9_000, 0_u64..4), 1..120),
+        ) {
+            let (mut turns, mut now, mut from, mut paused) = (Turns::default(), 0, 0, None);
+            for (what, step, back, id) in steps {
+                now += step;
+                let begins = now.saturating_sub(back);
+                let text = ["", "yes", "two pizzas"][(back % 3) as usize];
+                match what {
+                    0 => {
+                        turns.speech_started(now);
+                        if paused.is_none() { from = now; }
+                        paused = None;
+                    }
+                    1 => {
+                        from = from.min(now);
+                        turns.speech_paused(from, now);
+                        paused = Some(now);
+                    }
+                    2 => turns.partial(piece(id, begins, now, text)),
+                    3 => turns.settled(piece(id, begins, now, text), back % 2 == 0),
+                    4 => {
+                        let wanted = turns.is_wanted();
+                        turns.settle();
+                        let events = turns.take_events();
+                        let is_final = |event: &SttEvent| matches!(event, SttEvent::Final(told) if Some(told.until.max(1)) >= paused);
+                        prop_assert!(!wanted || events.last().is_some_and(is_final), "{:?}", events);
+                    }
+                    _ => {
+                        turns.turn_ended(now);
+                        from = now;
+                        paused = None;
+                    }
+                }
+                for event in turns.take_events() {
+                    if let SttEvent::Partial(told) | SttEvent::Final(told) = event {
+                        prop_assert!(told.from < told.until, "{:?}", told);
+                        prop_assert!(!told.text.contains("  ") && told.text.trim() == told.text, "{:?}", told);
+                    }
+                }
+            }
+        }
     }
 }

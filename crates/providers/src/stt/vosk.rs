@@ -100,7 +100,7 @@ struct HeardWord {
 }
 
 /// One call's conversation with the server.
-struct Line {
+pub(super) struct Line {
     config: VoskConfig,
     /// Samples sent.
     sent: u64,
@@ -113,7 +113,7 @@ struct Line {
 }
 
 impl Line {
-    fn new(config: VoskConfig) -> Self {
+    pub(super) fn new(config: VoskConfig) -> Self {
         Self { config, sent: 0, open: VecDeque::new(), segment: 0, began: None, last_end: 0 }
     }
 }

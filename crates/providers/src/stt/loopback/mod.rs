@@ -3,6 +3,7 @@
 mod assemblyai;
 mod deepgram;
 mod flux;
+mod nonsense;
 mod vosk;
 mod whisper;
 

@@ -330,9 +330,8 @@ mod tests {
             let body = form.finish().1;
             let body = String::from_utf8_lossy(&body).into_owned();
             let parts = body.split("form-data; name=\"").skip(2);
-            let parts =
-                parts.map(|part| part.lines().filter(|line| !line.starts_with("--")).collect::<String>());
-            parts.map(|part| part.replace('"', "=")).collect::<Vec<_>>().join("\n")
+            let value = |part: &str| part.split("\r\n--").next().unwrap().replace("\"\r\n\r\n", "=");
+            parts.map(value).collect::<Vec<_>>().join("\n")
         };
         insta::assert_snapshot!(form(r#"{"model":"whisper-large-v3-turbo","prompt":"A pizzeria."}"#));
         insta::assert_snapshot!(form(
