@@ -8,7 +8,7 @@ use offhook_call::stage::{SttCommand, SttEvent, Transcript};
 use offhook_providers::embedded::{Flite, NativePool, PocketSphinx, SphinxOptions, Voice};
 use offhook_session::StageSet;
 use offhook_stages::cache::CachedTts;
-use offhook_stages::script::{AgentMode, Recogniser, SHIPPED, Script, ScriptedAgent, shipped};
+use offhook_stages::script::{AgentMode, Recogniser, SHIPPED, Script, ScriptedAgent, Transport, shipped};
 use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, Tx};
 
 /// An agent, ready to answer.
@@ -17,11 +17,12 @@ pub(crate) struct Agent {
     pub(crate) name: String,
     pub(crate) language: String,
     pub(crate) mode: CallMode,
+    pub(crate) transport: Transport,
     pub(crate) stages: StageSet,
 }
 
-/// Loads the agent of this name, or from this file.
-pub(crate) fn load(name: &str) -> anyhow::Result<Agent> {
+/// Loads the agent of this name, or from this file. `transport` comes before the file's.
+pub(crate) fn load(name: &str, transport: Option<Transport>) -> anyhow::Result<Agent> {
     let file = match shipped(name) {
         Some(file) => file.to_owned(),
         None if name.ends_with(".toml") || name.contains('/') => {
@@ -38,9 +39,20 @@ pub(crate) fn load(name: &str) -> anyhow::Result<Agent> {
     let script = Script::from_toml(&file).with_context(|| format!("the agent `{name}` is not valid"))?;
     let agent = &script.agent;
     let (name, language) = (agent.name.clone(), agent.language.clone());
+    let transport = transport.unwrap_or(agent.transport);
     if agent.mode == AgentMode::Echo {
+        anyhow::ensure!(
+            transport == Transport::MediaStreams,
+            "the agent `{name}` sends the caller's voice back, and ConversationRelay has no voice"
+        );
         let stages = StageSet { stt: Arc::new(Idle), turn: None, llm: Arc::new(Idle), tts: Arc::new(Idle) };
-        return Ok(Agent { name, language, mode: CallMode::Echo, stages });
+        return Ok(Agent { name, language, mode: CallMode::Echo, transport, stages });
+    }
+    if transport == Transport::ConversationRelay {
+        // Twilio hears and speaks.
+        let llm = Arc::new(ScriptedAgent::new(Arc::new(script)));
+        let stages = StageSet { stt: Arc::new(Idle), turn: None, llm, tts: Arc::new(Idle) };
+        return Ok(Agent { name, language, mode: CallMode::Dialog, transport, stages });
     }
     let voice = match &agent.voice {
         Some(wanted) => Voice::by_name(wanted)
@@ -60,7 +72,7 @@ pub(crate) fn load(name: &str) -> anyhow::Result<Agent> {
         llm: Arc::new(ScriptedAgent::new(Arc::new(script))),
         tts: Arc::new(CachedTts::new(Arc::new(Flite::new(voice, speakers)?), Arc::default())),
     };
-    Ok(Agent { name, language, mode: CallMode::Dialog, stages })
+    Ok(Agent { name, language, mode: CallMode::Dialog, transport, stages })
 }
 
 /// Hears that there was speech, and no words in it.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use offhook_call::CallConfig;
 use offhook_twilio::signature::AuthToken;
+use offhook_twilio::twiml::{RelayOptions, TranscriptionProvider, TtsProvider};
 use serde::Deserialize;
 
 use crate::api::ApiConfig;
@@ -42,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) outbound: OutboundConfig,
     /// `[api]`: who may place calls and reach into them.
     pub(crate) api: ApiConfig,
+    /// `[conversation_relay]`: how Twilio hears and speaks, for agents whose calls it carries as text.
+    pub(crate) conversation_relay: RelayOptions,
     /// `[call]`: how calls behave.
     pub(crate) call: CallConfig,
 }
@@ -93,6 +96,11 @@ impl Default for Config {
             overload: OverloadConfig::default(),
             outbound: OutboundConfig::default(),
             api: ApiConfig::default(),
+            conversation_relay: RelayOptions {
+                tts_provider: Some(TtsProvider::Google),
+                transcription_provider: Some(TranscriptionProvider::Deepgram),
+                ..RelayOptions::default()
+            },
             call: CallConfig::default(),
         }
     }

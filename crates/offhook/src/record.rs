@@ -9,9 +9,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use crossbeam_channel::{Sender, TrySendError};
+use offhook_call::relay::{RelayInput, RelayOutput};
 use offhook_call::{CallConfig, CallEvent, CallTime, Input, Output};
 use offhook_session::Observer;
-use offhook_tape::{Header, packed, write_header, write_input, write_output};
+use offhook_session::relay::RelayObserver;
+use offhook_tape::{
+    Header, Transport, packed, write_header, write_input, write_output, write_relay_input, write_relay_output,
+};
 use serde::{Deserialize, Serialize};
 
 /// The record of a call: what happened, for people and programs.
@@ -110,6 +114,26 @@ impl Recorder {
         config: &CallConfig,
         show: bool,
     ) -> Self {
+        Self::over(Transport::MediaStreams, keeper, (call, agent), config, show)
+    }
+
+    /// The same for a call of text.
+    pub(crate) fn of_text(
+        keeper: Option<Keeper>,
+        names: (&str, &str),
+        config: &CallConfig,
+        show: bool,
+    ) -> Self {
+        Self::over(Transport::ConversationRelay, keeper, names, config, show)
+    }
+
+    fn over(
+        transport: Transport,
+        keeper: Option<Keeper>,
+        (call, agent): (&str, &str),
+        config: &CallConfig,
+        show: bool,
+    ) -> Self {
         let tape = keeper.as_ref().and_then(|keeper| {
             let path = tape_path(&keeper.folder, call, keeper.packs);
             File::create(&path)
@@ -119,7 +143,7 @@ impl Recorder {
         });
         let mut buffer = Vec::new();
         if tape.is_some() {
-            let header = Header::new(call, agent, env!("CARGO_PKG_VERSION"), config);
+            let header = Header::new(call, agent, env!("CARGO_PKG_VERSION"), config).over(transport);
             write_header(&mut buffer, &header);
         }
         let record = Record { call: call.to_owned(), agent: agent.to_owned(), events: Vec::new() };
@@ -129,6 +153,19 @@ impl Recorder {
     fn send(&self, job: Job) -> bool {
         let Some(keeper) = &self.keeper else { return false };
         !matches!(keeper.jobs.try_send(job), Err(TrySendError::Full(_) | TrySendError::Disconnected(_)))
+    }
+
+    fn event(&mut self, now: CallTime, event: &CallEvent) {
+        if let CallEvent::Trouble { message } = event {
+            tracing::warn!(call = %self.record.call, at = %now, "{message}");
+        }
+        if self.show {
+            crate::console::show_event(now, event);
+        }
+        if self.keeper.is_some() {
+            let t_ms = u64::try_from(now.since_start().as_millis()).unwrap_or(u64::MAX);
+            self.record.events.push(RecordedEvent { t_ms, event: event.clone() });
+        }
     }
 
     fn spill(&mut self) {
@@ -156,16 +193,27 @@ impl Observer for Recorder {
             write_output(&mut self.buffer, now, output);
         }
         if let Output::Event(event) = output {
-            if let CallEvent::Trouble { message } = event {
-                tracing::warn!(call = %self.record.call, at = %now, "{message}");
+            self.event(now, event);
+        }
+    }
+}
+
+impl RelayObserver for Recorder {
+    fn input(&mut self, now: CallTime, input: &RelayInput<'_>) {
+        if self.tape.is_some() {
+            write_relay_input(&mut self.buffer, now, input);
+            if self.buffer.len() >= CHUNK {
+                self.spill();
             }
-            if self.show {
-                crate::console::show_event(now, event);
-            }
-            if self.keeper.is_some() {
-                let t_ms = u64::try_from(now.since_start().as_millis()).unwrap_or(u64::MAX);
-                self.record.events.push(RecordedEvent { t_ms, event: event.clone() });
-            }
+        }
+    }
+
+    fn output(&mut self, now: CallTime, output: &RelayOutput) {
+        if self.tape.is_some() {
+            write_relay_output(&mut self.buffer, now, output);
+        }
+        if let RelayOutput::Event(event) = output {
+            self.event(now, event);
         }
     }
 }

@@ -13,8 +13,9 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 
 use super::routes::{Does, Found, find};
+use super::socket::Carries;
 use super::workers::LoadGuard;
-use super::{Shared, callbacks, socket, voice};
+use super::{Shared, callbacks, relay, socket, voice};
 use crate::api;
 
 /// An answer; some have a body that goes on for as long as a call.
@@ -33,7 +34,7 @@ pub(crate) async fn route(
             return Ok(text(StatusCode::METHOD_NOT_ALLOWED, "this address takes another method\n"));
         }
         Found::Nothing => {
-            let hint = "nothing is here; the webhook is /voice, the stream /media-stream, health /healthz and /readyz, the API \
+            let hint = "nothing is here; the webhook is /voice, the sockets /media-stream and /conversation-relay, health /healthz and /readyz, the API \
                         /openapi.json\n";
             return Ok(text(StatusCode::NOT_FOUND, hint));
         }
@@ -45,7 +46,9 @@ pub(crate) async fn route(
         Does::Status => callbacks::status(request, &shared).await,
         Does::AnsweredBy => callbacks::answered_by(request, &shared).await,
         Does::StreamStatus => callbacks::stream(request, &shared).await,
-        Does::Stream => socket::upgrade(request, shared, guard),
+        Does::AfterRelay => relay::after(request, &shared).await,
+        Does::Stream => socket::upgrade(request, shared, guard, Carries::Sound),
+        Does::Relay => socket::upgrade(request, shared, guard, Carries::Text),
         Does::Healthy => text(StatusCode::OK, "ok\n"),
         Does::Ready if stopping => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
         Does::Ready => text(StatusCode::OK, "ready\n"),

@@ -4,6 +4,8 @@ pub(crate) mod address;
 mod callbacks;
 pub(crate) mod http;
 pub(crate) mod overload;
+mod parking;
+mod relay;
 pub(crate) mod routes;
 mod socket;
 mod tokens;
@@ -19,7 +21,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use offhook_call::CallConfig;
+use offhook_stages::script::Transport;
 use offhook_twilio::signature::AuthToken;
+use offhook_twilio::twiml::RelayOptions;
 use tokio::net::TcpListener;
 
 use crate::agents::{self, Agent};
@@ -30,6 +34,7 @@ use crate::record::Keeper;
 use crate::rest::Rest;
 use crate::switchboard::{Served, Switchboard};
 use overload::Overload;
+use parking::Parking;
 use tokens::Tokens;
 pub(crate) use voice::TOKEN;
 use workers::Workers;
@@ -54,6 +59,9 @@ pub(crate) struct ServeArgs {
     /// Who answers: pizza, booking, echo, or an agent's file
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
+    /// What carries the calls; else as the agent's file says
+    #[arg(long, value_enum, value_name = "NAME")]
+    transport: Option<Carrier>,
     /// Worker threads; else one per core
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
@@ -68,6 +76,24 @@ pub(crate) struct ServeArgs {
     show: bool,
 }
 
+/// What carries the calls.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Carrier {
+    /// Sound: Offhook hears and speaks
+    MediaStreams,
+    /// Text: Twilio hears and speaks
+    ConversationRelay,
+}
+
+impl From<Carrier> for Transport {
+    fn from(carrier: Carrier) -> Self {
+        match carrier {
+            Carrier::MediaStreams => Self::MediaStreams,
+            Carrier::ConversationRelay => Self::ConversationRelay,
+        }
+    }
+}
+
 /// What all workers share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -77,6 +103,11 @@ pub(crate) struct Shared {
     pub(crate) public_url: Option<String>,
     auth_token: Option<AuthToken>,
     tokens: Tokens,
+    /// Calls of text: how they behave, how Twilio hears and speaks in them, where those without a socket are, and what is kept.
+    call: Arc<CallConfig>,
+    relay: RelayOptions,
+    parking: Parking,
+    keeper: Option<Keeper>,
     overload: Overload,
     show: bool,
     stopping: AtomicBool,
@@ -111,14 +142,16 @@ impl ServeArgs {
 
 /// Runs until it is told to stop.
 pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let transport = args.transport.map(Transport::from);
     let (config, listen, show) = args.resolve()?;
     let auth_token = config.auth_token()?;
-    let agent = agents::load(&config.agent)?;
+    let agent = agents::load(&config.agent, transport)?;
     let keeper = config.record.as_deref().map(|folder| Keeper::start(folder, config.compress)).transpose()?;
+    let kept = keeper.clone();
     let first = served(agent.clone(), &config.call);
     let mut others = BTreeMap::new();
     for name in &config.outbound.agents {
-        let other = agents::load(name)?;
+        let other = agents::load(name, None)?;
         others.insert(other.name.clone(), served(other, &config.call));
     }
     let rest = config.account()?.map(|account| Rest::new(&account));
@@ -131,6 +164,10 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
         api,
         public_url: config.public_url.clone(),
         tokens: Tokens::new(),
+        call: Arc::new(config.call.clone()),
+        relay: relay_options(&config.conversation_relay, &agent.language)?,
+        parking: Parking::default(),
+        keeper: kept,
         overload: Overload::new(config.overload, count),
         show,
         stopping: AtomicBool::new(false),
@@ -149,6 +186,19 @@ fn served(agent: Agent, call: &CallConfig) -> Served {
     call.mode = agent.mode;
     call.turn.model = agent.stages.turn.is_some();
     Served { agent, call: Arc::new(call) }
+}
+
+/// What the configuration leaves open: keys and voices are told of, and the language is the agent's.
+fn relay_options(configured: &RelayOptions, language: &str) -> anyhow::Result<RelayOptions> {
+    let mut options = configured.clone();
+    options.language.get_or_insert_with(|| language.to_owned());
+    options.dtmf_detection.get_or_insert(true);
+    options.partial_prompts.get_or_insert(true);
+    if options.events.is_empty() {
+        options.events = ["speaker-events", "tokens-played"].map(str::to_owned).to_vec();
+    }
+    options.check().context("[conversation_relay] is not valid")?;
+    Ok(options)
 }
 
 async fn accept(listen: SocketAddr, shared: &Arc<Shared>, workers: &Workers) -> anyhow::Result<()> {

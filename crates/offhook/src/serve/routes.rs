@@ -17,8 +17,12 @@ pub(crate) enum Does {
     AnsweredBy,
     /// Twilio tells what became of a stream.
     StreamStatus,
-    /// The WebSocket.
+    /// Twilio asks what to do when a session of text has ended.
+    AfterRelay,
+    /// The WebSocket for sound.
     Stream,
+    /// The WebSocket for text.
+    Relay,
     /// Does the server run?
     Healthy,
     /// Does it take new calls?
@@ -75,6 +79,11 @@ const EITHER: &[Method] = &[Method::POST, Method::GET];
 /// Where the stream's WebSocket is.
 pub(crate) const STREAM_PATH: &str = "/media-stream";
 
+/// Where ConversationRelay's WebSocket is.
+pub(crate) const RELAY_PATH: &str = "/conversation-relay";
+/// What Twilio asks when a session of text has ended.
+pub(crate) const AFTER_RELAY_PATH: &str = "/after-relay";
+
 /// All of them.
 pub(crate) static ROUTES: &[Route] = &[
     route(EITHER, "/voice", Does::Voice),
@@ -83,7 +92,9 @@ pub(crate) static ROUTES: &[Route] = &[
     route(EITHER, "/status", Does::Status),
     route(EITHER, "/amd", Does::AnsweredBy),
     route(EITHER, "/stream-status", Does::StreamStatus),
+    route(EITHER, AFTER_RELAY_PATH, Does::AfterRelay),
     route(GET, STREAM_PATH, Does::Stream),
+    route(GET, RELAY_PATH, Does::Relay),
     route(GET, "/healthz", Does::Healthy),
     route(GET, "/readyz", Does::Ready),
     route(GET, "/openapi.json", Does::OpenApi),

@@ -1,5 +1,6 @@
 //! The WebSocket: from the upgrade request to the call.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,6 +12,7 @@ use hyper::header::{CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SE
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use offhook_session::{SessionEnd, SessionReport, Setup, serve_call};
+use offhook_stages::script::Transport;
 use offhook_twilio::signature::is_valid_upgrade;
 use offhook_twilio::stream::{LONGEST_MESSAGE, StartMessage};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,15 +21,35 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::Shared;
 use super::address::PublicBase;
 use super::http::{Answer, text};
 use super::voice::TOKEN;
 use super::workers::LoadGuard;
+use super::{Shared, relay};
+
+/// What a socket carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carries {
+    /// Media Streams.
+    Sound,
+    /// ConversationRelay.
+    Text,
+}
 
 /// Upgrades a request to a WebSocket and serves the call on it. No Origin is demanded, no subprotocol and no extension
 /// negotiated: Twilio sends and takes none.
-pub(crate) fn upgrade(mut request: Request<Incoming>, shared: Arc<Shared>, guard: Rc<LoadGuard>) -> Answer {
+pub(crate) fn upgrade(
+    mut request: Request<Incoming>,
+    shared: Arc<Shared>,
+    guard: Rc<LoadGuard>,
+    carries: Carries,
+) -> Answer {
+    if carries == Carries::Sound && shared.agent.transport == Transport::ConversationRelay {
+        return text(
+            StatusCode::NOT_FOUND,
+            "this agent's calls are carried as text: its WebSocket is /conversation-relay\n",
+        );
+    }
     let Some(accept) = accept_key(request.headers()) else {
         return text(
             StatusCode::UPGRADE_REQUIRED,
@@ -43,7 +65,7 @@ pub(crate) fn upgrade(mut request: Request<Incoming>, shared: Arc<Shared>, guard
         );
         return text(StatusCode::FORBIDDEN, "the signature is not valid\n");
     }
-    let base = PublicBase::find(shared.public_url.as_deref(), request.headers());
+    let base = (PublicBase::find(shared.public_url.as_deref(), request.headers()), carries);
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::task::spawn_local(async move {
         let _counted = guard;
@@ -95,7 +117,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     io: S,
     read: Bytes,
     shared: Arc<Shared>,
-    base: Option<PublicBase>,
+    (base, carries): (Option<PublicBase>, Carries),
 ) {
     let limits = WebSocketConfig::default()
         .max_message_size(Some(LONGEST_MESSAGE))
@@ -111,6 +133,9 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     } else {
         WebSocketStream::from_partially_read(io, read.into(), Role::Server, Some(limits)).await
     };
+    if carries == Carries::Text {
+        return relay::serve(socket, &shared).await;
+    }
     shared.calls.fetch_add(1, Ordering::Relaxed);
     let admitting = Arc::clone(&shared);
     let observing = Arc::clone(&shared);
@@ -130,20 +155,27 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     log(&report);
 }
 
-/// Judges the `start` message: is it the stream that our TwiML announced?
-fn admit(start: &StartMessage, shared: &Shared, base: Option<&PublicBase>) -> Result<Setup, String> {
-    match start.parameters.get(TOKEN) {
-        Some(token) => shared.tokens.redeem(token, start.call_sid.as_str()).map_err(|why| {
-            format!("the stream of call {} does not come from our TwiML: {why}", start.call_sid)
-        })?,
+/// Whether a socket is the one that our TwiML announced: its parameters have that call's token.
+pub(super) fn is_announced(
+    parameters: &BTreeMap<String, String>,
+    call: &str,
+    shared: &Shared,
+) -> Result<(), String> {
+    match parameters.get(TOKEN) {
+        Some(token) => shared
+            .tokens
+            .redeem(token, call)
+            .map_err(|why| format!("the stream of call {call} does not come from our TwiML: {why}")),
         None if shared.auth_token.is_some() => {
-            return Err(format!(
-                "the stream of call {} has no token: it does not come from our TwiML",
-                start.call_sid
-            ));
+            Err(format!("the stream of call {call} has no token: it does not come from our TwiML"))
         }
-        None => {} // without an auth token the door is open, and the server said so
+        None => Ok(()), // without an auth token the door is open, and the server said so
     }
+}
+
+/// Judges the `start` message.
+fn admit(start: &StartMessage, shared: &Shared, base: Option<&PublicBase>) -> Result<Setup, String> {
+    is_announced(&start.parameters, start.call_sid.as_str(), shared)?;
     Ok(shared.switchboard.admit(start, base))
 }
 

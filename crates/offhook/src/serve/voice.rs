@@ -3,6 +3,7 @@
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
+use offhook_stages::script::Transport;
 use offhook_twilio::signature::is_valid;
 use offhook_twilio::twiml::{Connect, MIME, Noun, Parameter, Response, Stream, TwimlError, Verb};
 use offhook_twilio::webhook::WebhookForm;
@@ -21,7 +22,7 @@ pub(crate) const TOKEN: &str = "token";
 pub(super) struct Checked {
     pub(super) base: PublicBase,
     pub(super) form: WebhookForm,
-    query: WebhookForm,
+    pub(super) query: WebhookForm,
 }
 
 impl Checked {
@@ -60,21 +61,33 @@ pub(crate) async fn answer(request: Request<Incoming>, shared: &Shared) -> Answe
 }
 
 fn document(checked: &Checked, call: &str, shared: &Shared) -> Result<Response, TwimlError> {
-    let mut stream = Stream::new(&checked.base.stream_url(STREAM_PATH))?
-        .status_callback(&checked.base.url("/stream-status"));
+    let connect = match shared.agent.transport {
+        Transport::MediaStreams => {
+            let stream = Stream::new(&checked.base.stream_url(STREAM_PATH))?
+                .status_callback(&checked.base.url("/stream-status"));
+            let stream = parameters(checked, call, shared)?.into_iter().fold(stream, Stream::parameter);
+            Connect { action: Some(checked.base.url("/after-stream")), noun: Noun::Stream(stream) }
+        }
+        Transport::ConversationRelay => super::relay::connect(checked, call, shared, 0)?,
+    };
+    Ok(Response::default().then(Verb::Connect(connect)).then(Verb::Hangup))
+}
+
+/// Call context for the socket, and the token that binds it to the call.
+pub(super) fn parameters(
+    checked: &Checked,
+    call: &str,
+    shared: &Shared,
+) -> Result<Vec<Parameter>, TwimlError> {
+    let mut parameters = Vec::new();
     if let Some(token) = shared.tokens.issue(call) {
-        stream = stream.parameter(Parameter::new(TOKEN, &token)?);
+        parameters.push(Parameter::new(TOKEN, &token)?);
     }
     for (name, field) in [("from", "From"), ("to", "To"), ("direction", "Direction")] {
         // A value too long to be a number is of no use; the call is.
-        if let Some(parameter) = checked.form.get(field).and_then(|value| Parameter::new(name, value).ok()) {
-            stream = stream.parameter(parameter);
-        }
+        parameters.extend(checked.form.get(field).and_then(|value| Parameter::new(name, value).ok()));
     }
-    let action = Some(checked.base.url("/after-stream"));
-    Ok(Response::default()
-        .then(Verb::Connect(Connect { action, noun: Noun::Stream(stream) }))
-        .then(Verb::Hangup))
+    Ok(parameters)
 }
 
 /// Reads a request of Twilio's, and judges its signature.

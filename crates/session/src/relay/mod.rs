@@ -92,7 +92,6 @@ pub enum RelayError {
 }
 
 /// What a session is served with.
-#[derive(Debug)]
 pub enum Admitted<W> {
     /// A call that begins.
     New(Box<Setup>, W),
@@ -100,9 +99,23 @@ pub enum Admitted<W> {
     Back(Parked<W>),
 }
 
+impl<W> std::fmt::Debug for Admitted<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::New(..) => "New",
+            Self::Back(_) => "Back",
+        })
+    }
+}
+
 /// A call without a socket.
-#[derive(Debug)]
 pub struct Parked<W>(Box<Talk<W>>);
+
+impl<W> std::fmt::Debug for Parked<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Parked").field(&self.0.call).finish()
+    }
+}
 
 impl<W: RelayObserver> Parked<W> {
     /// The call has not come back: it is over.
@@ -119,12 +132,6 @@ struct Talk<W> {
     clock: Instant,
     control: Option<ControlReceiver>,
     tools: Toolbox,
-}
-
-impl<W> std::fmt::Debug for Talk<W> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Talk").field("call", &self.call).finish_non_exhaustive()
-    }
 }
 
 /// Serves one session, from the upgraded socket to its end. `admit` judges the `setup` message and gives what to serve the call

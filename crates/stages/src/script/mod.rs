@@ -19,7 +19,7 @@ mod stage;
 mod words;
 
 pub use dialog::{Answer, Dialog};
-pub use schema::{AgentMode, AgentSection, Part, Recogniser, Script, ScriptError};
+pub use schema::{AgentMode, AgentSection, Part, Recogniser, Script, ScriptError, Transport};
 pub use stage::ScriptedAgent;
 
 /// The agents that come with Offhook: name and file.

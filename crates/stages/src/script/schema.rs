@@ -38,6 +38,9 @@ pub struct AgentSection {
     /// What it does with what it hears.
     #[serde(default)]
     pub mode: AgentMode,
+    /// What carries its calls.
+    #[serde(default)]
+    pub transport: Transport,
     /// BCP 47 tag of the language that it speaks. Default `en-US`.
     #[serde(default = "english")]
     pub language: String,
@@ -50,6 +53,17 @@ pub struct AgentSection {
     /// What speech doesn't interrupt, only keys do. Default: nothing.
     #[serde(default)]
     pub must_be_heard: Vec<Part>,
+}
+
+/// What carries an agent's calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// Sound: Offhook hears and speaks.
+    #[default]
+    MediaStreams,
+    /// Text: Twilio hears and speaks, at its price.
+    ConversationRelay,
 }
 
 /// What turns the caller's speech into words.
