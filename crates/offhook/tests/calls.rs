@@ -51,6 +51,7 @@ impl Server {
             script: Script::new(lines),
             hang_up_after: Duration::from_millis(600),
             longest: Duration::from_secs(8),
+            drop_after: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Twilio's side of a call, simulated: fetches TwiML, streams audio, plays out, returns marks, measures.
 //!
-//! - [`place`] runs one call against any Media Streams server, over real sockets, in real time
+//! - [`place`] runs one call against any Media Streams or ConversationRelay server, over real sockets, in real time
 //! - [`load`] runs many calls at once, and measures what their callers would notice
 //! - [`Playout`] is Twilio's outbound buffer: plays, returns marks, clears; no I/O
 //! - [`Script`] is the caller: says lines when it is their time; no I/O
@@ -11,10 +11,11 @@ pub mod load;
 mod messages;
 mod place;
 mod playout;
+mod relay;
 mod report;
 mod script;
 
-pub use place::{CallPlan, PlaceError, Progress, place};
+pub use place::{CallPlan, PlaceError, Progress, place, place_typed};
 pub use playout::{Gap, Playout, Tick};
-pub use report::{CallReport, Reply, Talkspurt};
+pub use report::{CallReport, Reply, Spoken, Talkspurt};
 pub use script::{Line, Say, Script, When};

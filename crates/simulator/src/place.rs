@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use offhook_twilio::signature::{AuthToken, sign};
 use offhook_twilio::stream::{Outbound, parse_outbound};
-use offhook_twilio::twiml::{Finding, StreamFound, TwimlReport, check};
+use offhook_twilio::twiml::{Finding, RelayFound, StreamFound, TwimlReport, check};
 use offhook_twilio::webhook::incoming_call;
 use offhook_twilio::{AccountSid, CallSid, StreamSid};
 use tokio::sync::mpsc;
@@ -20,8 +20,9 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 use crate::http::{Target, Wire, connect, post};
 use crate::messages::Messages;
 use crate::playout::Playout;
+use crate::relay;
 use crate::report::{CallReport, Reply, has_voice};
-use crate::script::Script;
+use crate::script::{Say, Script};
 
 /// Messages that may wait for a server that reads slowly; beyond, Twilio drops the caller's voice (31930).
 const WAITING: usize = 100;
@@ -52,6 +53,8 @@ pub struct CallPlan {
     pub hang_up_after: Duration,
     /// The longest call.
     pub longest: Duration,
+    /// The socket of a call of text breaks after so long, once.
+    pub drop_after: Option<Duration>,
 }
 
 /// Why a call could not be placed. What was found out before stands in the report.
@@ -82,6 +85,15 @@ pub enum Progress {
         /// Its words.
         text: String,
     },
+    /// The agent said something; only of calls of text its words are known.
+    AgentSaid {
+        /// When it was said, milliseconds of the call.
+        at_ms: u64,
+        /// What was heard of it.
+        text: String,
+        /// The caller interrupted it.
+        interrupted: bool,
+    },
     /// Twilio would say this.
     Found(Finding),
 }
@@ -90,17 +102,34 @@ pub enum Progress {
 ///
 /// # Errors
 /// If it fails before the stream begins.
-pub async fn place(plan: CallPlan, mut progress: impl FnMut(Progress)) -> Result<CallReport, PlaceError> {
+pub async fn place(plan: CallPlan, progress: impl FnMut(Progress)) -> Result<CallReport, PlaceError> {
+    place_typed(plan, None, progress).await
+}
+
+/// The same; where the server wants text, the caller also says what is typed, until the sender is dropped.
+///
+/// # Errors
+/// If it fails before the stream begins.
+pub async fn place_typed(
+    plan: CallPlan,
+    typed: Option<mpsc::Receiver<String>>,
+    mut progress: impl FnMut(Progress),
+) -> Result<CallReport, PlaceError> {
     let mut report = CallReport {
         call_sid: plan.call_sid.to_string(),
         stream_sid: plan.stream_sid.to_string(),
         ..CallReport::default()
     };
     let found = match fetch_twiml(&plan, &mut report, &mut progress).await {
-        Ok(found) => found,
+        Ok(Found::Stream(found)) => found,
+        Ok(Found::Relay(found)) => return relay::place(plan, found, typed, report, progress).await,
         Err(finding) => return Err(PlaceError::Refused(finding, Box::new(report))),
     };
-    let socket = match open_stream(&plan, &found, &mut report).await {
+    let opening = match no_words(&plan) {
+        Some(finding) => Err(finding),
+        None => open_socket(&plan, &found.url, "Twilio.TmeWs/1.0", &mut report).await,
+    };
+    let socket = match opening {
         Ok(socket) => socket,
         Err(finding) => return Err(PlaceError::Refused(finding, Box::new(report))),
     };
@@ -112,11 +141,27 @@ pub async fn place(plan: CallPlan, mut progress: impl FnMut(Progress)) -> Result
     Ok(report)
 }
 
+/// What a document connects to.
+enum Found {
+    Stream(StreamFound),
+    Relay(RelayFound),
+}
+
+/// Text can't be said to a server that wants sound.
+fn no_words(plan: &CallPlan) -> Option<Finding> {
+    let words = plan.script.lines().iter().find(|line| line.say == Say::Words)?;
+    let what = format!(
+        "the server wants sound (<Stream>), and “{}” is text: give a sound file, or serve the agent over ConversationRelay",
+        words.text
+    );
+    Some(Finding::new(0, what))
+}
+
 async fn fetch_twiml(
     plan: &CallPlan,
     report: &mut CallReport,
     progress: &mut impl FnMut(Progress),
-) -> Result<StreamFound, Finding> {
+) -> Result<Found, Finding> {
     let form = incoming_call(plan.call_sid.as_str(), plan.account_sid.as_str(), &plan.from, &plan.to);
     let asked = Instant::now();
     let answer = post(&plan.url, &form, plan.auth_token.as_ref())
@@ -124,7 +169,7 @@ async fn fetch_twiml(
         .map_err(|failed| Finding::new(failed.code, failed.what))?;
     report.webhook_ms = millis(asked.elapsed());
     progress(Progress::Webhook { status: answer.status });
-    let TwimlReport { findings, verbs, stream, .. } =
+    let TwimlReport { findings, verbs, stream, relay } =
         check(answer.status, answer.content_type.as_deref(), &answer.body);
     for finding in &findings {
         progress(Progress::Found(finding.clone()));
@@ -133,18 +178,24 @@ async fn fetch_twiml(
     if let Some(error) = findings.into_iter().find(|finding| !finding.is_warning()) {
         return Err(error);
     }
-    stream.filter(|stream| !stream.url.is_empty()).ok_or_else(|| {
-        Finding::new(12200, format!("the document has no <Connect><Stream>, only: {}", verbs.join(", ")))
+    let stream = stream.filter(|stream| !stream.url.is_empty()).map(Found::Stream);
+    relay.map(Found::Relay).or(stream).ok_or_else(|| {
+        let only = verbs.join(", ");
+        Finding::new(
+            12200,
+            format!("the document connects to no <Stream> or <ConversationRelay>, only: {only}"),
+        )
     })
 }
 
-async fn open_stream(
+pub(crate) async fn open_socket(
     plan: &CallPlan,
-    found: &StreamFound,
+    url: &str,
+    user_agent: &str,
     report: &mut CallReport,
 ) -> Result<WebSocketStream<Box<dyn Wire>>, Finding> {
-    report.stream_url.clone_from(&found.url);
-    let mut target = Target::parse(&found.url).ok_or_else(|| Finding::new(31923, found.url.clone()))?;
+    url.clone_into(&mut report.stream_url);
+    let mut target = Target::parse(url).ok_or_else(|| Finding::new(31923, url.to_owned()))?;
     if plan.url.starts_with("http://") && target.tls {
         // A server under test without a certificate; Twilio would insist on TLS.
         target.tls = false;
@@ -152,13 +203,13 @@ async fn open_stream(
     let mut request = Request::builder()
         .uri(format!("ws://{}{}", target.authority, target.path))
         .header("Host", &target.authority)
-        .header("User-Agent", "Twilio.TmeWs/1.0")
+        .header("User-Agent", user_agent)
         .header("Connection", "Upgrade")
         .header("Upgrade", "websocket")
         .header("Sec-WebSocket-Version", "13")
         .header("Sec-WebSocket-Key", generate_key());
     if let Some(token) = &plan.auth_token {
-        request = request.header("X-Twilio-Signature", sign(token, &found.url, &[]));
+        request = request.header("X-Twilio-Signature", sign(token, url, &[]));
     }
     let request = request.body(()).map_err(|error| Finding::new(31923, error.to_string()))?;
     let asked = Instant::now();
@@ -172,29 +223,31 @@ async fn open_stream(
             Finding::new(code, failed.what)
         })?;
         client_async(request, wire).await.map_err(|error| match error {
-            Error::Http(answer) => {
-                Finding::new(31920, format!("{} answered with {}", found.url, answer.status()))
-            }
-            other => Finding::new(31920, format!("{}: {other}", found.url)),
+            Error::Http(answer) => Finding::new(31920, format!("{url} answered with {}", answer.status())),
+            other => Finding::new(31920, format!("{url}: {other}")),
         })
     };
-    let (socket, _) = tokio::time::timeout(HANDSHAKE_WITHIN, opening).await.map_err(|_| {
-        Finding::new(31901, format!("{} did not answer within {HANDSHAKE_WITHIN:?}", found.url))
-    })??;
+    let (socket, _) = tokio::time::timeout(HANDSHAKE_WITHIN, opening)
+        .await
+        .map_err(|_| Finding::new(31901, format!("{url} did not answer within {HANDSHAKE_WITHIN:?}")))??;
     report.handshake_ms = millis(asked.elapsed());
     Ok(socket)
+}
+
+/// An action's URL, which may be relative to the webhook's.
+pub(crate) fn absolute(action: &str, plan: &CallPlan) -> String {
+    if action.contains("://") {
+        return action.to_owned();
+    }
+    let base = Target::parse(&plan.url).map(|target| target.authority).unwrap_or_default();
+    let scheme = plan.url.split("://").next().unwrap_or("https");
+    format!("{scheme}://{base}/{}", action.trim_start_matches('/'))
 }
 
 /// The stream has ended: does what the TwiML says next, as Twilio would.
 async fn go_on(plan: &CallPlan, found: &StreamFound, report: &mut CallReport) {
     let Some(action) = &found.action else { return };
-    let url = if action.contains("://") {
-        action.clone()
-    } else {
-        let base = Target::parse(&plan.url).map(|target| target.authority).unwrap_or_default();
-        let scheme = plan.url.split("://").next().unwrap_or("https");
-        format!("{scheme}://{base}/{}", action.trim_start_matches('/'))
-    };
+    let url = absolute(action, plan);
     let form = incoming_call(plan.call_sid.as_str(), plan.account_sid.as_str(), &plan.from, &plan.to);
     match post(&url, &form, plan.auth_token.as_ref()).await {
         Ok(answer) => {

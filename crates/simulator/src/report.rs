@@ -31,6 +31,17 @@ pub struct Reply {
     pub stopped_ms: Option<u64>,
 }
 
+/// Something that the agent said in a call of text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Spoken {
+    /// When it was said, milliseconds of the call.
+    pub at_ms: u64,
+    /// What was heard of it.
+    pub text: String,
+    /// The caller interrupted it.
+    pub interrupted: bool,
+}
+
 /// What a call showed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct CallReport {
@@ -58,6 +69,12 @@ pub struct CallReport {
     pub replies: Vec<Reply>,
     /// When the agent spoke.
     pub agent: Vec<Talkspurt>,
+    /// What it said, where the call is one of text.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub spoken: Vec<Spoken>,
+    /// How often a call of text was connected.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub sessions: u32,
     /// Holes in the agent's speech.
     pub gaps: Vec<Gap>,
     /// Messages from the server.
@@ -81,6 +98,11 @@ pub struct CallReport {
     /// What the caller heard, μ-law, on the same clock.
     #[serde(skip)]
     pub agent_sound: Vec<u8>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Sound above this is a voice.

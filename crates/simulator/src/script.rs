@@ -18,6 +18,8 @@ pub enum Say {
     Sound(Vec<u8>),
     /// Keys, one every 200 ms, as `dtmf` messages.
     Keys(String),
+    /// The line's text, to a server that wants text.
+    Words,
 }
 
 /// One thing that the caller says.
@@ -74,6 +76,11 @@ impl Script {
         &self.lines
     }
 
+    /// Adds a line behind the others.
+    pub(crate) fn push(&mut self, line: Line) {
+        self.lines.push(line);
+    }
+
     /// All lines were said.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -111,6 +118,7 @@ impl Script {
                 self.said += step.octets.len();
                 self.said >= octets.len()
             }
+            Say::Words => true,
             Say::Keys(keys) => {
                 // A key every tenth step.
                 step.key = if self.said.is_multiple_of(10) { keys.chars().nth(self.said / 10) } else { None };

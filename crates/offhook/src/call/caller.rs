@@ -73,7 +73,11 @@ impl FileLine {
         let say = match (&self.file, &self.keys) {
             (Some(file), None) => wav::read_line(&folder.join(file))?,
             (None, Some(keys)) => Say::Keys(keys.clone()),
-            _ => bail!("the line “{}” needs either `file` or `keys`", self.text),
+            (None, None) if !self.text.trim().is_empty() => Say::Words,
+            _ => bail!(
+                "the line “{}” needs `file`, `keys`, or just `text` for a server that takes text",
+                self.text
+            ),
         };
         Ok(Line { when, say, text: self.text.clone() })
     }

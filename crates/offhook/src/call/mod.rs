@@ -1,16 +1,16 @@
-//! `offhook call`: plays Twilio against any Media Streams server.
+//! `offhook call`: plays Twilio against any Media Streams or ConversationRelay server.
 
 mod caller;
 mod outcome;
 mod picture;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use offhook_simulator::{CallPlan, Line, PlaceError, Progress, Script, When, place};
+use offhook_simulator::{CallPlan, Line, PlaceError, Progress, Say, Script, When, place_typed};
 use offhook_twilio::signature::AuthToken;
 use offhook_twilio::{AccountSid, CallSid, StreamSid};
 
@@ -23,7 +23,9 @@ use caller::Caller;
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(after_help = "Examples:\n  offhook call http://127.0.0.1:5000/voice --say hello.wav\n  \
     offhook call https://voice.example.com/voice --caller order.toml --out call\n  \
-    offhook call http://127.0.0.1:5000/voice --say a.wav --say b.wav --barge-in 1s --json\n\n\
+    offhook call http://127.0.0.1:5000/voice --say a.wav --say b.wav --barge-in 1s --json\n  \
+    offhook call http://127.0.0.1:5000/voice --say \"a large pizza, please\"   (a server that takes text)\n  \
+    offhook call http://127.0.0.1:5000/voice --type\n\n\
     Exit status: 0 the agent answered every line (and all that the caller's file expects), 1 it did not, \
     2 the call could not be placed")]
 pub(crate) struct CallArgs {
@@ -32,9 +34,16 @@ pub(crate) struct CallArgs {
     /// A caller's script: lines, when they are said, and what the agent must have understood
     #[arg(long, value_name = "FILE")]
     caller: Option<PathBuf>,
-    /// A line to say: WAV (any rate, mono) or raw μ-law (.ulaw). Said when the agent has finished; may be given again
-    #[arg(long, value_name = "FILE")]
-    say: Vec<PathBuf>,
+    /// A line to say: WAV (any rate, mono), raw μ-law (.ulaw), or, to a server that takes text, the words. Said when the
+    /// agent has finished; may be given again
+    #[arg(long, value_name = "FILE|WORDS")]
+    say: Vec<String>,
+    /// Say what is typed, line by line, to a server that takes text
+    #[arg(long = "type", conflicts_with = "json")]
+    typed: bool,
+    /// Break the socket of a call of text once after so long, as a network might
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    drop_after: Option<Duration>,
     /// Say the lines of --say so long after the agent begins, over its voice
     #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "every")]
     barge_in: Option<Duration>,
@@ -104,7 +113,7 @@ impl CallArgs {
             None => Caller::default(),
         };
         for turn in 0..self.repeat {
-            for (index, path) in self.say.iter().enumerate() {
+            for (index, said) in self.say.iter().enumerate() {
                 let when = match (self.barge_in, self.every) {
                     (Some(after), _) => When::BargeIn(millis(after)),
                     (None, Some(every)) => {
@@ -113,15 +122,37 @@ impl CallArgs {
                     }
                     (None, None) => When::AfterAgent(300),
                 };
-                caller.lines.push(Line { when, say: wav::read_line(path)?, text: file_name(path) });
+                caller.lines.push(line(said, when)?);
             }
         }
         if let Some(keys) = &self.dtmf {
-            let keys = offhook_simulator::Say::Keys(keys.clone());
+            let keys = Say::Keys(keys.clone());
             caller.lines.push(Line { when: When::AfterAgent(300), say: keys, text: "(keys)".into() });
         }
         Ok(caller)
     }
+}
+
+/// A file's sound, or words.
+fn line(said: &str, when: When) -> anyhow::Result<Line> {
+    let path = Path::new(said);
+    if path.extension().is_some_and(|kind| kind == "wav" || kind == "ulaw") || path.exists() {
+        return Ok(Line { when, say: wav::read_line(path)?, text: file_name(path) });
+    }
+    Ok(Line { when, say: Say::Words, text: said.to_owned() })
+}
+
+/// Lines of the terminal, one after the other; ends with the input.
+fn typed_lines() -> tokio::sync::mpsc::Receiver<String> {
+    let (sender, lines) = tokio::sync::mpsc::channel(16);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok).filter(|line| !line.trim().is_empty()) {
+            if sender.blocking_send(line).is_err() {
+                break;
+            }
+        }
+    });
+    lines
 }
 
 /// Places the call and shows what came of it.
@@ -139,9 +170,10 @@ pub(crate) fn run(args: &CallArgs) -> anyhow::Result<ExitCode> {
         script: Script::new(caller.lines.clone()),
         hang_up_after: args.hang_up_after,
         longest: args.longest,
+        drop_after: args.drop_after,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let placed = runtime.block_on(place(plan, |progress| {
+    let placed = runtime.block_on(place_typed(plan, args.typed.then(typed_lines), |progress| {
         if !args.json {
             show(&progress, args.quiet_lines);
         }
@@ -194,6 +226,10 @@ fn show(progress: &Progress, quiet_lines: bool) {
             say(&format!("{:>8.2}  {}  {text}", *at_ms as f64 / 1_000.0, paint("says  ", "36")));
         }
         Progress::CallerSays { .. } => {}
+        Progress::AgentSaid { at_ms, text, interrupted } => {
+            let cut = if *interrupted { " —" } else { "" };
+            say(&format!("{:>8.2}  {}  {text}{cut}", *at_ms as f64 / 1_000.0, paint("agent ", "33")));
+        }
         Progress::Found(finding) => say(&paint(&format!("twilio  {finding}"), "31")),
     }
 }
