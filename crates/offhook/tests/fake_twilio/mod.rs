@@ -276,6 +276,7 @@ impl FakeTwilio {
             script,
             hang_up_after: Duration::from_secs(20),
             longest: Duration::from_secs(20),
+            drop_after: None,
         };
         let talk = place(plan, |_| {});
         let in_progress = form("in-progress", 2);

@@ -6,6 +6,7 @@
 mod link;
 mod thinker;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use offhook_call::relay::{RelayCall, RelayInput, RelayOutput};
@@ -132,6 +133,11 @@ struct Talk<W> {
     clock: Instant,
     control: Option<ControlReceiver>,
     tools: Toolbox,
+    /// For the socket.
+    to_send: VecDeque<RelayOutput>,
+    /// What the model and the tools would not take, as inputs.
+    refused: VecDeque<LlmEvent>,
+    unable: VecDeque<ToolResult>,
 }
 
 /// Serves one session, from the upgraded socket to its end. `admit` judges the `setup` message and gives what to serve the call
@@ -209,6 +215,9 @@ impl<W: RelayObserver> Talk<W> {
             clock: Instant::now(),
             control: setup.control,
             tools: Toolbox::new(setup.tools),
+            to_send: VecDeque::new(),
+            refused: VecDeque::new(),
+            unable: VecDeque::new(),
         })
     }
 
@@ -218,33 +227,37 @@ impl<W: RelayObserver> Talk<W> {
         CallTime::after(Duration::from_micros(micros))
     }
 
+    /// Feeds an input and takes what comes of it, before there is another: so it goes on the tape.
     fn feed(&mut self, input: RelayInput<'_>) {
         let now = self.now();
         self.observer.input(now, &input);
         self.call.handle(input, now);
-    }
-
-    /// The next output that is for the socket; does what is for others.
-    fn next_output(&mut self) -> Option<RelayOutput> {
         while let Some(output) = self.call.poll_output() {
-            self.observer.output(self.now(), &output);
+            self.observer.output(now, &output);
             match output {
                 RelayOutput::Event(_) => {}
-                RelayOutput::Llm(command) => {
-                    if let Some(failed) = self.thinker.tell(command) {
-                        self.feed(RelayInput::Llm(failed));
-                    }
-                }
-                RelayOutput::Tool(call) => {
-                    if let Some(result) = self.tools.begin(call) {
-                        self.feed(RelayInput::Tool(result));
-                    }
-                }
+                RelayOutput::Llm(command) => self.refused.extend(self.thinker.tell(command)),
+                RelayOutput::Tool(call) => self.unable.extend(self.tools.begin(call)),
                 RelayOutput::CancelTool { id } => self.tools.give_up(&id),
-                output => return Some(output),
+                output => self.to_send.push_back(output),
             }
         }
-        None
+    }
+
+    /// The next output that is for the socket.
+    fn next_output(&mut self) -> Option<RelayOutput> {
+        loop {
+            if let Some(output) = self.to_send.pop_front() {
+                return Some(output);
+            }
+            if let Some(failed) = self.refused.pop_front() {
+                self.feed(RelayInput::Llm(failed));
+            } else if let Some(result) = self.unable.pop_front() {
+                self.feed(RelayInput::Tool(result));
+            } else {
+                return None;
+            }
+        }
     }
 
     /// The call is over.
