@@ -15,7 +15,7 @@ use crate::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx};
 ///
 /// An utterance goes to the first link that is well, and stays with it: voices differ. When it fails, the next speaks what is
 /// left, from the first word that wasn't spoken, as far as the words' times, or the length of the sound, tell. A
-/// segment of which a voice gives no sound at all counts as failed.
+/// segment of which a voice gives no sound, or far less than it takes to speak it, counts as failed.
 #[derive(Clone, Debug)]
 pub struct TtsChain {
     links: Arc<[Link<dyn Tts>]>,

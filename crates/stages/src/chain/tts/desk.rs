@@ -171,8 +171,8 @@ impl Desk {
                 self.count_failure(link, &failure);
                 self.drop_racer(&mut open, link, failure);
             }
-            TtsEvent::Done { .. } if is_mute(&mut open, segment) => {
-                let what = "no sound for a text".to_owned();
+            TtsEvent::Done { .. } if open.segment(segment).is_some_and(|segment| segment.stops_short()) => {
+                let what = "no sound for a text, or much too little".to_owned();
                 let failure = StageError::Garbage { stage: self.links.name(link), what }.to_failure();
                 self.count_failure(link, &failure);
                 self.drop_racer(&mut open, link, failure);
@@ -352,11 +352,6 @@ impl Desk {
             link.health.asked(why);
         }
     }
-}
-
-/// Whether a segment that is said to be done has words, but no sound.
-fn is_mute(open: &mut Open, segment: SegmentId) -> bool {
-    open.segment(segment).is_some_and(|segment| segment.sound.is_zero() && segment.rest_is_speakable())
 }
 
 const fn ids_of(event: &TtsEvent) -> (UtteranceId, SegmentId) {
