@@ -38,6 +38,7 @@ pub(crate) async fn serve<D: Dialect>(
         bill,
         events,
         settle_by: None,
+        asked: false,
         onset: 0,
         spoken: 0,
         heard: Instant::now(),
@@ -87,6 +88,8 @@ struct Session<D> {
     events: Tx<SttEvent>,
     /// When the transcript asked for is taken from what there is.
     settle_by: Option<Instant>,
+    /// The question for it has gone out.
+    asked: bool,
     /// Where the talkspurt before the pause began, and how long it was, in samples.
     onset: u64,
     spoken: u64,
@@ -239,6 +242,7 @@ impl<D: Dialect> Session<D> {
                     }
                 }
                 Next::Force => {
+                    self.asked = true;
                     self.settle_by = Some(now + self.habits.patience);
                     if let Some(text) = self.dialect.force() {
                         socket.send_text(text).await?;
@@ -263,6 +267,7 @@ impl<D: Dialect> Session<D> {
             SttCommand::SpeechPaused { from, until } => {
                 self.ear.turns.speech_paused(from.0, until.0);
                 self.outbox.speech_paused();
+                self.asked = false;
                 self.spoken = until.0.saturating_sub(self.onset.max(from.0));
                 // However long the sound takes to go out, the call isn't kept waiting for ever.
                 self.settle_by = Some(Instant::now() + 2 * self.habits.patience);
@@ -284,17 +289,23 @@ impl<D: Dialect> Session<D> {
         }
     }
 
-    /// No final transcript came: what there is must do.
+    /// No final transcript came: what there is must do. A recogniser that says much, but has not said a thing since the caller
+    /// began to speak, is given up: at once where there is nothing to go by, so that the next may hear this turn.
     fn settle(&mut self, now: Instant) -> Result<(), StageError> {
         self.settle_by = None;
-        self.ear.turns.settle();
         let silent = now.saturating_duration_since(self.heard);
-        if self.habits.chatty && self.spoken >= SPEECH && silent > self.habits.patience {
+        let spoken = SampleCount(self.spoken);
+        let deaf = self.asked
+            && self.habits.chatty
+            && spoken.0 >= SPEECH
+            && silent > self.habits.patience + spoken.duration();
+        if deaf {
             self.unanswered += 1;
+            if self.unanswered >= MOST_UNANSWERED || !self.ear.turns.has_words() {
+                return Err(self.too_slow("word about what the caller said", silent));
+            }
         }
-        if self.unanswered >= MOST_UNANSWERED {
-            return Err(self.too_slow("word about what the caller said", silent));
-        }
+        self.ear.turns.settle();
         Ok(())
     }
 
@@ -331,7 +342,10 @@ impl<D: Dialect> Session<D> {
 
     /// The connection is lost: words that were heard are not.
     async fn give_up(&mut self) {
-        self.ear.turns.settle();
+        // Where there are none, the next may hear some.
+        if self.ear.turns.has_words() {
+            self.ear.turns.settle();
+        }
         self.tell().await;
     }
 

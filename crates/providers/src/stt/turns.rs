@@ -159,6 +159,11 @@ impl Turns {
         self.wanted.is_some()
     }
 
+    /// Something of this turn was understood.
+    pub(crate) fn has_words(&self) -> bool {
+        self.turn.all().any(|piece| !piece.text.trim().is_empty())
+    }
+
     /// Words that may change.
     pub(crate) fn partial(&mut self, piece: Piece) {
         let (_, piece) = self.divide(piece);
