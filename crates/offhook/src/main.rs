@@ -9,6 +9,7 @@ mod config;
 mod console;
 mod demo;
 mod dial;
+mod doctor;
 mod doubles;
 mod explain;
 mod load;
@@ -41,6 +42,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Play Twilio against any Media Streams server: call it, and measure
     Call(call::CallArgs),
+    /// Examine a server as Twilio sees it: why does a call fail or stay silent?
+    Doctor(doctor::DoctorArgs),
     /// Place many calls at once, and measure what their callers notice
     Load(load::LoadArgs),
     /// Play tapes back through the engine, and show the first difference
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve::run(args).map(|()| ExitCode::SUCCESS),
         Command::Call(args) => call::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Load(args) => load::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Explain(args) => explain::run(&args),

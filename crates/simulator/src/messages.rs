@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 /// Writes one stream's messages; counts them.
 #[derive(Debug)]
-pub(crate) struct Messages {
+pub struct Messages {
     account: AccountSid,
     call: CallSid,
     stream: StreamSid,
@@ -19,7 +19,9 @@ pub(crate) struct Messages {
 const FIRST_TIMESTAMP_MS: u64 = 155;
 
 impl Messages {
-    pub(crate) const fn new(account: AccountSid, call: CallSid, stream: StreamSid) -> Self {
+    /// For one stream.
+    #[must_use]
+    pub const fn new(account: AccountSid, call: CallSid, stream: StreamSid) -> Self {
         Self { account, call, stream, sequence: 0, chunk: 0 }
     }
 
@@ -28,11 +30,14 @@ impl Messages {
         self.sequence.to_string()
     }
 
-    pub(crate) fn connected() -> String {
+    /// The first message.
+    #[must_use]
+    pub fn connected() -> String {
         r#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#.to_owned()
     }
 
-    pub(crate) fn start(&mut self, parameters: &[(String, String)]) -> String {
+    /// The second, with the `<Parameter>`s.
+    pub fn start(&mut self, parameters: &[(String, String)]) -> String {
         let parameters: serde_json::Map<String, Value> =
             parameters.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
         json!({
@@ -51,8 +56,8 @@ impl Messages {
         .to_string()
     }
 
-    /// In the field order of the captures.
-    pub(crate) fn media(&mut self, octets: &[u8]) -> String {
+    /// Sound, in the field order of the captures.
+    pub fn media(&mut self, octets: &[u8]) -> String {
         self.chunk += 1;
         let timestamp = FIRST_TIMESTAMP_MS + (self.chunk - 1) * 20;
         format!(
@@ -64,7 +69,8 @@ impl Messages {
         )
     }
 
-    pub(crate) fn dtmf(&mut self, key: char) -> String {
+    /// A key was pressed.
+    pub fn dtmf(&mut self, key: char) -> String {
         json!({
             "event": "dtmf",
             "streamSid": self.stream.as_str(),
@@ -74,7 +80,8 @@ impl Messages {
         .to_string()
     }
 
-    pub(crate) fn mark(&mut self, name: &str) -> String {
+    /// A mark comes back.
+    pub fn mark(&mut self, name: &str) -> String {
         json!({
             "event": "mark",
             "sequenceNumber": self.next(),
@@ -84,7 +91,8 @@ impl Messages {
         .to_string()
     }
 
-    pub(crate) fn stop(&mut self) -> String {
+    /// The last.
+    pub fn stop(&mut self) -> String {
         json!({
             "event": "stop",
             "sequenceNumber": self.next(),

@@ -110,8 +110,9 @@ pub(crate) const VOICE: Dbov = Dbov(-50.0);
 /// Pauses up to this belong to the talkspurt.
 const PAUSE_MS: u64 = 400;
 
-/// Whether a frame has a voice in it.
-pub(crate) fn has_voice(octets: &[u8]) -> bool {
+/// Whether a frame of μ-law octets, 160 at most, is loud enough to be a voice.
+#[must_use]
+pub fn has_voice(octets: &[u8]) -> bool {
     let mut samples = [0; 160];
     offhook_mulaw::decode_slice(octets, &mut samples);
     Dbov::of(samples.get(..octets.len().min(160)).unwrap_or(&[])) > VOICE

@@ -1,0 +1,163 @@
+//! What a call's sights mean.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::payload;
+use super::{Ended, Seen};
+use crate::causes::{self, Cause};
+use crate::finding::{Check, Report};
+
+/// Callers say “hello?” after so long.
+const LATE_SOUND_MS: u64 = 3_000;
+/// And give up after so long.
+const LATE_ANSWER_MS: u64 = 5_000;
+/// An agent that speaks on for so long, with so much queued, wasn't told that it was spoken over.
+const SPEAKS_ON_MS: u64 = 2_500;
+const MUCH_QUEUED_MS: u64 = 1_000;
+
+/// Adds what a call showed to the report. `spoke_first_ms`: when the caller began, if the agent hadn't.
+pub(crate) fn judge(seen: &Seen, one_way: bool, report: &mut Report) {
+    report.first_sound_ms = seen.first_voice_ms;
+    let mut say = |cause: &'static Cause, what: String| report.add(Check::Call, cause, what);
+    for (cause, what) in &seen.wrong {
+        say(cause, what.clone());
+    }
+    let format = payload::judge(&seen.first_payload, &seen.sound);
+    if let Some((cause, what)) = &format {
+        say(cause, what.clone());
+    }
+    let heard = seen.first_voice_ms.is_some();
+    // What follows from a fault that is told already isn't told again.
+    let blamed =
+        seen.wrong.iter().any(|(cause, _)| cause.severity == crate::Severity::Fails) || format.is_some();
+    let deaf = seen.pinged && !seen.ponged && seen.length_ms >= 5_000;
+    let mut cut = false;
+    match &seen.ended {
+        Some(Ended::Protocol { why }) => say(&causes::WEBSOCKET_BROKEN, why.clone()),
+        Some(Ended::Broke { at_ms, why }) => {
+            cut = true;
+            say(
+                &causes::BROKE_OFF,
+                format!("{} after `start`, without a close frame: {why}", seconds(*at_ms)),
+            );
+        }
+        Some(Ended::Closed { at_ms, code, reason }) => {
+            let fault = code.is_some_and(|code| (1002..=1015).contains(&code) && code != 1005);
+            cut = !heard || fault;
+            if cut {
+                let code = code.map_or("no code".to_owned(), |code| format!("code {code}"));
+                let reason = if reason.is_empty() { String::new() } else { format!(", “{reason}”") };
+                say(&causes::CLOSED_EARLY, format!("{} after `start`, with {code}{reason}", seconds(*at_ms)));
+            }
+        }
+        None => {}
+    }
+    if deaf {
+        let what = format!("a ping was not answered in {}", seconds(seen.length_ms.saturating_sub(1_000)));
+        say(if heard || one_way { &causes::NO_PONG } else { &causes::NEVER_READS }, what);
+    }
+    let excused =
+        one_way || blamed || cut || (deaf && !heard) || matches!(seen.ended, Some(Ended::Protocol { .. }));
+    if !heard && !excused {
+        let waited = seconds(seen.length_ms);
+        if seen.media_messages == 0 {
+            say(
+                &causes::NEVER_SPEAKS,
+                format!("not one `media` message in {waited}, though the caller spoke"),
+            );
+        } else {
+            let count = seen.media_messages;
+            say(
+                &causes::ONLY_SILENCE,
+                format!("{count} `media` messages in {waited}, and no sound above −50 dBov"),
+            );
+        }
+    }
+    if heard && !blamed {
+        judge_times(seen, &mut say);
+    }
+    if seen.closed_after_stop == Some(false) && !deaf {
+        say(&causes::LINGERS, "the connection was not closed".to_owned());
+    }
+}
+
+fn judge_times(seen: &Seen, say: &mut impl FnMut(&'static Cause, String)) {
+    let spoke_unasked = seen.first_voice_ms.filter(|first| seen.line_end_ms.is_none_or(|end| *first < end));
+    if let Some(first) = spoke_unasked.filter(|first| *first > LATE_SOUND_MS && *first < 4_000) {
+        say(&causes::LATE_SOUND, format!("the first sound came {} after `start`", seconds(first)));
+    }
+    if let Some(answer) = seen.answer_ms.filter(|answer| *answer > LATE_ANSWER_MS) {
+        say(&causes::LATE_ANSWER, format!("the answer began {} after the caller's words", seconds(answer)));
+    }
+    if let Some(over) = seen.barge_in {
+        let on = over.until_ms.saturating_sub(over.at_ms);
+        if !over.cleared && !over.paused && on >= SPEAKS_ON_MS && over.queued_ms >= MUCH_QUEUED_MS {
+            let what = format!(
+                "the agent spoke on for {} over the caller; {} were queued, and no `clear` came",
+                seconds(on),
+                seconds(over.queued_ms)
+            );
+            say(&causes::NO_CLEAR, what);
+        }
+    }
+}
+
+/// Why Twilio would object to a message; `why` in its reader's words.
+pub(crate) fn message_cause(text: &str, why: &str) -> &'static Cause {
+    let Ok(Value::Object(fields)) = serde_json::from_str(text) else { return &causes::NOT_JSON };
+    let Some(event) = fields.get("event").and_then(Value::as_str) else { return &causes::UNKNOWN_EVENT };
+    if !matches!(event, "media" | "mark" | "clear") {
+        return &causes::UNKNOWN_EVENT;
+    }
+    if fields.get("streamSid").is_none_or(Value::is_null) {
+        &causes::NO_STREAM_SID
+    } else if why.contains("not this stream") || why.contains("no `streamSid`") {
+        &causes::WRONG_STREAM_SID
+    } else if why.contains("must not have") {
+        &causes::EXTRA_FIELD
+    } else if why.contains("base64") {
+        &causes::BAD_BASE64
+    } else {
+        &causes::BAD_SHAPE
+    }
+}
+
+/// The sound of a `media` message that has fields in excess.
+pub(crate) fn media_with_more(text: &str) -> Option<Vec<u8>> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    STANDARD.decode(value.get("media")?.get("payload")?.as_str()?).ok()
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{:.1} s", ms as f64 / 1_000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_told_apart() {
+        let sid = r#""streamSid":"MZ1""#;
+        let stream = offhook_twilio::StreamSid::parse("MZ1").unwrap();
+        for (text, id) in [
+            ("oops".to_owned(), "not-json"),
+            (r#"{"type":"error"}"#.to_owned(), "unknown-event"),
+            (format!(r#"{{"event":"audio",{sid}}}"#), "unknown-event"),
+            (r#"{"event":"media","media":{"payload":""}}"#.to_owned(), "stream-sid-missing"),
+            (r#"{"event":"media","streamSid":null,"media":{"payload":""}}"#.to_owned(), "stream-sid-missing"),
+            (r#"{"event":"clear","streamSid":"CA1"}"#.to_owned(), "stream-sid-wrong"),
+            (
+                format!(r#"{{"event":"media",{sid},"media":{{"payload":"","track":"outbound"}}}}"#),
+                "extra-field",
+            ),
+            (format!(r#"{{"event":"media",{sid},"media":{{"payload":"_-"}}}}"#), "bad-base64"),
+            (format!(r#"{{"event":"mark",{sid}}}"#), "bad-shape"),
+        ] {
+            let why = offhook_twilio::stream::parse_outbound(&text, &stream).unwrap_err().why;
+            assert_eq!(message_cause(&text, &why).id, id, "{text}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! A short call: Twilio's messages, a caller who waits, speaks, and speaks over the answer; and what the server did.
+
+mod judge;
+mod payload;
+mod talk;
+
+pub(crate) use judge::judge;
+pub use talk::Times;
+pub(crate) use talk::{Parties, talk};
+
+/// What was seen in the call. Times in milliseconds since the stream's start.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) media_messages: u64,
+    /// The agent was first heard.
+    pub(crate) first_voice_ms: Option<u64>,
+    /// The caller's first line ended.
+    pub(crate) line_end_ms: Option<u64>,
+    /// From the end of the line to the agent's voice.
+    pub(crate) answer_ms: Option<u64>,
+    /// Messages that Twilio would object to: what and how, each kind once.
+    pub(crate) wrong: Vec<(&'static crate::causes::Cause, String)>,
+    /// Sound for judging its format: without silence.
+    pub(crate) sound: Vec<u8>,
+    /// The first payload, as it came.
+    pub(crate) first_payload: Vec<u8>,
+    pub(crate) pinged: bool,
+    pub(crate) ponged: bool,
+    pub(crate) barge_in: Option<BargeIn>,
+    pub(crate) ended: Option<Ended>,
+    /// After `stop` the server closed.
+    pub(crate) closed_after_stop: Option<bool>,
+    pub(crate) length_ms: u64,
+}
+
+/// The caller spoke over the agent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BargeIn {
+    pub(crate) at_ms: u64,
+    /// What was queued then.
+    pub(crate) queued_ms: u64,
+    pub(crate) cleared: bool,
+    /// The agent was heard without a break until then.
+    pub(crate) until_ms: u64,
+    pub(crate) paused: bool,
+}
+
+/// The server ended the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// With a close frame.
+    Closed { at_ms: u64, code: Option<u16>, reason: String },
+    /// Without.
+    Broke { at_ms: u64, why: String },
+    /// By a fault in the protocol.
+    Protocol { why: String },
+}

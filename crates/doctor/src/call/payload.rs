@@ -1,0 +1,181 @@
+//! What is in the payloads, if it isn't μ-law: headers of containers, linear samples, A-law.
+
+use crate::causes::{self, Cause};
+
+/// Octets that suffice for a judgement.
+pub(crate) const MOST_JUDGED: usize = 16_000;
+/// Fewer aren't judged.
+const LEAST_JUDGED: usize = 2_000;
+
+/// Judges the first payload, and the first seconds of sound.
+pub(crate) fn judge(first: &[u8], sound: &[u8]) -> Option<(&'static Cause, String)> {
+    if let Some(wav) = first.strip_prefix(b"RIFF") {
+        let format = wav.get(16..18).map_or(0, |two| u16::from(two[0]) | u16::from(two[1]) << 8);
+        let named = match format {
+            1 => "linear samples behind it",
+            7 => "μ-law behind it",
+            _ => "something else behind it",
+        };
+        return Some((&causes::WAV_HEADER, format!("the payload begins with a WAV header, with {named}")));
+    }
+    if let Some(name) = container(first) {
+        return Some((&causes::CONTAINER, format!("the payload is {name}, not bare μ-law")));
+    }
+    if sound.len() < LEAST_JUDGED {
+        return None;
+    }
+    if a_law_silence(sound) {
+        return Some((
+            &causes::A_LAW,
+            "the payload has silence as A-law has it (0xD5), not μ-law".to_owned(),
+        ));
+    }
+    let mulaw = decode(sound);
+    let as_mulaw = smoothness(&mulaw);
+    let pairs = |swapped: bool| -> Vec<f64> {
+        let (pairs, _) = sound.as_chunks::<2>();
+        let number =
+            |pair: &[u8; 2]| if swapped { i16::from_be_bytes(*pair) } else { i16::from_le_bytes(*pair) };
+        pairs.iter().map(|pair| f64::from(number(pair))).collect()
+    };
+    let order = [(false, "little"), (true, "big")];
+    for (swapped, name) in order {
+        let linear = smoothness(&pairs(swapped));
+        // Linear sound read as μ-law is noise, since every other octet is a sample's low half; read as samples it is smooth.
+        if linear > 0.6 && as_mulaw < 0.3 && loudness(&mulaw) > 1_500.0 {
+            return Some((
+                &causes::LINEAR,
+                format!("the payload is 16-bit linear samples ({name} endian), not μ-law"),
+            ));
+        }
+    }
+    None
+}
+
+/// How alike neighbouring samples are: the normalised autocorrelation at one sample, 1 for a slow wave, 0 for noise.
+fn smoothness(samples: &[f64]) -> f64 {
+    let mean = samples.iter().sum::<f64>() / samples.len().max(1) as f64;
+    let energy: f64 = samples.iter().map(|sample| (sample - mean).powi(2)).sum();
+    let along: f64 =
+        samples.iter().zip(samples.iter().skip(1)).map(|(one, next)| (one - mean) * (next - mean)).sum();
+    if energy > 0.0 { along / energy } else { 0.0 }
+}
+
+fn loudness(samples: &[f64]) -> f64 {
+    samples.iter().map(|sample| sample.abs()).sum::<f64>() / samples.len().max(1) as f64
+}
+
+/// 40 ms of the smallest values of A-law (G.711, even bits inverted); as μ-law they would be a soft buzz that no voice has.
+fn a_law_silence(octets: &[u8]) -> bool {
+    octets
+        .chunks(320)
+        .any(|run| run.len() == 320 && run.iter().all(|octet| matches!(octet, 0xD5 | 0x55 | 0xD4 | 0x54)))
+}
+
+fn decode(octets: &[u8]) -> Vec<f64> {
+    let mut samples = vec![0; octets.len()];
+    offhook_mulaw::decode_slice(octets, &mut samples);
+    samples.into_iter().map(f64::from).collect()
+}
+
+fn container(first: &[u8]) -> Option<&'static str> {
+    let text = first.trim_ascii_start();
+    let inner = text.get(1..).unwrap_or_default().trim_ascii_start();
+    let starts = |tag: &[u8]| text.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag));
+    if first.starts_with(b"OggS") {
+        Some("Ogg")
+    } else if first.starts_with(b"fLaC") {
+        Some("FLAC")
+    } else if first.starts_with(b"ID3") || mp3(first) {
+        Some("MP3")
+    } else if first.starts_with(&[0x1A, 0x45, 0xDF, 0xA3]) {
+        Some("WebM")
+    } else if first.get(4..8) == Some(b"ftyp") {
+        Some("MP4")
+    } else if text.starts_with(b"{") && (inner.starts_with(b"\"") || inner.starts_with(b"}")) {
+        Some("JSON")
+    } else if starts(b"<!doctype") || starts(b"<html") || starts(b"<?xml") {
+        Some("HTML")
+    } else {
+        None
+    }
+}
+
+/// Two MPEG layer III headers (ISO 11172-3, 2.4.2.3), the second where the first says: one alone may be sound by chance.
+fn mp3(bytes: &[u8]) -> bool {
+    mp3_length(bytes).and_then(|length| bytes.get(length..)).and_then(mp3_length).is_some()
+}
+
+fn mp3_length(bytes: &[u8]) -> Option<usize> {
+    const KBPS_1: [usize; 14] = [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
+    const KBPS_2: [usize; 14] = [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
+    let [0xFF, second, third, _, ..] = *bytes else { return None };
+    if second & 0xE6 != 0xE2 {
+        return None;
+    }
+    let (kbps, per_kbps, divisor) = match second & 0x18 {
+        0x18 => (KBPS_1, 144_000, 1),
+        0x10 => (KBPS_2, 72_000, 2),
+        0x00 => (KBPS_2, 72_000, 4),
+        _ => return None,
+    };
+    let rate = *[44_100, 48_000, 32_000].get(usize::from(third >> 2 & 3))? / divisor;
+    let kbps = *kbps.get(usize::from(third >> 4).checked_sub(1)?)?;
+    Some(per_kbps * kbps / rate + usize::from(third >> 1 & 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(name: &str) -> Vec<u8> {
+        let path = format!("{}/../../fixtures/callers/{name}.wav", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read(path).unwrap().split_off(58)
+    }
+
+    fn linear(mulaw: &[u8], times: usize, big: bool) -> Vec<u8> {
+        let mut samples = vec![0; mulaw.len()];
+        offhook_mulaw::decode_slice(mulaw, &mut samples);
+        let all = samples.iter().flat_map(|sample| vec![*sample; times]);
+        all.flat_map(|sample| if big { sample.to_be_bytes() } else { sample.to_le_bytes() }).collect()
+    }
+
+    #[test]
+    fn recorded_speech_and_tones_are_taken_for_what_they_are() {
+        for name in [
+            "pizza-1",
+            "pizza-2",
+            "booking-1",
+            "loud",
+            "quiet",
+            "noisy",
+            "hum",
+            "ringback",
+            "keys-in-band",
+            "clicks",
+        ] {
+            let speech = fixture(name);
+            let cut = &speech[..speech.len().min(MOST_JUDGED)];
+            assert_eq!(judge(cut, cut), None, "{name}");
+        }
+        for hertz in [200, 440, 1_000, 2_000, 3_000, 3_900] {
+            let wave = |n: u32| (f64::from(n * hertz) / 8_000.0 * std::f64::consts::TAU).sin() * 12_000.0;
+            let samples: Vec<i16> = (0..8_000).map(|n| wave(n) as i16).collect();
+            let mut octets = vec![0; samples.len()];
+            offhook_mulaw::encode_slice(&samples, &mut octets);
+            assert_eq!(judge(&octets, &octets), None, "{hertz} Hz");
+        }
+    }
+
+    #[test]
+    fn linear_speech_is_known() {
+        for name in ["pizza-1", "pizza-2", "booking-1", "loud"] {
+            for (times, big) in [(1, false), (2, false), (3, false), (1, true)] {
+                let octets = linear(&fixture(name), times, big);
+                let cut = &octets[..octets.len().min(MOST_JUDGED)];
+                let found = judge(cut, cut).map(|(cause, _)| cause.id);
+                assert_eq!(found, Some("linear-pcm"), "{name} {times} {big}");
+            }
+        }
+    }
+}

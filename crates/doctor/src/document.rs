@@ -1,0 +1,331 @@
+//! The TwiML of an answer: is it read, and does it lead to a stream that can speak?
+
+use offhook_twilio::twiml::check;
+
+use crate::causes::{self, Cause};
+use crate::finding::{Check, Report};
+use crate::tree::{Element, read, text_place};
+
+/// Longest document that Twilio takes (error 11750).
+const LONGEST: usize = 64 * 1024;
+
+/// The stream to connect to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stream {
+    /// As the document has it.
+    pub(crate) url: String,
+    pub(crate) parameters: Vec<(String, String)>,
+    /// By `<Start>`: it only listens.
+    pub(crate) one_way: bool,
+}
+
+/// Judges a document; gives the stream that it leads to.
+pub(crate) fn judge(body: &[u8], report: &mut Report) -> Option<Stream> {
+    let mut fail = |cause: &'static Cause, what: String| report.add(Check::Document, cause, what);
+    if body.len() > LONGEST {
+        fail(&causes::TOO_LONG, format!("the document has {} bytes", body.len()));
+        return None;
+    }
+    let Ok(text) = std::str::from_utf8(body) else {
+        fail(&causes::NOT_UTF8, "the document is not UTF-8".to_owned());
+        return None;
+    };
+    if let Some((cause, what)) = before_xml(text) {
+        fail(cause, what);
+        return None;
+    }
+    // Twilio's own words for what an XML reader finds; streams are judged below.
+    let checked = check(200, Some("text/xml"), body);
+    if let Some(broken) = checked.findings.iter().find(|finding| matches!(finding.code, 12100 | 12102)) {
+        let (cause, what) = match bare_ampersand(text) {
+            _ if broken.code == 12102 => (&causes::WRONG_ROOT, broken.detail.clone()),
+            Some(place) => (&causes::BARE_AMPERSAND, place),
+            None => (&causes::NOT_WELL_FORMED, broken.detail.clone()),
+        };
+        fail(cause, what);
+        return None;
+    }
+    if let Some(at) = text.find(|c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r') && c < ' ') {
+        fail(&causes::CONTROL_CHARACTER, format!("{}: a character that XML forbids", text_place(text, at)));
+        return None;
+    }
+    let elements = read(text);
+    let streams = elements.iter().any(|element| is_stream(&elements, element));
+    for finding in checked.findings.iter().filter(|finding| finding.code == 12200) {
+        let cause = if finding.detail.contains("500 characters") {
+            &causes::PARAMETER_TOO_LONG
+        } else if finding.detail.contains("no attribute") {
+            &causes::UNKNOWN_ATTRIBUTE
+        } else if !streams && mentions_stream(&elements) {
+            &causes::STREAM_LOST
+        } else {
+            &causes::UNKNOWN_ELEMENT
+        };
+        fail(cause, finding.detail.clone());
+    }
+    walk(&elements, report)
+}
+
+/// What stands where XML should begin.
+fn before_xml(text: &str) -> Option<(&'static Cause, String)> {
+    let bare = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let lower: String = bare.chars().take(20).collect::<String>().to_ascii_lowercase();
+    if bare.is_empty() {
+        return Some((&causes::EMPTY_BODY, "the document is blank".to_owned()));
+    }
+    if lower.starts_with("<!doctype html") || lower.starts_with("<html") {
+        let title =
+            text.split("<title>").nth(1).and_then(|rest| rest.split('<').next()).unwrap_or("no title");
+        return Some((&causes::HTML_PAGE, format!("a web page came: “{}”", title.trim())));
+    }
+    if bare.starts_with(['{', '[', '"']) {
+        let start: String = bare.chars().take(40).collect();
+        return Some((&causes::JSON_INSTEAD, format!("the document begins with {start}")));
+    }
+    if bare.len() < text.len() && (text.starts_with('\u{feff}') || bare.starts_with("<?xml")) {
+        let what = if text.starts_with('\u{feff}') { "a byte-order mark" } else { "white space" };
+        return Some((
+            &causes::BEFORE_PROLOG,
+            format!("line 1, column 1: {what} stands before the document"),
+        ));
+    }
+    None
+}
+
+/// An `&` that begins no entity.
+fn bare_ampersand(text: &str) -> Option<String> {
+    let known = |rest: &str| {
+        let Some((name, _)) = rest.split_once(';') else { return false };
+        matches!(name, "amp" | "lt" | "gt" | "quot" | "apos")
+            || (name.starts_with('#')
+                && name.len() > 1
+                && name.chars().skip(1).all(|c| c.is_ascii_alphanumeric()))
+    };
+    let (at, _) = text.match_indices('&').find(|(at, _)| !text.get(at + 1..).is_some_and(known))?;
+    let near = text.get(at..).unwrap_or("");
+    let near: String = near.chars().take_while(|c| !matches!(c, '<' | '"' | '\n')).take(24).collect();
+    Some(format!("{}: `{near}` has an `&` that begins no entity", text_place(text, at)))
+}
+
+fn is_stream(elements: &[Element], element: &Element) -> bool {
+    let parent = element.parent.and_then(|parent| elements.get(parent));
+    element.name == "Stream"
+        && parent.is_some_and(|parent| {
+            matches!(parent.name.as_str(), "Connect" | "Start") && parent.parent.is_some_and(|root| root == 0)
+        })
+}
+
+fn mentions_stream(elements: &[Element]) -> bool {
+    elements.iter().any(|element| {
+        let name = element.name.to_ascii_lowercase();
+        name == "stream" || name == "connect"
+    })
+}
+
+/// Follows the verbs as Twilio does.
+fn walk(elements: &[Element], report: &mut Report) -> Option<Stream> {
+    let verbs: Vec<(usize, &Element)> =
+        elements.iter().enumerate().filter(|(_, element)| element.parent == Some(0)).collect();
+    if verbs.is_empty() {
+        report.add(Check::Document, &causes::EMPTY_RESPONSE, "<Response> has no verb in it");
+        return None;
+    }
+    let mut gone: Option<&Element> = None;
+    let mut found = None;
+    for (place, (index, verb)) in verbs.iter().enumerate() {
+        let after = verbs.get(place + 1..).unwrap_or(&[]);
+        let stream = elements.iter().enumerate().find(|(_, element)| {
+            element.parent == Some(*index)
+                && element.name == "Stream"
+                && matches!(verb.name.as_str(), "Connect" | "Start")
+        });
+        if let Some((at, stream)) = stream {
+            if let Some(gone) = gone {
+                let what = format!(
+                    "line {}: <{}> comes before the stream of line {}",
+                    gone.line, gone.name, stream.line
+                );
+                report.add(Check::Document, &causes::UNREACHABLE_STREAM, what);
+                return None;
+            }
+            let one_way = verb.name == "Start";
+            // A tap beside an agent is none of the agent's faults.
+            let agent_follows = one_way && after.iter().any(|(_, verb)| verb.name == "Connect");
+            judge_stream(stream, one_way, report);
+            judge_after(stream, one_way, after, report);
+            if !agent_follows {
+                found = Some(Stream {
+                    url: stream.get("url").unwrap_or_default().to_owned(),
+                    parameters: parameters(elements, at),
+                    one_way,
+                });
+                break;
+            }
+        }
+        if matches!(verb.name.as_str(), "Hangup" | "Reject" | "Redirect" | "Leave") {
+            gone = Some(verb);
+        }
+    }
+    if found.is_none() && report.findings.iter().all(|finding| finding.cause != causes::STREAM_LOST.id) {
+        let names: Vec<&str> = verbs.iter().map(|(_, verb)| verb.name.as_str()).collect();
+        let relay = elements.iter().any(|element| element.name == "ConversationRelay");
+        let with = if relay { "; ConversationRelay is judged by its document only" } else { "" };
+        report.add(
+            Check::Document,
+            &causes::NO_STREAM_HERE,
+            format!("the verbs are: {}{with}", names.join(", ")),
+        );
+    }
+    found
+}
+
+fn parameters(elements: &[Element], stream: usize) -> Vec<(String, String)> {
+    let inner =
+        elements.iter().filter(|element| element.parent == Some(stream) && element.name == "Parameter");
+    inner
+        .map(|element| {
+            let get = |key| element.get(key).unwrap_or_default().to_owned();
+            (get("name"), get("value"))
+        })
+        .collect()
+}
+
+fn judge_stream(stream: &Element, one_way: bool, report: &mut Report) {
+    let mut say = |cause: &'static Cause, what: String| {
+        report.add(Check::Document, cause, format!("line {}: {what}", stream.line));
+    };
+    if let Some(track) = stream.get("track") {
+        let good = track == "inbound_track" || (one_way && matches!(track, "outbound_track" | "both_tracks"));
+        if !good {
+            let verb = if one_way { "Start" } else { "Connect" };
+            say(&causes::TRACK_WRONG, format!("<{verb}><Stream track=\"{track}\">"));
+        }
+    }
+    let url = stream.get("url").unwrap_or("").to_owned();
+    if url.is_empty() && stream.get("connectorName").is_none() {
+        return say(&causes::STREAM_URL_MISSING, "<Stream> has no url".to_owned());
+    }
+    match url.split_once("://") {
+        Some(("wss", _)) if url != url.trim() || crate::dial::Target::parse(&url).is_none() => {
+            say(&causes::STREAM_URL_BROKEN, format!("url=\"{url}\""));
+        }
+        Some(("wss", _)) => {}
+        Some(_) => say(&causes::STREAM_URL_SCHEME, format!("url=\"{url}\"")),
+        None => say(&causes::STREAM_URL_RELATIVE, format!("url=\"{url}\"")),
+    }
+    if url.contains('?') {
+        say(&causes::STREAM_URL_QUERY, format!("url=\"{url}\" has a query"));
+    }
+}
+
+fn judge_after(stream: &Element, one_way: bool, after: &[(usize, &Element)], report: &mut Report) {
+    let first = after.first().map(|(_, verb)| *verb);
+    if one_way {
+        let waits = |verb: &Element| {
+            matches!(
+                verb.name.as_str(),
+                "Dial"
+                    | "Gather"
+                    | "Record"
+                    | "Connect"
+                    | "Enqueue"
+                    | "Redirect"
+                    | "Say"
+                    | "Play"
+                    | "Pay"
+                    | "Refer"
+            )
+        };
+        match first {
+            None => {
+                let what = format!("line {}: nothing comes after <Start>", stream.line);
+                report.add(Check::Document, &causes::START_ENDS, what);
+            }
+            // Somebody who only waits, waits for an answer.
+            Some(pause) if !after.iter().any(|(_, verb)| waits(verb)) => {
+                let what = format!("line {}: <Start><Stream>, and then only <{}>", stream.line, pause.name);
+                report.add(Check::Document, &causes::START_ONE_WAY, what);
+            }
+            Some(_) => {}
+        }
+    } else if let Some(pause) = first.filter(|verb| verb.name == "Pause") {
+        let what = format!("line {}: <Pause> comes after the stream", pause.line);
+        report.add(Check::Document, &causes::PAUSE_AFTER, what);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn causes_of(body: &str) -> Vec<&'static str> {
+        let mut report = Report::default();
+        judge(body.as_bytes(), &mut report);
+        report.findings.iter().map(|finding| finding.cause).collect()
+    }
+
+    #[test]
+    fn each_fault_has_its_cause() {
+        let stream = "<Connect><Stream url=\"wss://h/m\"/></Connect>";
+        let start = "<Start><Stream url=\"wss://h/m\"/></Start>";
+        let url = |url: &str| format!("<Response><Connect><Stream url=\"{url}\"/></Connect></Response>");
+        let cases = [
+            (String::from(" \n"), "empty-body"),
+            ("\u{feff}<Response/>".into(), "before-prolog"),
+            ("\n<?xml version=\"1.0\"?><Response/>".into(), "before-prolog"),
+            ("<!DOCTYPE html><title>Log in</title>".into(), "html-page"),
+            ("\"<Response/>\"".into(), "json-instead"),
+            ("<Response><Say>Tom & Jerry</Say></Response>".into(), "bare-ampersand"),
+            (url("wss://h/m?a=1&b=2"), "bare-ampersand"),
+            ("<Response><Say>x</Response>".into(), "not-well-formed"),
+            ("<Response><Say>\u{1}</Say></Response>".into(), "control-character"),
+            ("<Resp/>".into(), "root-not-response"),
+            ("<Response/>".into(), "empty-response"),
+            ("<Response><connect><stream url=\"wss://h\"/></connect></Response>".into(), "stream-lost"),
+            ("<Response><Stream url=\"wss://h\"/></Response>".into(), "stream-lost"),
+            (url("ws://h/m"), "stream-url-scheme"),
+            (url("https://h/m"), "stream-url-scheme"),
+            (url("/m"), "stream-url-relative"),
+            (url("wss://h m/x"), "stream-url-broken"),
+            (url("wss://h/m?id=1"), "stream-url-query"),
+            (url(""), "stream-url-missing"),
+            (format!("<Response>{start}</Response>"), "start-then-nothing"),
+            (format!("<Response>{start}<Pause length=\"40\"/></Response>"), "start-is-one-way"),
+            (format!("<Response><Hangup/>{stream}</Response>"), "stream-unreachable"),
+            (format!("<Response>{stream}<Pause/></Response>"), "pause-after-stream"),
+            (
+                format!("<Response>{}</Response>", stream.replace("/>", " track=\"both_tracks\"/>")),
+                "track-wrong",
+            ),
+            (format!("<Response>{}</Response>", stream.replace("/>", " trak=\"x\"/>")), "unknown-attribute"),
+            ("<Response><Say>hello</Say></Response>".into(), "no-stream"),
+            (
+                format!("<?xml version=\"1.0\"?><Response>{}</Response>", "<!-- x -->".repeat(7_000)),
+                "document-too-long",
+            ),
+        ];
+        for (body, cause) in cases {
+            assert_eq!(causes_of(&body).first(), Some(&cause), "{:.80}", body);
+        }
+    }
+
+    #[test]
+    fn good_documents_have_no_fault() {
+        for body in [
+            "<Response><Connect><Stream url=\"wss://h/m\"/></Connect></Response>",
+            "\n<Response>\n<Say voice=\"alice\">Hi</Say><Connect action=\"/x\"><Stream url=\"wss://h:8443/m\" track=\"inbound_track\"><Parameter name=\"a\" value=\"1 &amp; 2\"/></Stream></Connect><Hangup/></Response>",
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- agent --><Response><Start><Stream url=\"wss://h/tap\" track=\"both_tracks\"/></Start><Connect><Stream url=\"wss://h/m\"/></Connect></Response>",
+            "<Response><Start><Stream url=\"wss://h/tap\"/></Start><Dial>+14155550100</Dial></Response>",
+        ] {
+            assert_eq!(causes_of(body), Vec::<&str>::new(), "{body}");
+        }
+    }
+
+    #[test]
+    fn the_ampersand_is_shown_with_its_place() {
+        let mut report = Report::default();
+        judge(b"<Response>\n  <Redirect>https://h/?a=1&b=2</Redirect>\n</Response>", &mut report);
+        let what = &report.findings.first().unwrap().what;
+        assert_eq!(what, "line 2, column 27: `&b=2` has an `&` that begins no entity");
+    }
+}

@@ -1,0 +1,255 @@
+//! The examination: Twilio's way through a call, step by step.
+
+use offhook_twilio::signature::AuthToken;
+use offhook_twilio::webhook::{WebhookForm, incoming_call};
+use offhook_twilio::{AccountSid, BadSid, CallSid, StreamSid};
+use rustls::pki_types::CertificateDer;
+
+use crate::call::{self, Times};
+use crate::causes;
+use crate::dial::{self, Failed, Target};
+use crate::document::{self, Stream};
+use crate::finding::{Check, Report};
+use crate::upgrade;
+use crate::webhook::{self, Answer, Signing};
+
+/// What to examine, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The voice webhook.
+    pub url: String,
+    /// The server is on this machine, without a public address: plain http and private addresses are no findings, and a
+    /// `wss` stream on such an address is reached without TLS if the webhook is.
+    pub local: bool,
+    /// The account's token, to sign with.
+    pub token: Option<AuthToken>,
+    /// Open the stream, and make the call.
+    pub stream: bool,
+    /// Authorities to trust besides Mozilla's.
+    pub roots: Vec<CertificateDer<'static>>,
+    /// How long the caller waits for what.
+    pub times: Times,
+}
+
+impl Options {
+    /// A full examination of a webhook.
+    #[must_use]
+    pub fn new(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            local: false,
+            token: None,
+            stream: true,
+            roots: Vec::new(),
+            times: Times::default(),
+        }
+    }
+}
+
+/// Examines a server. `progress` is told each step before it is taken.
+///
+/// # Errors
+/// If the machine has no randomness for the call's ids.
+pub async fn examine(options: &Options, mut progress: impl FnMut(&str)) -> Result<Report, Trouble> {
+    let mut report = Report { url: options.url.clone(), ..Report::default() };
+    progress("webhook");
+    let Some(answer) = ask_webhook(options, &mut report).await? else { return Ok(report) };
+    report.webhook_ms = u64::try_from(answer.took.as_millis()).ok();
+    if !webhook::judge(&answer, options.token.is_some(), &mut report) {
+        return Ok(report);
+    }
+    progress("document");
+    let Some(stream) = document::judge(&answer.body, &mut report) else { return Ok(report) };
+    if let Some(token) = &options.token {
+        progress("signature");
+        let forged = Signing::As(token, "https://forged.example.com/");
+        let fetched = webhook::fetch(&options.url, &form(&ids()?), forged, &options.roots).await;
+        if fetched.is_ok_and(|answer| (200..300).contains(&answer.status)) {
+            report.add(
+                Check::Signature,
+                &causes::FORGED_ACCEPTED,
+                "a request with a wrong signature was answered",
+            );
+        }
+    }
+    if options.stream && !stream.url.is_empty() {
+        call(options, &answer.url, &stream, &mut report, &mut progress).await?;
+    }
+    Ok(report)
+}
+
+/// What keeps the doctor from working.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// No randomness.
+    #[error("this machine gives no randomness: {0}")]
+    Randomness(String),
+    /// An id can't be made.
+    #[error(transparent)]
+    Sid(#[from] BadSid),
+}
+
+fn ids() -> Result<(AccountSid, CallSid, StreamSid), Trouble> {
+    let random = |prefix: &str| -> Result<String, Trouble> {
+        let mut bytes = [0_u8; 16];
+        getrandom::fill(&mut bytes).map_err(|error| Trouble::Randomness(error.to_string()))?;
+        Ok(bytes.iter().fold(prefix.to_owned(), |sid, byte| format!("{sid}{byte:02x}")))
+    };
+    Ok((
+        AccountSid::parse(&random("AC")?)?,
+        CallSid::parse(&random("CA")?)?,
+        StreamSid::parse(&random("MZ")?)?,
+    ))
+}
+
+fn form((account, call, _): &(AccountSid, CallSid, StreamSid)) -> WebhookForm {
+    incoming_call(call.as_str(), account.as_str(), "+14155550100", "+14155550101")
+}
+
+/// Address and webhook. None if there is nothing to go on with.
+async fn ask_webhook(options: &Options, report: &mut Report) -> Result<Option<Answer>, Trouble> {
+    let url = &options.url;
+    let Some(target) = Target::parse(url).filter(|_| url.starts_with("http")) else {
+        report.add(Check::Address, &causes::URL_INVALID, format!("`{url}` is no http or https URL"));
+        return Ok(None);
+    };
+    judge_address(&target, options.local, report).await;
+    let signing = options.token.as_ref().map_or(Signing::None, Signing::Token);
+    match webhook::fetch(url, &form(&ids()?), signing, &options.roots).await {
+        Ok(answer) if matches!(answer.status, 401 | 403) => {
+            if let Some(what) = other_url(options, &target, &answer).await? {
+                report.add(Check::Signature, &causes::SIGNATURE_OTHER_URL, what);
+                return Ok(None);
+            }
+            Ok(Some(answer))
+        }
+        Ok(answer) => Ok(Some(answer)),
+        Err(failed) => {
+            report.add(place(&failed), failed.cause, failed.what);
+            Ok(None)
+        }
+    }
+}
+
+async fn judge_address(target: &Target, local: bool, report: &mut Report) {
+    if target.host.contains('_') {
+        report.add(Check::Address, &causes::NAME_UNDERSCORE, format!("`{}` has a `_` in it", target.host));
+    }
+    if local {
+        return;
+    }
+    if target.is_private() {
+        let what = format!("`{}` is on this machine or network; Twilio can't reach it", target.host);
+        report.add(Check::Address, &causes::ADDRESS_PRIVATE, what);
+    } else if let Ok(addresses) = dial::resolve(target).await
+        && let Some(first) = addresses.first().filter(|_| addresses.iter().all(|a| dial::is_private(a.ip())))
+    {
+        let what = format!("`{}` leads to {}, which Twilio can't reach", target.host, first.ip());
+        report.add(Check::Address, &causes::ADDRESS_PRIVATE, what);
+    }
+}
+
+fn place(failed: &Failed) -> Check {
+    match failed.cause.code {
+        Some(11100 | 11210) => Check::Address,
+        Some(11200 | 11215) => Check::Webhook,
+        Some(_) if failed.cause == &causes::BROKEN_HTTP => Check::Webhook,
+        _ => Check::Connection,
+    }
+}
+
+/// The server refuses the signature: which spelling of the URL would it take?
+async fn other_url(options: &Options, target: &Target, refused: &Answer) -> Result<Option<String>, Trouble> {
+    let Some(token) = &options.token else { return Ok(None) };
+    let Target { authority, path, .. } = target;
+    let bare = authority.rsplit_once(':').map_or(authority.as_str(), |(host, _)| host);
+    let other = if target.tls { "http" } else { "https" };
+    let own = if target.tls { "https" } else { "http" };
+    let slashed = path.strip_suffix('/').map_or(format!("{path}/"), str::to_owned);
+    let spellings = [
+        format!("{other}://{authority}{path}"),
+        format!("{own}://{bare}{path}"),
+        format!("{other}://{bare}{path}"),
+        format!("{own}://{authority}{slashed}"),
+        format!("{own}://{authority}"),
+        format!("{own}://localhost:{}{path}", target.port),
+    ];
+    for spelling in spellings.iter().filter(|spelling| **spelling != options.url) {
+        let signing = Signing::As(token, spelling);
+        let fetched = webhook::fetch(&options.url, &form(&ids()?), signing, &options.roots).await;
+        if fetched.is_ok_and(|answer| (200..300).contains(&answer.status)) {
+            let what = format!(
+                "status {} when signed over {}, as Twilio does; accepted when signed over {spelling}",
+                refused.status, options.url
+            );
+            return Ok(Some(what));
+        }
+    }
+    Ok(None)
+}
+
+/// Opens the stream, and makes the call.
+async fn call(
+    options: &Options,
+    webhook: &str,
+    stream: &Stream,
+    report: &mut Report,
+    progress: &mut impl FnMut(&str),
+) -> Result<(), Trouble> {
+    // As Twilio connects: absolute, by wss, without the query.
+    let whole = webhook::join(webhook, &stream.url);
+    let (path, query) =
+        whole.split_once('?').map_or((whole.as_str(), None), |(path, query)| (path, Some(query)));
+    let Some((_, rest)) = path.split_once("://") else { return Ok(()) };
+    let url = format!("wss://{rest}");
+    report.stream_url = Some(url.clone());
+    let (Some(target), Some(home)) = (Target::parse(&url), Target::parse(webhook)) else { return Ok(()) };
+    if target.host != home.host {
+        judge_address(&target, options.local, report).await;
+    }
+    let near = target.is_private() || target.authority == home.authority;
+    let plan = upgrade::Plan {
+        url,
+        query: query.map(str::to_owned),
+        plain: options.local && !home.tls && near,
+        token: options.token.as_ref(),
+        roots: &options.roots,
+    };
+    progress("stream");
+    let socket = match upgrade::open(&plan).await {
+        Ok(socket) => socket,
+        Err(failed) => {
+            report.add(Check::Upgrade, failed.cause, failed.what);
+            if let Some(finding) = report.findings.last_mut() {
+                finding.code = finding.code.map(stream_code);
+                finding.effect =
+                    "the stream never starts; the call goes on with the next verb, or ends in silence";
+            }
+            return Ok(());
+        }
+    };
+    progress("call");
+    let (account, call, stream_sid) = ids()?;
+    let parties = call::Parties { account, call, stream: stream_sid };
+    let seen = call::talk(socket, parties, &stream.parameters, stream.one_way, options.times).await;
+    if plan.token.is_some() && upgrade::takes_forged(&plan).await {
+        report.add(
+            Check::Upgrade,
+            &causes::UPGRADE_FORGED_ACCEPTED,
+            "a stream with a wrong signature was opened",
+        );
+    }
+    call::judge(&seen, stream.one_way, report);
+    Ok(())
+}
+
+/// The stream's own code for a failure that webhooks have as well.
+fn stream_code(code: u32) -> u32 {
+    match code {
+        11201 => 31901,
+        11202 => 31902,
+        11205 | 11210 => 31904,
+        11206 | 11220 | 11235..=11237 => 31910,
+        other => other,
+    }
+}

@@ -1,0 +1,22 @@
+//! Examines a voice server from outside, as Twilio would see it: why does a call say that an application error has occurred, or
+//! stay silent?
+//!
+//! [`examine`] goes Twilio's way, one step after the other: name, address, TLS, the webhook, its TwiML, signatures, the stream's
+//! WebSocket, and a short call. What it finds are [`Finding`]s, each with one of the [`causes`], Twilio's code if Twilio would
+//! tell one, and a mend. [`notifications`] explains what Twilio itself noted about a call.
+#![forbid(unsafe_code)]
+
+mod call;
+pub mod causes;
+mod dial;
+mod document;
+mod examine;
+mod finding;
+pub mod notifications;
+mod tree;
+mod upgrade;
+mod webhook;
+
+pub use call::Times;
+pub use examine::{Options, examine};
+pub use finding::{Check, Finding, Report, Severity};

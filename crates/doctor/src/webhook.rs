@@ -1,0 +1,257 @@
+//! The webhook's request as Twilio makes it, redirects included, and what its answer's head tells.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::HeaderMap;
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use offhook_twilio::signature::{AuthToken, sign};
+use offhook_twilio::webhook::WebhookForm;
+use rustls::pki_types::CertificateDer;
+use tokio::time::Instant;
+
+use crate::causes;
+use crate::dial::{self, Failed, Target};
+use crate::finding::{Check, Report};
+
+/// Twilio waits so long for the whole answer ("Connection Overrides").
+const PATIENCE: Duration = Duration::from_secs(15);
+/// A caller hears ringing for so long; more is told of.
+const SLOW: Duration = Duration::from_secs(3);
+/// Twilio follows so many redirects (error 11215).
+const MOST_REDIRECTS: usize = 10;
+/// Longest answer read.
+const LONGEST_BODY: usize = 1024 * 1024;
+
+/// How to sign a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Signing<'a> {
+    /// Not at all: there is no token.
+    None,
+    /// With the token, over the URL.
+    Token(&'a AuthToken),
+    /// With the token, over another spelling of the URL.
+    As(&'a AuthToken, &'a str),
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// Where it came from, after redirects.
+    pub(crate) url: String,
+    pub(crate) took: Duration,
+    pub(crate) ends_soon: Option<String>,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+/// Posts the form, follows redirects, and measures.
+pub(crate) async fn fetch(
+    url: &str,
+    form: &WebhookForm,
+    signing: Signing<'_>,
+    roots: &[CertificateDer<'static>],
+) -> Result<Answer, Failed> {
+    let began = Instant::now();
+    let fetching = tokio::time::timeout(PATIENCE, follow(url, form, signing, roots));
+    let mut answer = fetching.await.map_err(|_| {
+        Failed::new(&causes::TOO_SLOW, format!("no whole answer within {} s", PATIENCE.as_secs()))
+    })??;
+    answer.took = began.elapsed();
+    Ok(answer)
+}
+
+async fn follow(
+    url: &str,
+    form: &WebhookForm,
+    signing: Signing<'_>,
+    roots: &[CertificateDer<'static>],
+) -> Result<Answer, Failed> {
+    let (mut url, mut method) = (url.to_owned(), Method::POST);
+    for _ in 0..=MOST_REDIRECTS {
+        let answer = ask(&url, &method, form, signing, roots).await?;
+        let next = match (answer.status, answer.header("location")) {
+            (301 | 302 | 303 | 307 | 308, Some(location)) => join(&url, location),
+            _ => return Ok(answer),
+        };
+        if matches!(answer.status, 301..=303) {
+            method = Method::GET;
+        }
+        url = next;
+    }
+    Err(Failed::new(&causes::REDIRECTS, format!("more than {MOST_REDIRECTS} redirects, the last to {url}")))
+}
+
+async fn ask(
+    url: &str,
+    method: &Method,
+    form: &WebhookForm,
+    signing: Signing<'_>,
+    roots: &[CertificateDer<'static>],
+) -> Result<Answer, Failed> {
+    let target = Target::parse(url)
+        .ok_or_else(|| Failed::new(&causes::URL_INVALID, format!("`{url}` is no URL of http or https")))?;
+    let connection = dial::open(&target, target.tls, roots).await?;
+    let broken = |error: &hyper::Error| {
+        let what = format!("{}: {error}", target.authority);
+        Failed::new(if error.is_timeout() { &causes::TOO_SLOW } else { &causes::BROKEN_HTTP }, what)
+    };
+    let (mut sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(connection.wire))
+        .await
+        .map_err(|error| broken(&error))?;
+    let driver = tokio::spawn(driver);
+    let posted = *method == Method::POST;
+    let mut path = target.path.clone();
+    if !posted {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        path = format!("{path}{joint}{}", form.encode());
+    }
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path.as_str())
+        .header("host", &target.authority)
+        .header("user-agent", "TwilioProxy/1.1")
+        .header("accept", "*/*");
+    if let Some(login) = &target.login {
+        request = request.header("authorization", format!("Basic {}", STANDARD.encode(login)));
+    }
+    if let Signing::Token(token) | Signing::As(token, _) = signing {
+        let whole = match signing {
+            Signing::As(_, spelling) => spelling.to_owned(),
+            _ if posted => url.to_owned(),
+            _ => join(url, &path),
+        };
+        let params = if posted { form.params() } else { &[] };
+        request = request.header("x-twilio-signature", sign(token, &whole, params));
+    }
+    let body = if posted {
+        request = request.header("content-type", "application/x-www-form-urlencoded; charset=UTF-8");
+        Bytes::from(form.encode())
+    } else {
+        Bytes::new()
+    };
+    let request = request
+        .body(Full::new(body))
+        .map_err(|error| Failed::new(&causes::URL_INVALID, format!("`{url}`: {error}")))?;
+    let answer = sender.send_request(request).await.map_err(|error| broken(&error))?;
+    let (head, body) = answer.into_parts();
+    let body = Limited::new(body, LONGEST_BODY).collect().await.map_err(|error| {
+        Failed::new(&causes::BROKEN_HTTP, format!("the answer breaks off, or is longer than 1 MB: {error}"))
+    })?;
+    driver.abort();
+    Ok(Answer {
+        status: head.status.as_u16(),
+        headers: head.headers,
+        body: body.to_bytes(),
+        url: url.to_owned(),
+        took: Duration::ZERO,
+        ends_soon: connection.ends_soon,
+    })
+}
+
+/// A URL, from where a document stands and what it says.
+pub(crate) fn join(base: &str, reference: &str) -> String {
+    if reference.contains("://") {
+        return reference.to_owned();
+    }
+    let Some((scheme, rest)) = base.split_once("://") else { return reference.to_owned() };
+    if let Some(rest) = reference.strip_prefix("//") {
+        return format!("{scheme}://{rest}");
+    }
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    if reference.starts_with('/') {
+        return format!("{scheme}://{authority}{reference}");
+    }
+    let path = path.split('?').next().unwrap_or("");
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    format!("{scheme}://{authority}{folder}/{reference}")
+}
+
+/// Judges status, content type and time. True if the body is worth reading.
+pub(crate) fn judge(answer: &Answer, signed: bool, report: &mut Report) -> bool {
+    if let Some(what) = &answer.ends_soon {
+        report.add(Check::Connection, &causes::TLS_ENDS_SOON, what.clone());
+    }
+    if !(200..300).contains(&answer.status) {
+        let (cause, hint) = status_cause(answer, signed);
+        report.add(
+            Check::Webhook,
+            cause,
+            format!("{} answers with status {}{hint}", answer.url, answer.status),
+        );
+        return false;
+    }
+    if answer.took > SLOW {
+        report.add(
+            Check::Webhook,
+            &causes::SLOW,
+            format!("the answer took {:.1} s", answer.took.as_secs_f64()),
+        );
+    }
+    if answer.body.is_empty() {
+        let chunked = answer.header("transfer-encoding").is_some_and(|coding| coding.contains("chunked"));
+        let cause = if chunked { &causes::EMPTY_CHUNKED } else { &causes::EMPTY_BODY };
+        report.add(Check::Webhook, cause, "the answer has no body");
+        return false;
+    }
+    let mime = answer.header("content-type").unwrap_or("");
+    let mime = mime.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    match mime.as_str() {
+        "text/xml" | "application/xml" | "text/html" | "text/plain" => true,
+        "" => {
+            report.add(Check::Webhook, &causes::NO_CONTENT_TYPE, "the answer has no content type");
+            false
+        }
+        other => {
+            let start: String = String::from_utf8_lossy(&answer.body).chars().take(40).collect();
+            let what = format!("the answer is `{other}`, and begins with: {}", start.trim());
+            report.add(Check::Webhook, &causes::CONTENT_TYPE, what);
+            false
+        }
+    }
+}
+
+fn status_cause(answer: &Answer, signed: bool) -> (&'static causes::Cause, String) {
+    let tunnel = answer.header("ngrok-error-code").map(|code| format!(" (the tunnel says {code})"));
+    let hint = tunnel.unwrap_or_default();
+    if hint.contains("ERR_NGROK") {
+        return (&causes::GATEWAY, hint);
+    }
+    let cause = match answer.status {
+        300..=399 => &causes::REDIRECTS,
+        401 | 407 => &causes::AUTHENTICATION,
+        403 if signed => &causes::SIGNATURE_REFUSED,
+        403 => &causes::FORBIDDEN,
+        404 | 410 => &causes::NOT_FOUND,
+        405 => &causes::WRONG_METHOD,
+        502..=504 | 521..=523 | 530 => &causes::GATEWAY,
+        500.. => &causes::SERVER_ERROR,
+        _ => &causes::BAD_STATUS,
+    };
+    (cause, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::join;
+
+    #[test]
+    fn references_are_joined() {
+        assert_eq!(join("https://h/a/b?x=1", "c"), "https://h/a/c");
+        assert_eq!(join("https://h/a", "/c?d"), "https://h/c?d");
+        assert_eq!(join("https://h", "c"), "https://h/c");
+        assert_eq!(join("https://h/a", "//g/c"), "https://g/c");
+        assert_eq!(join("https://h/a", "http://g"), "http://g");
+    }
+}

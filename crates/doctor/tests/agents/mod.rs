@@ -1,0 +1,268 @@
+//! Agents behind the sockets: good ones, and each with one fault.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use crate::server::Socket;
+
+async fn text(socket: &mut Socket, value: &Value) {
+    let _gone = socket.send(Message::Text(value.to_string().into())).await;
+}
+
+/// Waits for `start`; gives the stream's and the call's id.
+async fn start(socket: &mut Socket) -> (String, String) {
+    while let Some(Ok(message)) = socket.next().await {
+        let value: Value = serde_json::from_str(&message.into_text().unwrap()).unwrap_or_default();
+        if value["event"] == "start" {
+            let id = |key: &str| value["start"][key].as_str().unwrap().to_owned();
+            return (id("streamSid"), id("callSid"));
+        }
+    }
+    panic!("no start");
+}
+
+/// Reads to the end: `stop`, or a closed socket.
+async fn listen(socket: &mut Socket) {
+    while let Some(Ok(message)) = socket.next().await {
+        if message.to_text().is_ok_and(|text| text.contains(r#""event":"stop""#)) {
+            break;
+        }
+    }
+    let _closed = socket.close(None).await;
+}
+
+fn media(sid: &str, octets: &[u8]) -> Value {
+    json!({"event": "media", "streamSid": sid, "media": {"payload": STANDARD.encode(octets)}})
+}
+
+fn speech() -> Vec<u8> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/callers/booking-1.wav");
+    std::fs::read(path).unwrap().split_off(58)
+}
+
+fn linear_speech() -> Vec<u8> {
+    let mut samples = vec![0; speech().len()];
+    offhook_mulaw::decode_slice(&speech(), &mut samples);
+    samples.iter().flat_map(|sample| sample.to_le_bytes()).collect()
+}
+
+/// Sends messages once, then listens.
+async fn once(mut socket: Socket, make: impl Fn(&str, &str) -> Vec<Value>) {
+    let (stream, call) = start(&mut socket).await;
+    for value in make(&stream, &call) {
+        text(&mut socket, &value).await;
+    }
+    listen(&mut socket).await;
+}
+
+// ------------------------------------------------------------------------------------------------------- good ones
+
+pub(crate) async fn echo(mut socket: Socket) {
+    let (sid, _) = start(&mut socket).await;
+    while let Some(Ok(message)) = socket.next().await {
+        let value: Value = serde_json::from_str(message.to_text().unwrap_or("")).unwrap_or_default();
+        if value["event"] == "media" {
+            let back =
+                json!({"event": "media", "streamSid": sid, "media": {"payload": value["media"]["payload"]}});
+            text(&mut socket, &back).await;
+        } else if value["event"] == "stop" {
+            break;
+        }
+    }
+    let _closed = socket.close(None).await;
+}
+
+/// Answers in frames of 100 ms, once the caller has spoken.
+pub(crate) async fn listens_first(mut socket: Socket) {
+    let (sid, _) = start(&mut socket).await;
+    let (mut heard, mut quiet, mut answered) = (0, 0, false);
+    while let Some(Ok(message)) = socket.next().await {
+        let value: Value = serde_json::from_str(message.to_text().unwrap_or("")).unwrap_or_default();
+        if value["event"] == "stop" {
+            break;
+        }
+        let Some(payload) = value["media"]["payload"].as_str() else { continue };
+        if STANDARD.decode(payload).unwrap().iter().all(|octet| *octet == 0xFF) {
+            quiet += 1;
+        } else {
+            (heard, quiet) = (heard + 1, 0);
+        }
+        if heard > 20 && quiet > 15 && !answered {
+            answered = true;
+            for frame in speech()[..8_000].chunks(800) {
+                text(&mut socket, &media(&sid, frame)).await;
+            }
+        }
+    }
+    let _closed = socket.close(None).await;
+}
+
+/// Greets at once, with a mark; answers nothing more.
+pub(crate) async fn greets(socket: Socket) {
+    once(socket, |sid, _| {
+        let mut all: Vec<Value> = speech()[..8_000].chunks(800).map(|frame| media(sid, frame)).collect();
+        all.push(json!({"event": "mark", "streamSid": sid, "mark": {"name": "greeting"}}));
+        all
+    })
+    .await;
+}
+
+/// Sends a long greeting in one message, and clears when the caller speaks.
+pub(crate) async fn sends_all_at_once_and_clears(mut socket: Socket) {
+    let (sid, _) = start(&mut socket).await;
+    text(&mut socket, &media(&sid, &speech().repeat(5))).await;
+    while let Some(Ok(message)) = socket.next().await {
+        let value: Value = serde_json::from_str(message.to_text().unwrap_or("")).unwrap_or_default();
+        if value["event"] == "stop" {
+            break;
+        }
+        let loud = value["media"]["payload"].as_str().is_some_and(|payload| {
+            STANDARD.decode(payload).unwrap().iter().any(|octet| *octet & 0x7F < 0x50)
+        });
+        if loud {
+            text(&mut socket, &json!({"event": "clear", "streamSid": sid})).await;
+        }
+    }
+    let _closed = socket.close(None).await;
+}
+
+/// Says something, and ends the stream when it was played.
+pub(crate) async fn says_goodbye(mut socket: Socket) {
+    let (sid, _) = start(&mut socket).await;
+    text(&mut socket, &media(&sid, &speech()[..8_000])).await;
+    text(&mut socket, &json!({"event": "mark", "streamSid": sid, "mark": {"name": "bye"}})).await;
+    while let Some(Ok(message)) = socket.next().await {
+        if message.to_text().is_ok_and(|text| text.contains("\"bye\"")) {
+            break;
+        }
+    }
+    let _closed = socket.close(None).await;
+}
+
+// ----------------------------------------------------------------------------------------------------- broken ones
+
+pub(crate) async fn mute(mut socket: Socket) {
+    listen(&mut socket).await;
+}
+
+pub(crate) async fn sends_silence(socket: Socket) {
+    once(socket, |sid, _| vec![media(sid, &[0xFF; 8_000]); 3]).await;
+}
+
+pub(crate) async fn never_reads(socket: Socket) {
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    drop(socket);
+}
+
+pub(crate) async fn binary(mut socket: Socket) {
+    start(&mut socket).await;
+    let _gone = socket.send(Message::Binary(speech().into())).await;
+    listen(&mut socket).await;
+}
+
+pub(crate) async fn not_json(mut socket: Socket) {
+    start(&mut socket).await;
+    let _gone = socket.send(Message::Text("Internal error".into())).await;
+    listen(&mut socket).await;
+}
+
+pub(crate) async fn without_stream_sid(socket: Socket) {
+    let sound = STANDARD.encode(speech());
+    once(socket, move |_, _| vec![json!({"event": "media", "media": {"payload": sound}})]).await;
+}
+
+pub(crate) async fn with_call_sid(socket: Socket) {
+    once(socket, |_, call| vec![media(call, &speech())]).await;
+}
+
+pub(crate) async fn other_event(socket: Socket) {
+    let sound = STANDARD.encode(speech());
+    once(socket, move |sid, _| vec![json!({"event": "audio", "streamSid": sid, "audio": sound})]).await;
+}
+
+pub(crate) async fn extra_fields(socket: Socket) {
+    let sound = STANDARD.encode(&speech()[..8_000]);
+    once(socket, move |sid, _| {
+        vec![json!({"event": "media", "streamSid": sid, "media": {"payload": sound, "track": "outbound"}})]
+    })
+    .await;
+}
+
+pub(crate) async fn url_safe_base64(socket: Socket) {
+    let sound = URL_SAFE.encode(speech());
+    once(socket, move |sid, _| {
+        vec![json!({"event": "media", "streamSid": sid, "media": {"payload": sound}})]
+    })
+    .await;
+}
+
+pub(crate) async fn mark_without_name(socket: Socket) {
+    once(socket, |sid, _| vec![media(sid, &speech()[..8_000]), json!({"event": "mark", "streamSid": sid})])
+        .await;
+}
+
+pub(crate) async fn wav(socket: Socket) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/callers/booking-1.wav");
+    let file = std::fs::read(path).unwrap();
+    once(socket, move |sid, _| vec![media(sid, &file)]).await;
+}
+
+pub(crate) async fn mp3(socket: Socket) {
+    let mut file = vec![0x55; 4_000];
+    file[..4].copy_from_slice(&[0xFF, 0xFB, 0x90, 0]);
+    file[417..421].copy_from_slice(&[0xFF, 0xFB, 0x90, 0]);
+    once(socket, move |sid, _| vec![media(sid, &file)]).await;
+}
+
+pub(crate) async fn linear(socket: Socket) {
+    once(socket, |sid, _| linear_speech().chunks(640).map(|frame| media(sid, frame)).collect()).await;
+}
+
+pub(crate) async fn a_law(socket: Socket) {
+    let speech: Vec<u8> = speech()[..4_000].iter().map(|octet| octet ^ 0x2A).collect();
+    once(socket, move |sid, _| vec![media(sid, &[vec![0xD5; 1_600], speech.clone()].concat())]).await;
+}
+
+pub(crate) async fn overflows(socket: Socket) {
+    let minute = speech().repeat(21);
+    once(socket, move |sid, _| vec![media(sid, &minute); 11]).await;
+}
+
+pub(crate) async fn closes(mut socket: Socket) {
+    start(&mut socket).await;
+    let _closed = socket.close(None).await;
+}
+
+pub(crate) async fn fails_after_greeting(mut socket: Socket) {
+    let (sid, _) = start(&mut socket).await;
+    text(&mut socket, &media(&sid, &speech()[..8_000])).await;
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    let frame = CloseFrame { code: CloseCode::Error, reason: "KeyError: 'OPENAI_API_KEY'".into() };
+    let _closed = socket.close(Some(frame)).await;
+}
+
+pub(crate) async fn drops(mut socket: Socket) {
+    start(&mut socket).await;
+}
+
+pub(crate) async fn never_clears(socket: Socket) {
+    once(socket, |sid, _| vec![media(sid, &speech().repeat(5))]).await;
+}
+
+pub(crate) async fn lingers(mut socket: Socket) {
+    let (sid, _) = start(&mut socket).await;
+    text(&mut socket, &media(&sid, &speech()[..8_000])).await;
+    while let Some(Ok(message)) = socket.next().await {
+        if message.to_text().is_ok_and(|text| text.contains(r#""event":"stop""#)) {
+            break;
+        }
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+}

@@ -1,0 +1,257 @@
+//! Broken servers, each with a fault that people report, and good ones of many shapes, over real sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod agents;
+mod server;
+
+use std::time::Duration;
+
+use offhook_doctor::{Options, Report, Severity, Times, examine};
+use server::{Server, connect_to, ok, xml};
+
+const QUICK: Times = Times {
+    greeting: Duration::from_millis(1_500),
+    answer: Duration::from_millis(2_500),
+    stop_talking: Duration::from_millis(3_000),
+    close: Duration::from_millis(1_500),
+};
+
+fn options(server: &Server) -> Options {
+    Options { local: true, times: QUICK, ..Options::new(&server.url()) }
+}
+
+async fn examined(options: Options) -> Report {
+    examine(&options, |_| {}).await.unwrap()
+}
+
+/// The first finding that isn't fine, with its severity and code.
+fn first(report: &Report) -> String {
+    let bad = report.findings.iter().find(|finding| finding.severity != Severity::Fine);
+    bad.map_or("none".to_owned(), |finding| {
+        let code = finding.code.map_or(String::new(), |code| format!(" {code}"));
+        format!("{:?} {}{code}", finding.severity, finding.cause)
+    })
+}
+
+/// Examines all at once, and compares what is found first.
+async fn expect(cases: Vec<(Server, &str)>) {
+    let found = cases.iter().map(|(server, _)| examined(options(server)));
+    let found = futures_util::future::join_all(found).await;
+    let mut wrong = String::new();
+    for (report, (_, expected)) in found.iter().zip(&cases) {
+        if first(report) != *expected {
+            wrong.push_str(&format!("expected {expected}, found {}: {report:#?}\n", first(report)));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[tokio::test]
+async fn faults_of_the_webhook_are_named() {
+    let answer = |head: &str, body: &str| {
+        let text = format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        move |_: &str, _: &str| text.clone()
+    };
+    let document = "<Response><Say>hello</Say></Response>";
+    let loops =
+        |_: &str, _: &str| "HTTP/1.1 302 Found\r\nlocation: /voice\r\ncontent-length: 0\r\n\r\n".to_owned();
+    let chunked = "HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
+    expect(vec![
+        (Server::webhook(answer("404 Not Found", "")).await, "Fails webhook-not-found 11200"),
+        (Server::webhook(answer("405 Method Not Allowed", "")).await, "Fails webhook-method 11200"),
+        (
+            Server::webhook(answer("401 Unauthorized\r\nwww-authenticate: Basic", "")).await,
+            "Fails webhook-authentication 11200",
+        ),
+        (Server::webhook(answer("403 Forbidden", "")).await, "Fails webhook-forbidden 11200"),
+        (Server::webhook(answer("500 Internal Server Error", "")).await, "Fails webhook-server-error 11200"),
+        (Server::webhook(answer("502 Bad Gateway", "")).await, "Fails webhook-gateway 11200"),
+        (
+            Server::webhook(answer("404 Not Found\r\nngrok-error-code: ERR_NGROK_3200", "")).await,
+            "Fails webhook-gateway 11200",
+        ),
+        (
+            Server::webhook(answer("200 OK\r\ncontent-type: application/json", "\"<Response/>\"")).await,
+            "Fails content-type 12300",
+        ),
+        (Server::webhook(answer("200 OK", document)).await, "Fails content-type-missing 12300"),
+        (Server::webhook(answer("200 OK\r\ncontent-type: text/xml", "")).await, "Fails empty-body 12100"),
+        (
+            Server::webhook(answer(
+                "200 OK\r\ncontent-type: text/html",
+                "<!doctype html><title>Sign in</title>",
+            ))
+            .await,
+            "Fails html-page 12100",
+        ),
+        (Server::webhook(move |_, _| chunked.to_owned()).await, "Fails empty-chunked 11770"),
+        (Server::webhook(loops).await, "Fails redirect-loop 11215"),
+        (Server::webhook(|_, _| "SSH-2.0-OpenSSH_9.6\r\n".to_owned()).await, "Fails broken-http 11206"),
+        (Server::webhook(|_, _| String::new()).await, "Fails broken-http 11206"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn faults_of_the_address_are_named() {
+    let server = Server::good(agents::echo).await;
+    let public = Options { local: false, stream: false, ..options(&server) };
+    assert_eq!(first(&examined(public).await), "Fails address-private 11205");
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let options = |url: &str| Options { local: true, ..Options::new(url) };
+    assert_eq!(
+        first(&examined(options(&format!("http://{closed}/voice"))).await),
+        "Fails connection-refused 11202"
+    );
+    assert_eq!(
+        first(&examined(options("http://no-such-host.invalid/voice")).await),
+        "Fails name-unknown 11210"
+    );
+    assert_eq!(first(&examined(options("voice.example.com/voice")).await), "Fails url-invalid 11100");
+    let plain = server.url().replace("http://", "https://");
+    assert_eq!(first(&examined(options(&plain)).await), "Fails no-tls 11206");
+}
+
+#[tokio::test]
+async fn faults_of_the_handshake_are_named() {
+    let reply = |head: &'static str| {
+        move |_: &str, _: &str| Some(format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\n\r\n"))
+    };
+    let accept = |extra: &'static str| move |head: &str, _: &str| Some(server::switching(head, extra));
+    let only_if = |needle: &'static str| {
+        move |head: &str, _: &str| {
+            (!head.contains(needle)).then(|| "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n".to_owned())
+        }
+    };
+    let demands = |_: &str, _: &str| {
+        let body = "missing subprotocol";
+        Some(format!("HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\n\r\n{body}", body.len()))
+    };
+    let wrong_accept = |_: &str, _: &str| {
+        Some("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: nonsense\r\n\r\n".to_owned())
+    };
+    let http2 = |_: &str, _: &str| Some("\0\0\u{6}\u{4}\0\0\0\0\0\0\u{3}\0\0\0\u{64}".to_owned());
+    let query = Server::start(
+        |_, address| connect_to(&format!("wss://{address}/media?token=1")),
+        only_if("GET /media?token=1 "),
+        agents::echo,
+    );
+    expect(vec![
+        (Server::upgrade(reply("404 Not Found")).await, "Fails upgrade-not-found 31920"),
+        (Server::upgrade(reply("403 Forbidden")).await, "Fails upgrade-forbidden 31920"),
+        (Server::upgrade(reply("426 Upgrade Required")).await, "Fails upgrade-header-lost 31920"),
+        (Server::upgrade(reply("200 OK")).await, "Fails upgrade-header-lost 31920"),
+        (
+            Server::upgrade(reply("308 Permanent Redirect\r\nlocation: /media/")).await,
+            "Fails upgrade-redirected 31920",
+        ),
+        (Server::upgrade(reply("502 Bad Gateway")).await, "Fails upgrade-gateway 31920"),
+        (Server::upgrade(reply("500 Internal Server Error")).await, "Fails upgrade-status 31920"),
+        (Server::upgrade(|_, _| Some(String::new())).await, "Fails upgrade-closed 31920"),
+        (Server::upgrade(demands).await, "Fails subprotocol-demanded 31920"),
+        (Server::upgrade(only_if("origin:")).await, "Fails upgrade-origin-demanded 31920"),
+        (Server::upgrade(wrong_accept).await, "Fails accept-wrong 31920"),
+        (
+            Server::upgrade(accept("sec-websocket-protocol: audio\r\n")).await,
+            "Fails subprotocol-answered 31920",
+        ),
+        (
+            Server::upgrade(accept("Sec-WebSocket-Extensions: permessage-deflate\r\n")).await,
+            "Fails extension-answered 31924",
+        ),
+        (Server::upgrade(http2).await, "Fails http2-only 31920"),
+        // The document is told of first; the handshake then shows that the query is needed.
+        (query.await, "Risky stream-url-query 31920"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_query_that_is_needed_is_the_first_that_fails() {
+    let refuse = |head: &str, _: &str| {
+        (!head.contains("?token=1")).then(|| "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n".to_owned())
+    };
+    let document = |_: &str, address: &str| connect_to(&format!("wss://{address}/media?token=1"));
+    let server = Server::start(document, refuse, agents::echo).await;
+    let report = examined(options(&server)).await;
+    assert_eq!(report.first_failing().map(|finding| finding.cause), Some("stream-query-needed"));
+}
+
+#[tokio::test]
+async fn faults_in_the_call_are_named() {
+    expect(vec![
+        (Server::good(agents::mute).await, "Fails never-speaks"),
+        (Server::good(agents::sends_silence).await, "Fails only-silence"),
+        (Server::good(agents::never_reads).await, "Fails never-reads 31930"),
+        (Server::good(agents::binary).await, "Fails binary-frames 31950"),
+        (Server::good(agents::not_json).await, "Fails not-json 31951"),
+        (Server::good(agents::without_stream_sid).await, "Fails stream-sid-missing 31951"),
+        (Server::good(agents::with_call_sid).await, "Fails stream-sid-wrong 31951"),
+        (Server::good(agents::other_event).await, "Fails unknown-event 31951"),
+        (Server::good(agents::extra_fields).await, "Risky extra-field 31951"),
+        (Server::good(agents::url_safe_base64).await, "Fails bad-base64 31951"),
+        (Server::good(agents::mark_without_name).await, "Fails bad-shape 31951"),
+        (Server::good(agents::wav).await, "Fails wav-header"),
+        (Server::good(agents::mp3).await, "Fails container"),
+        (Server::good(agents::linear).await, "Fails linear-pcm"),
+        (Server::good(agents::a_law).await, "Fails a-law"),
+        (Server::good(agents::overflows).await, "Fails buffer-overflow 31931"),
+        (Server::good(agents::closes).await, "Fails server-closed 31921"),
+        (Server::good(agents::fails_after_greeting).await, "Fails server-closed 31921"),
+        (Server::good(agents::drops).await, "Fails connection-broke 31903"),
+        (Server::good(agents::never_clears).await, "Risky no-clear"),
+        (Server::good(agents::lingers).await, "Risky lingers-after-stop"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn good_servers_of_many_shapes_have_no_fault() {
+    let shouting = |_: &str, address: &str| {
+        let body = format!("<Response><Connect><Stream url=\"wss://{address}/media\"/></Connect></Response>");
+        format!(
+            "HTTP/1.1 200 OK\r\nCONTENT-TYPE: Text/XML; Charset=UTF-8\r\nCONNECTION: keep-alive\r\nCONTENT-LENGTH: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let chunked = |_: &str, address: &str| {
+        let body = format!("<Response><Connect><Stream url=\"wss://{address}/media\"/></Connect></Response>");
+        let (one, two) = body.split_at(20);
+        format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{one}\r\n{:x}\r\n{two}\r\n0\r\n\r\n",
+            one.len(),
+            two.len()
+        )
+    };
+    let says_first = |_: &str, address: &str| {
+        xml(&format!(
+            "\n<!-- x --><Response>\n<Say voice=\"Polly.Joanna\">One moment</Say><Connect action=\"/next\"><Stream url=\"wss://{address}/media\" name=\"a\"><Parameter name=\"t\" value=\"1\"/></Stream></Connect><Hangup/></Response>"
+        ))
+    };
+    let taps = |_: &str, address: &str| {
+        xml(&format!(
+            "<Response><Start><Stream url=\"wss://{address}/media\" track=\"both_tracks\"/></Start><Dial>+14155550100</Dial></Response>"
+        ))
+    };
+    let moved = |head: &str, address: &str| {
+        if head.starts_with("POST /voice ") {
+            "HTTP/1.1 308 Permanent Redirect\r\nlocation: /voice/\r\ncontent-length: 0\r\n\r\n".to_owned()
+        } else {
+            connect_to(&format!("wss://{address}/media"))
+        }
+    };
+    expect(vec![
+        (Server::good(agents::echo).await, "none"),
+        (Server::good(agents::listens_first).await, "none"),
+        (Server::good(agents::greets).await, "none"),
+        (Server::good(agents::sends_all_at_once_and_clears).await, "none"),
+        (Server::good(agents::says_goodbye).await, "none"),
+        (Server::start(shouting, ok, agents::greets).await, "none"),
+        (Server::start(chunked, ok, agents::greets).await, "none"),
+        (Server::start(says_first, ok, agents::greets).await, "none"),
+        (Server::start(taps, ok, agents::mute).await, "none"),
+        (Server::start(moved, ok, agents::greets).await, "none"),
+        (Server::webhook(|_, _| xml("<Response><Say>hello</Say></Response>")).await, "none"),
+    ])
+    .await;
+}
