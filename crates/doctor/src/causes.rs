@@ -167,4 +167,14 @@ mod tests {
             assert!(cause.mend.len() > 15 && cause.effect.len() > 15, "{}", cause.id);
         }
     }
+
+    #[test]
+    fn each_code_has_a_meaning_and_a_page() {
+        let named = ALL.iter().filter_map(|cause| cause.code);
+        for code in named.chain(offhook_twilio::errors::ERRORS.iter().map(|error| error.code)) {
+            let page = format!("{}/../../docs/errors/{code}.md", env!("CARGO_MANIFEST_DIR"));
+            assert!(std::path::Path::new(&page).exists(), "no docs/errors/{code}.md");
+            assert!(offhook_twilio::errors::lookup(code).is_some(), "{code} is not among Twilio's errors");
+        }
+    }
 }

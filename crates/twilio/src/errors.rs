@@ -25,11 +25,18 @@ const fn warning(code: u32, meaning: &'static str, mend: &'static str) -> Twilio
 pub const ERRORS: &[TwilioError] = &[
     error(11100, "a URL is not valid", "write an absolute http(s) URL"),
     error(11200, "the webhook could not be fetched", "answer 200 with XML within 15 s"),
+    error(11201, "the webhook took no connection in time", "open TCP port 443 to any address"),
+    error(11202, "the webhook refused the connection", "start the server; check the port"),
     error(11205, "no connection to the webhook", "check that the address is public and the port open"),
+    error(11206, "the webhook does not speak HTTP", "check port and scheme; look for a crash in its log"),
     error(11210, "the webhook's host name can't be resolved", "check the name and its DNS entry"),
+    error(11215, "more than 10 redirects", "write the final URL in the console"),
+    error(11220, "the TLS handshake failed", "allow TLS 1.2 and 1.3 with usual ciphers"),
     error(11235, "the certificate is for another host", "use a certificate for this name"),
+    error(11236, "the certificate has expired", "renew it, and reload the server"),
     error(11237, "the certificate's chain is not trusted", "send the full chain of a public authority"),
     error(11750, "the TwiML is longer than 64 kB", "answer with the document only"),
+    error(11770, "the body is empty though chunked", "send a body, or `Content-Length: 0`"),
     error(
         12100,
         "the TwiML can't be parsed",
@@ -45,6 +52,7 @@ pub const ERRORS: &[TwilioError] = &[
     error(31901, "no answer to the stream's connection request", "open port 443; check the tunnel"),
     error(31902, "the stream's connection was refused", "start the server; check the port"),
     error(31903, "the stream's connection broke", "look for crashes and idle timeouts of proxies"),
+    error(31904, "the stream's host can't be reached", "use a public address in the TwiML"),
     error(31910, "TLS failed on the stream's connection", "serve wss with a trusted certificate"),
     error(
         31920,

@@ -83,6 +83,11 @@ async fn serve(
             return;
         }
         read.extend(&buffer[..count]);
+        if read.starts_with(&[0x16]) {
+            // As servers of plain HTTP answer a TLS greeting.
+            let _gone = wire.write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n").await;
+            return;
+        }
         if let Some(end) = read.windows(4).position(|four| four == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&read[..end]).into_owned();
             let length = head
