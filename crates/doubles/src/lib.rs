@@ -12,7 +12,7 @@
 //! | `/v1/listen`, `/v2/listen`, `/v1/speak` | Deepgram Nova, Flux, Aura |
 //! | `/v3/ws` | AssemblyAI universal streaming |
 //! | `/` (WebSocket) | vosk-server |
-//! | `/v1/text-to-speech/{voice}/stream`, `…/stream-input`, `…/multi-stream-input` | ElevenLabs |
+//! | `/v1/text-to-speech/{voice}/stream`, `…/stream/with-timestamps`, `…/stream-input`, `…/multi-stream-input` | ElevenLabs |
 //! | `/tts/websocket` | Cartesia |
 //! | `/v1/realtime` | OpenAI Realtime |
 //! | `/_doubles/fault`, `/_doubles/seen` | control: set faults, look at requests |

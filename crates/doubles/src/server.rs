@@ -242,7 +242,8 @@ async fn answer(
         Endpoint::Models => Ok(llm::models(&state)),
         Endpoint::Transcriptions => stt::whisper::answer(vendor, &parts.headers, body, &state).await,
         Endpoint::Speech => tts::speech::answer(&body, &state),
-        Endpoint::ElevenStream => tts::elevenlabs::stream(&query, &body, &state),
+        Endpoint::ElevenStream => tts::elevenlabs::stream(&query, &body, false, &state),
+        Endpoint::ElevenTimed => tts::elevenlabs::stream(&query, &body, true, &state),
         _ => tts::aura::http(&query, &body, &state),
     };
     Ok(match reply {

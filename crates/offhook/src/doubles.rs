@@ -107,7 +107,7 @@ fn announce(doubles: &Doubles, faults: usize) {
         format!("[llm]  provider = \"openai\"         model = \"double\"           base_url = \"{http}/v1\""),
         format!("       provider = \"anthropic\"      model = \"double\"           base_url = \"{http}/v1\""),
         format!("[tts]  provider = \"elevenlabs\"     model = \"eleven_flash_v2_5\"   base_url = \"{ws}\""),
-        format!("       provider = \"deepgram\"       model = \"aura-2-thalia-en\"    base_url = \"{ws}\""),
+        format!("       provider = \"deepgram\"       voice = \"aura-2-thalia-en\"    base_url = \"{ws}\""),
         format!("       provider = \"cartesia\"       model = \"sonic-3.5\"           base_url = \"{ws}\""),
         format!("       provider = \"openai\"         model = \"double\"           base_url = \"{http}/v1\""),
         "".to_owned(),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{Spoken, making};
@@ -37,8 +39,8 @@ pub(super) fn format(query: &Query) -> Result<Option<(Encoding, u32)>, Refusal> 
     })
 }
 
-/// Answers `/stream`.
-pub(crate) fn stream(query: &Query, body: &[u8], state: &State) -> Result<Reply, Refusal> {
+/// Answers `/stream`; `timed`, `/stream/with-timestamps`.
+pub(crate) fn stream(query: &Query, body: &[u8], timed: bool, state: &State) -> Result<Reply, Refusal> {
     let detail = |message: &str, at: &str| Refusal {
         status: 422,
         headers: Vec::new(),
@@ -67,8 +69,18 @@ pub(crate) fn stream(query: &Query, body: &[u8], state: &State) -> Result<Reply,
     };
     reply.rate = rate;
     let spoken = Spoken::new(state, text, encoding, rate);
-    for (nth, (_, mut chunk)) in spoken.chunks(CHUNK).into_iter().enumerate() {
+    let letters = characters(text, &spoken.words);
+    for (nth, (start, mut chunk)) in spoken.chunks(CHUNK).into_iter().enumerate() {
         let after = if nth == 0 { first } else { making(pace, CHUNK) };
+        if timed {
+            let last = start + CHUNK >= spoken.length();
+            let alignment =
+                alignment(letters.iter().filter(|(_, at, _)| *at >= start && (last || *at < start + CHUNK)));
+            let object = json!({"audio_base64": STANDARD.encode(&chunk), "alignment": alignment, "normalized_alignment": alignment});
+            reply.content_type = "application/json";
+            reply.push(after, Role::Audio, format!("{object}\n"));
+            continue;
+        }
         // Cut anywhere, as streams are.
         let head = chunk.split_to(chunk.len().min(333));
         reply.push(after, Role::Audio, head);
@@ -76,6 +88,17 @@ pub(crate) fn stream(query: &Query, body: &[u8], state: &State) -> Result<Reply,
     }
     reply.pieces.retain(|piece| !piece.bytes.is_empty());
     Ok(reply)
+}
+
+/// Letters with their times in seconds, counted from the text's start.
+fn alignment<'a>(letters: impl Iterator<Item = &'a (char, Duration, Duration)>) -> Value {
+    let (mut characters, mut starts, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+    for (letter, at, length) in letters {
+        characters.push(letter.to_string());
+        starts.push(at.as_secs_f64());
+        ends.push((*at + *length).as_secs_f64());
+    }
+    json!({"characters": characters, "character_start_times_seconds": starts, "character_end_times_seconds": ends})
 }
 
 /// The voice of a WebSocket: queues sound with its alignment.
