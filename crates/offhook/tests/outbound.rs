@@ -275,3 +275,33 @@ async fn a_transfer_waits_for_the_last_words() {
     assert!(updates[0].1.contains(r#"callerId="+14155550101""#), "{updates:?}");
     fake.assert_no_faults();
 }
+
+#[tokio::test]
+async fn dial_follows_a_call_to_its_verdict() {
+    let fake = FakeTwilio::start().await;
+    let server = Server::start(&fake, "echo");
+    let dial = |number: &str| {
+        let mut command = dial_command(&server);
+        command.args([number, "--goal", "Reach somebody.", "--parameter", "customer=7"]);
+        tokio::task::spawn_blocking(move || command.output().unwrap())
+    };
+    let output = dial("+14155550190").await.unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(
+        told.contains("calling  +14155550190") && told.contains("verdict  no_answer (the line was busy)"),
+        "{told}"
+    );
+    let output = dial("+14165550190").await.unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && told.contains("may not be called"), "{told}");
+    assert_eq!(fake.creates(), 1);
+}
+
+fn dial_command(server: &Server) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
+    command
+        .args(["dial", "--server", &format!("http://{}", server.address)])
+        .env("OFFHOOK_API_TOKEN", API_TOKEN);
+    command
+}

@@ -63,3 +63,37 @@ async fn only_what_was_committed_is_remembered() {
     drop(commands);
     stage.await.unwrap().unwrap();
 }
+
+/// The report of a conversation, if there is one.
+async fn reported(goal: Option<&str>, lines: &[&str]) -> Option<serde_json::Value> {
+    let agent = ScriptedAgent::new(Arc::new(Script::from_toml(shipped("pizza").unwrap()).unwrap()));
+    let (commands, from_call) = bounded(16, WhenFull::PushBack);
+    let (to_call, events) = bounded(64, WhenFull::PushBack);
+    let call = CallInfo { goal: goal.map(Into::into), ..CallInfo::default() };
+    let stage = tokio::spawn(agent.run(call, from_call, to_call));
+    let mut report = None;
+    for (reply, line) in (1..).zip(lines) {
+        ask(&commands, reply, line);
+        loop {
+            match events.recv().await.unwrap() {
+                LlmEvent::Tool { call, .. } if call.name == "report_outcome" => report = Some(call.arguments),
+                LlmEvent::Done { .. } => break,
+                _ => {}
+            }
+        }
+        commands.offer(LlmCommand::Commit { reply: ReplyId(reply) }).unwrap();
+    }
+    drop(commands);
+    stage.await.unwrap().unwrap();
+    report
+}
+
+#[tokio::test]
+async fn a_call_with_a_goal_ends_with_a_report() {
+    let order = ["two large pepperoni pizzas", "no thanks", "for delivery", "yes"];
+    let report = reported(Some("Take an order."), &order).await.unwrap();
+    insta::assert_snapshot!(report, @r#"{"evidence":"they said: “yes”","fields":{"how":"for delivery","order":"two large pepperoni pizzas"},"verdict":"achieved"}"#);
+    let report = reported(Some("Take an order."), &["a large pepperoni pizza", "goodbye"]).await.unwrap();
+    assert_eq!(report["verdict"], "refused");
+    assert_eq!(reported(None, &order).await, None);
+}

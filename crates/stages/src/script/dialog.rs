@@ -34,6 +34,8 @@ pub struct Dialog {
     cut_short: bool,
     /// It was read back a second time for that; not a third.
     read_again: bool,
+    /// The caller said that everything is right.
+    agreed: bool,
 }
 
 /// The open question.
@@ -80,6 +82,7 @@ impl Dialog {
             said: String::new(),
             cut_short: false,
             read_again: false,
+            agreed: false,
             script,
         }
     }
@@ -99,6 +102,26 @@ impl Dialog {
         let cut = before.take_while(|turn| turn.who == Party::Agent).find(|turn| turn.interrupted);
         same.cut_short = cut.is_some_and(|turn| tokens(&turn.text).len() < needed(&self.said));
         same
+    }
+
+    /// Whether the caller has said that everything is right.
+    #[must_use]
+    pub const fn agreed(&self) -> bool {
+        self.agreed
+    }
+
+    /// What is known, by the slots' names, as the agent would say it.
+    #[must_use]
+    pub fn known(&self) -> Vec<(String, String)> {
+        let slots = self.script.slots.iter().enumerate();
+        let named = slots.map(|(index, slot)| (slot.name.clone(), self.value_text(index)));
+        named.filter(|(_, value)| !value.is_empty()).collect()
+    }
+
+    /// Whether there is anything to be settled at all.
+    #[must_use]
+    pub fn has_aim(&self) -> bool {
+        !self.script.slots.is_empty()
     }
 
     /// The answer, and the state that follows if it is heard.
@@ -209,6 +232,7 @@ impl Dialog {
             }
             (Open::Confirm, Some(true)) => {
                 self.open = Open::Over;
+                self.agreed = true;
                 tools.push(end_call());
                 self.script.texts.done.clone()
             }

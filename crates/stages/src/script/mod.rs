@@ -7,12 +7,14 @@
 //! - `grammar`: what the caller may say, for the recogniser
 //! - `say`: how values are put into sentences
 //! - `dialog`: what the agent answers; a pure function from state and words to answer and next state
+//! - `report`: what came of a call that had a goal
 //! - `stage`: the dialog in place of a language model
 
 mod dialog;
 mod grammar;
 mod order;
 mod parse;
+mod report;
 mod say;
 mod schema;
 mod stage;

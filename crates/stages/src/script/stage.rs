@@ -6,6 +6,7 @@ use offhook_call::config::Interruptible;
 use offhook_call::id::ReplyId;
 use offhook_call::stage::{LlmCommand, LlmEvent};
 
+use super::report::report;
 use super::{Dialog, Script};
 use crate::{BoxFuture, CallInfo, Llm, Rx, StageError, Tx};
 
@@ -30,7 +31,7 @@ impl Llm for ScriptedAgent {
 
     fn run(
         &self,
-        _call: CallInfo,
+        call: CallInfo,
         commands: Rx<LlmCommand>,
         events: Tx<LlmEvent>,
     ) -> BoxFuture<Result<(), StageError>> {
@@ -41,6 +42,7 @@ impl Llm for ScriptedAgent {
                 match command {
                     LlmCommand::Respond(request) => {
                         let (answer, next) = now.as_heard(&request.turns).respond(&request.reason);
+                        let report = call.goal.as_ref().and_then(|_| report(&answer, &next, &request.reason));
                         pending = Some((request.reply, next));
                         let reply = request.reply;
                         let expectation = Arc::new(answer.expectation);
@@ -50,6 +52,8 @@ impl Llm for ScriptedAgent {
                         }
                         out.push(LlmEvent::Text { reply, delta: answer.text });
                         out.push(LlmEvent::Expect { reply, expectation });
+                        // First the report: the call ends with the other tool.
+                        out.extend(report.map(|call| LlmEvent::Tool { reply, call }));
                         out.extend(answer.tools.into_iter().map(|call| LlmEvent::Tool { reply, call }));
                         out.push(LlmEvent::Done { reply });
                         for event in out {
