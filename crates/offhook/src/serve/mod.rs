@@ -243,6 +243,15 @@ fn announce(address: SocketAddr, shared: &Shared) {
             say(&format!("webhook  http://{address}/voice (as your tunnel or proxy is reached, with https)"))
         }
     }
+    match (&shared.api, &shared.switchboard.rest) {
+        (Some(_), Some(_)) => {
+            say("api      calls can be placed, watched and reached into; see /openapi.json")
+        }
+        (Some(_), None) => say(
+            "api      calls can be watched and reached into; without Twilio's credentials none are placed",
+        ),
+        (None, _) => {}
+    }
     if shared.auth_token.is_some() {
         say("signed   only requests that Twilio signed with your auth token are served");
     } else {

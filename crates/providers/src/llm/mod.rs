@@ -27,7 +27,7 @@ use output::{Output, Thoughts};
 #[derive(Clone, Debug)]
 pub struct NetworkLlm(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     name: String,
     config: LlmConfig,
@@ -170,7 +170,10 @@ impl Llm for NetworkLlm {
         commands: Rx<LlmCommand>,
         events: Tx<LlmEvent>,
     ) -> BoxFuture<Result<(), StageError>> {
-        let model = Arc::clone(&self.0);
+        let mut model = Arc::clone(&self.0);
+        if let Some(prompt) = model.prompt.with_goal(&call) {
+            Arc::make_mut(&mut model).prompt = prompt;
+        }
         Box::pin(async move {
             let of_call: Arc<str> = Prompt::of_call(&call).into();
             // The reply that is being written. Dropping it ends the request at the provider.

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use offhook_call::stage::{Party, ReplyReason, ReplyRequest, Turn};
+use offhook_stages::tools::{REPORT, report_outcome};
 use offhook_stages::{CallInfo, ToolSpec};
 use serde_json::Value;
 
@@ -41,6 +42,16 @@ impl Prompt {
     /// What is the same in all calls.
     pub(crate) fn fixed(&self) -> String {
         format!("{}\n\n{MANNERS}", self.instructions.trim())
+    }
+
+    /// The prompt for a call that has a goal: its model may report what came of it.
+    pub(crate) fn with_goal(&self, call: &CallInfo) -> Option<Self> {
+        call.goal.as_ref()?;
+        if self.tools.iter().any(|tool| tool.name == REPORT) {
+            return None;
+        }
+        let tools = self.tools.iter().cloned().chain(std::iter::once(report_outcome())).collect();
+        Some(Self { instructions: Arc::clone(&self.instructions), tools })
     }
 
     /// What this call adds; empty if nothing.
@@ -200,6 +211,16 @@ mod tests {
 
     fn said(text: &str) -> ReplyReason {
         ReplyReason::Caller { text: text.to_owned(), confidence: None }
+    }
+
+    #[test]
+    fn only_calls_with_a_goal_may_be_reported_on() {
+        let prompt = Prompt::default();
+        assert!(prompt.with_goal(&CallInfo::default()).is_none());
+        let call = CallInfo { goal: Some("Book a table.".into()), ..CallInfo::default() };
+        let with = prompt.with_goal(&call).unwrap();
+        assert_eq!(with.tools.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>(), [REPORT]);
+        assert!(with.with_goal(&call).is_none(), "it is there already");
     }
 
     #[test]
