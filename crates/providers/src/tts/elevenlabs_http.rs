@@ -62,7 +62,7 @@ impl Asking for ElevenlabsHttp {
         if self.config.timestamps {
             return Box::new(Timed { name: self.name.clone(), text: Vec::new() });
         }
-        Box::new(Bare)
+        Box::new(Bare::new(&self.name))
     }
 }
 

@@ -16,9 +16,9 @@ use offhook_stages::{CallInfo, Rx, StageError, Tx};
 use tokio::time::{Instant, timeout_at};
 
 use super::Manner;
-use super::segment::{Said, Segment};
+use super::segment::{Said, Segment, nothing_to_say};
 use super::sound::Format;
-use crate::net::{Answer, Http};
+use crate::net::{Answer, Http, stream_failure};
 
 /// A provider's requests and answers: no I/O.
 pub(super) trait Asking: Send + Sync + 'static {
@@ -53,10 +53,27 @@ pub(super) trait Reading: Send + Sync {
 }
 
 /// A body that is sound and nothing else.
-pub(super) struct Bare;
+pub(super) struct Bare {
+    stage: String,
+    begun: bool,
+}
+
+impl Bare {
+    pub(super) fn new(stage: &str) -> Self {
+        Self { stage: stage.to_owned(), begun: false }
+    }
+}
 
 impl Reading for Bare {
     fn push(&mut self, bytes: Bytes) -> Result<Vec<Said>, StageError> {
+        // Some servers tell in the midst of the sound, and in words, that they can't go on.
+        if self.begun
+            && bytes.starts_with(b"{\"")
+            && let Ok(error) = serde_json::from_slice::<serde_json::Value>(&bytes)
+        {
+            return Err(stream_failure(&self.stage, error.get("error").unwrap_or(&error)));
+        }
+        self.begun = true;
         Ok(vec![Said::Sound(bytes.to_vec())])
     }
 
@@ -195,7 +212,9 @@ impl Fetch {
             let Some(request) = desk.queue.pop_front() else { return Ok(()) };
             let (utterance, segment) = (request.utterance, request.segment);
             if !speakable {
-                self.events.send(TtsEvent::Done { utterance, segment }).await?;
+                for event in nothing_to_say(&request) {
+                    self.events.send(event).await?;
+                }
                 continue;
             }
             let before = desk.before.take().filter(|(before, _)| *before == utterance).map(|(_, text)| text);

@@ -60,6 +60,6 @@ impl Asking for OpenaiSpeech {
     }
 
     fn reader(&self) -> Box<dyn Reading> {
-        Box::new(Bare)
+        Box::new(Bare::new(&self.name))
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use offhook_call::stage::{SpeakRequest, TimedWord, TtsEvent};
+use offhook_audio::{FRAME_SAMPLES, MULAW_SILENCE};
+use offhook_call::stage::{AudioChunk, SpeakRequest, TimedWord, TtsEvent};
 use offhook_stages::StageError;
 
 use super::sound::{Format, Sound};
@@ -37,6 +38,13 @@ pub(super) fn decode(stage: &str, sound: &str) -> Result<Vec<u8>, StageError> {
         stage: stage.to_owned(),
         what: format!("sound that is not in base64: {error}"),
     })
+}
+
+/// What is told of a text in which there is nothing to say: a frame of silence, as a voice without a sound counts as failed.
+pub(super) fn nothing_to_say(request: &SpeakRequest) -> [TtsEvent; 2] {
+    let (utterance, segment) = (request.utterance, request.segment);
+    let chunk = AudioChunk::Mulaw([MULAW_SILENCE; FRAME_SAMPLES].as_slice().into());
+    [TtsEvent::Audio { utterance, segment, chunk }, TtsEvent::Done { utterance, segment }]
 }
 
 /// A segment, from request to its last sound.
@@ -92,7 +100,7 @@ impl Segment {
         Ok(events)
     }
 
-    fn give(&mut self, chunk: Option<offhook_call::stage::AudioChunk>, events: &mut Vec<TtsEvent>) {
+    fn give(&mut self, chunk: Option<AudioChunk>, events: &mut Vec<TtsEvent>) {
         let Some(chunk) = chunk else { return };
         self.sounded = true;
         self.spoken += chunk.duration();

@@ -1,6 +1,9 @@
 //! Voices over a WebSocket: one connection for a call, opened when the call begins and again when it is lost, segments in
 //! order, each in a context of its own.
 
+mod dialect;
+mod failing;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -12,48 +15,12 @@ use offhook_stages::queue::Closed;
 use offhook_stages::{CallInfo, Rx, StageError, Tx};
 use tokio::time::{Instant, sleep_until};
 
+pub(super) use dialect::{Dialect, Heard};
+
 use super::Manner;
-use super::segment::{Said, Segment};
+use super::segment::{Said, Segment, nothing_to_say};
 use super::sound::Format;
 use crate::net::ws::{Message, Socket};
-
-/// What a message from the provider means.
-#[derive(Debug)]
-pub(super) enum Heard {
-    /// Of the segment in this context; dropped when there is no such segment any more.
-    Of(u32, Said),
-    /// Of the segment that is being spoken: the provider doesn't name it.
-    Current(Said),
-    /// This segment can't be spoken; without a name: the one that is being spoken.
-    Failed(Option<u32>, StageError),
-}
-
-/// A provider's protocol over one connection: no I/O, no clock.
-pub(super) trait Dialect: Send {
-    /// Where to connect.
-    fn url(&self) -> String;
-    /// The headers that carry the key.
-    fn headers(&self) -> Vec<(&'static str, String)>;
-    /// A new connection is there: what was known of the old one is void.
-    fn opened(&mut self);
-    /// Whether another segment may be sent now. Becomes true by a message, or the connection is replaced.
-    fn ready(&self) -> bool;
-    /// Whether the connection is better replaced before another segment is sent.
-    fn worn(&mut self, _now: Instant) -> bool {
-        false
-    }
-    /// Has a text spoken, to its end, in a new context.
-    fn speak(&mut self, context: u32, text: &str, now: Instant) -> Vec<String>;
-    /// Stops these contexts, which are all that are open.
-    fn cancel(&mut self, contexts: &[u32]) -> Vec<String>;
-    /// The last message.
-    fn farewell(&self) -> Option<String>;
-    /// Reads a message.
-    ///
-    /// # Errors
-    /// The connection is of no more use.
-    fn read(&mut self, message: &Message) -> Result<Vec<Heard>, StageError>;
-}
 
 /// How long an acknowledgement is waited for before the connection is replaced.
 const ACKNOWLEDGED: Duration = Duration::from_millis(800);
@@ -278,8 +245,7 @@ impl<D: Dialect> Live<D> {
     /// Nothing in it can be spoken: done at once, but in order.
     async fn skip(&mut self) -> Result<(), End> {
         let Some((request, retried)) = self.queue.pop_front() else { return Ok(()) };
-        let (utterance, segment) = (request.utterance, request.segment);
-        let held = vec![TtsEvent::Done { utterance, segment }];
+        let held = nothing_to_say(&request).to_vec();
         let segment = Segment::new(&self.manner.name, request, self.format, false);
         let since = Instant::now();
         self.flying.push_back(Flying { context: 0, segment, held, done: true, retried, since, heard: true });
@@ -296,25 +262,6 @@ impl<D: Dialect> Live<D> {
 
     fn limit(&self, flying: &Flying) -> Duration {
         if flying.heard { self.manner.deadlines.gap } else { self.manner.deadlines.first }
-    }
-
-    async fn too_late(&mut self) -> Result<(), End> {
-        let now = Instant::now();
-        if self.blocked.is_some_and(|since| now >= since + ACKNOWLEDGED) {
-            self.blocked = None;
-            self.open();
-        }
-        let Some(front) = self.flying.front() else { return Ok(()) };
-        let limit = self.limit(front);
-        if now < front.since + limit {
-            return Ok(());
-        }
-        let what = if front.heard { "further sound" } else { "sound" };
-        let error = StageError::TooSlow { stage: self.manner.name.clone(), what, limit };
-        let utterance = front.segment.request.utterance;
-        // What comes late must not be taken for something else.
-        self.open();
-        self.fail(utterance, &error).await
     }
 
     async fn cancel(&mut self, utterance: UtteranceId) -> Result<(), End> {
@@ -424,78 +371,6 @@ impl<D: Dialect> Live<D> {
     /// Writes down what was used.
     fn note(&self, segment: &Segment) {
         self.call.meter.add(&self.manner.name, |usage| usage.add_audio(segment.spoken()));
-    }
-
-    async fn stop_and_fail(&mut self, utterance: UtteranceId, error: &StageError) -> Result<(), End> {
-        let same = |flying: &&Flying| flying.segment.request.utterance == utterance && !flying.done;
-        let contexts: Vec<u32> = self.flying.iter().filter(same).map(|flying| flying.context).collect();
-        self.fail(utterance, error).await?;
-        self.send_cancel(&contexts).await
-    }
-
-    /// What of an utterance isn't spoken yet won't be.
-    async fn fail(&mut self, utterance: UtteranceId, error: &StageError) -> Result<(), End> {
-        self.call.meter.add(&self.manner.name, |usage| usage.failures += 1);
-        let mut failed = Vec::new();
-        for flying in std::mem::take(&mut self.flying) {
-            if flying.segment.request.utterance == utterance {
-                self.note(&flying.segment);
-                failed.push(flying.segment.request);
-            } else {
-                self.flying.push_back(flying);
-            }
-        }
-        for (request, retried) in std::mem::take(&mut self.queue) {
-            if request.utterance == utterance {
-                failed.push(request);
-            } else {
-                self.queue.push_back((request, retried));
-            }
-        }
-        for SpeakRequest { utterance, segment, .. } in failed {
-            self.events.send(TtsEvent::Failed { utterance, segment, failure: error.to_failure() }).await?;
-        }
-        Ok(())
-    }
-
-    async fn not_opened(&mut self, error: StageError) -> Result<(), End> {
-        self.link = Link::Down;
-        let for_good = matches!(error.kind(), FailureKind::Refused | FailureKind::Unavailable);
-        tracing::warn!(call = %self.call.call, %error, "the voice can't be reached");
-        while let Some(utterance) = self.queue.front().map(|(request, _)| request.utterance) {
-            self.fail(utterance, &error).await?;
-            if !for_good {
-                break;
-            }
-        }
-        if for_good { Err(End::Failed(error)) } else { Ok(()) }
-    }
-
-    /// The connection is lost. What was sent over it and gave no sound yet is sent once more.
-    async fn lost(&mut self, error: StageError) -> Result<(), End> {
-        let lived = match &self.link {
-            Link::Up { since, .. } => since.elapsed(),
-            _ => Duration::ZERO,
-        };
-        self.link = Link::Down;
-        let Some(front) = self.flying.front() else {
-            tracing::debug!(call = %self.call.call, %error, "a voice's idle connection ended");
-            if lived >= SHORT_LIVED {
-                self.open();
-            }
-            return Ok(());
-        };
-        let again = !front.segment.sounded && !front.retried && error.kind() == FailureKind::Broken;
-        let utterance = front.segment.request.utterance;
-        tracing::warn!(call = %self.call.call, %error, again, "a voice's connection was lost");
-        if again {
-            self.speaking = None;
-            for flying in std::mem::take(&mut self.flying).into_iter().rev() {
-                self.queue.push_front((flying.segment.request, true));
-            }
-            return Ok(());
-        }
-        self.fail(utterance, &error).await
     }
 }
 
