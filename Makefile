@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PACKAGES := gcc libc6-dev libflite1 libpocketsphinx3 pocketsphinx-en-us
 CARGO := cargo
 
-.PHONY: help demo run test bench load scenes lint fixtures docs docs-figures layers setup
+.PHONY: help demo demo-providers run test bench load scenes lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -18,6 +18,11 @@ demo: setup ## a phone call on this machine: a server, and a recorded caller who
 	@echo "building in release (a few minutes the first time)"
 	@$(CARGO) build --release --quiet --bin offhook
 	@./target/release/offhook demo --out demo-out
+
+demo-providers: setup ## the same call, served by doubles of network providers at published latencies
+	@echo "building in release (a few minutes the first time)"
+	@$(CARGO) build --release --quiet --bin offhook
+	@./target/release/offhook demo --providers --out demo-out
 
 run: setup ## answer calls on port 5000 with the embedded agent
 	@$(CARGO) run --release --bin offhook -- serve --show

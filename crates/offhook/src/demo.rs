@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 
 use crate::call::{self, CallArgs};
 use crate::console::say;
+use crate::rehearsal::Rehearsal;
 
 /// `offhook demo`
 #[derive(Clone, Debug, clap::Args)]
@@ -21,6 +22,10 @@ pub(crate) struct DemoArgs {
     /// Folder for sound, picture, tape and record
     #[arg(long, value_name = "FOLDER", default_value = "demo-out")]
     out: PathBuf,
+    /// Served by doubles of network providers that take as long as the real ones: once with replies begun before the
+    /// caller's turn is certain, once without
+    #[arg(long)]
+    providers: bool,
 }
 
 /// The server, ended with the demo.
@@ -36,12 +41,36 @@ impl Drop for Server {
 
 /// Runs the demo: two processes, a real WebSocket between them.
 pub(crate) fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
-    let this = std::env::current_exe().context("can't find this program")?;
     std::fs::create_dir_all(&args.out)
         .with_context(|| format!("can't make the folder {}", args.out.display()))?;
+    if !args.providers {
+        return call_once(&["--agent", &args.agent], args.caller, args.out);
+    }
+    let rehearsal = Rehearsal::start()?;
+    let mut outcome = ExitCode::SUCCESS;
+    for (speculate, name) in [(true, "speculating"), (false, "waiting")] {
+        say(&format!(
+            "\n== providers' doubles at published latencies, {name} until the turn is certain ==\n"
+        ));
+        let folder = args.out.join(name);
+        std::fs::create_dir_all(&folder)?;
+        let config = rehearsal.write(&folder, speculate)?.display().to_string();
+        let this = call_once(&["--config", &config], args.caller.clone(), folder)?;
+        if this != ExitCode::SUCCESS {
+            outcome = this;
+        }
+    }
+    Ok(outcome)
+}
+
+/// One server, one call.
+fn call_once(serve: &[&str], caller: PathBuf, out: PathBuf) -> anyhow::Result<ExitCode> {
+    let this = std::env::current_exe().context("can't find this program")?;
     let mut child = Command::new(this)
-        .args(["serve", "--listen", "127.0.0.1:0", "--show", "--agent", &args.agent, "--record"])
-        .arg(&args.out)
+        .args(["serve", "--listen", "127.0.0.1:0", "--show"])
+        .args(serve)
+        .arg("--record")
+        .arg(&out)
         .env_remove("PORT")
         .stdout(Stdio::piped())
         .spawn()
@@ -66,7 +95,7 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
             say(&line);
         }
     });
-    let outcome = call::run(&CallArgs::for_demo(format!("{address}/voice"), args.caller, args.out));
+    let outcome = call::run(&CallArgs::for_demo(format!("{address}/voice"), caller, out));
     drop(server);
     if shower.join().is_err() {
         tracing::debug!("the server's output broke off");

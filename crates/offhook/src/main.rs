@@ -14,6 +14,7 @@ mod doubles;
 mod explain;
 mod load;
 mod record;
+mod rehearsal;
 mod replay;
 mod rest;
 mod serve;

@@ -26,6 +26,13 @@ pub struct StageSet {
     pub tts: Arc<dyn Tts>,
 }
 
+impl StageSet {
+    /// Opens what connections it can, ahead of a call.
+    pub async fn warm(&self) {
+        tokio::join!(self.stt.warm(), self.llm.warm(), self.tts.warm());
+    }
+}
+
 impl std::fmt::Debug for StageSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "StageSet({}, {}, {})", self.stt.name(), self.llm.name(), self.tts.name())

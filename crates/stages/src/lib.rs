@@ -59,6 +59,11 @@ pub trait Stt: Send + Sync + 'static {
         true
     }
 
+    /// Opens what connections it can ahead of the call, while the telephone still rings. What goes wrong is told by the call.
+    fn warm(&self) -> BoxFuture<()> {
+        Box::pin(std::future::ready(()))
+    }
+
     /// Serves one call until `commands` ends.
     fn run(
         &self,
@@ -88,6 +93,11 @@ pub trait Llm: Send + Sync + 'static {
     /// Name in config, logs and metrics: lower case.
     fn name(&self) -> &str;
 
+    /// Opens what connections it can ahead of the call, while the telephone still rings. What goes wrong is told by the call.
+    fn warm(&self) -> BoxFuture<()> {
+        Box::pin(std::future::ready(()))
+    }
+
     /// Serves one call until `commands` ends.
     fn run(
         &self,
@@ -104,6 +114,11 @@ pub trait Tts: Send + Sync + 'static {
 
     /// Names the voice: audio may be cached under this and the text.
     fn voice(&self) -> &str;
+
+    /// Opens what connections it can ahead of the call, while the telephone still rings. What goes wrong is told by the call.
+    fn warm(&self) -> BoxFuture<()> {
+        Box::pin(std::future::ready(()))
+    }
 
     /// Serves one call until `commands` ends.
     fn run(

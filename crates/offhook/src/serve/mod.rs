@@ -182,10 +182,8 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
 
 /// An agent, and how its calls behave.
 fn served(agent: Agent, call: &CallConfig) -> Served {
-    let mut call = call.clone();
-    call.mode = agent.mode;
-    call.turn.model = agent.stages.turn.is_some();
-    Served { agent, call: Arc::new(call) }
+    let call = Arc::new(agent.call_config(call));
+    Served { agent, call }
 }
 
 /// What the configuration leaves open: keys and voices are told of, and the language is the agent's.

@@ -41,6 +41,9 @@ pub(crate) async fn answer(request: Request<Incoming>, shared: &Shared) -> Answe
     if let Some(elsewhere) = shared.overload.answer() {
         return typed(StatusCode::OK, MIME, elsewhere.to_xml());
     }
+    // The stream comes in a moment: until then the connections to the providers can be opened.
+    let stages = shared.agent.stages.clone();
+    tokio::task::spawn_local(async move { stages.warm().await });
     let call = checked.form.get("CallSid").unwrap_or("");
     if checked.reference().is_some() && shared.switchboard.spoken_of(checked.reference(), call).is_none() {
         tracing::warn!(

@@ -115,8 +115,8 @@ impl Switchboard {
         setup.meter = live.meter.clone();
         let (sender, receiver) = control();
         setup.control = Some(receiver);
-        setup.tools =
-            Some(Arc::new(tools::CallTools::new(Arc::clone(self), Arc::clone(&live), base.cloned())));
+        let (this, tools_of) = (Arc::clone(self), agent.clone());
+        setup.tools = Some(Arc::new(tools::CallTools::new(this, Arc::clone(&live), base.cloned(), tools_of)));
         live.begin(sender);
         setup
     }

@@ -1,4 +1,5 @@
-//! The tools that need more than the call itself: handing the caller over, reporting what came of the call.
+//! The tools that need more than the call itself: handing the caller over, reporting what came of the call, and those that the
+//! agent's file declares.
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use offhook_twilio::twiml::{Dial, Response, Verb};
 use super::Switchboard;
 use super::live::Live;
 use super::outcome::Outcome;
+use crate::agents::Agent;
 use crate::serve::address::PublicBase;
 
 /// How long the other party's phone rings.
@@ -23,6 +25,7 @@ pub(super) struct CallTools {
     switchboard: Arc<Switchboard>,
     live: Arc<Live>,
     base: Option<PublicBase>,
+    agent: Agent,
 }
 
 impl CallTools {
@@ -30,8 +33,9 @@ impl CallTools {
         switchboard: Arc<Switchboard>,
         live: Arc<Live>,
         base: Option<PublicBase>,
+        agent: Agent,
     ) -> Self {
-        Self { switchboard, live, base }
+        Self { switchboard, live, base, agent }
     }
 }
 
@@ -49,9 +53,19 @@ impl Tools for CallTools {
                 let to = call.arguments.get("to").and_then(|to| to.as_str()).unwrap_or("").to_owned();
                 let (switchboard, live) = (Arc::clone(&self.switchboard), Arc::clone(&self.live));
                 let base = self.base.clone();
-                Box::pin(async move { switchboard.transfer(&live, &to, base.as_ref()).await })
+                // Whom the agent's file names may be called by that name.
+                let known = &self.agent.transfer;
+                let named = known.get(&to).or_else(|| known.values().find(|number| **number == to)).cloned();
+                Box::pin(async move {
+                    let allowed = named.is_some();
+                    let to = named.unwrap_or(to);
+                    switchboard.transfer(&live, &to, allowed, base.as_ref()).await
+                })
             }
-            name => Box::pin(std::future::ready(Err(format!("there is no tool `{name}` here")))),
+            name => match &self.agent.tools {
+                Some(tools) => tools.run(call),
+                None => Box::pin(std::future::ready(Err(format!("there is no tool `{name}` here")))),
+            },
         }
     }
 }
@@ -59,9 +73,15 @@ impl Tools for CallTools {
 impl Switchboard {
     /// Hands the caller to another number, now: by changing what the call does, or, where there is no access to Twilio's API,
     /// by what it is told to do when its stream has ended.
-    async fn transfer(&self, live: &Live, to: &str, base: Option<&PublicBase>) -> Result<String, String> {
+    async fn transfer(
+        &self,
+        live: &Live,
+        to: &str,
+        allowed: bool,
+        base: Option<&PublicBase>,
+    ) -> Result<String, String> {
         let number = PhoneNumber::parse(to).map_err(|error| error.to_string())?;
-        if !self.config.allows(&number) {
+        if !allowed && !self.config.allows(&number) {
             return Err(format!(
                 "callers may not be handed to {number}: `allow` in [outbound] doesn't have it"
             ));

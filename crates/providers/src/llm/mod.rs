@@ -164,6 +164,15 @@ impl Llm for NetworkLlm {
         &self.0.name
     }
 
+    fn warm(&self) -> BoxFuture<()> {
+        let model = Arc::clone(&self.0);
+        Box::pin(async move {
+            if let Ok(url) = model.url.parse() {
+                model.http.warm(&url).await;
+            }
+        })
+    }
+
     fn run(
         &self,
         call: CallInfo,

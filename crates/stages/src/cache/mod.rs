@@ -51,6 +51,10 @@ impl Tts for CachedTts {
         self.voice.voice()
     }
 
+    fn warm(&self) -> BoxFuture<()> {
+        self.voice.warm()
+    }
+
     fn run(
         &self,
         call: CallInfo,

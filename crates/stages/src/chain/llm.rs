@@ -56,6 +56,14 @@ impl Llm for LlmChain {
         &self.name
     }
 
+    /// The first link's connections; the others are rarely needed.
+    fn warm(&self) -> BoxFuture<()> {
+        match self.links.first() {
+            Some(link) => link.stage.warm(),
+            None => Box::pin(std::future::ready(())),
+        }
+    }
+
     fn run(
         &self,
         call: CallInfo,

@@ -55,6 +55,14 @@ impl Tts for TtsChain {
         self.links.first().map_or("", |link| link.stage.voice())
     }
 
+    /// The first link's connections; the others are rarely needed.
+    fn warm(&self) -> BoxFuture<()> {
+        match self.links.first() {
+            Some(link) => link.stage.warm(),
+            None => Box::pin(std::future::ready(())),
+        }
+    }
+
     fn run(
         &self,
         call: CallInfo,

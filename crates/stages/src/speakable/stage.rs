@@ -44,6 +44,10 @@ impl Tts for SpeakableTts {
         self.voice.voice()
     }
 
+    fn warm(&self) -> BoxFuture<()> {
+        self.voice.warm()
+    }
+
     fn run(
         &self,
         call: CallInfo,

@@ -1,0 +1,61 @@
+//! What a model may do besides talking: the engine's own tools, as it is told of them.
+
+use std::collections::BTreeMap;
+
+use offhook_stages::ToolSpec;
+use offhook_stages::tools::report_outcome;
+use serde_json::{Value, json};
+
+use super::file::{Ability, AgentTable, ToolTable};
+
+/// The tools of an agent's model: the engine's own, and those on the web.
+pub(super) fn specs(agent: &AgentTable, web: &[ToolTable]) -> Vec<ToolSpec> {
+    let own = agent.abilities.iter().filter_map(|ability| own(*ability, &agent.transfer));
+    let web = web.iter().map(|tool| ToolSpec {
+        name: tool.name.clone(),
+        description: tool.description.clone(),
+        parameters: serde_json::to_value(&tool.parameters).unwrap_or_default(),
+    });
+    own.chain(web).collect()
+}
+
+fn own(ability: Ability, transfer: &BTreeMap<String, String>) -> Option<ToolSpec> {
+    let spec = |name: &str, description: &str, properties: Value, required: &[&str]| {
+        Some(ToolSpec {
+            name: name.to_owned(),
+            description: description.to_owned(),
+            parameters: json!({"type": "object", "properties": properties, "required": required}),
+        })
+    };
+    match ability {
+        Ability::EndCall => spec(
+            "end_call",
+            "Ends the call. Say goodbye in the same answer; the call ends once it was heard.",
+            json!({}),
+            &[],
+        ),
+        Ability::TransferCall if transfer.is_empty() => None,
+        Ability::TransferCall => {
+            let names: Vec<&String> = transfer.keys().collect();
+            spec(
+                "transfer_call",
+                "Hands the caller to a person. Say so in the same answer; it happens once that was heard.",
+                json!({"to": {"type": "string", "enum": names}}),
+                &["to"],
+            )
+        }
+        Ability::SendDtmf => spec(
+            "send_dtmf",
+            "Presses keys of the telephone, for menus of other systems.",
+            json!({"digits": {"type": "string", "description": "0 to 9, *, #"}}),
+            &["digits"],
+        ),
+        Ability::CollectDigits => spec(
+            "collect_digits",
+            "Lets the caller key a number. Ask for it in the same answer; the keys come as a note.",
+            json!({"min": {"type": "integer"}, "max": {"type": "integer"}}),
+            &["max"],
+        ),
+        Ability::ReportOutcome => Some(report_outcome()),
+    }
+}

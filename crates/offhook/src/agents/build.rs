@@ -1,0 +1,189 @@
+//! From an agent's file to its stages: chains of providers, the embedded stages last.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use offhook_call::CallMode;
+use offhook_call::config::ToolManners;
+use offhook_providers::embedded::{Flite, NativePool, PocketSphinx, SphinxOptions};
+use offhook_providers::llm::{LlmConfig, NetworkLlm, Prompt};
+use offhook_providers::net::Secret;
+use offhook_providers::stt::SttConfig;
+use offhook_providers::tts::TtsConfig;
+use offhook_session::StageSet;
+use offhook_stages::cache::{CachedTts, SpokenStore};
+use offhook_stages::chain::{Deadlines, Link, LinkConfig, LlmChain, SttChain, TtsChain};
+use offhook_stages::script::Transport;
+use offhook_stages::speakable::SpeakableTts;
+use offhook_stages::{Llm, Stt, Tts};
+use toml::Table;
+
+use super::file::{AgentFile, LinkTable};
+use super::last_words::LastWords;
+use super::still::{Idle, Wordless};
+use super::web_tools::WebTools;
+use super::{Agent, abilities, voice};
+
+/// The stage on this machine.
+const EMBEDDED: &str = "embedded";
+
+/// Makes the agent of a file that lies in `folder`.
+pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport>) -> anyhow::Result<Agent> {
+    let agent = &file.agent;
+    let instructions = match &agent.instructions_file {
+        Some(path) => std::fs::read_to_string(folder.join(path))
+            .with_context(|| format!("can't read the instructions in {}", folder.join(path).display()))?,
+        None => agent.instructions.clone(),
+    };
+    let prompt =
+        Prompt { instructions: instructions.into(), tools: abilities::specs(agent, &file.tools).into() };
+    let transport = transport.unwrap_or(agent.transport);
+    let llm = Arc::new(LlmChain::new(llm(file, &prompt)?)?);
+    let stages = match transport {
+        Transport::MediaStreams => StageSet {
+            stt: Arc::new(SttChain::new(stt(&file.stt)?)?),
+            turn: None,
+            llm,
+            tts: Arc::new(TtsChain::new(tts(&file.tts, agent.voice.as_deref())?)?),
+        },
+        // Twilio hears and speaks.
+        Transport::ConversationRelay => {
+            StageSet { stt: Arc::new(Idle), turn: None, llm, tts: Arc::new(Idle) }
+        }
+    };
+    let manners = |tool: &super::file::ToolTable| ToolManners {
+        filler: tool.filler.clone(),
+        on_interruption: tool.on_interruption,
+    };
+    Ok(Agent {
+        name: agent.name.clone(),
+        language: agent.language.clone(),
+        mode: CallMode::Dialog,
+        transport,
+        stages,
+        greeting: agent.greeting.clone(),
+        manners: file.tools.iter().map(|tool| (tool.name.clone(), manners(tool))).collect(),
+        tools: Some(Arc::new(WebTools::new(&file.tools)?)),
+        transfer: agent.transfer.clone(),
+    })
+}
+
+fn stt(tables: &[Table]) -> anyhow::Result<Vec<Link<dyn Stt>>> {
+    let mut links: Vec<Link<dyn Stt>> = Vec::new();
+    let mut last = true;
+    for table in tables {
+        let table = LinkTable::split("stt", table.clone())?;
+        let stage: Arc<dyn Stt> = match table.provider.as_str() {
+            EMBEDDED => ears()?,
+            "none" => Arc::new(Wordless),
+            _ => {
+                let config: SttConfig = table.typed("stt")?;
+                config.build(key("stt", &table)?)
+            }
+        };
+        last &= !matches!(table.provider.as_str(), EMBEDDED | "none");
+        links.push(Link::new(stage, Deadlines::STT, &table.link));
+    }
+    if last {
+        match ears() {
+            Ok(stage) => links.push(Link::new(stage, Deadlines::STT, &LinkConfig::default())),
+            Err(error) if links.is_empty() => return Err(error),
+            Err(error) => tracing::warn!("when no recogniser can be reached, calls will be deaf: {error:#}"),
+        }
+    }
+    Ok(links)
+}
+
+fn ears() -> anyhow::Result<Arc<dyn Stt>> {
+    Ok(Arc::new(PocketSphinx::new(SphinxOptions::default(), NativePool::for_this_machine("native"))?))
+}
+
+fn tts(tables: &[Table], embedded: Option<&str>) -> anyhow::Result<Vec<Link<dyn Tts>>> {
+    let store = Arc::new(SpokenStore::default());
+    let wrapped =
+        |stage: Arc<dyn Tts>| -> Arc<dyn Tts> { Arc::new(CachedTts::new(stage, Arc::clone(&store))) };
+    let mut links = Vec::new();
+    let mut last = true;
+    for table in tables {
+        let table = LinkTable::split("tts", table.clone())?;
+        let stage: Arc<dyn Tts> = if table.provider == EMBEDDED {
+            last = false;
+            mouth(embedded)?
+        } else {
+            let config: TtsConfig = table.typed("tts")?;
+            config.build(key("tts", &table)?)
+        };
+        links.push(Link::new(wrapped(stage), Deadlines::TTS, &table.link));
+    }
+    if last {
+        match mouth(embedded) {
+            Ok(stage) => links.push(Link::new(wrapped(stage), Deadlines::TTS, &LinkConfig::default())),
+            Err(error) if links.is_empty() => return Err(error),
+            Err(error) => tracing::warn!("when no voice can be reached, calls will be silent: {error:#}"),
+        }
+    }
+    Ok(links)
+}
+
+fn mouth(wanted: Option<&str>) -> anyhow::Result<Arc<dyn Tts>> {
+    // Speaking must not wait behind recognising.
+    let flite = Flite::new(voice(wanted)?, NativePool::new("speak", 1, 256))?;
+    // Network voices do this by themselves.
+    Ok(Arc::new(SpeakableTts::new(Arc::new(flite))))
+}
+
+fn llm(file: &AgentFile, prompt: &Prompt) -> anyhow::Result<Vec<Link<dyn Llm>>> {
+    let mut links: Vec<Link<dyn Llm>> = Vec::new();
+    for table in &file.llm {
+        let table = LinkTable::split("llm", table.clone())?;
+        let mut config: LlmConfig = table.typed("llm")?;
+        let key = match &table.key_file {
+            Some(path) => Some(read_key(path)?),
+            None => env_key(table.key_env.as_deref().or(config.provider.key_env())),
+        };
+        config.key_env.clone_from(&table.key_env);
+        let model = NetworkLlm::new(config, key.as_ref(), prompt.clone())?;
+        links.push(Link::new(Arc::new(model), Deadlines::LLM, &table.link));
+    }
+    let words = file.agent.last_words.clone();
+    let transfer = words.transfer.as_ref().and_then(|who| file.agent.transfer.get(who)).cloned();
+    let last = Arc::new(LastWords::new(words, transfer));
+    links.push(Link::new(last, Deadlines::LLM, &LinkConfig::default()));
+    Ok(links)
+}
+
+/// The key of a link: from its file, its variable, or the provider's customary variable. A server of one's own may need none.
+fn key(kind: &str, table: &LinkTable) -> anyhow::Result<Option<Secret>> {
+    if let Some(path) = &table.key_file {
+        return read_key(path).map(Some);
+    }
+    let usual = match table.provider.as_str() {
+        "deepgram" | "deepgram_flux" => Some("DEEPGRAM_API_KEY"),
+        "assemblyai" => Some("ASSEMBLYAI_API_KEY"),
+        "whisper" | "openai" => Some("OPENAI_API_KEY"),
+        "elevenlabs" | "elevenlabs_http" => Some("ELEVENLABS_API_KEY"),
+        "cartesia" => Some("CARTESIA_API_KEY"),
+        _ => None,
+    };
+    let name = table.key_env.as_deref().or(usual);
+    let key = env_key(name);
+    let own_server = ["base_url", "url"].iter().any(|name| table.own.contains_key(*name));
+    if let Some(name) = name.filter(|_| key.is_none() && !own_server) {
+        anyhow::bail!(
+            "[[{kind}]] {} has no key: set the environment variable {name}, or `key_file`",
+            table.provider
+        );
+    }
+    Ok(key)
+}
+
+fn env_key(name: Option<&str>) -> Option<Secret> {
+    name.and_then(|name| std::env::var(name).ok()).map(|key| Secret::new(&key)).filter(|key| !key.is_empty())
+}
+
+fn read_key(path: &Path) -> anyhow::Result<Secret> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("can't read the key in {}", path.display()))?;
+    Ok(Secret::new(&text))
+}

@@ -1,0 +1,159 @@
+//! Who answers: an agent's file, and the stages that it needs.
+//!
+//! - `file`: what the file of an agent with a language model may say
+//! - `build`: from that to chains of providers
+//! - `abilities`, `web_tools`: what the model may do besides talking
+//! - `last_words`, `still`: stages for when there is nobody to think, and for agents that need less than others
+
+mod abilities;
+mod build;
+mod file;
+mod last_words;
+mod still;
+mod web_tools;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use offhook_call::config::ToolManners;
+use offhook_call::{CallConfig, CallMode};
+use offhook_providers::embedded::{Flite, NativePool, PocketSphinx, SphinxOptions, Voice};
+use offhook_session::{StageSet, Tools};
+use offhook_stages::Stt;
+use offhook_stages::cache::CachedTts;
+use offhook_stages::script::{AgentMode, Recogniser, SHIPPED, Script, ScriptedAgent, Transport, shipped};
+
+use still::{Idle, Wordless};
+
+/// An agent, ready to answer.
+#[derive(Clone)]
+pub(crate) struct Agent {
+    pub(crate) name: String,
+    pub(crate) language: String,
+    pub(crate) mode: CallMode,
+    pub(crate) transport: Transport,
+    pub(crate) stages: StageSet,
+    /// Its first words, if it doesn't think of them itself.
+    pub(crate) greeting: Option<String>,
+    /// How its tools behave.
+    pub(crate) manners: BTreeMap<String, ToolManners>,
+    /// What its tools do.
+    pub(crate) tools: Option<Arc<dyn Tools>>,
+    /// Whom it may hand callers to: names and numbers.
+    pub(crate) transfer: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Agent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Agent")
+            .field("name", &self.name)
+            .field("stages", &self.stages)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Loads the agent of this name, or from this file. `transport` comes before the file's.
+pub(crate) fn load(name: &str, transport: Option<Transport>) -> anyhow::Result<Agent> {
+    let text = match shipped(name) {
+        Some(file) => file.to_owned(),
+        None if name.ends_with(".toml") || name.contains('/') => {
+            std::fs::read_to_string(name).with_context(|| format!("can't read the agent's file {name}"))?
+        }
+        None => {
+            let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+            anyhow::bail!(
+                "there is no agent `{name}`: name one of {}, or a file that ends with .toml",
+                names.join(", ")
+            );
+        }
+    };
+    if file::is_of_a_model(&text) {
+        let file =
+            file::AgentFile::parse(&text).with_context(|| format!("the agent `{name}` is not valid"))?;
+        let folder = Path::new(name).parent().unwrap_or_else(|| Path::new("."));
+        return build::build(&file, folder, transport)
+            .with_context(|| format!("the agent `{name}` can't be served"));
+    }
+    scripted(name, &text, transport)
+}
+
+fn scripted(name: &str, text: &str, transport: Option<Transport>) -> anyhow::Result<Agent> {
+    let script = Script::from_toml(text).with_context(|| format!("the agent `{name}` is not valid"))?;
+    let agent = &script.agent;
+    let (name, language) = (agent.name.clone(), agent.language.clone());
+    let transport = transport.unwrap_or(agent.transport);
+    if agent.mode == AgentMode::Echo {
+        anyhow::ensure!(
+            transport == Transport::MediaStreams,
+            "the agent `{name}` sends the caller's voice back, and ConversationRelay has no voice"
+        );
+        let stages = StageSet { stt: Arc::new(Idle), turn: None, llm: Arc::new(Idle), tts: Arc::new(Idle) };
+        return Ok(Agent::plain(name, language, (CallMode::Echo, transport), stages));
+    }
+    if transport == Transport::ConversationRelay {
+        // Twilio hears and speaks.
+        let llm = Arc::new(ScriptedAgent::new(Arc::new(script)));
+        let stages = StageSet { stt: Arc::new(Idle), turn: None, llm, tts: Arc::new(Idle) };
+        return Ok(Agent::plain(name, language, (CallMode::Dialog, transport), stages));
+    }
+    let voice = voice(agent.voice.as_deref())?;
+    let pool = NativePool::for_this_machine("native");
+    // Speaking must not wait behind recognising.
+    let speakers = NativePool::new("speak", 1, 256);
+    let stt: Arc<dyn Stt> = match agent.recogniser {
+        Recogniser::Pocketsphinx => Arc::new(PocketSphinx::new(SphinxOptions::default(), pool)?),
+        Recogniser::None => Arc::new(Wordless),
+    };
+    let stages = StageSet {
+        turn: None,
+        stt,
+        llm: Arc::new(ScriptedAgent::new(Arc::new(script))),
+        tts: Arc::new(CachedTts::new(Arc::new(Flite::new(voice, speakers)?), Arc::default())),
+    };
+    Ok(Agent::plain(name, language, (CallMode::Dialog, transport), stages))
+}
+
+impl Agent {
+    /// How its calls behave: as configured for all agents, and what is its own.
+    pub(crate) fn call_config(&self, usual: &CallConfig) -> CallConfig {
+        let mut call = usual.clone();
+        call.mode = self.mode;
+        call.turn.model = self.stages.turn.is_some();
+        call.tools.clone_from(&self.manners);
+        if self.greeting.is_some() {
+            call.patience.greeting.clone_from(&self.greeting);
+        }
+        call
+    }
+
+    /// An agent without tools.
+    fn plain(
+        name: String,
+        language: String,
+        (mode, transport): (CallMode, Transport),
+        stages: StageSet,
+    ) -> Self {
+        Self {
+            name,
+            language,
+            mode,
+            transport,
+            stages,
+            greeting: None,
+            manners: BTreeMap::new(),
+            tools: None,
+            transfer: BTreeMap::new(),
+        }
+    }
+}
+
+/// The embedded voice of this name.
+fn voice(wanted: Option<&str>) -> anyhow::Result<Voice> {
+    match wanted {
+        Some(wanted) => Voice::by_name(wanted)
+            .with_context(|| format!("there is no voice `{wanted}`: awb, kal, kal16, rms or slt")),
+        None => Ok(Voice::default()),
+    }
+}
