@@ -52,8 +52,10 @@ impl Options {
 /// If the machine has no randomness for the call's ids.
 pub async fn examine(options: &Options, mut progress: impl FnMut(&str)) -> Result<Report, Trouble> {
     let mut report = Report { url: options.url.clone(), ..Report::default() };
+    // One call from webhook to stream: servers hold the stream to the call that they were asked about.
+    let ids = new_ids()?;
     progress("webhook");
-    let Some(answer) = ask_webhook(options, &mut report).await? else { return Ok(report) };
+    let Some(answer) = ask_webhook(options, &ids, &mut report).await? else { return Ok(report) };
     report.webhook_ms = u64::try_from(answer.took.as_millis()).ok();
     if !webhook::judge(&answer, options.token.is_some(), &mut report) {
         return Ok(report);
@@ -63,7 +65,7 @@ pub async fn examine(options: &Options, mut progress: impl FnMut(&str)) -> Resul
     if let Some(token) = &options.token {
         progress("signature");
         let forged = Signing::As(token, "https://forged.example.com/");
-        let fetched = webhook::fetch(&options.url, &form(&ids()?), forged, &options.roots).await;
+        let fetched = webhook::fetch(&options.url, &form(&new_ids()?), forged, &options.roots).await;
         if fetched.is_ok_and(|answer| (200..300).contains(&answer.status)) {
             report.add(
                 Check::Signature,
@@ -73,7 +75,7 @@ pub async fn examine(options: &Options, mut progress: impl FnMut(&str)) -> Resul
         }
     }
     if options.stream && !stream.url.is_empty() {
-        call(options, &answer.url, &stream, &mut report, &mut progress).await?;
+        call(options, ids, &answer.url, &stream, &mut report, &mut progress).await;
     }
     Ok(report)
 }
@@ -89,7 +91,9 @@ pub enum Trouble {
     Sid(#[from] BadSid),
 }
 
-fn ids() -> Result<(AccountSid, CallSid, StreamSid), Trouble> {
+type Ids = (AccountSid, CallSid, StreamSid);
+
+fn new_ids() -> Result<Ids, Trouble> {
     let random = |prefix: &str| -> Result<String, Trouble> {
         let mut bytes = [0_u8; 16];
         getrandom::fill(&mut bytes).map_err(|error| Trouble::Randomness(error.to_string()))?;
@@ -102,12 +106,12 @@ fn ids() -> Result<(AccountSid, CallSid, StreamSid), Trouble> {
     ))
 }
 
-fn form((account, call, _): &(AccountSid, CallSid, StreamSid)) -> WebhookForm {
+fn form((account, call, _): &Ids) -> WebhookForm {
     incoming_call(call.as_str(), account.as_str(), "+14155550100", "+14155550101")
 }
 
 /// Address and webhook. None if there is nothing to go on with.
-async fn ask_webhook(options: &Options, report: &mut Report) -> Result<Option<Answer>, Trouble> {
+async fn ask_webhook(options: &Options, ids: &Ids, report: &mut Report) -> Result<Option<Answer>, Trouble> {
     let url = &options.url;
     let Some(target) = Target::parse(url).filter(|_| url.starts_with("http")) else {
         report.add(Check::Address, &causes::URL_INVALID, format!("`{url}` is no http or https URL"));
@@ -115,7 +119,7 @@ async fn ask_webhook(options: &Options, report: &mut Report) -> Result<Option<An
     };
     judge_address(&target, options.local, report).await;
     let signing = options.token.as_ref().map_or(Signing::None, Signing::Token);
-    match webhook::fetch(url, &form(&ids()?), signing, &options.roots).await {
+    match webhook::fetch(url, &form(ids), signing, &options.roots).await {
         Ok(answer) if matches!(answer.status, 401 | 403) => {
             if let Some(what) = other_url(options, &target, &answer).await? {
                 report.add(Check::Signature, &causes::SIGNATURE_OTHER_URL, what);
@@ -176,7 +180,7 @@ async fn other_url(options: &Options, target: &Target, refused: &Answer) -> Resu
     ];
     for spelling in spellings.iter().filter(|spelling| **spelling != options.url) {
         let signing = Signing::As(token, spelling);
-        let fetched = webhook::fetch(&options.url, &form(&ids()?), signing, &options.roots).await;
+        let fetched = webhook::fetch(&options.url, &form(&new_ids()?), signing, &options.roots).await;
         if fetched.is_ok_and(|answer| (200..300).contains(&answer.status)) {
             let what = format!(
                 "status {} when signed over {}, as Twilio does; accepted when signed over {spelling}",
@@ -191,19 +195,20 @@ async fn other_url(options: &Options, target: &Target, refused: &Answer) -> Resu
 /// Opens the stream, and makes the call.
 async fn call(
     options: &Options,
+    (account, call, stream_sid): Ids,
     webhook: &str,
     stream: &Stream,
     report: &mut Report,
     progress: &mut impl FnMut(&str),
-) -> Result<(), Trouble> {
+) {
     // As Twilio connects: absolute, by wss, without the query.
     let whole = webhook::join(webhook, &stream.url);
     let (path, query) =
         whole.split_once('?').map_or((whole.as_str(), None), |(path, query)| (path, Some(query)));
-    let Some((_, rest)) = path.split_once("://") else { return Ok(()) };
+    let Some((_, rest)) = path.split_once("://") else { return };
     let url = format!("wss://{rest}");
     report.stream_url = Some(url.clone());
-    let (Some(target), Some(home)) = (Target::parse(&url), Target::parse(webhook)) else { return Ok(()) };
+    let (Some(target), Some(home)) = (Target::parse(&url), Target::parse(webhook)) else { return };
     if target.host != home.host {
         judge_address(&target, options.local, report).await;
     }
@@ -225,11 +230,10 @@ async fn call(
                 finding.effect =
                     "the stream never starts; the call goes on with the next verb, or ends in silence";
             }
-            return Ok(());
+            return;
         }
     };
     progress("call");
-    let (account, call, stream_sid) = ids()?;
     let parties = call::Parties { account, call, stream: stream_sid };
     let seen = call::talk(socket, parties, &stream.parameters, stream.one_way, options.times).await;
     if plan.token.is_some() && upgrade::takes_forged(&plan).await {
@@ -240,7 +244,6 @@ async fn call(
         );
     }
     call::judge(&seen, stream.one_way, report);
-    Ok(())
 }
 
 /// The stream's own code for a failure that webhooks have as well.
