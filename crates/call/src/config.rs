@@ -93,6 +93,10 @@ impl Default for InboundConfig {
 pub struct TurnConfig {
     /// Begin replies before the turn's end is certain, and hold them. Default true.
     pub speculate: bool,
+    /// Begin replies even while the caller speaks, when the words so far make a whole sentence: at most twice a turn, and
+    /// only with `speculate`. Default true.
+    #[serde(skip_serializing_if = "is_true")]
+    pub early: bool,
     /// Silence after which a reply may be begun. Default 120 ms.
     #[serde(with = "humantime_serde")]
     pub eager: Duration,
@@ -122,10 +126,17 @@ pub struct TurnConfig {
     pub shortest_wordless: Duration,
 }
 
+/// Tapes tell of a setting only where it isn't the default.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_true(value: &bool) -> bool {
+    *value
+}
+
 impl Default for TurnConfig {
     fn default() -> Self {
         Self {
             speculate: true,
+            early: true,
             eager: Duration::from_millis(120),
             floor: Duration::from_millis(250),
             plain: Duration::from_millis(550),

@@ -9,9 +9,12 @@ use crate::inbound::Heard;
 use crate::io::{CallEvent, DropReason, Key, Output, TurnEnded};
 use crate::stage::{AnswerKind, Digits, Party, ReplyReason, SttCommand, SttEvent, Transcript};
 use crate::timers::Timer;
-use crate::turn::{Evidence, Floor, contains_words, same_words};
+use crate::turn::{Evidence, Floor, contains_words, is_sentence, same_words};
 
 use offhook_audio::SamplePos;
+
+/// So many replies are begun at most while a turn is still being spoken: each costs a request.
+const MOST_EARLY: u8 = 2;
 
 impl Call {
     pub(crate) fn on_media(&mut self, timestamp_ms: Option<u64>, payload: &[u8]) {
@@ -144,6 +147,9 @@ impl Call {
             self.ask_turn_model();
         }
         self.words_over_agent(&text);
+        if !is_final {
+            self.speculate_in_speech(&text);
+        }
         // A reply that was begun, or even decided, on other words is worth nothing.
         let stale =
             self.reply.as_ref().is_some_and(|reply| !reply.committed && !same_words(&reply.basis, &text));
@@ -270,6 +276,29 @@ impl Call {
         }
         self.drop_reply();
         self.request_reply(self.caller_said(text), true);
+    }
+
+    /// Begins a reply while the caller still speaks, if the words so far are a whole sentence: recognisers are nearly as quick as
+    /// the end of speech is found, and often it is the end. One that was begun on fewer words is worth nothing.
+    fn speculate_in_speech(&mut self, text: &str) {
+        if self.turn.floor != Floor::Speaking {
+            return;
+        }
+        if self.reply.as_ref().is_some_and(|reply| reply.speculative && !same_words(&reply.basis, text)) {
+            self.drop_reply();
+        }
+        let wanted = self.config.turn.speculate
+            && self.config.turn.early
+            && self.turn.early < MOST_EARLY
+            && is_sentence(text)
+            && self.barge_in.is_none()
+            && !self.playout.is_audible(self.now)
+            && self.ending.is_none()
+            && self.reply.as_ref().is_none_or(|reply| reply.committed && reply.done);
+        if wanted {
+            self.turn.early += 1;
+            self.request_reply(self.caller_said(text.to_owned()), true);
+        }
     }
 
     /// The caller goes on although the turn had been taken for over: nothing of the answer was heard, so nothing happened.

@@ -94,6 +94,10 @@ fn script() -> Script {
         "No thanks.",
         "For delivery.",
         "Yes please.",
+        // What is heard after that is nothing, not the beginning again.
+        "",
+        "",
+        "",
     ];
     Script {
         caller: caller.map(str::to_owned).to_vec(),

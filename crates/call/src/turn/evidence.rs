@@ -91,6 +91,11 @@ pub(crate) fn wait(known: Known<'_>, config: &TurnConfig) -> (Duration, Evidence
     (wait.clamp(config.floor, most.max(config.floor)), evidence)
 }
 
+/// Whether the words end as a sentence does.
+pub(crate) fn is_sentence(text: &str) -> bool {
+    text.trim_end().ends_with(['.', '!', '?', '。', '？', '！'])
+}
+
 fn judge(known: Known<'_>) -> Evidence {
     let text = known.text.trim();
     if known.recogniser_end {
@@ -139,7 +144,7 @@ fn judge(known: Known<'_>) -> Evidence {
     if !known.settled {
         return Evidence::Unsettled;
     }
-    if text.ends_with(['.', '!', '?', '。', '？', '！']) {
+    if is_sentence(text) {
         return Evidence::Punctuation;
     }
     if is_formatted(text) {

@@ -14,7 +14,7 @@ use crate::config::TurnConfig;
 use crate::stage::{AnswerKind, Transcript, TurnEvent, TurnQuestion};
 
 pub use evidence::Evidence;
-pub(crate) use evidence::{Known, wait};
+pub(crate) use evidence::{Known, is_sentence, wait};
 pub(crate) use transcript::{TurnText, contains_words, same_words};
 
 /// Where the caller's turn stands.
@@ -54,6 +54,8 @@ pub(crate) struct CallerTurn {
     /// Until when the turn waits at the present pause, and why, as was last told.
     pub(crate) waits: Option<(CallTime, Evidence)>,
     pub(crate) model: Option<f32>,
+    /// Replies begun while the caller still spoke.
+    pub(crate) early: u8,
     /// The latest question that the turn model was asked; counts over the call.
     question: u32,
 }

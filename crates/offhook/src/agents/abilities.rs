@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use offhook_stages::ToolSpec;
-use offhook_stages::tools::report_outcome;
 use serde_json::{Value, json};
 
 use super::file::{Ability, AgentTable, ToolTable};
@@ -56,6 +55,5 @@ fn own(ability: Ability, transfer: &BTreeMap<String, String>) -> Option<ToolSpec
             json!({"min": {"type": "integer"}, "max": {"type": "integer"}}),
             &["max"],
         ),
-        Ability::ReportOutcome => Some(report_outcome()),
     }
 }

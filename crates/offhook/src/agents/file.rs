@@ -76,13 +76,11 @@ pub(crate) enum Ability {
     SendDtmf,
     /// Let the caller key a number.
     CollectDigits,
-    /// Say what came of the call's goal.
-    ReportOutcome,
 }
 
 fn all_abilities() -> Vec<Ability> {
-    use Ability::{CollectDigits, EndCall, ReportOutcome, SendDtmf, TransferCall};
-    vec![EndCall, TransferCall, SendDtmf, CollectDigits, ReportOutcome]
+    use Ability::{CollectDigits, EndCall, SendDtmf, TransferCall};
+    vec![EndCall, TransferCall, SendDtmf, CollectDigits]
 }
 
 fn english() -> String {
