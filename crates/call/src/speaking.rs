@@ -1,6 +1,6 @@
 //! From the voice's sound to the caller's ear.
 
-use offhook_audio::MulawFrame;
+use offhook_audio::{MulawFrame, SampleCount};
 use offhook_endpoint::dtmf::tones;
 
 use crate::call::Call;
@@ -145,6 +145,10 @@ impl Call {
                 self.out.push_back(Output::Tts(TtsCommand::Cancel { utterance: id }));
             }
             if begun {
+                if let Some(reply) = utterance.reply {
+                    let heard = SampleCount(heard).duration();
+                    self.out.push_back(Output::Llm(LlmCommand::Interrupted { reply, heard }));
+                }
                 let (text, heard) = (utterance.text(), utterance.heard_text(heard));
                 self.note_said(&utterance, heard, text, true);
             }

@@ -176,6 +176,14 @@ pub enum LlmCommand {
         /// Which reply.
         reply: ReplyId,
     },
+    /// The caller interrupted this reply while it was being heard. Comes before its [`LlmCommand::Cancel`], also when the reply
+    /// was complete: for models that speak themselves and keep the conversation; others learn it from the next request.
+    Interrupted {
+        /// Which reply.
+        reply: ReplyId,
+        /// How much of its sound reached the caller's ear.
+        heard: Duration,
+    },
     /// Stop this reply. If it was never committed, it never happened; if it was, the caller interrupted it, and the
     /// context of the next request tells what was heard.
     Cancel {
@@ -343,7 +351,7 @@ pub struct ToolCall {
     pub arguments: serde_json::Value,
 }
 
-/// What a tool returned.
+/// What a tool returned. Its id is the provider's with a count in front: see [`ToolResult::answers`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolResult {
     /// The [`ToolCall::id`] that it answers.
@@ -352,6 +360,16 @@ pub struct ToolResult {
     pub name: String,
     /// The result as text for the model, or why there is none.
     pub outcome: Result<String, String>,
+}
+
+impl ToolResult {
+    /// Whether this answers a call that had this id when the model made it. Tools at work are told apart by a count of
+    /// the call's own before it (`3-call_8`), because providers begin anew in every reply.
+    #[must_use]
+    pub fn answers(&self, id: &str) -> bool {
+        let counted = |(count, rest): (&str, &str)| rest == id && count.bytes().all(|c| c.is_ascii_digit());
+        self.id == id || self.id.split_once('-').is_some_and(counted)
+    }
 }
 
 // ----------------------------------------------------------------------------------------------- text-to-speech

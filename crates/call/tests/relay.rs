@@ -89,6 +89,9 @@ impl Phone {
                 self.plan(request.reply, does);
             }
             RelayOutput::Llm(LlmCommand::Commit { reply }) => self.line(format_args!("commit {reply}")),
+            RelayOutput::Llm(LlmCommand::Interrupted { reply, .. }) => {
+                self.line(format_args!("interrupted {reply}"))
+            }
             RelayOutput::Llm(LlmCommand::Cancel { reply }) => {
                 self.later.retain(|_, event| !matches!(event, LlmEvent::Text { reply: of, .. } | LlmEvent::Done { reply: of } if *of == reply));
                 self.line(format_args!("cancel {reply}"));

@@ -325,6 +325,8 @@ impl WireOutput {
             Output::Mark(name) => Self::Mark(name.to_string()),
             Output::Clear => Self::Clear,
             Output::Stt(SttCommand::Audio { .. }) => return None,
+            // What was heard is told by the events.
+            Output::Llm(LlmCommand::Interrupted { .. }) => return None,
             Output::Stt(SttCommand::SpeechStarted { at }) => {
                 Self::Stage(format!("stt speech started at {}", at.0))
             }
@@ -358,6 +360,7 @@ pub(crate) fn stage_words(command: &LlmCommand) -> String {
     match command {
         LlmCommand::Respond(request) => format!("llm respond {} to {:?}", request.reply, request.reason),
         LlmCommand::Commit { reply } => format!("llm commit {reply}"),
+        LlmCommand::Interrupted { reply, heard } => format!("llm interrupted {reply} after {heard:?}"),
         LlmCommand::Cancel { reply } => format!("llm cancel {reply}"),
         LlmCommand::ToolResult(result) => format!("llm result of {}", result.name),
     }

@@ -408,6 +408,9 @@ impl Line {
     }
 
     fn on_llm(&mut self, command: LlmCommand, at_ms: u64) {
+        if let LlmCommand::Interrupted { reply, heard } = command {
+            self.tell(at_ms, &format!("model told: {reply} interrupted after {} ms", heard.as_millis()));
+        }
         let LlmCommand::Respond(request) = command else { return };
         if request.reason == ReplyReason::Greeting && self.replies.is_empty() {
             return;

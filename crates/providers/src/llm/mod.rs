@@ -209,7 +209,11 @@ impl Llm for NetworkLlm {
                         }
                     }
                     // What was heard comes with the next request's turns, results of tools too.
-                    Some(LlmCommand::Commit { .. } | LlmCommand::ToolResult(_)) => {}
+                    Some(
+                        LlmCommand::Commit { .. }
+                        | LlmCommand::Interrupted { .. }
+                        | LlmCommand::ToolResult(_),
+                    ) => {}
                 }
             }
         })

@@ -72,7 +72,9 @@ impl Llm for ScriptedAgent {
                         }
                     }
                     // What was heard was said; a reply of which nothing was heard was never committed.
-                    LlmCommand::Cancel { .. } | LlmCommand::ToolResult(_) => {}
+                    LlmCommand::Interrupted { .. }
+                    | LlmCommand::Cancel { .. }
+                    | LlmCommand::ToolResult(_) => {}
                 }
             }
             Ok(())

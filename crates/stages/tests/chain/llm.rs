@@ -110,6 +110,9 @@ impl Llm for Model {
                             model.seen.lock().unwrap().push(format!("cancel {reply}"));
                             at_work = at_work.filter(|(id, ..)| *id != reply);
                         }
+                        Some(LlmCommand::Interrupted { reply, .. }) => {
+                            model.seen.lock().unwrap().push(format!("interrupted {reply}"));
+                        }
                         Some(LlmCommand::Commit { reply }) => {
                             model.seen.lock().unwrap().push(format!("commit {reply}"));
                         }
@@ -329,12 +332,14 @@ async fn tools_are_asked_for_once_and_their_results_go_to_who_asked() {
     assert!(second.seen().is_empty(), "a reply with tools is not gone on with");
     line.ask(2);
     line.answer(2).await;
-    let result = ToolResult { id: "t1".into(), name: "look_up".into(), outcome: Ok("it".into()) };
+    let result = ToolResult { id: "7-t1".into(), name: "look_up".into(), outcome: Ok("it".into()) };
     line.to.offer(LlmCommand::ToolResult(result)).unwrap();
     line.to.offer(LlmCommand::Commit { reply: ReplyId(2) }).unwrap();
+    line.to.offer(LlmCommand::Interrupted { reply: ReplyId(2), heard: Duration::from_secs(1) }).unwrap();
     line.to.offer(LlmCommand::Cancel { reply: ReplyId(2) }).unwrap();
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(first.seen(), ["respond r1", "respond r2", "result look_up", "commit r2", "cancel r2"]);
+    let told = ["respond r1", "respond r2", "result look_up", "commit r2", "interrupted r2", "cancel r2"];
+    assert_eq!(first.seen(), told);
     assert!(second.seen().is_empty());
 }
 

@@ -270,7 +270,7 @@ impl Reenactment {
                     self.parts.replies.push_front(events);
                 }
             }
-            LlmCommand::ToolResult(_) => {}
+            LlmCommand::Interrupted { .. } | LlmCommand::ToolResult(_) => {}
         }
     }
 

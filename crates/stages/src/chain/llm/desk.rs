@@ -82,6 +82,9 @@ impl Desk {
                 }
                 self.tell_servers(reply, &LlmCommand::Commit { reply });
             }
+            LlmCommand::Interrupted { reply, heard } => {
+                self.tell_servers(reply, &LlmCommand::Interrupted { reply, heard });
+            }
             LlmCommand::Cancel { reply } => {
                 if let Some(at) = self.open.iter().position(|open| open.id == reply) {
                     let open = self.open.remove(at);
@@ -311,7 +314,7 @@ impl Desk {
 
     fn tool_result(&self, result: &ToolResult) {
         let asked = |tools: &[offhook_call::stage::ToolCall]| {
-            tools.iter().any(|call| call.id == result.id && call.name == result.name)
+            tools.iter().any(|call| result.answers(&call.id) && call.name == result.name)
         };
         let open = self.open.iter().filter(|open| asked(&open.tools)).map(|open| &open.served);
         let over = self.over.iter().filter(|over| asked(&over.tools)).map(|over| &over.served);
