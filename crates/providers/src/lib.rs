@@ -7,6 +7,7 @@
 pub mod embedded;
 pub mod llm;
 pub mod net;
+pub mod realtime;
 pub mod sniff;
 pub mod stt;
 pub mod tts;

@@ -19,6 +19,7 @@ use serde_json::Value;
 
 pub use config::{LlmConfig, LlmProvider};
 pub use prompt::Prompt;
+pub(crate) use prompt::{Message, messages, note};
 
 use crate::net::{Http, Secret, join, post_json, sse};
 use output::{Output, Thoughts};

@@ -84,21 +84,28 @@ pub(crate) fn messages(request: &ReplyRequest) -> Vec<Message> {
         messages.insert(0, Message::User("[The call begins.]".to_owned()));
     }
     let last_is_callers = matches!(request.turns.last(), Some(Turn { who: Party::Caller, .. }));
-    let note = match &request.reason {
-        ReplyReason::Greeting => Some("[The caller is on the line. Greet them.]".to_owned()),
-        ReplyReason::Digits(digits) => Some(format!("[The caller pressed: {}]", digits.reveal())),
-        ReplyReason::Caller { text, .. } if text.trim().is_empty() => {
-            Some("[The caller said something that could not be understood.]".to_owned())
-        }
-        ReplyReason::Caller { .. } if last_is_callers => None,
-        ReplyReason::Caller { text, .. } => Some(text.clone()),
-        ReplyReason::Tool if matches!(messages.last(), Some(Message::Result { .. })) => None,
-        ReplyReason::Tool => Some("[The tool has answered. Go on.]".to_owned()),
+    let said = match &request.reason {
+        ReplyReason::Caller { text, .. } => last_is_callers && !text.trim().is_empty(),
+        ReplyReason::Tool => matches!(messages.last(), Some(Message::Result { .. })),
+        ReplyReason::Greeting | ReplyReason::Digits(_) => false,
     };
-    if let Some(note) = note {
-        push_text(&mut messages, true, &note);
+    if !said {
+        push_text(&mut messages, true, &note(&request.reason));
     }
     messages
+}
+
+/// Why a reply is wanted, in words for the model.
+pub(crate) fn note(reason: &ReplyReason) -> String {
+    match reason {
+        ReplyReason::Greeting => "[The caller is on the line. Greet them.]".to_owned(),
+        ReplyReason::Digits(digits) => format!("[The caller pressed: {}]", digits.reveal()),
+        ReplyReason::Caller { text, .. } if text.trim().is_empty() => {
+            "[The caller said something that could not be understood.]".to_owned()
+        }
+        ReplyReason::Caller { text, .. } => text.clone(),
+        ReplyReason::Tool => "[The tool has answered. Go on.]".to_owned(),
+    }
 }
 
 fn push_turn(messages: &mut Vec<Message>, turn: &Turn) {

@@ -1,0 +1,56 @@
+//! How the three facets of a call find each other, and what they hand over.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use offhook_call::stage::{LlmCommand, LlmEvent, TtsCommand, TtsEvent};
+use offhook_stages::Tx;
+use tokio::sync::watch;
+
+/// What the model's and the voice's facet hand over to the one that has the connection.
+#[derive(Debug)]
+pub(super) enum Handed {
+    /// Where the model's events go.
+    Model(Tx<LlmEvent>),
+    /// Where the voice's events go, and the other voice.
+    Voice(Tx<TtsEvent>, Tx<TtsCommand>),
+    Llm(LlmCommand),
+    Tts(TtsCommand),
+}
+
+/// The way to a call's session: there while it is open.
+pub(super) type Line = watch::Sender<Option<Tx<Handed>>>;
+
+/// The calls that are served now. Asked once by each facet, at the call's beginning.
+#[derive(Debug, Default)]
+pub(super) struct Lines(Mutex<BTreeMap<Arc<str>, Weak<Line>>>);
+
+impl Lines {
+    /// The call's line; all facets get the same.
+    pub(super) fn of(&self, call: &Arc<str>) -> Arc<Line> {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = lines.get(call).and_then(Weak::upgrade) {
+            return line;
+        }
+        lines.retain(|_, line| line.strong_count() > 0);
+        let line = Arc::new(watch::Sender::new(None));
+        lines.insert(Arc::clone(call), Arc::downgrade(&line));
+        line
+    }
+}
+
+/// The session is open as long as this lives.
+pub(super) struct Open(Arc<Line>);
+
+impl Open {
+    pub(super) fn new(line: Arc<Line>, to: Tx<Handed>) -> Self {
+        line.send_replace(Some(to));
+        Self(line)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.send_replace(None);
+    }
+}

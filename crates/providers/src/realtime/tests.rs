@@ -1,0 +1,432 @@
+//! The session against what a server says, without one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use offhook_audio::{FRAME_SAMPLES, MulawFrame, SamplePos};
+use offhook_call::id::{ReplyId, SegmentId, UtteranceId};
+use offhook_call::stage::{
+    AudioChunk, FailureKind, LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, SpeakRequest,
+    SttCommand, SttEvent, ToolResult, TtsCommand, TtsEvent, Turn,
+};
+use offhook_stages::{StageError, ToolSpec};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::RealtimeConfig;
+use super::session::Session;
+
+mod loopback;
+
+fn config() -> RealtimeConfig {
+    RealtimeConfig {
+        model: "a-model".to_owned(),
+        voice: "a-voice".to_owned(),
+        transcription_model: "a-scribe".to_owned(),
+        ..RealtimeConfig::default()
+    }
+}
+
+fn turn(who: Party, text: &str) -> Turn {
+    Turn { who, text: text.to_owned(), interrupted: false, began_ms: 0, ended_ms: 0 }
+}
+
+fn caller(text: &str) -> ReplyReason {
+    ReplyReason::Caller { text: text.to_owned(), confidence: None }
+}
+
+/// A session, a clock, and everything that came out of it, a line each.
+struct Desk {
+    session: Session,
+    now: Instant,
+    lines: Vec<String>,
+    at: u64,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let tool = ToolSpec {
+            name: "look_up".to_owned(),
+            description: "Looks up an order.".to_owned(),
+            parameters: json!({"type": "object", "properties": {}}),
+        };
+        let config = Arc::new(config());
+        let session = Session::new(config, "en-US".to_owned(), "Be brief.".to_owned(), Arc::new([tool]));
+        let mut desk = Self { session, now: Instant::now(), lines: Vec::new(), at: 0 };
+        desk.session.opened(desk.now);
+        desk.settle();
+        desk.lines.clear();
+        desk.server(json!({"type": "session.updated", "session": {}}));
+        desk
+    }
+
+    fn settle(&mut self) {
+        self.session.settle(self.now).unwrap();
+        for event in std::mem::take(&mut self.session.say) {
+            self.lines.push(format!("> {}", short(&event)));
+        }
+        for event in self.session.hears() {
+            self.lines.push(match event {
+                SttEvent::Partial(said) => format!("partial {}", said.text),
+                SttEvent::Final(said) => format!("final {}..{} {}", said.from, said.until, said.text),
+                other => format!("{other:?}"),
+            });
+        }
+        for event in std::mem::take(&mut self.session.llm) {
+            self.lines.push(match event {
+                LlmEvent::Text { reply, delta } => format!("text {reply} {delta:?}"),
+                LlmEvent::Tool { reply, call } => {
+                    format!("tool {reply} {} {}({})", call.id, call.name, call.arguments)
+                }
+                LlmEvent::Done { reply } => format!("done {reply}"),
+                LlmEvent::Failed { reply, failure } => format!("failed {reply} {:?}", failure.kind),
+                other => format!("{other:?}"),
+            });
+        }
+        for event in std::mem::take(&mut self.session.tts) {
+            self.lines.push(match event {
+                TtsEvent::Audio { utterance, segment, chunk: AudioChunk::Mulaw(octets) } => {
+                    format!("sound {utterance}/{segment} {} octets", octets.len())
+                }
+                TtsEvent::Done { utterance, segment } => format!("spoken {utterance}/{segment}"),
+                other => format!("{other:?}"),
+            });
+        }
+        for command in std::mem::take(&mut self.session.voice) {
+            self.lines.push(match command {
+                TtsCommand::Speak(request) => format!("voice: {}", request.text),
+                TtsCommand::Cancel { utterance } => format!("voice: stop {utterance}"),
+            });
+        }
+    }
+
+    fn server(&mut self, event: Value) -> &mut Self {
+        self.session.on_text(&event.to_string(), self.now).unwrap();
+        self.settle();
+        self
+    }
+
+    fn frames(&mut self, count: usize) -> &mut Self {
+        for _ in 0..count {
+            let frame = MulawFrame([0x55; FRAME_SAMPLES]);
+            self.session.on_stt(&SttCommand::Audio { at: SamplePos(self.at), frame }, self.now);
+            self.at += FRAME_SAMPLES as u64;
+        }
+        self.settle();
+        self
+    }
+
+    /// The caller speaks for so many frames, and pauses.
+    fn spoken(&mut self, frames: usize) -> &mut Self {
+        let from = SamplePos(self.at);
+        self.session.on_stt(&SttCommand::SpeechStarted { at: from }, self.now);
+        self.frames(frames);
+        let until = SamplePos(self.at);
+        self.session.on_stt(&SttCommand::SpeechPaused { from, until }, self.now);
+        self.settle();
+        self
+    }
+
+    fn heard(&mut self, item: &str, text: &str) -> &mut Self {
+        self.server(json!({"type": "input_audio_buffer.committed", "item_id": item}));
+        self.server(json!({"type": "conversation.item.input_audio_transcription.completed", "item_id": item,
+            "transcript": text}))
+    }
+
+    fn llm(&mut self, command: LlmCommand) -> &mut Self {
+        self.session.on_llm(command, self.now);
+        self.settle();
+        self
+    }
+
+    fn ask(&mut self, reply: u32, reason: ReplyReason, turns: Vec<Turn>) -> &mut Self {
+        let request = ReplyRequest { reply: ReplyId(reply), reason, turns };
+        self.llm(LlmCommand::Respond(Arc::new(request)))
+    }
+
+    fn speak(&mut self, utterance: u32, segment: u32, text: &str, last: bool) -> &mut Self {
+        let request = SpeakRequest {
+            utterance: UtteranceId(utterance),
+            segment: SegmentId(segment),
+            text: text.to_owned(),
+            last,
+        };
+        self.session.on_tts(TtsCommand::Speak(request), self.now);
+        self.settle();
+        self
+    }
+
+    fn begun(&mut self, response: &str, item: &str, text: &str) -> &mut Self {
+        self.server(json!({"type": "response.created", "response": {"id": response}}));
+        self.server(json!({"type": "response.output_item.added", "response_id": response,
+            "item": {"id": item, "type": "message"}}));
+        self.server(json!({"type": "response.output_audio_transcript.delta", "response_id": response,
+            "item_id": item, "delta": text}))
+    }
+
+    fn sounds(&mut self, response: &str, item: &str, octets: usize) -> &mut Self {
+        let sound = STANDARD.encode(vec![0x55; octets]);
+        self.server(json!({"type": "response.output_audio.delta", "response_id": response, "item_id": item,
+            "content_index": 0, "delta": sound}))
+    }
+
+    fn ended(&mut self, response: &str, status: &str) -> &mut Self {
+        self.server(json!({"type": "response.done", "response": {"id": response, "status": status,
+            "usage": {"input_tokens": 100, "output_tokens": 20, "input_token_details": {"cached_tokens": 60}}}}))
+    }
+
+    fn after(&mut self, time: Duration) -> &mut Self {
+        self.now += time;
+        self.settle();
+        self
+    }
+
+    fn take(&mut self) -> String {
+        std::mem::take(&mut self.lines).join("\n")
+    }
+}
+
+/// A message to the server, in short.
+fn short(event: &Value) -> String {
+    let mut event = event.clone();
+    if let Some(audio) = event.get("audio").and_then(Value::as_str) {
+        event["audio"] = format!("{} octets", STANDARD.decode(audio).unwrap().len()).into();
+    }
+    let kind = event["type"].as_str().unwrap().to_owned();
+    event.as_object_mut().unwrap().remove("type");
+    format!("{kind} {event}")
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_settings_as_they_are_sent() {
+    let mut desk = Desk::new();
+    desk.session.opened(desk.now);
+    let settings = std::mem::take(&mut desk.session.say).remove(0);
+    insta::assert_json_snapshot!(settings);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_and_its_answer() {
+    let mut desk = Desk::new();
+    desk.frames(100).spoken(12).heard("i1", "A large pizza.");
+    desk.ask(1, caller("A large pizza."), vec![turn(Party::Caller, "A large pizza.")]);
+    desk.begun("r1", "m1", "Sure.").sounds("r1", "m1", 4_000);
+    desk.speak(1, 0, "Sure.", false);
+    desk.llm(LlmCommand::Commit { reply: ReplyId(1) });
+    desk.server(json!({"type": "response.output_audio_transcript.delta", "response_id": "r1",
+        "item_id": "m1", "delta": " Anything else?"}));
+    desk.sounds("r1", "m1", 8_000).ended("r1", "completed");
+    desk.speak(1, 1, "Anything else?", false);
+    insta::assert_snapshot!(desk.take());
+    assert_eq!((desk.session.usage.input_tokens, desk.session.usage.cached_tokens), (40, 60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn transcripts_come_in_any_order_late_or_never() {
+    let mut desk = Desk::new();
+    let from = SamplePos(0);
+    desk.spoken(10);
+    desk.session.on_stt(&SttCommand::SpeechStarted { at: SamplePos(desk.at) }, desk.now);
+    desk.frames(10);
+    let until = SamplePos(desk.at);
+    desk.session.on_stt(&SttCommand::SpeechPaused { from, until }, desk.now);
+    for item in ["i1", "i2"] {
+        desk.server(json!({"type": "input_audio_buffer.committed", "item_id": item}));
+    }
+    desk.take();
+    let words = |item: &str, text: &str| {
+        json!({"type": "conversation.item.input_audio_transcription.completed", "item_id": item, "transcript": text})
+    };
+    desk.server(json!({"type": "conversation.item.input_audio_transcription.delta", "item_id": "i2", "delta": "nine"}));
+    desk.server(words("i2", "nine oh two"));
+    assert_eq!(desk.take(), "partial nine");
+    desk.after(Duration::from_millis(1_200));
+    assert_eq!(desk.take(), "final 0..3200 nine oh two");
+    desk.server(words("i1", "It is"));
+    assert_eq!(desk.take(), "final 0..3200 It is nine oh two");
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_words_for_the_same_sound_need_no_other_answer() {
+    let mut desk = Desk::new();
+    desk.spoken(20);
+    desk.server(json!({"type": "input_audio_buffer.committed", "item_id": "i1"}));
+    desk.ask(1, caller("a pizza"), vec![]).begun("r1", "m1", "Which one?").sounds("r1", "m1", 4_000);
+    desk.speak(1, 0, "Which one?", false);
+    desk.take();
+    // The call drops the reply and asks anew in the same breath.
+    desk.session.on_tts(TtsCommand::Cancel { utterance: UtteranceId(1) }, desk.now);
+    desk.session.on_llm(LlmCommand::Cancel { reply: ReplyId(1) }, desk.now);
+    desk.ask(2, caller("A pizza, please."), vec![]);
+    desk.speak(2, 0, "Which one?", false);
+    desk.ended("r1", "completed");
+    assert_eq!(desk.take(), "text r2 \"Which one? \"\nsound u2/s0 4000 octets\ndone r2\nspoken u2/s0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_never_happened_leaves_nothing() {
+    let mut desk = Desk::new();
+    desk.spoken(20).heard("i1", "a pizza").ask(1, caller("a pizza"), vec![]);
+    desk.begun("r1", "m1", "Which one?");
+    desk.take();
+    desk.llm(LlmCommand::Cancel { reply: ReplyId(1) });
+    // The caller goes on; the next answer waits for the end of the first.
+    desk.spoken(20).heard("i2", "and a drink").ask(2, caller("a pizza and a drink"), vec![]);
+    desk.sounds("r1", "m1", 4_000);
+    desk.ended("r1", "cancelled");
+    insta::assert_snapshot!(desk.take());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interruption_tells_what_was_heard() {
+    let mut desk = Desk::new();
+    desk.ask(1, ReplyReason::Greeting, vec![]).begun("r1", "m1", "One moment.").sounds("r1", "m1", 8_000);
+    desk.server(json!({"type": "response.output_item.added", "response_id": "r1", "item": {"id": "m2", "type": "message"}}));
+    desk.server(json!({"type": "response.output_audio_transcript.delta", "response_id": "r1", "item_id": "m2",
+        "delta": " It is on its way."}));
+    desk.sounds("r1", "m2", 16_000).speak(1, 0, "One moment.", false);
+    desk.llm(LlmCommand::Commit { reply: ReplyId(1) });
+    desk.take();
+    desk.session.on_llm(
+        LlmCommand::Interrupted { reply: ReplyId(1), heard: Duration::from_millis(1_750) },
+        desk.now,
+    );
+    desk.llm(LlmCommand::Cancel { reply: ReplyId(1) });
+    desk.sounds("r1", "m2", 8_000);
+    desk.server(json!({"type": "response.done", "response": {"id": "r1", "status": "cancelled", "output": [
+        {"id": "m1", "type": "message"}, {"id": "m2", "type": "message"}, {"id": "m3", "type": "message"}]}}));
+    insta::assert_snapshot!(desk.take());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_heard_to_its_end_is_never_cut() {
+    for (heard, told) in [(999, true), (1_000, false), (5_000, false)] {
+        let mut desk = Desk::new();
+        desk.ask(1, ReplyReason::Greeting, vec![]).begun("r1", "m1", "Hello.").sounds("r1", "m1", 8_000);
+        desk.speak(1, 0, "Hello.", false).llm(LlmCommand::Commit { reply: ReplyId(1) }).ended("r1", "completed");
+        desk.take();
+        desk.llm(LlmCommand::Interrupted { reply: ReplyId(1), heard: Duration::from_millis(heard) });
+        assert_eq!(desk.take().contains("truncate"), told, "{heard}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tools_are_called_and_answered() {
+    let mut desk = Desk::new();
+    desk.spoken(20).heard("i1", "where is it").ask(1, caller("where is it"), vec![]);
+    desk.server(json!({"type": "response.created", "response": {"id": "r1"}}));
+    let item = json!({"id": "f1", "type": "function_call", "call_id": "call_8", "name": "look_up", "arguments": "{\"n\":1}"});
+    desk.server(json!({"type": "response.output_item.done", "response_id": "r1", "item": item}));
+    desk.server(json!({"type": "response.done", "response": {"id": "r1", "status": "completed", "output": [item]}}));
+    desk.llm(LlmCommand::Commit { reply: ReplyId(1) });
+    let result = |id: &str, outcome| ToolResult { id: id.into(), name: "look_up".into(), outcome };
+    desk.llm(LlmCommand::ToolResult(result("1-call_8", Ok("on its way".into()))));
+    desk.llm(LlmCommand::ToolResult(result("2-call_9", Err("no such order".into()))));
+    desk.ask(2, ReplyReason::Tool, vec![]);
+    insta::assert_snapshot!(desk.take());
+}
+
+#[tokio::test(start_paused = true)]
+async fn tools_that_were_given_up_are_answered_so() {
+    let mut desk = Desk::new();
+    desk.spoken(20).heard("i1", "where is it").ask(1, caller("where is it"), vec![]);
+    let item = json!({"id": "f1", "type": "function_call", "call_id": "call_8", "name": "look_up", "arguments": ""});
+    desk.server(json!({"type": "response.done", "response": {"id": "r1", "status": "completed", "output": [item]}}));
+    desk.llm(LlmCommand::Commit { reply: ReplyId(1) });
+    desk.spoken(20).heard("i2", "never mind");
+    desk.take();
+    let turns =
+        vec![turn(Party::Tool, "look_up({})"), turn(Party::Tool, "look_up failed: given up"), turn(Party::Caller, "never mind")];
+    desk.ask(2, caller("never mind"), turns);
+    insta::assert_snapshot!(desk.take());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_engines_own_words_are_spoken_by_the_other_voice() {
+    let mut desk = Desk::new();
+    desk.speak(1, 0, "Welcome to Luigi's.", true);
+    desk.spoken(20).heard("i1", "hi");
+    let turns = vec![turn(Party::Agent, "Welcome to Luigi's."), turn(Party::Caller, "hi")];
+    desk.ask(1, caller("hi"), turns).begun("r1", "m1", "One moment, please.");
+    // The same words, but the engine's: they close their utterance.
+    desk.speak(2, 0, "One moment, please.", true).speak(3, 0, "One moment, please.", false);
+    desk.session.on_tts(TtsCommand::Cancel { utterance: UtteranceId(2) }, desk.now);
+    desk.settle();
+    insta::assert_snapshot!(desk.take());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_session_is_told_the_conversation_anew() {
+    let mut desk = Desk::new();
+    desk.spoken(20).heard("i1", "a pizza").ask(1, caller("a pizza"), vec![]);
+    desk.begun("r1", "m1", "Which one?").sounds("r1", "m1", 4_000).speak(1, 0, "Which one?", false);
+    desk.llm(LlmCommand::Commit { reply: ReplyId(1) });
+    desk.session.on_stt(&SttCommand::TurnEnded { until: SamplePos(3_200) }, desk.now);
+    desk.session.on_stt(&SttCommand::SpeechStarted { at: SamplePos(3_200) }, desk.now);
+    desk.frames(20).take();
+    let error = StageError::Broken { stage: "x".into(), what: "gone".into() };
+    desk.session.lost(&error, desk.now);
+    desk.after(Duration::from_millis(600));
+    desk.session.opened(desk.now);
+    desk.settle();
+    assert!(desk.lines.iter().any(|line| line.starts_with("> session.update")));
+    desk.lines.retain(|line| !line.starts_with("> session.update"));
+    let (from, until) = (SamplePos(3_200), SamplePos(6_400));
+    desk.session.on_stt(&SttCommand::SpeechPaused { from, until }, desk.now);
+    desk.heard("i9", "a large one");
+    let turns = vec![turn(Party::Caller, "a pizza"), turn(Party::Agent, "Which one?"), turn(Party::Caller, "a large one")];
+    desk.ask(2, caller("a large one"), turns);
+    insta::assert_snapshot!(desk.take());
+}
+
+#[tokio::test(start_paused = true)]
+async fn noise_is_not_remembered() {
+    let mut desk = Desk::new();
+    desk.spoken(20).heard("i1", "").take();
+    desk.session.on_stt(&SttCommand::TurnEnded { until: SamplePos(3_200) }, desk.now);
+    desk.settle();
+    assert_eq!(desk.take(), "> conversation.item.delete {\"item_id\":\"i1\"}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_that_matter_end_the_session_and_others_do_not() {
+    let error = |code: &str, cause: &str| {
+        json!({"type": "error", "error": {"type": "invalid_request_error", "code": code, "message": "m", "event_id": cause}})
+            .to_string()
+    };
+    let mut desk = Desk::new();
+    for code in ["response_cancel_not_active", "invalid_value", "item_truncate_invalid_item_id"] {
+        desk.session.on_text(&error(code, ""), desk.now).unwrap();
+    }
+    desk.session.on_text("{\"type\":\"rate_limits.updated\"}", desk.now).unwrap();
+    desk.session.on_text("no JSON", desk.now).unwrap();
+    let kind = |text: &str, desk: &mut Desk| desk.session.on_text(text, desk.now).unwrap_err().kind();
+    assert_eq!(kind(&error("session_expired", ""), &mut desk), FailureKind::Broken);
+    assert_eq!(kind(&error("invalid_value", "settings"), &mut desk), FailureKind::Refused);
+    assert_eq!(kind(&error("insufficient_quota", ""), &mut desk), FailureKind::Refused);
+    let linear = json!({"type": "session.updated", "session": {"audio": {"output": {"format": {"type": "audio/pcm"}}}}});
+    assert_eq!(kind(&linear.to_string(), &mut desk), FailureKind::Garbage);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_server_is_asked_again_when_it_is_free() {
+    let mut desk = Desk::new();
+    desk.ask(1, ReplyReason::Greeting, vec![]).take();
+    desk.server(json!({"type": "error", "error": {"type": "invalid_request_error", "event_id": "reply_1",
+        "code": "conversation_already_has_active_response", "message": "m"}}));
+    assert_eq!(desk.take(), "");
+    desk.ended("r0", "completed");
+    assert!(desk.take().contains("response.create"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_answers_fails_the_reply() {
+    let mut desk = Desk::new();
+    desk.ask(1, ReplyReason::Greeting, vec![]).take();
+    desk.after(Duration::from_secs(8));
+    assert_eq!(desk.take(), "> response.cancel {}\nfailed r1 TooSlow");
+    desk.ask(2, ReplyReason::Greeting, vec![]).after(Duration::from_secs(2));
+    assert!(desk.take().contains("reply_2"));
+}
