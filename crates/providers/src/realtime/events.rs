@@ -117,7 +117,7 @@ impl Session {
         let stage = self.config.name.clone();
         let mut out = Vec::new();
         let Some(reply) = self.by_response(response) else { return Ok(()) };
-        if reply.unwanted || reply.cut {
+        if reply.unwanted || reply.cut || reply.over {
             return Ok(());
         }
         reply.sounds(item.0, item.1, &octets);
@@ -161,7 +161,7 @@ impl Session {
         if reply.unwanted {
             response.output.iter().for_each(|item| reply.made(item));
             reply.unmake(&mut say);
-        } else if reply.cut {
+        } else if reply.cut || reply.over {
             reply.cut_rest(&response.output, &mut say);
         }
         let judgement = judge(&stage, reply, 1);
@@ -228,8 +228,13 @@ impl Session {
         let cause = error.event_id.as_deref().unwrap_or("");
         let numbered = |name: &str| cause.strip_prefix(name).and_then(|number| number.parse::<u64>().ok());
         if cause == wire::SETTINGS {
-            let hint = "correct the agent's settings of the session".to_owned();
-            return Err(StageError::Refused { stage: stage.clone(), what: failure().to_string(), hint });
+            return Err(match failure() {
+                refused @ StageError::Refused { .. } => refused,
+                other => {
+                    let hint = "correct the agent's settings of the session".to_owned();
+                    StageError::Refused { stage: stage.clone(), what: other.to_string(), hint }
+                }
+            });
         }
         if FATAL.contains(&code) {
             return Err(failure());

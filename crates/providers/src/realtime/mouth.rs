@@ -81,6 +81,15 @@ impl Mouth {
         self.whole.get_or_insert(now);
     }
 
+    /// What is to be spoken was asked for already; the rest is dropped. How much is left.
+    pub(super) fn stop(&mut self, now: Instant) -> usize {
+        let end = self.end(self.segments.len()).min(self.sound.len()).max(self.given);
+        self.sound.truncate(end);
+        self.letters = self.said(self.segments.len());
+        self.finish(now);
+        end
+    }
+
     /// Nothing of it is wanted for now; another utterance may.
     pub(super) fn mute(&mut self) {
         self.silenced = true;

@@ -1,12 +1,13 @@
 //! One reply of the model's, as the call knows it and as the server does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use offhook_audio::SampleCount;
 use offhook_call::id::ReplyId;
 use offhook_call::stage::{LlmEvent, ReplyReason, ReplyRequest, ToolCall};
 use serde_json::Value;
-use std::time::Duration;
+use tokio::time::Instant;
 
 use super::mouth::{Mouth, letters};
 use super::wire::{self, Item};
@@ -209,7 +210,17 @@ impl Reply {
     pub(super) fn cut(&mut self, heard: Duration, say: &mut Vec<Value>) {
         self.cut = true;
         self.mouth.silence();
-        let mut heard = SampleCount::from_duration(heard).0;
+        self.keep(SampleCount::from_duration(heard).0, say);
+    }
+
+    /// Another reply takes this one's place: what the call has asked to be spoken still is.
+    pub(super) fn stop(&mut self, now: Instant, say: &mut Vec<Value>) {
+        let kept = self.mouth.stop(now);
+        self.keep(kept as u64, say);
+    }
+
+    /// Has the server forget all but so many samples.
+    fn keep(&mut self, mut heard: u64, say: &mut Vec<Value>) {
         for made in self.made.iter_mut().filter(|made| !made.is_call && !made.gone) {
             let of_this = heard.min(made.octets);
             heard -= of_this;

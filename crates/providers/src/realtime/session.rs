@@ -214,6 +214,9 @@ impl Session {
         if self.replies.len() >= REPLIES {
             self.replies.pop_front();
         }
+        if matches!(request.reason, ReplyReason::Caller { .. }) {
+            self.ear.answered(request.reply);
+        }
         self.waiting = Some(request.reply);
         self.replies.push_back(Reply::new(request));
         // Whatever is being written, the call has given it up.
@@ -251,8 +254,12 @@ impl Session {
             return;
         }
         // What was written of it is said, unless it was interrupted; no more comes.
+        let mut say = Vec::new();
+        if !reply.over && !reply.cut {
+            reply.stop(now, &mut say);
+        }
         reply.over = true;
-        reply.mouth.finish(now);
+        self.say.append(&mut say);
         if self.active.as_ref().is_some_and(|active| active.reply == Some(id)) {
             self.cancel_active(now);
         }

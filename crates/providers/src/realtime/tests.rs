@@ -102,6 +102,7 @@ impl Desk {
         }
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "a message is written where it is sent")]
     fn server(&mut self, event: Value) -> &mut Self {
         self.session.on_text(&event.to_string(), self.now).unwrap();
         self.settle();
@@ -236,9 +237,7 @@ async fn transcripts_come_in_any_order_late_or_never() {
         desk.server(json!({"type": "input_audio_buffer.committed", "item_id": item}));
     }
     desk.take();
-    let words = |item: &str, text: &str| {
-        json!({"type": "conversation.item.input_audio_transcription.completed", "item_id": item, "transcript": text})
-    };
+    let words = |item: &str, text: &str| json!({"type": "conversation.item.input_audio_transcription.completed", "item_id": item, "transcript": text});
     desk.server(json!({"type": "conversation.item.input_audio_transcription.delta", "item_id": "i2", "delta": "nine"}));
     desk.server(words("i2", "nine oh two"));
     assert_eq!(desk.take(), "partial nine");
@@ -284,15 +283,15 @@ async fn an_interruption_tells_what_was_heard() {
     let mut desk = Desk::new();
     desk.ask(1, ReplyReason::Greeting, vec![]).begun("r1", "m1", "One moment.").sounds("r1", "m1", 8_000);
     desk.server(json!({"type": "response.output_item.added", "response_id": "r1", "item": {"id": "m2", "type": "message"}}));
-    desk.server(json!({"type": "response.output_audio_transcript.delta", "response_id": "r1", "item_id": "m2",
-        "delta": " It is on its way."}));
+    desk.server(
+        json!({"type": "response.output_audio_transcript.delta", "response_id": "r1", "item_id": "m2",
+        "delta": " It is on its way."}),
+    );
     desk.sounds("r1", "m2", 16_000).speak(1, 0, "One moment.", false);
     desk.llm(LlmCommand::Commit { reply: ReplyId(1) });
     desk.take();
-    desk.session.on_llm(
-        LlmCommand::Interrupted { reply: ReplyId(1), heard: Duration::from_millis(1_750) },
-        desk.now,
-    );
+    desk.session
+        .on_llm(LlmCommand::Interrupted { reply: ReplyId(1), heard: Duration::from_millis(1_750) }, desk.now);
     desk.llm(LlmCommand::Cancel { reply: ReplyId(1) });
     desk.sounds("r1", "m2", 8_000);
     desk.server(json!({"type": "response.done", "response": {"id": "r1", "status": "cancelled", "output": [
@@ -305,7 +304,9 @@ async fn what_was_heard_to_its_end_is_never_cut() {
     for (heard, told) in [(999, true), (1_000, false), (5_000, false)] {
         let mut desk = Desk::new();
         desk.ask(1, ReplyReason::Greeting, vec![]).begun("r1", "m1", "Hello.").sounds("r1", "m1", 8_000);
-        desk.speak(1, 0, "Hello.", false).llm(LlmCommand::Commit { reply: ReplyId(1) }).ended("r1", "completed");
+        desk.speak(1, 0, "Hello.", false)
+            .llm(LlmCommand::Commit { reply: ReplyId(1) })
+            .ended("r1", "completed");
         desk.take();
         desk.llm(LlmCommand::Interrupted { reply: ReplyId(1), heard: Duration::from_millis(heard) });
         assert_eq!(desk.take().contains("truncate"), told, "{heard}");
@@ -319,7 +320,9 @@ async fn tools_are_called_and_answered() {
     desk.server(json!({"type": "response.created", "response": {"id": "r1"}}));
     let item = json!({"id": "f1", "type": "function_call", "call_id": "call_8", "name": "look_up", "arguments": "{\"n\":1}"});
     desk.server(json!({"type": "response.output_item.done", "response_id": "r1", "item": item}));
-    desk.server(json!({"type": "response.done", "response": {"id": "r1", "status": "completed", "output": [item]}}));
+    desk.server(
+        json!({"type": "response.done", "response": {"id": "r1", "status": "completed", "output": [item]}}),
+    );
     desk.llm(LlmCommand::Commit { reply: ReplyId(1) });
     let result = |id: &str, outcome| ToolResult { id: id.into(), name: "look_up".into(), outcome };
     desk.llm(LlmCommand::ToolResult(result("1-call_8", Ok("on its way".into()))));
@@ -332,13 +335,19 @@ async fn tools_are_called_and_answered() {
 async fn tools_that_were_given_up_are_answered_so() {
     let mut desk = Desk::new();
     desk.spoken(20).heard("i1", "where is it").ask(1, caller("where is it"), vec![]);
-    let item = json!({"id": "f1", "type": "function_call", "call_id": "call_8", "name": "look_up", "arguments": ""});
-    desk.server(json!({"type": "response.done", "response": {"id": "r1", "status": "completed", "output": [item]}}));
+    let item =
+        json!({"id": "f1", "type": "function_call", "call_id": "call_8", "name": "look_up", "arguments": ""});
+    desk.server(
+        json!({"type": "response.done", "response": {"id": "r1", "status": "completed", "output": [item]}}),
+    );
     desk.llm(LlmCommand::Commit { reply: ReplyId(1) });
     desk.spoken(20).heard("i2", "never mind");
     desk.take();
-    let turns =
-        vec![turn(Party::Tool, "look_up({})"), turn(Party::Tool, "look_up failed: given up"), turn(Party::Caller, "never mind")];
+    let turns = vec![
+        turn(Party::Tool, "look_up({})"),
+        turn(Party::Tool, "look_up failed: given up"),
+        turn(Party::Caller, "never mind"),
+    ];
     desk.ask(2, caller("never mind"), turns);
     insta::assert_snapshot!(desk.take());
 }
@@ -376,7 +385,11 @@ async fn a_lost_session_is_told_the_conversation_anew() {
     let (from, until) = (SamplePos(3_200), SamplePos(6_400));
     desk.session.on_stt(&SttCommand::SpeechPaused { from, until }, desk.now);
     desk.heard("i9", "a large one");
-    let turns = vec![turn(Party::Caller, "a pizza"), turn(Party::Agent, "Which one?"), turn(Party::Caller, "a large one")];
+    let turns = vec![
+        turn(Party::Caller, "a pizza"),
+        turn(Party::Agent, "Which one?"),
+        turn(Party::Caller, "a large one"),
+    ];
     desk.ask(2, caller("a large one"), turns);
     insta::assert_snapshot!(desk.take());
 }
@@ -429,4 +442,31 @@ async fn a_server_that_never_answers_fails_the_reply() {
     assert_eq!(desk.take(), "> response.cancel {}\nfailed r1 TooSlow");
     desk.ask(2, ReplyReason::Greeting, vec![]).after(Duration::from_secs(2));
     assert!(desk.take().contains("reply_2"));
+}
+
+proptest::proptest! {
+    /// Whatever a server says, however it is cut: no panic, and no end but by what means one.
+    #[test]
+    fn nonsense_is_passed_over(at in 0_usize..400, kind in 0_usize..14, junk in "\\PC{0,12}") {
+        let kinds = [
+            "session.created", "session.updated", "input_audio_buffer.committed",
+            "conversation.item.input_audio_transcription.delta",
+            "conversation.item.input_audio_transcription.completed", "response.created",
+            "response.output_item.added", "response.output_item.done", "response.output_audio_transcript.delta",
+            "response.output_audio.delta", "response.output_text.delta", "response.done", "error", "unknown",
+        ];
+        let text = json!({"type": kinds[kind], "response_id": "r1", "item_id": "m1", "delta": junk, "transcript": junk,
+            "content_index": 0.0, "usage": {"type": "duration", "seconds": 1.5}, "item": {"id": "m1", "arguments": junk},
+            "response": {"id": "r1", "status": junk, "output": [{"id": junk, "type": "function_call"}]},
+            "error": {"code": null, "message": junk}, "session": {"audio": junk}}).to_string();
+        let cut: String = text.chars().take(at).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _entered = runtime.enter();
+        let mut desk = Desk::new();
+        desk.ask(1, ReplyReason::Greeting, vec![]);
+        for text in [cut, text, junk] {
+            desk.session.on_text(&text, desk.now).unwrap();
+            desk.settle();
+        }
+    }
 }

@@ -34,7 +34,6 @@ pub(super) fn session_update(
         output["voice"] = config.voice.clone().into();
     }
     if let Some(speed) = config.speed {
-        output["speed"] = f64::from((speed * 100.0).round()).into();
         output["speed"] = json!(f64::from((speed * 100.0).round()) / 100.0);
     }
     let mut session = json!({
