@@ -76,8 +76,11 @@ impl Mouth {
         self.whole = self.whole.map(|_| now);
     }
 
-    /// No more sound comes.
+    /// No more sound comes. So little of it that it could not be judged isn't played.
     pub(super) fn finish(&mut self, now: Instant) {
+        if !self.judged {
+            self.sound.clear();
+        }
         self.whole.get_or_insert(now);
     }
 
@@ -140,7 +143,7 @@ impl Mouth {
 
     /// Gives what can be given.
     pub(super) fn advance(&mut self, now: Instant, out: &mut impl FnMut(TtsEvent)) {
-        let ready = !self.silenced && (self.judged || (self.whole.is_some() && self.sound.is_empty()));
+        let ready = !self.silenced && (self.judged || self.whole.is_some());
         let Some(utterance) = self.utterance.filter(|_| ready) else { return };
         while let Some(segment) = self.segments.get(self.done).map(|segment| segment.id) {
             let newest = self.done + 1 == self.segments.len();

@@ -4,14 +4,17 @@
 //! The server takes one response at a time, and keeps the conversation. So a reply that isn't wanted any more is cancelled and
 //! its end awaited before the next is asked for; what of it was not heard is taken out of the conversation again.
 
+mod time;
+mod tools;
+mod voice;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_call::id::{ReplyId, UtteranceId};
 use offhook_call::stage::{
-    LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, SpeakRequest, SttCommand, SttEvent, ToolResult,
-    TtsCommand, TtsEvent, Turn,
+    LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, SttCommand, TtsCommand, TtsEvent, Turn,
 };
 use offhook_stages::{StageError, ToolSpec, Usage};
 use serde_json::Value;
@@ -203,8 +206,6 @@ impl Session {
         self.replies.iter_mut().find(|reply| reply.response.as_deref() == Some(response))
     }
 
-    // ------------------------------------------------------------------------------------------------- replies
-
     fn respond(&mut self, request: Arc<ReplyRequest>, now: Instant) {
         if let Some(old) = self.dropped.take()
             && self.adopt(old, &request)
@@ -212,7 +213,8 @@ impl Session {
             return;
         }
         if self.replies.len() >= REPLIES {
-            self.replies.pop_front();
+            let dropped = self.replies.iter().position(|reply| reply.unwanted);
+            self.replies.remove(dropped.unwrap_or(0));
         }
         if matches!(request.reason, ReplyReason::Caller { .. }) {
             self.ear.answered(request.reply);
@@ -367,186 +369,5 @@ impl Session {
         let id = format!("offhook_{}", self.items);
         self.say.push(wire::create(&id, message));
         id
-    }
-
-    // --------------------------------------------------------------------------------------------------- tools
-
-    pub(super) fn called(&mut self, reply: ReplyId, id: &str, name: &str) {
-        if self.called.len() >= CALLS {
-            self.called.remove(0);
-        }
-        let (id, name) = (id.to_owned(), name.to_owned());
-        self.called.push(Called { id, name, reply, answered: false });
-    }
-
-    fn tool_result(&mut self, result: &ToolResult) {
-        if !self.connected || self.knows == Knows::Nothing {
-            return; // the next request's turns tell it
-        }
-        let (text, failed) = match &result.outcome {
-            Ok(text) => (text.clone(), false),
-            Err(why) => (why.clone(), true),
-        };
-        let called = self.called.iter_mut().find(|called| !called.answered && result.answers(&called.id));
-        let message = match called {
-            Some(called) => {
-                called.answered = true;
-                Message::Result { id: called.id.clone(), name: called.name.clone(), text, failed }
-            }
-            None => Message::User(format!("[{}: {text}]", result.name)),
-        };
-        self.write(&message);
-    }
-
-    /// Tools that the call gave up, because the caller interrupted, have only left a line among the turns.
-    fn answer_given_up(&mut self, turns: &[Turn]) {
-        let mut given_up = Vec::new();
-        for called in self.called.iter_mut().filter(|called| !called.answered) {
-            let of_it = |turn: &&Turn| {
-                turn.who == Party::Tool
-                    && turn.text.strip_prefix(called.name.as_str()).is_some_and(|rest| {
-                        rest.starts_with('(') || rest.starts_with(": ") || rest.starts_with(" failed: ")
-                    })
-            };
-            let Some(turn) = turns.iter().rev().find(of_it) else { continue };
-            if let Some((_, text)) = turn.text.split_once(" failed: ") {
-                called.answered = true;
-                let (id, name, text) = (called.id.clone(), called.name.clone(), text.to_owned());
-                given_up.push(Message::Result { id, name, text, failed: true });
-            }
-        }
-        for message in given_up {
-            self.write(&message);
-        }
-    }
-
-    // --------------------------------------------------------------------------------------------------- voice
-
-    pub(super) fn on_tts(&mut self, command: TtsCommand, now: Instant) {
-        match command {
-            TtsCommand::Speak(request) => self.speak(request, now),
-            TtsCommand::Cancel { utterance } => {
-                let its = |reply: &&mut Reply| reply.mouth.utterance == Some(utterance);
-                if let Some(reply) = self.replies.iter_mut().find(its) {
-                    reply.mouth.mute();
-                    return;
-                }
-                let said = self.own_words.iter().filter(|(of, _)| *of == utterance);
-                self.say.extend(said.map(|(_, item)| wire::delete(item)));
-                self.own_words.retain(|(of, _)| *of != utterance);
-                self.voice.push(TtsCommand::Cancel { utterance });
-            }
-        }
-    }
-
-    /// What goes on with the model's reply is spoken by the model; whatever else by the other voice, and the model is told of
-    /// it. The call closes its own utterances with their only segment, and leaves replies open.
-    fn speak(&mut self, request: SpeakRequest, now: Instant) {
-        let goes_on = self.replies.iter().position(|reply| reply.mouth.utterance == Some(request.utterance));
-        let begins = |reply: &Reply| {
-            reply.mouth.utterance.is_none()
-                && !reply.unwanted
-                && !reply.cut
-                && reply.begins_with(&request.text)
-        };
-        let own = goes_on.is_none() && !request.last;
-        let at = goes_on.or_else(|| self.replies.iter().rposition(begins).filter(|_| own));
-        if let Some(reply) = at.and_then(|at| self.replies.get_mut(at)) {
-            reply.mouth.speak(&request, now);
-            return;
-        }
-        if self.knows != Knows::Nothing && request.text.chars().any(char::is_alphanumeric) {
-            let item = self.write(&Message::Assistant(request.text.clone()));
-            if self.own_words.len() >= OWN_WORDS {
-                self.own_words.pop_front();
-            }
-            self.own_words.push_back((request.utterance, item));
-        }
-        self.voice.push(TtsCommand::Speak(request));
-    }
-
-    // ---------------------------------------------------------------------------------------------------- time
-
-    /// The server gave a sign of its work.
-    pub(super) fn sign(&mut self, now: Instant) {
-        if let Some(active) = &mut self.active {
-            (active.heard, active.answered) = (now, true);
-        }
-    }
-
-    fn active_due(&self) -> Option<(Instant, Duration)> {
-        let active = self.active.as_ref()?;
-        let limit = match (active.cancelled, active.answered) {
-            (true, _) => CANCEL,
-            (false, false) => self.config.deadlines.first,
-            (false, true) => self.config.deadlines.gap,
-        };
-        Some((active.heard + limit, limit))
-    }
-
-    /// When to look again.
-    pub(super) fn due(&self) -> Option<Instant> {
-        let mouths = self.replies.iter().filter_map(|reply| reply.mouth.due()).min();
-        let active = self.active_due().map(|(due, _)| due);
-        [mouths, active, self.ear.due(), self.settled_by].into_iter().flatten().min()
-    }
-
-    /// Does what is to be done after whatever came in, and at its time.
-    pub(super) fn settle(&mut self, now: Instant) -> Result<(), StageError> {
-        self.drop_dropped();
-        self.ear.on_time(now);
-        if self.settled_by.is_some_and(|by| now >= by) {
-            return Err(self.too_slow("answer to its settings", self.config.deadlines.first));
-        }
-        if let Some((_, limit)) = self.active_due().filter(|(due, _)| now >= *due) {
-            let slow = self.too_slow("word of a reply", limit);
-            let late =
-                self.active.as_ref().filter(|active| !active.cancelled).and_then(|active| active.reply);
-            match late.and_then(|id| self.reply(id)) {
-                Some(reply) => {
-                    let id = reply.id;
-                    reply.mouth.finish(now);
-                    self.failed(id, &slow);
-                    self.cancel_active(now);
-                }
-                // It never said that it was over.
-                None => self.active = None,
-            }
-        }
-        self.say.append(&mut self.ear.say);
-        self.ask(now);
-        for reply in &mut self.replies {
-            reply.mouth.advance(now, &mut |event| self.tts.push(event));
-        }
-        Ok(())
-    }
-
-    /// A reply can't be had.
-    pub(super) fn failed(&mut self, id: ReplyId, error: &StageError) {
-        let Some(reply) = self.replies.iter_mut().find(|reply| reply.id == id) else { return };
-        if reply.is_wanted() {
-            self.usage.failures += 1;
-            self.llm.push(LlmEvent::Failed { reply: id, failure: error.to_failure() });
-        }
-        reply.over = true;
-    }
-
-    fn too_slow(&self, what: &'static str, limit: Duration) -> StageError {
-        StageError::TooSlow { stage: self.config.name.clone(), what, limit }
-    }
-
-    /// The server is free again.
-    pub(super) fn free(&mut self) {
-        self.active = None;
-    }
-
-    /// The server is busy with a response that we don't know of: the reply waits for its end.
-    pub(super) fn busy(&mut self, reply: ReplyId, now: Instant) {
-        self.active = Some(Active { reply: None, cancelled: true, heard: now, answered: false });
-        self.waiting.get_or_insert(reply);
-    }
-
-    pub(super) fn hears(&mut self) -> Vec<SttEvent> {
-        std::mem::take(&mut self.ear.tell)
     }
 }

@@ -395,6 +395,34 @@ async fn a_lost_session_is_told_the_conversation_anew() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reply_that_another_takes_the_place_of_says_what_it_was_asked_to() {
+    let mut desk = Desk::new();
+    desk.ask(1, ReplyReason::Greeting, vec![])
+        .begun("r1", "m1", "Hello you. And so on")
+        .sounds("r1", "m1", 9_120);
+    desk.speak(1, 0, "Hello you.", false).llm(LlmCommand::Commit { reply: ReplyId(1) });
+    desk.take();
+    desk.llm(LlmCommand::Cancel { reply: ReplyId(1) });
+    desk.ask(2, ReplyReason::Digits(offhook_call::stage::Digits::new("12")), vec![]);
+    desk.sounds("r1", "m1", 8_000).ended("r1", "cancelled");
+    insta::assert_snapshot!(desk.take());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loss_leaves_nothing_to_wait_for() {
+    let mut desk = Desk::new();
+    desk.ask(1, ReplyReason::Greeting, vec![]).begun("r1", "m1", "Hello.").sounds("r1", "m1", 100);
+    desk.speak(1, 0, "Hello.", false);
+    let error = StageError::Broken { stage: "x".into(), what: "gone".into() };
+    desk.session.lost(&error, desk.now);
+    desk.after(Duration::from_secs(1));
+    assert_eq!(desk.lines.split_off(desk.lines.len() - 2), ["failed r1 Broken", "spoken u1/s0"]);
+    desk.session.opened(desk.now);
+    desk.server(json!({"type": "session.updated", "session": {}}));
+    assert_eq!(desk.session.due(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn noise_is_not_remembered() {
     let mut desk = Desk::new();
     desk.spoken(20).heard("i1", "").take();
