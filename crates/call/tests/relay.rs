@@ -329,12 +329,31 @@ fn a_transfer_is_handed_over() {
     let number = serde_json::json!({"to": "+14155550102"});
     let mut phone = Phone::new(greeting(), &[Does::Uses("I'll connect you.", "transfer_call", number)]);
     phone.says(3_000, "A human, please.");
+    phone.until(7_000);
+    assert!(phone.timeline.contains("tool transfer_call"), "{}", phone.timeline);
+    let result = ToolResult { id: "t".into(), name: "transfer_call".into(), outcome: Ok("calling".into()) };
+    phone.feed(RelayInput::Tool(result));
     phone.until(9_000);
     assert!(
         phone.timeline.contains(r#"end, hands over transfer_call {"to":"+14155550102"}"#),
         "{}",
         phone.timeline
     );
+}
+
+#[test]
+fn a_transfer_that_may_not_be_made_is_told_to_the_agent() {
+    let number = serde_json::json!({"to": "+1900"});
+    let model =
+        [Does::Uses("I'll connect you.", "transfer_call", number), Does::Says("I'm afraid I can't.", 0)];
+    let mut phone = Phone::new(greeting(), &model);
+    phone.says(3_000, "A human, please.");
+    phone.until(7_000);
+    let result = ToolResult { id: "t".into(), name: "transfer_call".into(), outcome: Err("no".into()) };
+    phone.feed(RelayInput::Tool(result));
+    phone.until(9_000);
+    assert!(phone.texts.ends_with("I'm afraid I can't."), "{}", phone.timeline);
+    assert!(!phone.timeline.contains(" end"), "{}", phone.timeline);
 }
 
 #[test]

@@ -13,8 +13,9 @@ use offhook_call::relay::{RelayInput, RelayOutput};
 use offhook_call::{CallConfig, CallEvent, CallTime, Input, Output};
 use offhook_session::Observer;
 use offhook_session::relay::RelayObserver;
+use offhook_stages::script::Transport;
 use offhook_tape::{
-    Header, Transport, packed, write_header, write_input, write_output, write_relay_input, write_relay_output,
+    Header, packed, write_header, write_input, write_output, write_relay_input, write_relay_output,
 };
 use serde::{Deserialize, Serialize};
 
@@ -109,25 +110,6 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(crate) fn new(
-        keeper: Option<Keeper>,
-        (call, agent): (&str, &str),
-        config: &CallConfig,
-        show: bool,
-    ) -> Self {
-        Self::over(Transport::MediaStreams, keeper, (call, agent), config, show)
-    }
-
-    /// The same for a call of text.
-    pub(crate) fn of_text(
-        keeper: Option<Keeper>,
-        names: (&str, &str),
-        config: &CallConfig,
-        show: bool,
-    ) -> Self {
-        Self::over(Transport::ConversationRelay, keeper, names, config, show)
-    }
-
-    fn over(
         transport: Transport,
         keeper: Option<Keeper>,
         (call, agent): (&str, &str),
@@ -143,7 +125,11 @@ impl Recorder {
         });
         let mut buffer = Vec::new();
         if tape.is_some() {
-            let header = Header::new(call, agent, env!("CARGO_PKG_VERSION"), config).over(transport);
+            let over = match transport {
+                Transport::MediaStreams => offhook_tape::Transport::MediaStreams,
+                Transport::ConversationRelay => offhook_tape::Transport::ConversationRelay,
+            };
+            let header = Header::new(call, agent, env!("CARGO_PKG_VERSION"), config).over(over);
             write_header(&mut buffer, &header);
         }
         let record = Record { call: call.to_owned(), agent: agent.to_owned(), events: Vec::new() };

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use fake_twilio::{ACCOUNT, FakeTwilio, Mood, TOKEN, post_signed};
 use offhook_simulator::{Line, Say, Script, When};
+use offhook_stages::script::shipped;
 use offhook_twilio::webhook::WebhookForm;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,16 +26,25 @@ struct Server {
 
 impl Server {
     fn start(fake: &FakeTwilio, agent: &str) -> Self {
+        Self::start_with(fake, &["--agent", agent])
+    }
+
+    /// In the server's folder there is an agent `by_text.toml`, which may be asked for.
+    fn start_with(fake: &FakeTwilio, args: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("offhook.toml");
         let text = format!(
             "[twilio]\naccount_sid = \"{ACCOUNT}\"\napi_base = \"{}\"\n[outbound]\nfrom = \"+14155550101\"\nallow = \
-             [\"+1415555\"]\ncalls_per_second = 50.0\n[call.machine]\nsilence = \"1s\"\n",
-            fake.base
+             [\"+1415555\"]\ncalls_per_second = 50.0\nagents = [\"{}\"]\n[call.machine]\nsilence = \"1s\"\n",
+            fake.base,
+            folder.path().join("by_text.toml").display()
         );
+        let by_text =
+            shipped("booking").unwrap().replacen("name = ", "transport = \"conversation-relay\"\nname = ", 1);
+        std::fs::write(folder.path().join("by_text.toml"), by_text).unwrap();
         std::fs::write(&config, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--agent", agent, "--config"]).arg(&config);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&config).args(args);
         command.arg("--record").arg(folder.path()).env_remove("PORT");
         command.env("TWILIO_AUTH_TOKEN", TOKEN).env("OFFHOOK_API_TOKEN", API_TOKEN);
         command.env_remove("TWILIO_API_KEY").stdout(Stdio::piped()).stderr(Stdio::null());
@@ -273,6 +283,84 @@ async fn a_transfer_waits_for_the_last_words() {
     let updates = &fake.calls()[0].updates;
     assert!(updates.len() == 1 && updates[0].1.contains("<Number>+14155550199</Number>"), "{updates:?}");
     assert!(updates[0].1.contains(r#"callerId="+14155550101""#), "{updates:?}");
+    fake.assert_no_faults();
+}
+
+fn words(text: &str, when: When) -> Line {
+    Line { when, say: Say::Words, text: text.into() }
+}
+
+const BY_TEXT: &[&str] = &["--agent", "pizza", "--transport", "conversation-relay"];
+
+#[tokio::test]
+async fn a_call_of_text_is_placed_reached_into_and_settled() {
+    let fake = FakeTwilio::start().await;
+    fake.script(Script::new(vec![words("a large pepperoni pizza", When::AfterAgent(300))]));
+    let server = Server::start_with(&fake, BY_TEXT);
+    let order = json!({"to": "+14155550100", "goal": "Sell a pizza.", "parameters": {"customer": "7"}});
+    let (status, call) = server.order(&order).await;
+    assert_eq!(status, 201, "{call}");
+    let sid = call["sid"].as_str().unwrap().to_owned();
+    let events = async { server.ask("GET", &format!("/calls/{sid}/events"), "", "").await.1 };
+    let talk = async {
+        let heard = |call: &Value| call["transcript"].as_array().is_some_and(|said| said.len() >= 3);
+        let call = server.until(&sid, heard).await;
+        assert_eq!((&call["status"], &call["talking"]), (&json!("in-progress"), &json!(true)));
+        assert!(server.ask("GET", "/calls", "", "").await.1.contains(&sid));
+        assert_eq!(server.tell(&sid, "say", &json!({"text": "And now goodbye."})).await, 202);
+        assert_eq!(server.tell(&sid, "dtmf", &json!({"digits": "12#"})).await, 202);
+        assert_eq!(server.ask("DELETE", &format!("/calls/{sid}"), "", "").await.0, 202);
+        server.until(&sid, is_over).await
+    };
+    let (events, call) = tokio::join!(events, talk);
+    let heard: Vec<&str> = events.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
+    assert!(heard.first() == Some(&"snapshot") && heard.last() == Some(&"over"), "{heard:?}");
+    assert!(events.contains("goodbye") && !events.contains("12#"), "{events}");
+    assert_eq!((&call["ended"], &call["outcome"]["verdict"]), (&json!("hung_up"), &json!("failed")));
+    assert!(call["replies"][0]["first_frame_ms"].is_u64(), "{call}");
+    server.until(&sid, |call| call["status"] == "completed").await;
+    let kept = std::fs::read_to_string(server.folder.path().join(format!("{sid}.call.json"))).unwrap();
+    assert!(kept.contains("Sell a pizza.") && kept.contains("\"customer\": \"7\""), "{kept}");
+    assert_eq!(server.tell(&sid, "say", &json!({"text": "Hello?"})).await, 409);
+    // Keys were pressed behind the last words, and stand in no document.
+    let messages = fake.calls()[0].report.clone().unwrap().messages;
+    assert!(messages.iter().any(|(_, _, text)| text.contains("sendDigits")), "{messages:?}");
+    fake.assert_no_faults();
+}
+
+#[tokio::test]
+async fn a_caller_by_text_is_handed_over_by_what_is_next() {
+    let fake = FakeTwilio::start().await;
+    let server = Server::start_with(&fake, BY_TEXT);
+    let (_, call) = server.order(&json!({"to": "+14155550100"})).await;
+    let sid = call["sid"].as_str().unwrap().to_owned();
+    assert_eq!(server.tell(&sid, "transfer", &json!({"to": "+14165550199"})).await, 403);
+    server.until(&sid, |call| call["talking"] == true).await;
+    assert_eq!(server.tell(&sid, "say", &json!({"text": "I put you through."})).await, 202);
+    assert_eq!(server.tell(&sid, "transfer", &json!({"to": "+14155550199"})).await, 202);
+    let call = server.until(&sid, |call| call["ended"] == "transferred").await;
+    assert_eq!(call["transcript"].as_array().unwrap().last().unwrap()["text"], "I put you through.");
+    assert_eq!(call["transferred_to"], "+14155550199");
+    server.until(&sid, |call| call["status"] == "completed").await;
+    let report = fake.calls()[0].report.clone().unwrap();
+    assert!(report.after.iter().any(|verb| verb.contains("Dial")), "{:?}", report.after);
+    assert!(fake.calls()[0].updates.is_empty());
+    fake.assert_no_faults();
+}
+
+#[tokio::test]
+async fn a_call_has_the_agent_and_the_transport_that_was_ordered() {
+    let fake = FakeTwilio::start().await;
+    let server = Server::start(&fake, "pizza");
+    let order = json!({"to": "+14155550192", "agent": "booking", "goal": "Tell them.", "machine_detection": "on", "on_machine":
+        {"leave_message": "Your table is ready."}});
+    let (status, call) = server.order(&order).await;
+    assert_eq!(status, 201, "{call}");
+    let call = server.until(call["sid"].as_str().unwrap(), is_over).await;
+    assert_eq!((&call["agent"], &call["ended"]), (&json!("booking"), &json!("message_left")), "{call}");
+    assert_eq!(call["outcome"]["verdict"], "voicemail");
+    let said = call["transcript"].as_array().unwrap().last().unwrap();
+    assert_eq!(said["text"], "Your table is ready.");
     fake.assert_no_faults();
 }
 

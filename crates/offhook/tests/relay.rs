@@ -1,5 +1,5 @@
 //! Whole calls of text: a server of ours, Twilio's side of the simulator, real sockets.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -11,8 +11,8 @@ use offhook_simulator::{CallPlan, CallReport, Line, Say, Script, When, place};
 use offhook_twilio::signature::AuthToken;
 use offhook_twilio::{AccountSid, CallSid, StreamSid};
 use tokio::net::TcpStream;
-use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 struct Server {
     child: Child,
@@ -134,6 +134,50 @@ async fn a_call_goes_on_when_its_socket_was_lost() {
     assert!(said.contains("Sorry, we were cut off for a moment."), "{said}");
     // It is the same conversation: nobody is greeted twice.
     assert_eq!(said.matches(said.lines().next().unwrap()).count(), 1, "{said}");
+}
+
+/// The texts that come, until one has these words.
+async fn read_until(socket: &mut WebSocketStream<TcpStream>, words: &str) -> String {
+    let mut said = String::new();
+    while let Ok(Some(Ok(message))) = tokio::time::timeout(Duration::from_secs(8), socket.next()).await {
+        if let Message::Text(text) = message {
+            said.push_str(&text);
+        }
+        if said.contains(words) {
+            return said;
+        }
+    }
+    panic!("`{words}` never came: {said}");
+}
+
+async fn open(server: &Server, session: &str) -> WebSocketStream<TcpStream> {
+    let wire = TcpStream::connect(&server.address).await.unwrap();
+    let url = format!("ws://{}/conversation-relay", server.address);
+    let mut socket = client_async(url, wire).await.unwrap().0;
+    let setup = format!(
+        r#"{{"type":"setup","sessionId":"{session}","accountSid":"AC9","callSid":"CA9","customParameters":{{}}}}"#
+    );
+    socket.send(Message::Text(setup.into())).await.unwrap();
+    socket
+}
+
+#[tokio::test]
+async fn a_call_goes_on_though_its_dead_socket_still_looks_open() {
+    let server = Server::start(None, None);
+    let mut first = open(&server, "VX1").await;
+    let greeting = read_until(&mut first, r#""last":true"#).await;
+    let mut second = open(&server, "VX2").await;
+    let said = read_until(&mut second, "cut off for a moment").await;
+    assert!(!said.contains(&greeting), "{said}");
+    // The same once more: a session that took over can be taken over.
+    let mut third = open(&server, "VX3").await;
+    read_until(&mut third, "cut off for a moment").await;
+    third
+        .send(Message::Text(r#"{"type":"prompt","voicePrompt":"a large pizza","last":true}"#.into()))
+        .await
+        .unwrap();
+    read_until(&mut third, r#""last":true"#).await;
+    assert!(matches!(first.next().await, None | Some(Err(_) | Ok(Message::Close(_)))));
 }
 
 #[tokio::test]

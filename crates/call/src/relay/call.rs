@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::leaving::{Handoff, Machine};
+use super::leaving::Machine;
 use super::ledger::{Ledger, Said};
 use super::lost::Lost;
 use super::reply::Reply;
@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::hearing::ms;
 use crate::id::{ReplyId, UtteranceId};
 use crate::io::{CallEvent, Control, EndReason, UtteranceKind};
-use crate::leaving::TRANSFER;
+use crate::leaving::{TRANSFER, Transfer};
 use crate::patience::Patience;
 use crate::stage::{AnswerKind, LlmCommand, Party, ReplyReason, ToolCall};
 use crate::timers::{Timer, Timers};
@@ -51,7 +51,9 @@ pub struct RelayCall {
     pub(super) lost: Option<Lost>,
     /// End when all is said.
     pub(super) ending: Option<EndReason>,
-    pub(super) handoff: Option<Handoff>,
+    pub(super) transfer: Option<Transfer>,
+    /// What the session's end hands over.
+    pub(super) handoff: Option<ToolCall>,
     pub(super) machine: Option<Machine>,
     pub(super) state: State,
 }
@@ -104,6 +106,7 @@ impl RelayCall {
             unheard: None,
             lost: None,
             ending: None,
+            transfer: None,
             handoff: None,
             machine: None,
             state: State::Fresh,
@@ -234,7 +237,7 @@ impl RelayCall {
         // Who leaves waits for no tool.
         let replying = self.reply.as_ref().is_some_and(|reply| !reply.done);
         if let Some(why) = self.ending.filter(|_| silent && !replying) {
-            return self.hang_up(why);
+            return self.leave(why);
         }
         let waiting =
             idle && !self.hold && self.digits.is_empty() && self.ending.is_none() && self.machine.is_none();
@@ -329,9 +332,9 @@ impl RelayCall {
         ms(self.now)
     }
 
-    fn hang_up(&mut self, why: EndReason) {
+    pub(super) fn hang_up(&mut self, why: EndReason) {
         self.event(CallEvent::Ended { why });
-        self.out.push_back(RelayOutput::End { handoff: self.handoff.take().map(|handoff| handoff.call) });
+        self.out.push_back(RelayOutput::End { handoff: self.handoff.take() });
         self.state = State::HungUp;
         self.timers.cancel_all();
     }

@@ -1,19 +1,13 @@
 //! Leaving the call once the last words were heard: hanging up, handing the caller to somebody else, leaving a message.
 
+use super::RelayOutput;
 use super::call::RelayCall;
 use crate::CallTime;
 use crate::config::Interruptible;
 use crate::io::{EndReason, UtteranceKind};
-use crate::stage::ToolCall;
+use crate::leaving::{TRANSFER, Transfer};
+use crate::stage::{LlmCommand, ToolCall, ToolResult};
 use crate::timers::Timer;
-
-/// What is handed to whoever is asked what is next.
-#[derive(Debug)]
-pub(super) struct Handoff {
-    pub(super) call: ToolCall,
-    /// The agent's own wish: off when the caller interrupts its announcement.
-    by_agent: bool,
-}
 
 /// A mailbox has answered: no sound is at hand to find its beep in, so its silence is waited for.
 #[derive(Debug)]
@@ -30,19 +24,48 @@ impl RelayCall {
         self.ending.get_or_insert(why);
     }
 
-    /// Hands the caller to somebody else once everything that is being said was heard. The carrier asks what is next.
+    /// Hands the caller to somebody else once everything that is being said was heard.
     pub(super) fn transfer_when_said(&mut self, call: ToolCall, by_agent: bool) {
-        if matches!(self.ending, Some(why) if why != EndReason::AgentDone) {
+        if matches!(self.ending, Some(why) if why != EndReason::AgentDone) || self.transfer.is_some() {
             return self.trouble("a transfer was wanted, but the call is about to end already");
         }
         self.ending = Some(EndReason::Transferred);
-        self.handoff = Some(Handoff { call, by_agent });
+        self.transfer = Some(Transfer::Waiting { call, by_agent });
+    }
+
+    /// All was said: leaves. Whether the caller may be handed over is asked first, like a tool's work; the session's end then
+    /// has the carrier ask what is next.
+    pub(super) fn leave(&mut self, why: EndReason) {
+        match self.transfer.take() {
+            None => self.hang_up(why),
+            Some(Transfer::Waiting { call, .. }) => {
+                self.transfer = Some(Transfer::Asked);
+                self.handoff = Some(call.clone());
+                self.out.push_back(RelayOutput::Tool(call));
+            }
+            Some(Transfer::Asked) => self.transfer = Some(Transfer::Asked),
+        }
+    }
+
+    /// Takes the result of the transfer that was asked for; gives back others, and those that say no.
+    pub(super) fn on_transferred(&mut self, result: ToolResult) -> Option<ToolResult> {
+        if result.name != TRANSFER || !matches!(self.transfer, Some(Transfer::Asked)) {
+            return Some(result);
+        }
+        self.transfer = None;
+        if result.outcome.is_err() {
+            self.ending = None;
+            self.handoff = None;
+            return Some(result);
+        }
+        self.out.push_back(RelayOutput::Llm(LlmCommand::ToolResult(result)));
+        None
     }
 
     /// A farewell that was cut off is none.
     pub(super) fn stay_after_interruption(&mut self) {
-        if self.handoff.as_ref().is_some_and(|handoff| handoff.by_agent) {
-            self.handoff = None;
+        if matches!(self.transfer, Some(Transfer::Waiting { by_agent: true, .. })) {
+            self.transfer = None;
             self.ending = None;
         }
         self.ending = self.ending.filter(|why| *why != EndReason::AgentDone);
@@ -61,6 +84,7 @@ impl RelayCall {
         self.timers.cancel(Timer::DigitGap);
         self.unheard = None;
         self.ending = None;
+        self.transfer = None;
         self.handoff = None;
         let until = self.now + self.config.machine.beep_within;
         self.machine = Some(Machine { message: Some(message), until });

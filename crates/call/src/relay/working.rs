@@ -74,10 +74,14 @@ impl RelayCall {
 
     /// A tool has returned. One that was given up is no longer listened to.
     pub(super) fn on_tool_result(&mut self, result: ToolResult) {
-        let Some(at) = self.working.tools.iter().position(|tool| tool.id == result.id) else { return };
-        let tool = self.working.tools.remove(at);
-        let stage = if result.outcome.is_ok() { ToolStage::Returned } else { ToolStage::Failed };
-        self.tool_event(&tool.name, stage, tool.since);
+        let Some(result) = self.on_transferred(result) else { return };
+        if let Some(at) = self.working.tools.iter().position(|tool| tool.id == result.id) {
+            let tool = self.working.tools.remove(at);
+            let stage = if result.outcome.is_ok() { ToolStage::Returned } else { ToolStage::Failed };
+            self.tool_event(&tool.name, stage, tool.since);
+        } else if result.name != TRANSFER {
+            return;
+        }
         self.tool_returned(result);
     }
 

@@ -37,6 +37,10 @@ pub(crate) async fn status(request: Request<Incoming>, shared: &Shared) -> Answe
         let sip_code = number("SipResponseCode").and_then(|code| u16::try_from(code).ok());
         let told = (number("CallDuration"), sip_code);
         shared.switchboard.on_status(&live, status, number("SequenceNumber"), told);
+        if status.is_over() {
+            // A session of text whose socket is lost can't tell it.
+            super::relay::over(sid(&checked), shared);
+        }
     } else {
         tracing::debug!(call = sid(&checked), "a status of a call that isn't known here");
     }

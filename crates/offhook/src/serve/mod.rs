@@ -20,7 +20,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use offhook_call::CallConfig;
 use offhook_stages::script::Transport;
 use offhook_twilio::signature::AuthToken;
 use offhook_twilio::twiml::RelayOptions;
@@ -97,17 +96,13 @@ impl From<Carrier> for Transport {
 /// What all workers share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    agent: Agent,
+    agent: String,
     pub(crate) switchboard: Arc<Switchboard>,
     pub(crate) api: Option<Api>,
     pub(crate) public_url: Option<String>,
     auth_token: Option<AuthToken>,
     tokens: Tokens,
-    /// Calls of text: how they behave, how Twilio hears and speaks in them, where those without a socket are, and what is kept.
-    call: Arc<CallConfig>,
-    relay: RelayOptions,
     parking: Parking,
-    keeper: Option<Keeper>,
     overload: Overload,
     show: bool,
     stopping: AtomicBool,
@@ -147,12 +142,12 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let auth_token = config.auth_token()?;
     let agent = agents::load(&config.agent, transport)?;
     let keeper = config.record.as_deref().map(|folder| Keeper::start(folder, config.compress)).transpose()?;
-    let kept = keeper.clone();
-    let first = served(agent.clone(), &config.call);
+    let about = format!("{} ({:?})", agent.name, agent.stages);
+    let first = served(agent, &config)?;
     let mut others = BTreeMap::new();
     for name in &config.outbound.agents {
-        let other = agents::load(name, None)?;
-        others.insert(other.name.clone(), served(other, &config.call));
+        let other = agents::load(name, transport)?;
+        others.insert(other.name.clone(), served(other, &config)?);
     }
     let rest = config.account()?.map(|account| Rest::new(&account));
     let api =
@@ -164,16 +159,13 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
         api,
         public_url: config.public_url.clone(),
         tokens: Tokens::new(),
-        call: Arc::new(config.call.clone()),
-        relay: relay_options(&config.conversation_relay, &agent.language)?,
         parking: Parking::default(),
-        keeper: kept,
         overload: Overload::new(config.overload, count),
         show,
         stopping: AtomicBool::new(false),
         calls: AtomicU64::new(0),
         auth_token,
-        agent,
+        agent: about,
     });
     let workers = Workers::start(count, &shared)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -181,9 +173,10 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 /// An agent, and how its calls behave.
-fn served(agent: Agent, call: &CallConfig) -> Served {
-    let call = Arc::new(agent.call_config(call));
-    Served { agent, call }
+fn served(agent: Agent, config: &Config) -> anyhow::Result<Served> {
+    let call = Arc::new(agent.call_config(&config.call));
+    let relay = relay_options(&config.conversation_relay, &agent.language)?;
+    Ok(Served { agent, call, relay })
 }
 
 /// What the configuration leaves open: keys and voices are told of, and the language is the agent's.
@@ -234,7 +227,7 @@ async fn accept(listen: SocketAddr, shared: &Arc<Shared>, workers: &Workers) -> 
 /// Says in plain words what is served, and what is open.
 fn announce(address: SocketAddr, shared: &Shared) {
     say(&format!("offhook {} listens on http://{address}", env!("CARGO_PKG_VERSION")));
-    say(&format!("agent    {} ({:?})", shared.agent.name, shared.agent.stages));
+    say(&format!("agent    {}", shared.agent));
     match &shared.public_url {
         Some(url) => say(&format!("webhook  {}/voice", url.trim_end_matches('/'))),
         None => {

@@ -5,26 +5,25 @@ use std::sync::atomic::Ordering;
 
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
-use offhook_call::TRANSFER;
-use offhook_call::stage::ToolCall;
-use offhook_session::Setup;
-use offhook_session::relay::{Admitted, RelayEnd, RelayReport, serve_relay};
+use offhook_session::relay::{Admitted, Leave, RelayEnd, RelayReport, serve_relay};
+use offhook_stages::script::Transport;
+use offhook_twilio::calls::PhoneNumber;
 use offhook_twilio::errors;
 use offhook_twilio::relay::{Handoff, SessionStatus, SetupMessage};
-use offhook_twilio::twiml::{Connect, ConversationRelay, Dial, MIME, Noun, Response, TwimlError, Verb};
+use offhook_twilio::twiml::{Connect, ConversationRelay, MIME, Noun, Response, TwimlError, Verb};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 
 use super::Shared;
+use super::address::PublicBase;
 use super::http::{Answer, typed};
-use super::parking::BACK_WITHIN;
+use super::parking::{BACK_WITHIN, Badge, Became};
 use super::routes::{AFTER_RELAY_PATH, RELAY_PATH};
 use super::socket::is_announced;
 use super::voice::{Checked, check, parameters};
-use crate::record::Recorder;
+use crate::switchboard::{Announced, Served, Watched, transfer_document};
 
-/// How long the other party's telephone rings, in seconds.
-const RINGS_FOR: u32 = 30;
 /// A call whose socket is lost so often isn't connected again: something loses it each time.
 const MOST_AGAIN: u32 = 5;
 
@@ -32,19 +31,40 @@ const MOST_AGAIN: u32 = 5;
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     socket: WebSocketStream<S>,
     shared: &Arc<Shared>,
+    base: Option<&PublicBase>,
 ) {
     shared.calls.fetch_add(1, Ordering::Relaxed);
-    let (report, parked) = serve_relay(socket, |setup| admit(setup, shared)).await;
+    let mut badge = None;
+    let admit = async |setup: &SetupMessage| {
+        let (admitted, leave, given) = admit(setup, shared, base).await?;
+        badge = Some(given);
+        Ok((admitted, leave))
+    };
+    let (report, call) = serve_relay(socket, admit).await;
     shared.calls.fetch_sub(1, Ordering::Relaxed);
     log(&report);
-    let (Some(parked), Some(setup)) = (parked, report.setup) else { return };
-    let call = setup.call_sid.to_string();
-    shared.parking.park(&call, parked);
-    let shared = Arc::clone(shared);
-    tokio::task::spawn_local(async move {
-        tokio::time::sleep(BACK_WITHIN).await;
-        shared.parking.give_up_late(&call);
-    });
+    let (Some(badge), Some(setup)) = (badge, report.setup) else { return };
+    let sid = setup.call_sid.to_string();
+    match shared.parking.left(&sid, badge, call) {
+        Became::Led => {}
+        Became::Over => shared.switchboard.hung_up(&sid),
+        Became::Parked => {
+            let shared = Arc::clone(shared);
+            tokio::task::spawn_local(async move {
+                tokio::time::sleep(BACK_WITHIN).await;
+                if shared.parking.give_up_late(&sid) {
+                    shared.switchboard.hung_up(&sid);
+                }
+            });
+        }
+    }
+}
+
+/// The call is over, whatever became of its session.
+pub(super) fn over(sid: &str, shared: &Shared) {
+    if shared.parking.give_up(sid) {
+        shared.switchboard.hung_up(sid);
+    }
 }
 
 /// Connects the call to a session of text. `again`: how often it was connected before.
@@ -52,10 +72,10 @@ pub(super) fn connect(
     checked: &Checked,
     call: &str,
     shared: &Shared,
-    again: u32,
+    (served, again): (&Served, u32),
 ) -> Result<Connect, TwimlError> {
     let url = checked.base.stream_url(RELAY_PATH);
-    let relay = ConversationRelay::new(&url, shared.relay.clone())?;
+    let relay = ConversationRelay::new(&url, served.relay.clone())?;
     let relay = parameters(checked, call, shared)?.into_iter().fold(relay, ConversationRelay::parameter);
     let action = checked.base.url(&format!("{AFTER_RELAY_PATH}?again={again}"));
     Ok(Connect { action: Some(action), noun: Noun::ConversationRelay(Box::new(relay)) })
@@ -68,27 +88,35 @@ pub(super) async fn after(request: Request<Incoming>, shared: &Shared) -> Answer
         Err(refusal) => return refusal,
     };
     let again: u32 = checked.query.get("again").and_then(|again| again.parse().ok()).unwrap_or(0);
-    let call = checked.form.get("CallSid").unwrap_or("");
+    let sid = checked.form.get("CallSid").unwrap_or("");
     let handoff = Handoff::read(&checked.form);
     if let Some(message) = &handoff.message {
         let code = handoff.error.unwrap_or(0);
         let mend = errors::lookup(code).map_or("", |error| error.mend);
-        tracing::warn!(call, code, message, mend, "Twilio ended a session of text");
+        tracing::warn!(call = sid, code, message, mend, "Twilio ended a session of text");
     }
+    let live = shared.switchboard.call(sid);
     let response = Response::default();
-    let response = if handoff.may_go_on() && again < MOST_AGAIN {
-        match connect(&checked, call, shared, again + 1) {
+    let goes_on =
+        handoff.may_go_on() && again < MOST_AGAIN && live.as_ref().is_none_or(|live| !live.is_over());
+    let response = if goes_on {
+        let served = shared.switchboard.serves(live.as_deref());
+        match connect(&checked, sid, shared, (served, again + 1)) {
             Ok(connect) => response.then(Verb::Connect(connect)),
             Err(error) => {
-                tracing::error!(call, %error, "a call can't be connected again");
+                tracing::error!(call = sid, %error, "a call can't be connected again");
                 response
             }
         }
     } else {
-        shared.parking.give_up(call);
-        match (handoff.data.as_deref().and_then(transfer), handoff.status) {
-            (Some(dial), _) => response.then(Verb::Dial(dial)),
-            (None, Some(SessionStatus::Failed)) if handoff.live => {
+        over(sid, shared);
+        let to = live.as_ref().and_then(|live| live.facts().transferred_to.clone());
+        match (live, to.and_then(|to| PhoneNumber::parse(&to).ok())) {
+            (Some(live), Some(to)) => {
+                let document = transfer_document(&live, &to, Some(&checked.base));
+                return typed(StatusCode::OK, MIME, document.to_xml());
+            }
+            _ if handoff.status == Some(SessionStatus::Failed) && handoff.live => {
                 response.then(Verb::Say("We are sorry, something went wrong. Please call again.".into()))
             }
             _ => response,
@@ -97,38 +125,35 @@ pub(super) async fn after(request: Request<Incoming>, shared: &Shared) -> Answer
     typed(StatusCode::OK, MIME, response.then(Verb::Hangup).to_xml())
 }
 
-/// Whom the agent hands the caller to: the tool call that `end` carried.
-fn transfer(data: &str) -> Option<Dial> {
-    let call: ToolCall = serde_json::from_str(data).ok()?;
-    let to = call.arguments.get("to")?.as_str().filter(|_| call.name == TRANSFER)?;
-    let digits = to.strip_prefix('+').unwrap_or(to);
-    let number = (3..=15).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
-    if !number {
-        tracing::warn!("a transfer to what is no telephone number was not made");
-        return None;
-    }
-    Some(Dial { number: to.to_owned(), caller_id: None, timeout: RINGS_FOR, action: None })
-}
-
 /// Judges the `setup` message: is it the session that our TwiML announced, and of which call?
-fn admit(setup: &SetupMessage, shared: &Shared) -> Result<Admitted<Recorder>, String> {
-    let call = setup.call_sid.as_str();
-    is_announced(&setup.parameters, call, shared)?;
-    if let Some(parked) = shared.parking.take(call) {
-        tracing::info!(call, session = %setup.session_sid, "the call is back");
-        return Ok(Admitted::Back(parked));
-    }
-    tracing::info!(call, session = %setup.session_sid, "the call begins");
-    let agent = &shared.agent;
-    let recorder = Recorder::of_text(shared.keeper.clone(), (call, &agent.name), &shared.call, shared.show);
-    let setup = Setup::new(Arc::clone(&shared.call), agent.stages.clone(), &agent.language);
-    Ok(Admitted::New(Box::new(setup), recorder))
+async fn admit(
+    setup: &SetupMessage,
+    shared: &Arc<Shared>,
+    base: Option<&PublicBase>,
+) -> Result<(Admitted<Watched>, oneshot::Receiver<Leave>, Badge), String> {
+    let sid = setup.call_sid.as_str();
+    let call = Announced { sid, parameters: &setup.parameters };
+    is_announced(call, shared)?;
+    let admitted = if let Some(parked) = shared.parking.take(sid).await {
+        tracing::info!(call = sid, session = %setup.session_sid, "the call is back");
+        Admitted::Back(parked)
+    } else {
+        let setup_of_call = shared.switchboard.admit(call, Transport::ConversationRelay, base)?;
+        tracing::info!(call = sid, session = %setup.session_sid, "the call begins");
+        let watched = shared.switchboard.watch(sid, Transport::ConversationRelay, shared.show);
+        Admitted::New(Box::new(setup_of_call), watched)
+    };
+    let (badge, leave) = shared.parking.lead(sid);
+    Ok((admitted, leave, badge))
 }
 
 fn log(report: &RelayReport) {
     let call = report.setup.as_ref().map_or("(before setup)", |setup| setup.call_sid.as_str());
     match &report.end {
         RelayEnd::Failed(error) => tracing::warn!(call, "the call failed: {error}"),
+        RelayEnd::Replaced => {
+            tracing::info!(call, "the call came over another socket; that of this session was dead");
+        }
         RelayEnd::Lost(why) => tracing::warn!(call, why, "the call's connection was lost"),
         RelayEnd::Stopped | RelayEnd::Ended => {}
     }

@@ -1,6 +1,5 @@
 //! The WebSocket: from the upgrade request to the call.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +10,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use offhook_session::{SessionEnd, SessionReport, Setup, serve_call};
+use offhook_session::{SessionEnd, SessionError, SessionReport, Setup, serve_call};
 use offhook_stages::script::Transport;
 use offhook_twilio::signature::is_valid_upgrade;
 use offhook_twilio::stream::{LONGEST_MESSAGE, StartMessage};
@@ -26,6 +25,7 @@ use super::http::{Answer, text};
 use super::voice::TOKEN;
 use super::workers::LoadGuard;
 use super::{Shared, relay};
+use crate::switchboard::Announced;
 
 /// What a socket carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(crate) fn upgrade(
     guard: Rc<LoadGuard>,
     carries: Carries,
 ) -> Answer {
-    if carries == Carries::Sound && shared.agent.transport == Transport::ConversationRelay {
+    if carries == Carries::Sound && !shared.switchboard.carries(Transport::MediaStreams) {
         return text(
             StatusCode::NOT_FOUND,
             "this agent's calls are carried as text: its WebSocket is /conversation-relay\n",
@@ -134,7 +134,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         WebSocketStream::from_partially_read(io, read.into(), Role::Server, Some(limits)).await
     };
     if carries == Carries::Text {
-        return relay::serve(socket, &shared).await;
+        return relay::serve(socket, &shared, base.as_ref()).await;
     }
     shared.calls.fetch_add(1, Ordering::Relaxed);
     let admitting = Arc::clone(&shared);
@@ -144,23 +144,21 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         move |start| admit(start, &admitting, base.as_ref()),
         move |start| {
             tracing::info!(call = %start.call_sid, stream = %start.stream_sid, "the call begins");
-            observing.switchboard.watch(start, observing.show)
+            observing.switchboard.watch(start.call_sid.as_str(), Transport::MediaStreams, observing.show)
         },
     )
     .await;
     shared.calls.fetch_sub(1, Ordering::Relaxed);
-    if let Some(start) = &report.start {
+    let refused = matches!(report.end, SessionEnd::Failed(SessionError::Refused(_)));
+    if let Some(start) = report.start.as_ref().filter(|_| !refused) {
         shared.switchboard.hung_up(start.call_sid.as_str());
     }
     log(&report);
 }
 
 /// Whether a socket is the one that our TwiML announced: its parameters have that call's token.
-pub(super) fn is_announced(
-    parameters: &BTreeMap<String, String>,
-    call: &str,
-    shared: &Shared,
-) -> Result<(), String> {
+pub(super) fn is_announced(call: Announced<'_>, shared: &Shared) -> Result<(), String> {
+    let Announced { sid: call, parameters } = call;
     match parameters.get(TOKEN) {
         Some(token) => shared
             .tokens
@@ -175,8 +173,9 @@ pub(super) fn is_announced(
 
 /// Judges the `start` message.
 fn admit(start: &StartMessage, shared: &Shared, base: Option<&PublicBase>) -> Result<Setup, String> {
-    is_announced(&start.parameters, start.call_sid.as_str(), shared)?;
-    Ok(shared.switchboard.admit(start, base))
+    let call = Announced { sid: start.call_sid.as_str(), parameters: &start.parameters };
+    is_announced(call, shared)?;
+    shared.switchboard.admit(call, Transport::MediaStreams, base)
 }
 
 fn log(report: &SessionReport) {

@@ -12,6 +12,7 @@ use super::Shared;
 use super::address::PublicBase;
 use super::http::{Answer, text, typed};
 use super::routes::STREAM_PATH;
+use crate::switchboard::Served;
 
 /// Longest form taken; Twilio's have about 1 kB.
 const LONGEST_FORM: usize = 64 * 1024;
@@ -41,18 +42,20 @@ pub(crate) async fn answer(request: Request<Incoming>, shared: &Shared) -> Answe
     if let Some(elsewhere) = shared.overload.answer() {
         return typed(StatusCode::OK, MIME, elsewhere.to_xml());
     }
-    // The stream comes in a moment: until then the connections to the providers can be opened.
-    let stages = shared.agent.stages.clone();
-    tokio::task::spawn_local(async move { stages.warm().await });
     let call = checked.form.get("CallSid").unwrap_or("");
-    if checked.reference().is_some() && shared.switchboard.spoken_of(checked.reference(), call).is_none() {
+    let live = shared.switchboard.spoken_of(checked.reference(), call);
+    if checked.reference().is_some() && live.is_none() {
         tracing::warn!(
             call,
             "a call was answered that this server did not place, or has forgotten; it is ended"
         );
         return typed(StatusCode::OK, MIME, Response::default().then(Verb::Hangup).to_xml());
     }
-    match document(&checked, call, shared) {
+    let served = shared.switchboard.serves(live.as_deref());
+    // The stream comes in a moment: until then the connections to the providers can be opened.
+    let stages = served.agent.stages.clone();
+    tokio::task::spawn_local(async move { stages.warm().await });
+    match document(&checked, call, shared, served) {
         Ok(document) => typed(StatusCode::OK, MIME, document.to_xml()),
         Err(error) => {
             tracing::error!(call, %error, "a call can't be answered; is `public_url` right?");
@@ -63,15 +66,15 @@ pub(crate) async fn answer(request: Request<Incoming>, shared: &Shared) -> Answe
     }
 }
 
-fn document(checked: &Checked, call: &str, shared: &Shared) -> Result<Response, TwimlError> {
-    let connect = match shared.agent.transport {
+fn document(checked: &Checked, call: &str, shared: &Shared, served: &Served) -> Result<Response, TwimlError> {
+    let connect = match served.agent.transport {
         Transport::MediaStreams => {
             let stream = Stream::new(&checked.base.stream_url(STREAM_PATH))?
                 .status_callback(&checked.base.url("/stream-status"));
             let stream = parameters(checked, call, shared)?.into_iter().fold(stream, Stream::parameter);
             Connect { action: Some(checked.base.url("/after-stream")), noun: Noun::Stream(stream) }
         }
-        Transport::ConversationRelay => super::relay::connect(checked, call, shared, 0)?,
+        Transport::ConversationRelay => super::relay::connect(checked, call, shared, (served, 0))?,
     };
     Ok(Response::default().then(Verb::Connect(connect)).then(Verb::Hangup))
 }

@@ -14,8 +14,9 @@ use std::time::SystemTime;
 
 use offhook_call::{CallConfig, EndReason};
 use offhook_session::{Setup, control};
+use offhook_stages::script::Transport;
 use offhook_twilio::calls::{AnsweredBy, CallStatus, CallUpdate};
-use offhook_twilio::stream::StartMessage;
+use offhook_twilio::twiml::RelayOptions;
 
 use crate::agents::Agent;
 use crate::record::{Keeper, Recorder};
@@ -34,6 +35,15 @@ pub(crate) use watch::Watched;
 pub(crate) struct Served {
     pub(crate) agent: Agent,
     pub(crate) call: Arc<CallConfig>,
+    /// How Twilio hears and speaks in its calls of text.
+    pub(crate) relay: RelayOptions,
+}
+
+/// A call as its socket announces it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Announced<'a> {
+    pub(crate) sid: &'a str,
+    pub(crate) parameters: &'a BTreeMap<String, String>,
 }
 
 /// Parameters of a stream that are ours, not the agent's.
@@ -78,6 +88,27 @@ impl Switchboard {
             .collect()
     }
 
+    /// Whether any agent's calls are carried so.
+    pub(crate) fn carries(&self, transport: Transport) -> bool {
+        std::iter::once(&self.first)
+            .chain(self.others.values())
+            .any(|served| served.agent.transport == transport)
+    }
+
+    /// Who serves a call; one that comes in is the first's.
+    pub(crate) fn serves(&self, live: Option<&Live>) -> &Served {
+        live.and_then(|live| self.agent(&live.about.agent)).unwrap_or(&self.first)
+    }
+
+    /// How a call behaves.
+    fn behaviour(&self, live: &Live) -> Arc<CallConfig> {
+        let mut config = Arc::clone(&self.serves(Some(live)).call);
+        if let Some(longest) = live.about.longest {
+            Arc::make_mut(&mut config).patience.longest_call = longest;
+        }
+        config
+    }
+
     /// The call of this `CallSid`.
     pub(crate) fn call(&self, sid: &str) -> Option<Arc<Live>> {
         self.known().by_sid(sid)
@@ -96,18 +127,26 @@ impl Switchboard {
         self.known().all()
     }
 
-    /// A stream begins: makes what to serve it with.
-    pub(crate) fn admit(self: &Arc<Self>, start: &StartMessage, base: Option<&PublicBase>) -> Setup {
-        let sid = start.call_sid.as_str();
-        let live = self.call(sid).filter(|live| !live.is_over()).unwrap_or_else(|| self.incoming(start));
-        let served = self.agent(&live.about.agent).unwrap_or(&self.first);
-        let agent = &served.agent;
-        let mut config = Arc::clone(&served.call);
-        if let Some(longest) = live.about.longest {
-            Arc::make_mut(&mut config).patience.longest_call = longest;
+    /// A stream or session begins: makes what to serve it with. `base` is where Twilio reaches us.
+    ///
+    /// # Errors
+    /// If the call's agent is carried by the other transport.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        call: Announced<'_>,
+        over: Transport,
+        base: Option<&PublicBase>,
+    ) -> Result<Setup, String> {
+        let live = self.call(call.sid).filter(|live| !live.is_over()).unwrap_or_else(|| self.incoming(call));
+        let agent = &self.serves(Some(&live)).agent;
+        if agent.transport != over {
+            return Err(format!(
+                "the agent `{}` is not carried so: in its file, or by --transport, it is {:?}",
+                agent.name, agent.transport
+            ));
         }
-        let mut setup = Setup::new(config, agent.stages.clone(), &agent.language);
-        let mut parameters: BTreeMap<String, String> = start.parameters.clone();
+        let mut setup = Setup::new(self.behaviour(&live), agent.stages.clone(), &agent.language);
+        let mut parameters: BTreeMap<String, String> = call.parameters.clone();
         parameters.retain(|name, _| !OURS.contains(&name.as_str()));
         parameters.extend(live.about.parameters.iter().map(|(name, value)| (name.clone(), value.clone())));
         setup.parameters = Arc::new(parameters);
@@ -118,11 +157,11 @@ impl Switchboard {
         let (this, tools_of) = (Arc::clone(self), agent.clone());
         setup.tools = Some(Arc::new(tools::CallTools::new(this, Arc::clone(&live), base.cloned(), tools_of)));
         live.begin(sender);
-        setup
+        Ok(setup)
     }
 
-    fn incoming(&self, start: &StartMessage) -> Arc<Live> {
-        let parameter = |name: &str| start.parameters.get(name).cloned().unwrap_or_default();
+    fn incoming(&self, call: Announced<'_>) -> Arc<Live> {
+        let parameter = |name: &str| call.parameters.get(name).cloned().unwrap_or_default();
         let about = About {
             reference: String::new(),
             direction: "inbound",
@@ -135,18 +174,18 @@ impl Switchboard {
             longest: None,
             since: SystemTime::now(),
         };
-        let live = Arc::new(Live::new(about, Some(start.call_sid.to_string()), CallStatus::InProgress));
+        let live = Arc::new(Live::new(about, Some(call.sid.to_owned()), CallStatus::InProgress));
         self.known().add(&live);
         live
     }
 
-    /// Watches the call of this stream, for its record and for whoever listens.
-    pub(crate) fn watch(&self, start: &StartMessage, show: bool) -> Watched {
-        let live = self.call(start.call_sid.as_str());
-        let name = live.as_ref().map_or(self.first.agent.name.as_str(), |live| live.about.agent.as_str());
-        let served = self.agent(name).unwrap_or(&self.first);
-        let names = (start.call_sid.as_str(), name);
-        Watched::new(Recorder::new(self.keeper.clone(), names, &served.call, show), live)
+    /// Watches the call, for its record and for whoever listens.
+    pub(crate) fn watch(&self, sid: &str, over: Transport, show: bool) -> Watched {
+        let live = self.call(sid);
+        let served = self.serves(live.as_deref());
+        let config = live.as_ref().map_or_else(|| Arc::clone(&served.call), |live| self.behaviour(live));
+        let names = (sid, served.agent.name.as_str());
+        Watched::new(Recorder::new(over, self.keeper.clone(), names, &config, show), live)
     }
 
     /// The stream of this call has ended.

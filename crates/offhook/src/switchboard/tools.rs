@@ -7,6 +7,7 @@ use offhook_call::TRANSFER;
 use offhook_call::stage::ToolCall;
 use offhook_session::Tools;
 use offhook_stages::BoxFuture;
+use offhook_stages::script::Transport;
 use offhook_stages::tools::REPORT;
 use offhook_twilio::calls::{CallUpdate, PhoneNumber};
 use offhook_twilio::twiml::{Dial, Response, Verb};
@@ -71,8 +72,8 @@ impl Tools for CallTools {
 }
 
 impl Switchboard {
-    /// Hands the caller to another number, now: by changing what the call does, or, where there is no access to Twilio's API,
-    /// by what it is told to do when its stream has ended.
+    /// Hands the caller to another number, now: by changing what the call does, or, where there is no access to Twilio's API
+    /// and for calls of text, by what it is told to do when its stream or session has ended.
     async fn transfer(
         &self,
         live: &Live,
@@ -87,7 +88,8 @@ impl Switchboard {
             ));
         }
         live.facts().transferred_to = Some(number.to_string());
-        if let (Some(rest), Some(sid)) = (&self.rest, live.sid()) {
+        let by_sound = self.serves(Some(live)).agent.transport == Transport::MediaStreams;
+        if let (Some(rest), Some(sid), true) = (&self.rest, live.sid(), by_sound) {
             let document = transfer_document(live, &number, base).to_xml();
             if let Err(error) = rest.update(&sid, &CallUpdate::Twiml(document)).await {
                 live.facts().transferred_to = None;
