@@ -51,12 +51,85 @@ struct Shared {
     space: Notify,
 }
 
+/// How items travel. Lists take room in blocks of 31 items: what is rare is boxed, so that an idle call's blocks are small.
+#[derive(Debug)]
+enum Sending<T> {
+    Array(Sender<T>),
+    List(Sender<Box<T>>),
+}
+
+#[derive(Debug)]
+enum Receiving<T> {
+    Array(Receiver<T>),
+    List(Receiver<Box<T>>),
+}
+
+impl<T> Clone for Sending<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Array(items) => Self::Array(items.clone()),
+            Self::List(items) => Self::List(items.clone()),
+        }
+    }
+}
+
+impl<T> Clone for Receiving<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Array(items) => Self::Array(items.clone()),
+            Self::List(items) => Self::List(items.clone()),
+        }
+    }
+}
+
+impl<T> Sending<T> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Array(items) => items.len(),
+            Self::List(items) => items.len(),
+        }
+    }
+
+    fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
+        match self {
+            Self::Array(items) => items.try_send(item),
+            Self::List(items) => items.try_send(Box::new(item)).map_err(|error| match error {
+                TrySendError::Full(item) => TrySendError::Full(*item),
+                TrySendError::Disconnected(item) => TrySendError::Disconnected(*item),
+            }),
+        }
+    }
+}
+
+impl<T> Receiving<T> {
+    fn try_recv(&self) -> Result<T, TryRecvError> {
+        match self {
+            Self::Array(items) => items.try_recv(),
+            Self::List(items) => items.try_recv().map(|item| *item),
+        }
+    }
+
+    fn recv(&self) -> Option<T> {
+        match self {
+            Self::Array(items) => items.recv().ok(),
+            Self::List(items) => items.recv().ok().map(|item| *item),
+        }
+    }
+
+    fn recv_timeout(&self, patience: std::time::Duration) -> Result<T, RecvTimeoutError> {
+        match self {
+            Self::Array(items) => items.recv_timeout(patience),
+            Self::List(items) => items.recv_timeout(patience).map(|item| *item),
+        }
+    }
+}
+
 /// The sending end.
 #[derive(Debug)]
 pub struct Tx<T> {
-    items: Sender<T>,
+    items: Sending<T>,
     /// Used only to drop the oldest; the real receiver's life is told by `closed`.
-    oldest: Receiver<T>,
+    oldest: Receiving<T>,
     shared: Arc<Shared>,
     when_full: WhenFull,
     capacity: usize,
@@ -77,7 +150,7 @@ impl<T> Clone for Tx<T> {
 /// The receiving end.
 #[derive(Debug)]
 pub struct Rx<T> {
-    items: Receiver<T>,
+    items: Receiving<T>,
     shared: Arc<Shared>,
 }
 
@@ -108,8 +181,14 @@ pub fn bounded<T>(capacity: usize, when_full: WhenFull) -> (Tx<T>, Rx<T>) {
 pub fn bounded_with<T>(capacity: usize, when_full: WhenFull, arrivals: Arc<Notify>) -> (Tx<T>, Rx<T>) {
     let capacity = capacity.max(1);
     let (sender, receiver) = match when_full {
-        WhenFull::DropOldest => crossbeam_channel::bounded(capacity),
-        WhenFull::PushBack => crossbeam_channel::unbounded(),
+        WhenFull::DropOldest => {
+            let (sender, receiver) = crossbeam_channel::bounded(capacity);
+            (Sending::Array(sender), Receiving::Array(receiver))
+        }
+        WhenFull::PushBack => {
+            let (sender, receiver) = crossbeam_channel::unbounded();
+            (Sending::List(sender), Receiving::List(receiver))
+        }
     };
     let shared = Arc::new(Shared { items: arrivals, ..Shared::default() });
     let tx = Tx { items: sender, oldest: receiver.clone(), shared: Arc::clone(&shared), when_full, capacity };
@@ -232,7 +311,7 @@ impl<T> Drop for Tx<T> {
     fn drop(&mut self) {
         // Disconnect first, then wake: a sleeping async reader looks again and sees the end.
         let (dead, _) = crossbeam_channel::bounded(0);
-        drop(std::mem::replace(&mut self.items, dead));
+        drop(std::mem::replace(&mut self.items, Sending::Array(dead)));
         self.shared.items.notify_one();
     }
 }
@@ -253,7 +332,7 @@ impl<T> Rx<T> {
     /// The next item on an OS thread; `None` when the sender is gone and everything was read.
     #[must_use]
     pub fn recv_blocking(&self) -> Option<T> {
-        let item = self.items.recv().ok();
+        let item = self.items.recv();
         self.shared.space.notify_one();
         item
     }
