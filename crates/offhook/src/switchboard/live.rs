@@ -1,7 +1,7 @@
 //! One call, as the outside sees it: where it stands, what was said, what came of it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use offhook_call::{CallEvent, Control, EndReason, ReplyTiming};
@@ -97,7 +97,8 @@ pub(crate) struct Live {
     pub(crate) about: About,
     pub(crate) meter: Meter,
     facts: Mutex<Facts>,
-    events: broadcast::Sender<Told>,
+    /// Has its room, 28 KiB, once somebody listens: few calls are ever listened to.
+    events: OnceLock<broadcast::Sender<Told>>,
 }
 
 /// An event for whoever listens.
@@ -130,7 +131,7 @@ impl Live {
             about,
             meter: Meter::default(),
             facts: Mutex::new(facts),
-            events: broadcast::channel(EVENTS).0,
+            events: OnceLock::new(),
         }
     }
 
@@ -174,15 +175,16 @@ impl Live {
 
     /// Everything that happens from now on.
     pub(crate) fn listen(&self) -> broadcast::Receiver<Told> {
-        self.events.subscribe()
+        self.events.get_or_init(|| broadcast::channel(EVENTS).0).subscribe()
     }
 
     pub(crate) fn tell(&self, name: &'static str, data: &impl Serialize) {
-        if self.events.receiver_count() > 0
+        if let Some(events) = self.events.get()
+            && events.receiver_count() > 0
             && let Ok(data) = serde_json::to_string(data)
         {
             // Nobody may listen any more.
-            let _unheard = self.events.send(Told { name, data: data.into() });
+            let _unheard = events.send(Told { name, data: data.into() });
         }
     }
 
