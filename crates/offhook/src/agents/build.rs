@@ -9,12 +9,13 @@ use offhook_call::config::ToolManners;
 use offhook_providers::embedded::{Flite, NativePool, PocketSphinx, SphinxOptions};
 use offhook_providers::llm::{LlmConfig, NetworkLlm, Prompt};
 use offhook_providers::net::Secret;
+use offhook_providers::realtime::{Realtime, RealtimeConfig};
 use offhook_providers::stt::SttConfig;
 use offhook_providers::tts::TtsConfig;
 use offhook_session::StageSet;
 use offhook_stages::cache::{CachedTts, SpokenStore};
 use offhook_stages::chain::{Deadlines, Link, LinkConfig, LlmChain, SttChain, TtsChain};
-use offhook_stages::script::Transport;
+use offhook_stages::script::{Script, ScriptedAgent, Transport};
 use offhook_stages::speakable::SpeakableTts;
 use offhook_stages::{Llm, Stt, Tts};
 use toml::Table;
@@ -39,16 +40,24 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
     let prompt =
         Prompt { instructions: instructions.into(), tools: abilities::specs(agent, &file.tools).into() };
     let transport = transport.unwrap_or(agent.transport);
-    let llm = Arc::new(LlmChain::new(llm(file, &prompt)?)?);
+    let mut llm = llm(file, &prompt)?;
     let stages = match transport {
-        Transport::MediaStreams => StageSet {
-            stt: Arc::new(SttChain::new(stt(&file.stt)?)?),
-            turn: None,
-            llm,
-            tts: Arc::new(TtsChain::new(tts(&file.tts, agent.voice.as_deref())?)?),
-        },
+        Transport::MediaStreams => {
+            let (mut stt, mut tts) = (stt(&file.stt)?, tts(&file.tts, agent.voice.as_deref())?);
+            if let Some(table) = &file.realtime {
+                let voice = Arc::new(TtsChain::new(tts.clone())?);
+                let (table, realtime) = realtime(table, prompt, voice)?;
+                let (hears, thinks, speaks) = realtime.stages();
+                stt.insert(0, Link::new(hears, Deadlines::STT, &table.link));
+                llm.insert(0, Link::new(thinks, Deadlines::LLM, &table.link));
+                tts.insert(0, Link::new(speaks, Deadlines::TTS, &table.link));
+            }
+            let (stt, tts) = (Arc::new(SttChain::new(stt)?), Arc::new(TtsChain::new(tts)?));
+            StageSet { stt, turn: None, llm: Arc::new(LlmChain::new(llm)?), tts }
+        }
         // Twilio hears and speaks.
         Transport::ConversationRelay => {
+            let llm = Arc::new(LlmChain::new(llm)?);
             StageSet { stt: Arc::new(Idle), turn: None, llm, tts: Arc::new(Idle) }
         }
     };
@@ -67,6 +76,19 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
         tools: Some(Arc::new(WebTools::new(&file.tools)?)),
         transfer: agent.transfer.clone(),
     })
+}
+
+fn realtime(table: &Table, prompt: Prompt, voice: Arc<dyn Tts>) -> anyhow::Result<(LinkTable, Realtime)> {
+    let mut table = LinkTable::split("realtime", table.clone())?;
+    anyhow::ensure!(
+        table.provider == "openai",
+        "[realtime] knows no provider `{}`: openai (and what speaks its protocol, by `url`)",
+        table.provider
+    );
+    table.own.remove("provider");
+    let config: RealtimeConfig = table.typed("realtime")?;
+    let key = key("realtime", &table)?;
+    Ok((table, Realtime::new(config, key, prompt, voice)))
 }
 
 fn stt(tables: &[Table]) -> anyhow::Result<Vec<Link<dyn Stt>>> {
@@ -137,6 +159,15 @@ fn llm(file: &AgentFile, prompt: &Prompt) -> anyhow::Result<Vec<Link<dyn Llm>>> 
     let mut links: Vec<Link<dyn Llm>> = Vec::new();
     for table in &file.llm {
         let table = LinkTable::split("llm", table.clone())?;
+        if table.provider == "script" {
+            let Some(toml::Value::String(name)) = table.own.get("agent") else {
+                anyhow::bail!(
+                    "a [[llm]] with the provider `script` needs `agent`: a shipped one's name, or a file"
+                );
+            };
+            links.push(Link::new(Arc::new(script(name)?), Deadlines::LLM, &table.link));
+            continue;
+        }
         let mut config: LlmConfig = table.typed("llm")?;
         let key = match &table.key_file {
             Some(path) => Some(read_key(path)?),
@@ -151,6 +182,12 @@ fn llm(file: &AgentFile, prompt: &Prompt) -> anyhow::Result<Vec<Link<dyn Llm>>> 
     let last = Arc::new(LastWords::new(words, transfer));
     links.push(Link::new(last, Deadlines::LLM, &LinkConfig::default()));
     Ok(links)
+}
+
+fn script(name: &str) -> anyhow::Result<ScriptedAgent> {
+    let text = super::text_of(name)?;
+    let script = Script::from_toml(&text).with_context(|| format!("the script `{name}` is not valid"))?;
+    Ok(ScriptedAgent::new(Arc::new(script)))
 }
 
 /// The key of a link: from its file, its variable, or the provider's customary variable. A server of one's own may need none.
@@ -186,4 +223,69 @@ fn read_key(path: &Path) -> anyhow::Result<Secret> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("can't read the key in {}", path.display()))?;
     Ok(Secret::new(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: &str = r#"
+[agent]
+name = "all"
+instructions = "Be kind."
+
+[realtime]
+url = "ws://127.0.0.1:1/v1/realtime"
+model = "some-model"
+transcription_model = "some-model"
+
+[[stt]]
+provider = "deepgram"
+url = "ws://127.0.0.1:1/v1/listen"
+
+[[llm]]
+provider = "ollama"
+model = "some-model"
+
+[[llm]]
+provider = "script"
+agent = "booking"
+
+[[tts]]
+provider = "cartesia"
+model = "some-model"
+voice = "some-voice"
+base_url = "ws://127.0.0.1:1"
+link = { hedge_after = "600ms" }
+"#;
+
+    fn built(text: &str) -> anyhow::Result<Agent> {
+        build(&AgentFile::parse(text)?, Path::new("."), None)
+    }
+
+    #[test]
+    fn the_embedded_stages_stand_behind_all_others() {
+        let stages = format!("{:?}", built(ALL).unwrap().stages);
+        let expected = "StageSet(openai-realtime+deepgram+pocketsphinx, openai-realtime+ollama+script+last-words, \
+                        openai-realtime+cartesia+flite)";
+        assert_eq!(stages, expected);
+    }
+
+    #[test]
+    fn what_is_missing_is_named_before_the_first_call() {
+        let error = |text: &str| format!("{:#}", built(text).unwrap_err());
+        let keyless =
+            ALL.replace("url = \"ws://127.0.0.1:1/v1/listen\"", "key_env = \"OFFHOOK_NO_SUCH_KEY\"");
+        assert!(
+            error(&keyless).contains("set the environment variable OFFHOOK_NO_SUCH_KEY"),
+            "{}",
+            error(&keyless)
+        );
+        assert!(
+            error(&ALL.replace("agent = \"booking\"", "agent = \"nobody\"")).contains("no agent `nobody`")
+        );
+        assert!(
+            error(&ALL.replace("provider = \"cartesia\"", "provider = \"cartesian\"")).contains("cartesian")
+        );
+    }
 }

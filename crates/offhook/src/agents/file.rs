@@ -15,6 +15,9 @@ use toml::{Table, Value};
 #[serde(deny_unknown_fields)]
 pub(crate) struct AgentFile {
     pub(crate) agent: AgentTable,
+    /// `[realtime]`: one model that hears, thinks and speaks; the others stand behind it.
+    #[serde(default)]
+    pub(crate) realtime: Option<Table>,
     /// `[[stt]]`: who turns speech into words, in the order in which they are tried.
     #[serde(default)]
     pub(crate) stt: Vec<Table>,
@@ -171,8 +174,9 @@ pub(crate) const OWN_TOOLS: [&str; 5] =
 
 /// Whether a file is of this kind: it names providers. Others are scripts.
 pub(crate) fn is_of_a_model(text: &str) -> bool {
-    text.parse::<Table>()
-        .is_ok_and(|file| ["llm", "stt", "tts", "tool"].iter().any(|name| file.contains_key(*name)))
+    text.parse::<Table>().is_ok_and(|file| {
+        ["llm", "stt", "tts", "tool", "realtime"].iter().any(|name| file.contains_key(*name))
+    })
 }
 
 impl AgentFile {
@@ -180,8 +184,10 @@ impl AgentFile {
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let file: Self =
             toml::from_str(text).map_err(|error| anyhow::anyhow!(offhook_stages::toml_error(&error)))?;
-        if file.llm.is_empty() {
-            bail!("it has no [[llm]]: name a model, or write a script instead (docs/agents.md)");
+        if file.llm.is_empty() && file.realtime.is_none() {
+            bail!(
+                "it has no [[llm]] and no [realtime]: name a model, or write a script instead (docs/agents.md)"
+            );
         }
         let agent = &file.agent;
         if agent.instructions.trim().is_empty() && agent.instructions_file.is_none() {
@@ -228,6 +234,7 @@ impl LinkTable {
     pub(crate) fn split(kind: &str, mut own: Table) -> anyhow::Result<Self> {
         let provider = match own.get("provider") {
             Some(Value::String(provider)) => provider.clone(),
+            None if kind == "realtime" => "openai".to_owned(),
             _ => bail!("a [[{kind}]] has no `provider`"),
         };
         let link = match own.remove("link") {

@@ -56,7 +56,20 @@ impl std::fmt::Debug for Agent {
 
 /// Loads the agent of this name, or from this file. `transport` comes before the file's.
 pub(crate) fn load(name: &str, transport: Option<Transport>) -> anyhow::Result<Agent> {
-    let text = match shipped(name) {
+    let text = text_of(name)?;
+    if file::is_of_a_model(&text) {
+        let file =
+            file::AgentFile::parse(&text).with_context(|| format!("the agent `{name}` is not valid"))?;
+        let folder = Path::new(name).parent().unwrap_or_else(|| Path::new("."));
+        return build::build(&file, folder, transport)
+            .with_context(|| format!("the agent `{name}` can't be served"));
+    }
+    scripted(name, &text, transport)
+}
+
+/// The file of the agent of this name.
+fn text_of(name: &str) -> anyhow::Result<String> {
+    Ok(match shipped(name) {
         Some(file) => file.to_owned(),
         None if name.ends_with(".toml") || name.contains('/') => {
             std::fs::read_to_string(name).with_context(|| format!("can't read the agent's file {name}"))?
@@ -68,15 +81,7 @@ pub(crate) fn load(name: &str, transport: Option<Transport>) -> anyhow::Result<A
                 names.join(", ")
             );
         }
-    };
-    if file::is_of_a_model(&text) {
-        let file =
-            file::AgentFile::parse(&text).with_context(|| format!("the agent `{name}` is not valid"))?;
-        let folder = Path::new(name).parent().unwrap_or_else(|| Path::new("."));
-        return build::build(&file, folder, transport)
-            .with_context(|| format!("the agent `{name}` can't be served"));
-    }
-    scripted(name, &text, transport)
+    })
 }
 
 fn scripted(name: &str, text: &str, transport: Option<Transport>) -> anyhow::Result<Agent> {

@@ -127,12 +127,7 @@ impl Live {
             control: None,
             over: false,
         };
-        Self {
-            about,
-            meter: Meter::default(),
-            facts: Mutex::new(facts),
-            events: OnceLock::new(),
-        }
+        Self { about, meter: Meter::default(), facts: Mutex::new(facts), events: OnceLock::new() }
     }
 
     /// What is known by now.
