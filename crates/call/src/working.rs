@@ -3,11 +3,12 @@
 //! A tool is begun once the reply that wants it is certain. Its result goes into the context; when all that were wanted have
 //! returned and the caller isn't speaking, the model is asked to go on. Until then the caller hears a word now and then.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::CallTime;
 use crate::call::Call;
-use crate::config::OnInterruption;
+use crate::config::{OnInterruption, PatienceConfig, ToolManners};
 use crate::io::{CallEvent, Output, ToolStage, UtteranceKind};
 use crate::stage::{AnswerKind, Digits, LlmCommand, Party, ReplyReason, ToolCall, ToolResult};
 use crate::timers::Timer;
@@ -19,23 +20,36 @@ pub const COLLECT_DIGITS: &str = "collect_digits";
 /// A tool with a word of its own for the wait says it after this; a quick one has returned by then.
 pub(crate) const OWN_FILLER_AFTER: Duration = Duration::from_millis(400);
 
-/// The tools of a call.
+/// The tools of a call, of sound or of text.
 #[derive(Debug, Default)]
 pub(crate) struct Working {
-    tools: Vec<AtWork>,
+    pub(crate) tools: Vec<AtWork>,
     begun: u32,
     /// All have returned, and the model has not gone on yet.
-    owed: bool,
-    fillers_said: usize,
+    pub(crate) owed: bool,
+    pub(crate) fillers_said: usize,
     /// The caller was asked to key a number.
-    collecting: bool,
+    pub(crate) collecting: bool,
 }
 
+/// A tool at work.
 #[derive(Debug)]
-struct AtWork {
-    id: String,
-    name: String,
+pub(crate) struct AtWork {
+    pub(crate) id: String,
+    pub(crate) name: String,
     since: CallTime,
+}
+
+impl AtWork {
+    pub(crate) fn event(&self, stage: ToolStage, now: CallTime) -> CallEvent {
+        let after_ms = u64::try_from(now.since(self.since).as_millis()).unwrap_or(u64::MAX);
+        CallEvent::Tool { name: self.name.clone(), stage, after_ms }
+    }
+
+    /// What the conversation remembers of a tool that was given up.
+    pub(crate) fn given_up(&self) -> String {
+        format!("{} failed: given up, because the caller interrupted", self.name)
+    }
 }
 
 impl Working {
@@ -43,33 +57,67 @@ impl Working {
     pub(crate) const fn any(&self) -> bool {
         !self.tools.is_empty()
     }
+
+    /// Takes a tool in, under an id that no other has. Gives what to tell whoever watches.
+    pub(crate) fn begin(&mut self, call: &mut ToolCall, now: CallTime) -> CallEvent {
+        // Providers count anew in every reply; two tools at work must not be taken for each other.
+        self.begun += 1;
+        call.id = format!("{}-{}", self.begun, call.id);
+        self.fillers_said = 0;
+        let tool = AtWork { id: call.id.clone(), name: call.name.clone(), since: now };
+        let event = tool.event(ToolStage::Asked, now);
+        self.tools.push(tool);
+        event
+    }
+
+    /// A tool has returned. `None` for one that was given up: it is no longer listened to.
+    pub(crate) fn end(&mut self, result: &ToolResult, now: CallTime) -> Option<CallEvent> {
+        let at = self.tools.iter().position(|tool| tool.id == result.id)?;
+        let stage = if result.outcome.is_ok() { ToolStage::Returned } else { ToolStage::Failed };
+        Some(self.tools.remove(at).event(stage, now))
+    }
+
+    /// The caller spoke up: gives the tools that are declared to be given up then.
+    pub(crate) fn interrupt(&mut self, manners: &BTreeMap<String, ToolManners>) -> Vec<AtWork> {
+        let gives_up = |tool: &AtWork| {
+            manners.get(&tool.name).is_some_and(|manners| manners.on_interruption == OnInterruption::Cancel)
+        };
+        let (given_up, kept) = std::mem::take(&mut self.tools).into_iter().partition(gives_up);
+        self.tools = kept;
+        given_up
+    }
+
+    /// How long the caller hears nothing before a word. `own`: a tool at work has a word for it.
+    pub(crate) const fn word_after(&self, own: bool, patience: &PatienceConfig) -> Duration {
+        match (self.fillers_said, own) {
+            (0, true) => OWN_FILLER_AFTER,
+            (0, false) => patience.reply_late,
+            _ => patience.reply_very_late,
+        }
+    }
+}
+
+/// What the conversation remembers of a tool's result.
+pub(crate) fn outcome_in_words(result: &ToolResult) -> String {
+    match &result.outcome {
+        Ok(text) => format!("{}: {text}", result.name),
+        Err(why) => format!("{} failed: {why}", result.name),
+    }
 }
 
 impl Call {
     /// Begins a tool of the application's.
     pub(crate) fn begin_tool(&mut self, mut call: ToolCall) {
-        // Providers count anew in every reply; two tools at work must not be taken for each other.
-        self.working.begun += 1;
-        call.id = format!("{}-{}", self.working.begun, call.id);
-        self.tool_event(&call.name, ToolStage::Asked, self.now);
-        let (id, name) = (call.id.clone(), call.name.clone());
-        self.working.tools.push(AtWork { id, name, since: self.now });
-        self.working.fillers_said = 0;
+        let event = self.working.begin(&mut call, self.now);
+        self.event(event);
         self.out.push_back(Output::Tool(call));
-    }
-
-    fn tool_event(&mut self, name: &str, stage: ToolStage, since: CallTime) {
-        let after_ms = u64::try_from(self.now.since(since).as_millis()).unwrap_or(u64::MAX);
-        self.event(CallEvent::Tool { name: name.to_owned(), stage, after_ms });
     }
 
     /// A tool has returned. One that was given up is no longer listened to.
     pub(crate) fn on_tool_result(&mut self, result: ToolResult) {
         let Some(result) = self.on_transferred(result) else { return };
-        if let Some(at) = self.working.tools.iter().position(|tool| tool.id == result.id) {
-            let tool = self.working.tools.remove(at);
-            let stage = if result.outcome.is_ok() { ToolStage::Returned } else { ToolStage::Failed };
-            self.tool_event(&tool.name, stage, tool.since);
+        if let Some(event) = self.working.end(&result, self.now) {
+            self.event(event);
         } else if result.name != crate::TRANSFER {
             return;
         }
@@ -78,10 +126,7 @@ impl Call {
 
     /// Takes a result into the conversation.
     pub(crate) fn tool_returned(&mut self, result: ToolResult) {
-        let text = match &result.outcome {
-            Ok(text) => format!("{}: {text}", result.name),
-            Err(why) => format!("{} failed: {why}", result.name),
-        };
+        let text = outcome_in_words(&result);
         self.context.push(Party::Tool, text, false, (self.now, self.now));
         self.out.push_back(Output::Llm(LlmCommand::ToolResult(result)));
         self.working.owed = true;
@@ -108,17 +153,9 @@ impl Call {
 
     /// The caller spoke up: tools that are declared so are given up.
     pub(crate) fn interrupt_tools(&mut self) {
-        let manners = &self.config.tools;
-        let gives_up = |tool: &AtWork| {
-            manners.get(&tool.name).is_some_and(|manners| manners.on_interruption == OnInterruption::Cancel)
-        };
-        let (given_up, kept) = std::mem::take(&mut self.working.tools).into_iter().partition(gives_up);
-        self.working.tools = kept;
-        let given_up: Vec<AtWork> = given_up;
-        for tool in given_up {
-            self.tool_event(&tool.name, ToolStage::Cancelled, tool.since);
-            let text = format!("{} failed: given up, because the caller interrupted", tool.name);
-            self.context.push(Party::Tool, text, false, (self.now, self.now));
+        for tool in self.working.interrupt(&self.config.tools) {
+            self.event(tool.event(ToolStage::Cancelled, self.now));
+            self.context.push(Party::Tool, tool.given_up(), false, (self.now, self.now));
             self.out.push_back(Output::CancelTool { id: tool.id });
         }
     }
@@ -136,13 +173,8 @@ impl Call {
         if self.timers.is_set(Timer::ToolLate) {
             return;
         }
-        let patience = &self.config.patience;
         let first = self.working.fillers_said == 0;
-        let wait = match self.own_filler() {
-            Some(_) if first => OWN_FILLER_AFTER,
-            _ if first => patience.reply_late,
-            _ => patience.reply_very_late,
-        };
+        let wait = self.working.word_after(self.own_filler().is_some(), &self.config.patience);
         // Without a word to its call, the caller has waited since the end of the turn.
         let unannounced = first && self.reply.as_ref().is_some_and(|reply| reply.utterance.is_none());
         let since = self.patience.decided.filter(|_| unannounced && self.own_filler().is_none());

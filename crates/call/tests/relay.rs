@@ -1,192 +1,14 @@
 //! Calls of text on a virtual clock: what is said, when, and what is remembered of it.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::{BTreeMap, VecDeque};
-use std::fmt::Write;
-use std::time::Duration;
+mod phone;
 
-use offhook_call::id::ReplyId;
-use offhook_call::relay::{RelayCall, RelayInput, RelayOutput};
-use offhook_call::stage::{
-    Digits, FailureKind, LlmCommand, LlmEvent, ReplyReason, StageFailure, ToolCall, ToolResult,
-};
-use offhook_call::{CallConfig, CallEvent, CallTime, Control, Key};
+use offhook_call::config::{OnInterruption, ToolManners};
+use offhook_call::relay::RelayInput;
+use offhook_call::stage::{Digits, ToolResult};
+use offhook_call::{CallConfig, Control, Key};
+use phone::{Does, Phone};
 use proptest::prelude::*;
-
-/// What the model does with a request.
-#[derive(Clone)]
-enum Does {
-    /// Says this in pieces, so many milliseconds apart, and is done.
-    Says(&'static str, u64),
-    /// Says this and no more, without being done.
-    Stalls(&'static str),
-    /// Never answers.
-    Sleeps,
-    Fails,
-    /// Says this, and uses a tool.
-    Uses(&'static str, &'static str, serde_json::Value),
-}
-
-struct Phone {
-    call: RelayCall,
-    now: u64,
-    model: VecDeque<Does>,
-    later: BTreeMap<(u64, usize), LlmEvent>,
-    count: usize,
-    timeline: String,
-    /// What the model was last asked.
-    asked: String,
-    texts: String,
-}
-
-impl Phone {
-    fn new(config: CallConfig, model: &[Does]) -> Self {
-        let mut phone = Self {
-            call: RelayCall::new(config),
-            now: 0,
-            model: model.to_vec().into(),
-            later: BTreeMap::new(),
-            count: 0,
-            timeline: String::new(),
-            asked: String::new(),
-            texts: String::new(),
-        };
-        phone.feed(RelayInput::Setup);
-        phone
-    }
-
-    fn feed(&mut self, input: RelayInput<'_>) {
-        self.call.handle(input, CallTime::from_millis(self.now));
-        while let Some(output) = self.call.poll_output() {
-            self.take(output);
-        }
-    }
-
-    fn line(&mut self, what: impl std::fmt::Display) {
-        writeln!(self.timeline, "{:>6} {what}", self.now).unwrap();
-    }
-
-    fn take(&mut self, output: RelayOutput) {
-        match output {
-            RelayOutput::Text { token, last, interruptible } => {
-                self.texts.push_str(&token);
-                let (last, fixed) = (if last { " ." } else { "" }, if interruptible { "" } else { " !" });
-                self.line(format_args!("text “{token}”{last}{fixed}"));
-            }
-            RelayOutput::Press(digits) => self.line(format_args!("press {digits:?}")),
-            RelayOutput::Llm(LlmCommand::Respond(request)) => {
-                self.asked = request.turns.iter().fold(String::new(), |mut asked, turn| {
-                    let cut = if turn.interrupted { " —" } else { "" };
-                    writeln!(asked, "{:?}: {}{cut}", turn.who, turn.text).unwrap();
-                    asked
-                });
-                let reason = match &request.reason {
-                    ReplyReason::Caller { text, .. } => format!("“{text}”"),
-                    other => format!("{other:?}"),
-                };
-                self.line(format_args!("ask {} {reason}", request.reply));
-                let does = self.model.pop_front().unwrap_or(Does::Says("Yes.", 0));
-                self.plan(request.reply, does);
-            }
-            RelayOutput::Llm(LlmCommand::Commit { reply }) => self.line(format_args!("commit {reply}")),
-            RelayOutput::Llm(LlmCommand::Interrupted { reply, .. }) => {
-                self.line(format_args!("interrupted {reply}"))
-            }
-            RelayOutput::Llm(LlmCommand::Cancel { reply }) => {
-                self.later.retain(|_, event| !matches!(event, LlmEvent::Text { reply: of, .. } | LlmEvent::Done { reply: of } if *of == reply));
-                self.line(format_args!("cancel {reply}"));
-            }
-            RelayOutput::Llm(LlmCommand::ToolResult(result)) => {
-                self.line(format_args!("result of {}", result.name))
-            }
-            RelayOutput::Tool(call) => self.line(format_args!("tool {}", call.name)),
-            RelayOutput::CancelTool { id } => self.line(format_args!("give up tool {id}")),
-            RelayOutput::Event(event) => match event {
-                CallEvent::Said { heard, interrupted, .. } => {
-                    self.line(format_args!("heard “{heard}”{}", if interrupted { " —" } else { "" }));
-                }
-                CallEvent::Trouble { message } => self.line(format_args!("trouble: {message}")),
-                CallEvent::TurnDropped { text, why } => self.line(format_args!("dropped “{text}” {why:?}")),
-                CallEvent::BargeIn { stage, .. } => self.line(format_args!("barge-in {stage:?}")),
-                CallEvent::Ended { why } => self.line(format_args!("ended {why:?}")),
-                CallEvent::Digits { count } => self.line(format_args!("{count} digits")),
-                _ => {}
-            },
-            RelayOutput::End { handoff } => {
-                let handoff = handoff
-                    .map_or(String::new(), |call| format!(", hands over {} {}", call.name, call.arguments));
-                self.line(format_args!("end{handoff}"));
-            }
-        }
-    }
-
-    fn plan(&mut self, reply: ReplyId, does: Does) {
-        let mut at = self.now + 200;
-        let mut events = Vec::new();
-        match does {
-            Does::Says(text, apart) => {
-                for piece in text.split_inclusive(' ') {
-                    events.push((at, LlmEvent::Text { reply, delta: piece.into() }));
-                    at += apart;
-                }
-                events.push((at, LlmEvent::Done { reply }));
-            }
-            Does::Stalls(text) => events.push((at, LlmEvent::Text { reply, delta: text.into() })),
-            Does::Sleeps => {}
-            Does::Fails => {
-                let failure = StageFailure {
-                    stage: "model".into(),
-                    message: "no".into(),
-                    kind: FailureKind::Broken,
-                    retry_after_ms: None,
-                };
-                events.push((at, LlmEvent::Failed { reply, failure }));
-            }
-            Does::Uses(text, name, arguments) => {
-                events.push((at, LlmEvent::Text { reply, delta: text.into() }));
-                let call = ToolCall { id: "t".into(), name: name.into(), arguments };
-                events.push((at, LlmEvent::Tool { reply, call }));
-                events.push((at, LlmEvent::Done { reply }));
-            }
-        }
-        for (at, event) in events {
-            self.later.insert((at, self.count), event);
-            self.count += 1;
-        }
-    }
-
-    /// Lets time pass.
-    fn until(&mut self, ms: u64) {
-        loop {
-            let model = self.later.keys().next().map(|(at, _)| *at);
-            let clock = self
-                .call
-                .deadline()
-                .map(|at| u64::try_from(at.since_start().as_micros().div_ceil(1_000)).unwrap());
-            let next = [model, clock].into_iter().flatten().min().filter(|at| *at <= ms);
-            let Some(next) = next else { break };
-            self.now = self.now.max(next);
-            if model == Some(next) {
-                let (_, event) = self.later.pop_first().unwrap();
-                self.feed(RelayInput::Llm(event));
-            } else {
-                self.feed(RelayInput::Timeout);
-            }
-        }
-        self.now = ms;
-    }
-
-    fn says(&mut self, at: u64, text: &str) {
-        self.until(at);
-        self.line(format_args!("    caller “{text}”"));
-        self.feed(RelayInput::Prompt { text, last: true });
-    }
-
-    fn interrupts(&mut self, at: u64, heard: &str) {
-        self.until(at);
-        self.feed(RelayInput::Interrupt { heard, after: Some(Duration::from_millis(400)) });
-    }
-}
 
 fn greeting() -> CallConfig {
     let mut config = CallConfig::default();
@@ -380,6 +202,37 @@ fn a_tool_that_is_slow_is_bridged_and_its_result_answered() {
 }
 
 #[test]
+fn while_a_tool_works_it_is_never_silent_for_long() {
+    let manners = ToolManners { filler: Some("Let me look.".into()), ..ToolManners::default() };
+    let mut config = greeting();
+    config.tools.insert("find_order".into(), manners);
+    let tool = Does::Uses("", "find_order", serde_json::json!({}));
+    let mut phone = Phone::new(config, &[tool, Does::Says("I can't find it.", 0)]);
+    phone.tools_fail_after = Some(20_000);
+    phone.says(3_000, "Where is my order?");
+    phone.until(26_000);
+    insta::assert_snapshot!(phone.timeline);
+}
+
+#[test]
+fn a_tool_is_given_up_when_the_caller_speaks_up_if_it_is_declared_so() {
+    let manners = ToolManners { on_interruption: OnInterruption::Cancel, ..ToolManners::default() };
+    let mut config = greeting();
+    config.tools.insert("find_order".into(), manners);
+    let tool = Does::Uses("One moment.", "find_order", serde_json::json!({}));
+    let mut phone = Phone::new(config, &[tool, Does::Says("Of course.", 0)]);
+    phone.says(3_000, "Where is my order?");
+    phone.interrupts(3_800, "One");
+    phone.says(5_000, "Forget it.");
+    let result = ToolResult { id: "1-t".into(), name: "find_order".into(), outcome: Ok("late".into()) };
+    phone.until(6_000);
+    phone.feed(RelayInput::Tool(result));
+    phone.until(8_000);
+    insta::assert_snapshot!(phone.timeline);
+    insta::assert_snapshot!(phone.asked);
+}
+
+#[test]
 fn silence_is_met_with_check_ins_and_a_farewell() {
     let mut phone = Phone::new(greeting(), &[]);
     phone.until(60_000);
@@ -463,6 +316,7 @@ proptest! {
         let does = [Does::Says("Yes, of course.", 30), Does::Sleeps, Does::Fails, Does::Stalls("Well, "), Does::Uses("", "look", serde_json::json!({}))];
         let model: Vec<Does> = steps.iter().map(|(_, _, nth)| does[*nth].clone()).collect();
         let mut phone = Phone::new(greeting(), &model);
+        phone.tools_fail_after = Some(20_000);
         for (wait, step, _) in &steps {
             phone.until(phone.now + wait);
             let input = match step {

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod http;
+mod line;
 pub mod load;
 mod messages;
 mod place;

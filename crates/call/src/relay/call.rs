@@ -7,7 +7,6 @@ use super::leaving::Machine;
 use super::ledger::{Ledger, Said};
 use super::lost::Lost;
 use super::reply::Reply;
-use super::working::Working;
 use super::{RelayInput, RelayOutput};
 use crate::CallTime;
 use crate::config::{CallConfig, Interruptible};
@@ -19,6 +18,7 @@ use crate::leaving::{TRANSFER, Transfer};
 use crate::patience::Patience;
 use crate::stage::{AnswerKind, LlmCommand, Party, ReplyReason, ToolCall};
 use crate::timers::{Timer, Timers};
+use crate::working::Working;
 
 /// One call of text: owns all its state, does no I/O, reads no clock, draws no random number.
 ///
@@ -213,6 +213,7 @@ impl RelayCall {
         match timer {
             Timer::CallerSilent => self.on_caller_silent(),
             Timer::ReplyLate => self.on_reply_late(),
+            Timer::ToolLate => self.on_tool_late(),
             Timer::ResolveBargeIn => self.resolve_barge_in(),
             Timer::DigitGap => self.flush_digits(),
             Timer::TooLong => self.on_too_long(),
@@ -246,6 +247,7 @@ impl RelayCall {
         } else if !self.timers.is_set(Timer::CallerSilent) {
             self.timers.set(Timer::CallerSilent, self.now + self.config.patience.caller_silent);
         }
+        self.watch_tools();
         self.timers.set_or_cancel(Timer::Played, self.ledger.deadline(self.now));
     }
 

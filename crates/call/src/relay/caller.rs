@@ -71,6 +71,7 @@ impl RelayCall {
         }
         self.stop_waiting();
         self.unheard = None;
+        self.interrupt_tools();
         self.event(CallEvent::TurnEnded(TurnEnded {
             text: text.to_owned(),
             began_ms: ms(began),

@@ -46,9 +46,14 @@ impl RelayCall {
         self.caller_ended = None;
         self.trouble("the connection was lost; the call goes on if Twilio connects it anew");
         self.state = State::Lost;
-        for timer in
-            [Timer::Played, Timer::CallerSilent, Timer::ReplyLate, Timer::ResolveBargeIn, Timer::DigitGap]
-        {
+        for timer in [
+            Timer::Played,
+            Timer::CallerSilent,
+            Timer::ReplyLate,
+            Timer::ToolLate,
+            Timer::ResolveBargeIn,
+            Timer::DigitGap,
+        ] {
             self.timers.cancel(timer);
         }
         self.timers.set(Timer::NoMedia, self.now + BACK_WITHIN);

@@ -141,7 +141,6 @@ impl RelayCall {
             self.timers.cancel(Timer::ReplyLate);
             // Without a word (only tools) it becomes true when it is done.
             self.commit_reply(false);
-            self.watch_tools();
         }
     }
 
@@ -212,7 +211,6 @@ impl RelayCall {
             self.answer = expectation.answer;
         }
         if answers {
-            self.interrupt_tools();
             self.stop_collecting();
         }
         for tool in tools {
@@ -220,13 +218,11 @@ impl RelayCall {
         }
     }
 
-    /// The answer, or its next words, or a tool's result are late.
+    /// The answer, or its next words, are late.
     pub(super) fn on_reply_late(&mut self) {
-        if !self.is_answering() {
-            return;
-        }
+        let Some(reply) = self.reply.as_ref().filter(|reply| !reply.done || !reply.committed) else { return };
         // While the caller may be speaking nothing is said; nor while the voice has text.
-        let committed = self.reply.as_ref().is_none_or(|reply| reply.committed);
+        let committed = reply.committed;
         let due =
             if committed { self.ledger.voice_until() + self.config.patience.reply_late } else { self.now };
         if self.hold || due > self.now {
@@ -234,8 +230,7 @@ impl RelayCall {
             return self.timers.set(Timer::ReplyLate, again);
         }
         if self.patience.fillers_said == 0
-            && let Some(filler) =
-                self.tools_filler().or_else(|| self.patience.next_filler(&self.config.patience))
+            && let Some(filler) = self.patience.next_filler(&self.config.patience)
         {
             self.close_utterance();
             self.say(UtteranceKind::Filler, &filler, Interruptible::Yes);
@@ -259,7 +254,6 @@ impl RelayCall {
     fn give_up_reply(&mut self) {
         self.keep_turn();
         self.cancel_reply();
-        self.forget_tools();
         self.hold = false;
         self.patience.fillers_said = 0;
         let apology = self.config.patience.apology.clone();

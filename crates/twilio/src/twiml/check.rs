@@ -3,99 +3,11 @@
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
+use super::report::{Finding, RelayFound, StreamFound, TwimlReport};
 use super::schema::{RELAY_VALUES, SCHEMA};
 
 /// Longest document that Twilio takes (error 11750).
 const LONGEST: usize = 64 * 1024;
-
-/// Something that Twilio would say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Twilio's code.
-    pub code: u32,
-    /// What exactly, and where.
-    pub detail: String,
-}
-
-impl Finding {
-    /// A finding.
-    #[must_use]
-    pub fn new(code: u32, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
-    }
-
-    /// It only warns; the call goes on.
-    #[must_use]
-    pub fn is_warning(&self) -> bool {
-        crate::errors::lookup(self.code).is_some_and(|error| error.warning)
-    }
-}
-
-impl std::fmt::Display for Finding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let level = if self.is_warning() { "warning" } else { "error" };
-        write!(f, "{level} {}: {}", self.code, self.detail)?;
-        match crate::errors::lookup(self.code) {
-            Some(error) => write!(f, " ({}; {})", error.meaning, error.mend),
-            None => Ok(()),
-        }
-    }
-}
-
-/// The stream that a document connects to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StreamFound {
-    /// Where to.
-    pub url: String,
-    /// Call context.
-    pub parameters: Vec<(String, String)>,
-    /// `<Connect action>`.
-    pub action: Option<String>,
-    /// `statusCallback`.
-    pub status_callback: Option<String>,
-}
-
-/// The ConversationRelay that a document connects to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RelayFound {
-    /// Where to.
-    pub url: String,
-    /// Call context.
-    pub parameters: Vec<(String, String)>,
-    /// `<Connect action>`.
-    pub action: Option<String>,
-    /// All attributes, the URL too.
-    pub attributes: Vec<(String, String)>,
-}
-
-impl RelayFound {
-    /// An attribute's value.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-}
-
-/// What Twilio makes of an answer to a webhook.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TwimlReport {
-    /// What it would say.
-    pub findings: Vec<Finding>,
-    /// The verbs at the top, in order.
-    pub verbs: Vec<String>,
-    /// The first `<Connect><Stream>`.
-    pub stream: Option<StreamFound>,
-    /// The first `<Connect><ConversationRelay>`.
-    pub relay: Option<RelayFound>,
-}
-
-impl TwimlReport {
-    /// Twilio would go on with the call.
-    #[must_use]
-    pub fn is_usable(&self) -> bool {
-        self.findings.iter().all(Finding::is_warning)
-    }
-}
 
 /// Checks an answer to a webhook: status, content type, body.
 #[must_use]

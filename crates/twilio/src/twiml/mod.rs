@@ -3,11 +3,13 @@
 mod build;
 mod check;
 mod relay;
+mod report;
 mod schema;
 
 pub use build::{Connect, Dial, MIME, Noun, Parameter, Response, Stream, TwimlError, Verb};
-pub use check::{Finding, RelayFound, StreamFound, TwimlReport, check};
+pub use check::check;
 pub use relay::{
     ConversationRelay, Interrupts, RelayLanguage, RelayOptions, Sensitivity, TranscriptionProvider,
     TtsProvider,
 };
+pub use report::{Finding, RelayFound, StreamFound, TwimlReport};
