@@ -21,8 +21,8 @@ fn a_question_and_its_answer() {
     let mut phone =
         Phone::new(CallConfig::default(), &[Does::Says("Hello!", 0), Does::Says("We open at nine.", 100)]);
     phone.until(2_000);
-    phone.feed(RelayInput::Prompt { text: "When do", last: false });
-    phone.feed(RelayInput::Prompt { text: "When do you open", last: false });
+    phone.feed(RelayInput::Prompt { text: "When do", lang: None, last: false });
+    phone.feed(RelayInput::Prompt { text: "When do you open", lang: None, last: false });
     phone.says(2_300, "When do you open?");
     phone.until(6_000);
     insta::assert_snapshot!(phone.timeline);
@@ -320,7 +320,7 @@ proptest! {
         for (wait, step, _) in &steps {
             phone.until(phone.now + wait);
             let input = match step {
-                Step::Prompt(text, last) => RelayInput::Prompt { text, last: *last },
+                Step::Prompt(text, last) => RelayInput::Prompt { text, lang: None, last: *last },
                 Step::Interrupt(heard) => RelayInput::Interrupt { heard, after: None },
                 Step::Agent(on) => RelayInput::AgentSpeaking(*on),
                 Step::Caller(on) => RelayInput::CallerSpeaking(*on),

@@ -14,6 +14,9 @@ pub enum WireRelayInput {
     Prompt {
         /// All of the turn so far.
         text: String,
+        /// The language that was recognised, if that was told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lang: Option<String>,
         /// The turn is over.
         last: bool,
     },
@@ -68,9 +71,11 @@ impl WireInput {
             RelayInput::Control(control) => return Self::Control(control.clone()),
             RelayInput::Stop => return Self::Stop,
             RelayInput::Timeout => return Self::Timeout,
-            RelayInput::Prompt { text, last } => {
-                WireRelayInput::Prompt { text: (*text).to_owned(), last: *last }
-            }
+            RelayInput::Prompt { text, lang, last } => WireRelayInput::Prompt {
+                text: (*text).to_owned(),
+                lang: lang.map(str::to_owned),
+                last: *last,
+            },
             RelayInput::Interrupt { heard, after } => WireRelayInput::Interrupt {
                 heard: (*heard).to_owned(),
                 after_ms: after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
@@ -127,7 +132,9 @@ pub(crate) fn feed(call: &mut RelayCall, input: &WireInput, now: CallTime) -> Op
         WireInput::Stop => RelayInput::Stop,
         WireInput::Timeout => RelayInput::Timeout,
         WireInput::Relay(relay) => match relay {
-            WireRelayInput::Prompt { text, last } => RelayInput::Prompt { text, last: *last },
+            WireRelayInput::Prompt { text, lang, last } => {
+                RelayInput::Prompt { text, lang: lang.as_deref(), last: *last }
+            }
             WireRelayInput::Interrupt { heard, after_ms } => {
                 RelayInput::Interrupt { heard, after: after_ms.map(std::time::Duration::from_millis) }
             }
@@ -187,7 +194,7 @@ mod tests {
             (10, text(ReplyId(1), "Hello there. What would you like?")),
             (11, RelayInput::Llm(LlmEvent::Done { reply: ReplyId(1) })),
             (1_000, RelayInput::Interrupt { heard: "Hello", after: Some(Duration::from_millis(400)) }),
-            (1_500, RelayInput::Prompt { text: "Two pizzas, please.", last: true }),
+            (1_500, RelayInput::Prompt { text: "Two pizzas, please.", lang: Some("en-US"), last: true }),
             (1_600, text(ReplyId(2), "Very well.")),
             (1_600, RelayInput::Llm(LlmEvent::Tool { reply: ReplyId(2), call: keys })),
             (1_700, RelayInput::Llm(LlmEvent::Done { reply: ReplyId(2) })),

@@ -131,7 +131,7 @@ impl RelayCall {
         }
         match input {
             RelayInput::Setup => self.trouble("a second `setup` came in the same session; it was ignored"),
-            RelayInput::Prompt { text, last } => self.on_prompt(text, last),
+            RelayInput::Prompt { text, last, .. } => self.on_prompt(text, last),
             RelayInput::Dtmf(key) => self.on_key(key),
             RelayInput::Interrupt { heard, .. } => self.on_interrupt(heard),
             RelayInput::AgentSpeaking(speaking) => {

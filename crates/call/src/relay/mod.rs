@@ -37,6 +37,8 @@ pub enum RelayInput<'a> {
     Prompt {
         /// The words; they replace those of an earlier prompt of the turn.
         text: &'a str,
+        /// BCP 47 tag of the language that they were recognised in, if that is told.
+        lang: Option<&'a str>,
         /// The turn is over.
         last: bool,
     },

@@ -188,7 +188,7 @@ impl Phone {
     pub(crate) fn says(&mut self, at: u64, text: &str) {
         self.until(at);
         self.line(format_args!("    caller “{text}”"));
-        self.feed(RelayInput::Prompt { text, last: true });
+        self.feed(RelayInput::Prompt { text, lang: None, last: true });
     }
 
     pub(crate) fn interrupts(&mut self, at: u64, heard: &str) {

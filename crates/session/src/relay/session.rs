@@ -124,9 +124,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: RelayObserver> Session<S, W> {
         };
         self.bad_in_a_row = 0;
         let input = match &message {
-            Inbound::Prompt { text, last, .. } => {
+            Inbound::Prompt { text, lang, last } => {
                 report.prompts += u32::from(*last);
-                RelayInput::Prompt { text, last: *last }
+                RelayInput::Prompt { text, lang: Some(&**lang).filter(|lang| !lang.is_empty()), last: *last }
             }
             Inbound::Dtmf { digit } => match Key::new(*digit) {
                 Some(key) => RelayInput::Dtmf(key),
