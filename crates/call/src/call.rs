@@ -14,12 +14,12 @@ use crate::id::{ReplyId, UtteranceId};
 use crate::inbound::{Inbound, InboundTotals};
 use crate::io::{CallEvent, Control, EndReason, Input, Output, UtteranceKind};
 use crate::leaving::{TRANSFER, Transfer};
-use crate::machine::Machine;
+use crate::machine::{Ahead, Machine};
 use crate::outbound::Outbound;
 use crate::patience::Patience;
 use crate::playout::{Playout, PlayoutTotals};
 use crate::reply::Reply;
-use crate::stage::{AnswerKind, LlmCommand, ReplyReason, ToolCall};
+use crate::stage::{AnswerKind, LlmCommand, ReplyReason, ToolCall, Turn};
 use crate::timers::{Timer, Timers};
 use crate::turn::CallerTurn;
 use crate::working::Working;
@@ -62,6 +62,7 @@ pub struct Call {
     pub(crate) ending: Option<EndReason>,
     pub(crate) transfer: Option<Transfer>,
     pub(crate) machine: Option<Machine>,
+    pub(crate) ahead: Option<Ahead>,
     pub(crate) state: State,
 }
 
@@ -113,6 +114,7 @@ impl Call {
             ending: None,
             transfer: None,
             machine: None,
+            ahead: config.machine.expected.then(Ahead::default),
             state: State::Fresh,
             config,
         }
@@ -185,6 +187,12 @@ impl Call {
         self.state == State::Over && self.out.is_empty()
     }
 
+    /// The conversation so far, oldest turn first, as the caller heard it.
+    #[must_use]
+    pub fn turns(&self) -> &[Turn] {
+        self.context.turns()
+    }
+
     /// Counts so far.
     #[must_use]
     pub const fn totals(&self) -> CallTotals {
@@ -197,6 +205,10 @@ impl Call {
         self.timers.set(Timer::NoMedia, self.now + self.config.patience.no_media);
         if self.config.mode == CallMode::Echo {
             self.start_echo();
+        } else if !self.config.context.before.is_empty() {
+            // The caller comes back: what is to be said is how it stands, not a greeting.
+            self.request_reply(ReplyReason::Tool, false);
+            self.timers.set(Timer::ReplyLate, self.now + self.config.patience.reply_late);
         } else if let Some(greeting) = self.config.patience.greeting.clone() {
             self.say(UtteranceKind::Greeting, &greeting);
         } else {

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use offhook_endpoint::TalkspurtConfig;
 
+use crate::stage::Turn;
+
 /// How a call behaves.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -353,11 +355,15 @@ impl Default for DtmfConfig {
 pub struct ContextConfig {
     /// When the turns' text grows past so many characters, the oldest are rolled up into a summary. Default 24 000.
     pub most_chars: usize,
+    /// What was said before this stream, when a caller comes back from a transfer that nobody took. The agent goes on from there
+    /// and greets nobody. Whoever runs the call sets it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Turn>,
 }
 
 impl Default for ContextConfig {
     fn default() -> Self {
-        Self { most_chars: 24_000 }
+        Self { most_chars: 24_000, before: Vec::new() }
     }
 }
 
@@ -371,6 +377,9 @@ pub struct MachineConfig {
     /// How long its silence must last after speech for a greeting that ends without a beep. Default 4 s.
     #[serde(with = "humantime_serde")]
     pub silence: Duration,
+    /// A mailbox may answer: its beep is listened for from the answer on, as it may come before anybody tells that it is one.
+    /// Whoever runs the call sets it.
+    pub expected: bool,
 }
 
 impl MachineConfig {
@@ -381,6 +390,6 @@ impl MachineConfig {
 
 impl Default for MachineConfig {
     fn default() -> Self {
-        Self { beep_within: Duration::from_secs(30), silence: Duration::from_secs(4) }
+        Self { beep_within: Duration::from_secs(30), silence: Duration::from_secs(4), expected: false }
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! Who tells that it is one is outside (Twilio's answering-machine detection). From then on nothing that is heard is a turn:
 //! the greeting is listened to for its beep ([`BeepDetector`]). Greetings without one are over when nothing is said for a while.
+//! The verdict takes seconds, and the beep of a short greeting comes before it: so where a machine is to be expected, beeps are
+//! listened for from the answer on.
+
+use std::time::Duration;
 
 use offhook_endpoint::SpeechEvent;
 use offhook_endpoint::tones::BeepDetector;
@@ -22,9 +26,22 @@ pub(crate) enum Machine {
     Recording,
 }
 
+/// A beep so long ago still has the mailbox recording, and little of its time is lost.
+const REMEMBERED: Duration = Duration::from_secs(10);
+/// The longest that a verdict takes (Twilio's `MachineDetectionTimeout` is at most 59 s); after it nobody listens.
+const LISTENED: Duration = Duration::from_secs(60);
+
+/// What is heard before anybody tells who has answered.
+#[derive(Debug, Default)]
+pub(crate) struct Ahead {
+    beep: Box<BeepDetector>,
+    /// When a beep was heard after which nobody spoke.
+    beeped: Option<CallTime>,
+}
+
 impl Call {
     /// A mailbox has answered. `beeped`: its beep was heard already.
-    pub(crate) fn leave_message(&mut self, message: String, beeped: bool) {
+    pub(crate) fn leave_message(&mut self, message: String, mut beeped: bool) {
         if self.machine.is_some() {
             return self.trouble("a message is being left already; the second was passed over");
         }
@@ -32,7 +49,9 @@ impl Call {
         self.cut_everything(true);
         self.stop_listening();
         let until = self.now + self.config.machine.beep_within;
-        self.machine = Some(Machine::Greeting { beep: Box::default(), message, until });
+        let ahead = self.ahead.take().unwrap_or_default();
+        beeped |= ahead.beeped.is_some_and(|at| self.now.since(at) <= REMEMBERED);
+        self.machine = Some(Machine::Greeting { beep: ahead.beep, message, until });
         self.ending = None;
         self.transfer = None;
         if beeped {
@@ -61,9 +80,26 @@ impl Call {
         }
     }
 
+    /// Listens for a beep that comes before anybody tells of a machine.
+    fn listen_ahead(&mut self, heard: &Heard) {
+        let Some(ahead) = &mut self.ahead else { return };
+        if ahead.beep.push(&heard.wire.decode()).is_some() {
+            ahead.beeped = Some(self.now);
+        } else if matches!(heard.event, Some(SpeechEvent::Onset { .. })) {
+            // Who speaks after it is no mailbox that records.
+            ahead.beeped = None;
+        }
+        if self.now.since_start() > LISTENED {
+            self.ahead = None;
+        }
+    }
+
     /// Listens for the beep. True if the frame is a mailbox's: nobody's turn.
     pub(crate) fn on_machine_frame(&mut self, heard: &Heard) -> bool {
-        let Some(machine) = &mut self.machine else { return false };
+        let Some(machine) = &mut self.machine else {
+            self.listen_ahead(heard);
+            return false;
+        };
         let Machine::Greeting { beep, until, .. } = machine else { return true };
         if beep.push(&heard.wire.decode()).is_some() {
             self.say_message();

@@ -1,10 +1,12 @@
 //! The ends of calls that the application or a mailbox makes: transfers, messages.
+#![allow(clippy::panic, reason = "tests")]
 
 mod line;
 
 use line::Line;
 use offhook_call::config::Interruptible;
-use offhook_call::{Control, EndReason};
+use offhook_call::stage::{Party, Turn};
+use offhook_call::{CallConfig, Control, EndReason};
 
 /// A mailbox's beep: 400 ms of 1 kHz.
 fn beep() -> Vec<u8> {
@@ -74,4 +76,57 @@ fn a_machine_gets_no_check_ins_and_no_answers() {
         .run(60_000);
     assert!(!line.timeline.contains("CheckIn"), "{}", line.timeline);
     assert!(line.timeline.contains("ended: MessageLeft"), "{}", line.timeline);
+}
+
+fn expecting_a_machine() -> Line {
+    let mut config = CallConfig::default();
+    config.machine.expected = true;
+    Line::with(config).agent_says("Hello, this is Ann, calling about your booking.")
+}
+
+/// The time in a line of the timeline that holds this.
+fn at_ms(timeline: &str, what: &str) -> u64 {
+    let line =
+        timeline.lines().find(|line| line.contains(what)).unwrap_or_else(|| panic!("{what}: {timeline}"));
+    line.split_whitespace().next().and_then(|ms| ms.parse().ok()).unwrap_or_else(|| panic!("{line}"))
+}
+
+#[test]
+fn a_beep_before_the_verdict_is_remembered() {
+    let said = "Announcement";
+    let line =
+        expecting_a_machine().caller_says(300, "pizza-1", "leave a message").sounds(2_500, &beep(), "");
+    let line = line.control(5_500, message()).run(20_000);
+    assert!((5_500..6_200).contains(&at_ms(&line.timeline, said)), "{}", line.timeline);
+    // One that nobody listened for, one too long ago, and one after which somebody spoke: its silence is waited for.
+    let line = Line::new().agent_says("Hello, this is Ann, calling about your booking.");
+    let line = line.caller_says(300, "pizza-1", "leave a message").sounds(2_500, &beep(), "");
+    let line = line.control(5_500, message()).run(20_000);
+    assert!(at_ms(&line.timeline, said) > 9_000, "{}", line.timeline);
+    let line =
+        expecting_a_machine().caller_says(300, "pizza-1", "leave a message").sounds(2_500, &beep(), "");
+    let line = line.control(16_000, message()).run(40_000);
+    assert!(at_ms(&line.timeline, said) > 19_000, "{}", line.timeline);
+    let line = expecting_a_machine().caller_says(300, "pizza-1", "hello").sounds(2_500, &beep(), "");
+    let line = line.caller_says(4_000, "pizza-2", "who is there").control(5_500, message()).run(20_000);
+    assert!(at_ms(&line.timeline, said) > 8_000, "{}", line.timeline);
+}
+
+#[test]
+fn who_comes_back_from_a_transfer_is_not_greeted_but_told() {
+    let turn =
+        |who, text: &str| Turn { who, text: text.into(), interrupted: false, began_ms: 0, ended_ms: 0 };
+    let mut config = CallConfig::default();
+    config.patience.greeting = Some("Welcome to the shop.".into());
+    config.context.before = vec![
+        turn(Party::Caller, "Give me a human."),
+        turn(Party::Agent, "I will put you through."),
+        turn(Party::Tool, "transfer_call({\"to\":\"+14155550199\"})"),
+        turn(Party::Tool, "transfer_call failed: nobody answered"),
+    ];
+    let line =
+        Line::with(config).agent_says("Nobody answered, sorry. What can I do?").agent_says("Of course.");
+    let line = line.caller_says(5_000, "pizza-1", "a pizza then").run(12_000);
+    assert!(!line.timeline.contains("Welcome"), "{}", line.timeline);
+    insta::assert_snapshot!(line.timeline);
 }

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use crossbeam_channel::{Sender, TrySendError};
@@ -46,9 +47,9 @@ pub(crate) fn tape_path(folder: &Path, call: &str, is_packed: bool) -> PathBuf {
     folder.join(format!("{}.tape.jsonl{packed}", safe(call)))
 }
 
-/// A call's id comes from outside: only letters and digits of it go into a file's name.
+/// A call's id comes from outside: only letters and digits of it go into a file's name, and `_` before a later stream's number.
 fn safe(call: &str) -> String {
-    call.chars().filter(char::is_ascii_alphanumeric).take(64).collect()
+    call.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect()
 }
 
 /// The thread that writes.
@@ -61,8 +62,16 @@ pub(crate) struct Keeper {
 }
 
 enum Job {
-    Append { file: std::sync::Arc<File>, bytes: Vec<u8> },
-    Save { path: PathBuf, bytes: Vec<u8> },
+    Append {
+        file: std::sync::Arc<File>,
+        bytes: Vec<u8>,
+    },
+    Save {
+        path: PathBuf,
+        bytes: Vec<u8>,
+    },
+    /// Tells when everything before it is written.
+    Settle(Sender<()>),
 }
 
 /// 64 chunks of 64 KiB.
@@ -81,6 +90,11 @@ impl Keeper {
                     Job::Append { file, bytes } if packs => (&*file).write_all(&packed(&bytes)),
                     Job::Append { file, bytes } => (&*file).write_all(&bytes),
                     Job::Save { path, bytes } => std::fs::write(path, bytes),
+                    Job::Settle(settled) => {
+                        // Nobody may wait any more.
+                        let _unheard = settled.try_send(());
+                        Ok(())
+                    }
                 };
                 if let Err(error) = outcome {
                     tracing::warn!(%error, "a record could not be written");
@@ -88,6 +102,17 @@ impl Keeper {
             }
         })?;
         Ok(Self { folder: folder.to_owned(), packs, jobs })
+    }
+
+    /// Waits until everything is written, for 2 s at most.
+    pub(crate) fn settle(&self) {
+        let (settled, wait) = crossbeam_channel::bounded(1);
+        let until = Instant::now() + Duration::from_secs(2);
+        let written =
+            self.jobs.send_deadline(Job::Settle(settled), until).is_ok() && wait.recv_deadline(until).is_ok();
+        if !written {
+            tracing::warn!("the disk can't keep up: not everything of the last calls was written down");
+        }
     }
 
     /// Writes what is known of a call, beside its record.

@@ -2,123 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod fake_twilio;
+mod server;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
-use fake_twilio::{ACCOUNT, FakeTwilio, Mood, TOKEN, post_signed};
+use fake_twilio::{FakeTwilio, Mood, post_signed};
 use offhook_simulator::{Line, Say, Script, When};
-use offhook_stages::script::shipped;
 use offhook_twilio::webhook::WebhookForm;
 use serde_json::{Value, json};
+use server::{Server, is_over, line};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-
-const API_TOKEN: &str = "a-token-that-nobody-guesses";
-
-/// A running server; ended when dropped.
-struct Server {
-    child: Child,
-    address: String,
-    folder: tempfile::TempDir,
-}
-
-impl Server {
-    fn start(fake: &FakeTwilio, agent: &str) -> Self {
-        Self::start_with(fake, &["--agent", agent])
-    }
-
-    /// In the server's folder there is an agent `by_text.toml`, which may be asked for.
-    fn start_with(fake: &FakeTwilio, args: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("offhook.toml");
-        let text = format!(
-            "[twilio]\naccount_sid = \"{ACCOUNT}\"\napi_base = \"{}\"\n[outbound]\nfrom = \"+14155550101\"\nallow = \
-             [\"+1415555\"]\ncalls_per_second = 50.0\nagents = [\"{}\"]\n[call.machine]\nsilence = \"1s\"\n",
-            fake.base,
-            folder.path().join("by_text.toml").display()
-        );
-        let by_text =
-            shipped("booking").unwrap().replacen("name = ", "transport = \"conversation-relay\"\nname = ", 1);
-        std::fs::write(folder.path().join("by_text.toml"), by_text).unwrap();
-        std::fs::write(&config, text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&config).args(args);
-        command.arg("--record").arg(folder.path()).env_remove("PORT");
-        command.env("TWILIO_AUTH_TOKEN", TOKEN).env("OFFHOOK_API_TOKEN", API_TOKEN);
-        command.env_remove("TWILIO_API_KEY").stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        output.read_line(&mut line).unwrap();
-        let address = line.trim().rsplit("http://").next().unwrap().to_owned();
-        assert!(address.starts_with("127.0.0.1:"), "{line}");
-        std::thread::spawn(move || output.lines().map_while(Result::ok).for_each(drop));
-        Self { child, address, folder }
-    }
-
-    /// Status and body.
-    async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
-        let mut wire = TcpStream::connect(&self.address).await.unwrap();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {API_TOKEN}\r\n{headers}Connection: \
-             close\r\nContent-Length: {}\r\n\r\n{body}",
-            self.address,
-            body.len()
-        );
-        wire.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        wire.read_to_string(&mut answer).await.unwrap();
-        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
-    }
-
-    async fn order(&self, order: &Value) -> (u16, Value) {
-        let (status, body) = self.ask("POST", "/calls", "", &order.to_string()).await;
-        (status, serde_json::from_str(&body).unwrap())
-    }
-
-    async fn show(&self, sid: &str) -> Value {
-        let (status, body) = self.ask("GET", &format!("/calls/{sid}"), "", "").await;
-        assert_eq!(status, 200, "{body}");
-        serde_json::from_str(&body).unwrap()
-    }
-
-    /// Waits until the call looks like this.
-    async fn until(&self, sid: &str, what: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..300 {
-            let call = self.show(sid).await;
-            if what(&call) {
-                return call;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("it never came: {}", self.show(sid).await);
-    }
-
-    async fn tell(&self, sid: &str, what: &str, body: &Value) -> u16 {
-        self.ask("POST", &format!("/calls/{sid}/{what}"), "", &body.to_string()).await.0
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-fn is_over(call: &Value) -> bool {
-    !call["outcome"].is_null() && call["talking"] == false
-}
-
-fn line(name: &str, when: When) -> Line {
-    let path = format!("{}/../../fixtures/callers/{name}.wav", env!("CARGO_MANIFEST_DIR"));
-    let wav = std::fs::read(path).unwrap();
-    let data = wav.windows(4).position(|four| four == b"data").unwrap() + 8;
-    Line { when, say: Say::Sound(wav[data..].to_vec()), text: name.into() }
-}
 
 #[tokio::test]
 async fn a_call_is_placed_talked_on_and_settled() {
@@ -267,25 +159,6 @@ async fn machines_are_hung_up_on_or_left_a_message() {
     fake.assert_no_faults();
 }
 
-#[tokio::test]
-async fn a_transfer_waits_for_the_last_words() {
-    let fake = FakeTwilio::start().await;
-    let server = Server::start(&fake, "pizza");
-    let (_, call) = server.order(&json!({"to": "+14155550100"})).await;
-    let sid = call["sid"].as_str().unwrap().to_owned();
-    assert_eq!(server.tell(&sid, "transfer", &json!({"to": "+14165550199"})).await, 403);
-    server.until(&sid, |call| call["talking"] == true).await;
-    assert_eq!(server.tell(&sid, "say", &json!({"text": "I put you through."})).await, 202);
-    assert_eq!(server.tell(&sid, "transfer", &json!({"to": "+14155550199"})).await, 202);
-    let call = server.until(&sid, |call| call["ended"] == "transferred").await;
-    let last = call["transcript"].as_array().unwrap().last().unwrap();
-    assert_eq!(last["text"], "I put you through.");
-    let updates = &fake.calls()[0].updates;
-    assert!(updates.len() == 1 && updates[0].1.contains("<Number>+14155550199</Number>"), "{updates:?}");
-    assert!(updates[0].1.contains(r#"callerId="+14155550101""#), "{updates:?}");
-    fake.assert_no_faults();
-}
-
 fn words(text: &str, when: When) -> Line {
     Line { when, say: Say::Words, text: text.into() }
 }
@@ -362,34 +235,4 @@ async fn a_call_has_the_agent_and_the_transport_that_was_ordered() {
     let said = call["transcript"].as_array().unwrap().last().unwrap();
     assert_eq!(said["text"], "Your table is ready.");
     fake.assert_no_faults();
-}
-
-#[tokio::test]
-async fn dial_follows_a_call_to_its_verdict() {
-    let fake = FakeTwilio::start().await;
-    let server = Server::start(&fake, "echo");
-    let dial = |number: &str| {
-        let mut command = dial_command(&server);
-        command.args([number, "--goal", "Reach somebody.", "--parameter", "customer=7"]);
-        tokio::task::spawn_blocking(move || command.output().unwrap())
-    };
-    let output = dial("+14155550190").await.unwrap();
-    let told = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(
-        told.contains("calling  +14155550190") && told.contains("verdict  no_answer (the line was busy)"),
-        "{told}"
-    );
-    let output = dial("+14165550190").await.unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(1) && told.contains("may not be called"), "{told}");
-    assert_eq!(fake.creates(), 1);
-}
-
-fn dial_command(server: &Server) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
-    command
-        .args(["dial", "--server", &format!("http://{}", server.address)])
-        .env("OFFHOOK_API_TOKEN", API_TOKEN);
-    command
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use offhook_call::stage::ToolResult;
+use offhook_call::stage::{ToolResult, Turn};
 use offhook_call::{Call, CallEvent, CallTime, CallTotals, Control, Input, Key, Output};
 use offhook_stages::CallInfo;
 use offhook_twilio::stream::{Inbound, StartMessage, parse};
@@ -43,6 +43,8 @@ pub struct SessionReport {
     pub start: Option<StartMessage>,
     /// Why it ended.
     pub end: SessionEnd,
+    /// The conversation, as the caller heard it.
+    pub turns: Vec<Turn>,
     /// What was counted.
     pub totals: CallTotals,
     /// Messages that could not be used.
@@ -104,6 +106,7 @@ where
     let mut report = SessionReport {
         start: None,
         end: SessionEnd::Stopped,
+        turns: Vec::new(),
         totals: CallTotals::default(),
         bad_messages: 0,
         unknown_events: 0,
@@ -252,6 +255,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
         while let Some(output) = self.call.poll_output() {
             self.observer.output(self.now(), &output);
         }
+        report.turns = self.call.turns().to_vec();
         report.totals = self.call.totals();
         report.dropped_audio = self.stages.dropped_audio();
         report

@@ -17,8 +17,11 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) const fn new(config: ContextConfig) -> Self {
-        Self { config, turns: Vec::new() }
+    /// Begins with what was said before, if anything was.
+    pub(crate) fn new(mut config: ContextConfig) -> Self {
+        let mut turns = std::mem::take(&mut config.before);
+        roll_up::roll_up(&mut turns, config.most_chars);
+        Self { config, turns }
     }
 
     pub(crate) fn turns(&self) -> &[Turn] {

@@ -199,11 +199,14 @@ impl RelayCall {
     fn start(&mut self) {
         self.state = State::Running;
         self.timers.set(Timer::TooLong, self.now + self.config.patience.longest_call);
-        match self.config.patience.greeting.clone() {
+        let is_back = !self.config.context.before.is_empty();
+        match self.config.patience.greeting.clone().filter(|_| !is_back) {
             Some(greeting) => self.say(UtteranceKind::Greeting, &greeting, self.config.barge_in.greeting),
             None => {
                 self.timers.set(Timer::ReplyLate, self.now + self.config.patience.reply_late);
-                self.request_reply(ReplyReason::Greeting, None);
+                // Who comes back is told how it stands, not greeted.
+                let reason = if is_back { ReplyReason::Tool } else { ReplyReason::Greeting };
+                self.request_reply(reason, None);
             }
         }
         self.settle();

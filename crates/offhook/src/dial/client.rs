@@ -1,9 +1,10 @@
 //! The API, from the other side; and a server of one's own.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -11,8 +12,10 @@ use http_body_util::Full;
 use hyper::Request;
 use offhook_providers::net::sse::Sse;
 use offhook_providers::net::{Answer, Deadlines, Http, Secret};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::config::Config;
 use crate::console::say;
 
 /// Longest answer read.
@@ -106,35 +109,56 @@ impl Events {
 }
 
 /// A token for a server of one's own.
-pub(super) fn random_token() -> anyhow::Result<String> {
+fn random_token() -> anyhow::Result<String> {
     let mut bytes = [0u8; 24];
     getrandom::fill(&mut bytes)
         .map_err(|error| anyhow::anyhow!("the system has no randomness to give: {error}"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// A server that is told to end may take so long: it waits 10 s for calls.
+const ENDS_WITHIN: Duration = Duration::from_secs(12);
+
 /// A server that ends with the command.
 pub(super) struct Started {
     child: Child,
     pub(super) url: String,
+    /// What opens its API.
+    pub(super) token: String,
 }
 
 impl Started {
-    pub(super) fn start(config: Option<&Path>, token: &str) -> anyhow::Result<Self> {
+    pub(super) fn start(config: Option<&Path>) -> anyhow::Result<Self> {
+        let default = PathBuf::from("offhook.toml");
+        let read = match config {
+            Some(path) => Config::read(path)?,
+            None if default.exists() => Config::read(&default)?,
+            None => Config::default(),
+        };
         let this = std::env::current_exe().context("can't find this program")?;
         let mut command = Command::new(this);
-        command.arg("serve").env("OFFHOOK_API_TOKEN", token).stdout(Stdio::piped());
+        // In a group of its own: a Ctrl-C at the terminal is ours, and the server must live to hang up.
+        command.arg("serve").stdout(Stdio::piped()).process_group(0);
+        let token = match read.api_token()? {
+            Some(token) => token,
+            None => {
+                let token = random_token()?;
+                command.env(&read.api.token_env, &token);
+                token
+            }
+        };
         if let Some(config) = config {
             command.arg("--config").arg(config);
         }
         let mut child = command.spawn().context("the server can't be started")?;
         let output = child.stdout.take();
-        let mut started = Self { child, url: String::new() };
+        let mut started = Self { child, url: String::new(), token };
         let mut lines = BufReader::new(output.context("the server has no output")?).lines();
         for line in lines.by_ref() {
             let line = line?;
             if let Some((_, address)) = line.split_once("listens on ") {
-                started.url = address.trim().replace("://0.0.0.0", "://127.0.0.1");
+                started.url =
+                    address.trim().replace("://0.0.0.0", "://127.0.0.1").replace("://[::]", "://[::1]");
                 break;
             }
         }
@@ -144,12 +168,30 @@ impl Started {
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| say(&line)));
         Ok(started)
     }
+
+    /// Asks it to end, so that it writes down what it has to. False if it doesn't.
+    fn ends(&mut self) -> bool {
+        let Some(id) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else { return false };
+        if kill_process(id, Signal::TERM).is_err() {
+            return false;
+        }
+        let asked = Instant::now();
+        while asked.elapsed() < ENDS_WITHIN {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
+    }
 }
 
 impl Drop for Started {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _gone = self.child.kill();
-        let _reaped = self.child.wait();
+        if !self.ends() {
+            // It may have ended by itself.
+            let _gone = self.child.kill();
+            let _reaped = self.child.wait();
+        }
     }
 }

@@ -59,9 +59,8 @@ pub(crate) fn run(args: DialArgs) -> anyhow::Result<ExitCode> {
     let order = args.order()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (server, token, started) = if args.start {
-        let token = client::random_token()?;
-        let started = client::Started::start(args.config.as_deref(), &token)?;
-        (started.url.clone(), token, Some(started))
+        let started = client::Started::start(args.config.as_deref())?;
+        (started.url.clone(), started.token.clone(), Some(started))
     } else {
         let token = std::env::var("OFFHOOK_API_TOKEN").ok().filter(|token| !token.trim().is_empty()).context(
             "OFFHOOK_API_TOKEN isn't set: it must hold the token of the server's API. --start starts a server of its own",

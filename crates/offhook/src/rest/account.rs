@@ -57,7 +57,7 @@ impl Account {
 }
 
 /// An address of this very machine: a test's.
-fn is_local(url: &str) -> bool {
+pub(crate) fn is_local(url: &str) -> bool {
     url.strip_prefix("http://").is_some_and(|rest| {
         let host = rest.split(['/', ':']).next().unwrap_or("");
         host == "127.0.0.1" || host == "localhost"

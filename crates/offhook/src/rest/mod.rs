@@ -20,7 +20,7 @@ use offhook_twilio::api::{ApiError, Next, Wanted};
 use offhook_twilio::calls::{CallResource, CallUpdate, NewCall};
 use offhook_twilio::webhook::WebhookForm;
 
-pub(crate) use account::Account;
+pub(crate) use account::{Account, is_local};
 
 /// Longest answer read. A page of calls has some 50 kB.
 const LONGEST: usize = 512 * 1024;
@@ -60,6 +60,11 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
+    /// Whether it is a stand-in on this machine, for tests.
+    pub(crate) fn is_local(&self) -> bool {
+        is_local(&self.base)
+    }
+
     /// For this account.
     pub(crate) fn new(account: &Account) -> Self {
         let deadlines = Deadlines { first: Duration::from_secs(15), ..Deadlines::default() };

@@ -26,6 +26,11 @@ impl PublicBase {
         Some(Self(format!("{scheme}://{host}")))
     }
 
+    /// Whether it is this machine's own, which nobody else can reach.
+    pub(crate) fn is_local(&self) -> bool {
+        crate::rest::is_local(&self.0)
+    }
+
     /// The URL of a request's path and query.
     pub(crate) fn url(&self, path_and_query: &str) -> String {
         format!("{}{path_and_query}", self.0)

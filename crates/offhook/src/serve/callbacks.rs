@@ -3,6 +3,8 @@
 //! All are signed. Those of calls that we placed carry our reference, because they may come before Twilio has told us the call's
 //! SID. Callbacks are answered with 204: their answers are not TwiML (twilio.com/docs/voice/api/call-resource).
 
+use std::sync::atomic::Ordering;
+
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use offhook_twilio::calls::{AnsweredBy, CallStatus, PhoneNumber};
@@ -11,6 +13,7 @@ use offhook_twilio::twiml::{MIME, Response, Verb};
 use super::Shared;
 use super::http::{Answer, text, typed};
 use super::voice::{Checked, check};
+use crate::switchboard::live::Live;
 use crate::switchboard::transfer_document;
 
 fn noted() -> Answer {
@@ -93,7 +96,7 @@ pub(crate) async fn after_stream(request: Request<Incoming>, shared: &Shared) ->
     }
 }
 
-/// A transfer is over. Nobody took it? Then the caller is told so.
+/// A transfer is over. Nobody took it? Then the caller comes back to the agent; where that can't be, they are told so.
 pub(crate) async fn after_transfer(request: Request<Incoming>, shared: &Shared) -> Answer {
     let checked = match check(request, shared).await {
         Ok(checked) => checked,
@@ -104,7 +107,10 @@ pub(crate) async fn after_transfer(request: Request<Incoming>, shared: &Shared) 
     let taken = matches!(became, "completed" | "answered");
     if let Some(live) = shared.switchboard.call(sid(&checked)) {
         if !taken {
-            live.facts().troubles.push(format!("the transfer was not taken: {became}"));
+            live.facts().troubles.push(format!("the transfer was not taken: {}", short(became)));
+            if let Some(again) = back_to_agent(&checked, &live, shared).await {
+                return document(&again);
+            }
         }
         shared.switchboard.conclude(&live);
     }
@@ -115,6 +121,30 @@ pub(crate) async fn after_transfer(request: Request<Incoming>, shared: &Shared) 
         Response::default().then(Verb::Say(sorry.clone()))
     };
     document(&next.then(Verb::Hangup))
+}
+
+/// Connects the caller to the agent again, who is told that nobody took them. `None` if they have hung up, or the agent can't.
+async fn back_to_agent(checked: &Checked, live: &Live, shared: &Shared) -> Option<Response> {
+    let status = checked.form.get("CallStatus").and_then(CallStatus::parse);
+    if status.is_some_and(CallStatus::is_over) || shared.stopping.load(Ordering::Relaxed) {
+        return None;
+    }
+    shared.switchboard.until_left(live).await;
+    if !live.come_back(checked.form.get("DialCallStatus").unwrap_or("")) {
+        return None;
+    }
+    let served = shared.switchboard.serves(Some(live));
+    // The connections to the providers can be opened until the stream comes.
+    let stages = served.agent.stages.clone();
+    tokio::task::spawn_local(async move { stages.warm().await });
+    super::voice::document(checked, sid(checked), shared, served)
+        .inspect_err(|error| tracing::error!(call = sid(checked), %error, "a caller can't come back; is `public_url` right?"))
+        .ok()
+}
+
+/// What comes from outside is kept short.
+fn short(text: &str) -> String {
+    text.chars().take(40).collect()
 }
 
 fn sid(checked: &Checked) -> &str {

@@ -221,6 +221,7 @@ async fn accept(listen: SocketAddr, shared: &Arc<Shared>, workers: &Workers) -> 
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    shared.switchboard.settle();
     Ok(())
 }
 

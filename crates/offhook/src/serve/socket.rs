@@ -139,7 +139,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     shared.calls.fetch_add(1, Ordering::Relaxed);
     let admitting = Arc::clone(&shared);
     let observing = Arc::clone(&shared);
-    let report = serve_call(
+    let mut report = serve_call(
         socket,
         move |start| admit(start, &admitting, base.as_ref()),
         move |start| {
@@ -151,7 +151,11 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     shared.calls.fetch_sub(1, Ordering::Relaxed);
     let refused = matches!(report.end, SessionEnd::Failed(SessionError::Refused(_)));
     if let Some(start) = report.start.as_ref().filter(|_| !refused) {
-        shared.switchboard.hung_up(start.call_sid.as_str());
+        let sid = start.call_sid.as_str();
+        if let Some(live) = shared.switchboard.call(sid) {
+            live.remember(std::mem::take(&mut report.turns));
+        }
+        shared.switchboard.hung_up(sid);
     }
     log(&report);
 }

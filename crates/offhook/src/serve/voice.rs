@@ -66,7 +66,13 @@ pub(crate) async fn answer(request: Request<Incoming>, shared: &Shared) -> Answe
     }
 }
 
-fn document(checked: &Checked, call: &str, shared: &Shared, served: &Served) -> Result<Response, TwimlError> {
+/// Connects a call to its agent.
+pub(super) fn document(
+    checked: &Checked,
+    call: &str,
+    shared: &Shared,
+    served: &Served,
+) -> Result<Response, TwimlError> {
     let connect = match served.agent.transport {
         Transport::MediaStreams => {
             let stream = Stream::new(&checked.base.stream_url(STREAM_PATH))?

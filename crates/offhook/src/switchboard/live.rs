@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use offhook_call::{CallEvent, Control, EndReason, ReplyTiming};
 use offhook_session::{ControlError, ControlSender};
@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
+use super::back::Returns;
 use super::config::OnMachine;
 use super::outcome::Outcome;
 
@@ -37,6 +38,9 @@ pub(crate) struct About {
     pub(crate) parameters: Arc<BTreeMap<String, String>>,
     #[serde(skip)]
     pub(crate) on_machine: OnMachine,
+    /// Twilio judges whether a machine answers, and one is to be left a message.
+    #[serde(skip)]
+    pub(crate) awaits_beep: bool,
     #[serde(skip)]
     pub(crate) longest: Option<Duration>,
     /// Seconds since 1970.
@@ -88,6 +92,10 @@ pub(crate) struct Facts {
     #[serde(skip)]
     control: Option<ControlSender>,
     #[serde(skip)]
+    pub(super) first_stream: Option<Instant>,
+    #[serde(skip)]
+    pub(super) returns: Returns,
+    #[serde(skip)]
     pub(crate) over: bool,
 }
 
@@ -125,6 +133,8 @@ impl Live {
             replies: Vec::new(),
             sequence: None,
             control: None,
+            first_stream: None,
+            returns: Returns::default(),
             over: false,
         };
         Self { about, meter: Meter::default(), facts: Mutex::new(facts), events: OnceLock::new() }
@@ -194,6 +204,10 @@ impl Live {
         let mut facts = self.facts();
         facts.control = Some(control);
         facts.talking = true;
+        facts.first_stream.get_or_insert_with(Instant::now);
+        // Of the stream before, if there was one.
+        facts.ended = None;
+        facts.transferred_to = None;
         if !facts.status.is_over() {
             facts.status = CallStatus::InProgress;
         }
@@ -201,10 +215,14 @@ impl Live {
 
     /// Takes an event of the call itself.
     pub(crate) fn on_event(&self, t_ms: u64, event: &CallEvent) {
-        {
+        let t_ms = {
             let mut facts = self.facts();
+            let before = u64::try_from(facts.returns.before.as_millis()).unwrap_or(u64::MAX);
+            let t_ms = t_ms.saturating_add(before);
             match event {
-                CallEvent::TurnEnded(turn) => facts.say(turn.began_ms, "caller", turn.text.clone(), false),
+                CallEvent::TurnEnded(turn) => {
+                    facts.say(turn.began_ms.saturating_add(before), "caller", turn.text.clone(), false);
+                }
                 CallEvent::Said { heard, interrupted, .. } => {
                     facts.say(t_ms, "agent", heard.clone(), *interrupted)
                 }
@@ -213,7 +231,8 @@ impl Live {
                 CallEvent::Ended { why } => facts.ended = Some(*why),
                 _ => {}
             }
-        }
+            t_ms
+        };
         #[derive(Serialize)]
         struct At<'a> {
             t_ms: u64,
@@ -259,6 +278,7 @@ impl Live {
                 return false;
             }
             facts.over = true;
+            facts.returns = Returns::default();
             if !facts.status.is_over() {
                 facts.status = CallStatus::Completed;
             }
@@ -307,6 +327,7 @@ pub(crate) mod tests {
             goal: goal.map(Into::into),
             parameters: Arc::default(),
             on_machine: OnMachine::HangUp,
+            awaits_beep: false,
             longest: None,
             since: SystemTime::UNIX_EPOCH,
         }

@@ -1,5 +1,6 @@
 //! All calls of this server that run, or did so lately, and how new ones are placed.
 
+mod back;
 pub(crate) mod config;
 mod known;
 pub(crate) mod live;
@@ -106,6 +107,10 @@ impl Switchboard {
         if let Some(longest) = live.about.longest {
             Arc::make_mut(&mut config).patience.longest_call = longest;
         }
+        if live.about.awaits_beep {
+            Arc::make_mut(&mut config).machine.expected = true;
+        }
+        live.go_on_from(&mut config);
         config
     }
 
@@ -171,6 +176,7 @@ impl Switchboard {
             goal: None,
             parameters: Arc::default(),
             on_machine: OnMachine::GoOn,
+            awaits_beep: false,
             longest: None,
             since: SystemTime::now(),
         };
@@ -184,7 +190,8 @@ impl Switchboard {
         let live = self.call(sid);
         let served = self.serves(live.as_deref());
         let config = live.as_ref().map_or_else(|| Arc::clone(&served.call), |live| self.behaviour(live));
-        let names = (sid, served.agent.name.as_str());
+        let kept_as = live.as_ref().map_or_else(|| sid.to_owned(), |live| live.recorded_as(sid));
+        let names = (kept_as.as_str(), served.agent.name.as_str());
         Watched::new(Recorder::new(over, self.keeper.clone(), names, &config, show), live)
     }
 
@@ -202,6 +209,13 @@ impl Switchboard {
     pub(crate) fn conclude(&self, live: &Live) {
         live.conclude();
         self.keep(live);
+    }
+
+    /// Waits until everything that is kept of calls is written, but not for long.
+    pub(crate) fn settle(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.settle();
+        }
     }
 
     /// Writes what is known of a call beside its record.

@@ -62,6 +62,12 @@ impl Switchboard {
                     .into(),
             ));
         };
+        if base.is_local() && !rest.is_local() {
+            return Err(NotPlaced::NotReady(
+                "Twilio can't reach this server, so nobody would talk: set `public_url` to where it is reached from the internet"
+                    .into(),
+            ));
+        }
         let (new, live) = self.prepare(order, base)?;
         self.known().add(&live);
         let is_known = |sid: &str| self.call(sid).is_some();
@@ -126,6 +132,7 @@ impl Switchboard {
             return Err(NotPlaced::NotReady("the system has no randomness to give".into()));
         };
         let url = |path: &str| base.url(&format!("{path}?ref={reference}"));
+        let on_machine = order.on_machine.unwrap_or_else(|| self.config.on_machine.clone());
         let machine = match order.machine_detection.unwrap_or(self.config.machine_detection) {
             Detection::Off => None,
             detection => Some(MachineDetection {
@@ -150,7 +157,8 @@ impl Switchboard {
             from: from.to_string(),
             goal: order.goal.filter(|goal| !goal.trim().is_empty()).map(Into::into),
             parameters: Arc::new(order.parameters),
-            on_machine: order.on_machine.unwrap_or_else(|| self.config.on_machine.clone()),
+            awaits_beep: new.machine.is_some() && matches!(on_machine, OnMachine::LeaveMessage(_)),
+            on_machine,
             longest: Some(longest),
             since: SystemTime::now(),
         };

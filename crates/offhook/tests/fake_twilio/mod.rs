@@ -1,7 +1,10 @@
 //! Twilio's side of placed calls: its REST API, strict about what it takes; then its callbacks, and the call itself.
 //!
-//! The called number's last two digits tell what happens: 90 busy, 91 nobody answers, 92 a machine, others a human.
+//! The called number's last two digits tell what happens: 90 busy, 91 nobody answers, 92 a machine, others a human. So with
+//! numbers that a caller is handed to.
 #![allow(dead_code, reason = "nobody uses all of it")]
+
+mod rules;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -15,11 +18,14 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use offhook_simulator::{CallPlan, CallReport, Script, place};
 use offhook_twilio::signature::{AuthToken, sign};
+use offhook_twilio::twiml::check;
 use offhook_twilio::webhook::WebhookForm;
 use offhook_twilio::{AccountSid, CallSid, StreamSid};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+
+use rules::judge;
 
 pub(crate) const ACCOUNT: &str = "AC00000000000000000000000000000001";
 pub(crate) const TOKEN: &str = "12345";
@@ -57,6 +63,8 @@ struct State {
     faults: Vec<String>,
     creates: usize,
     script: Option<Script>,
+    /// Documents that the fake itself serves, for calls that go on after their first stream.
+    documents: Vec<String>,
 }
 
 /// The fake.
@@ -65,22 +73,6 @@ pub(crate) struct FakeTwilio {
     pub(crate) base: String,
     state: Arc<Mutex<State>>,
 }
-
-const FIELDS: &[&str] = &[
-    "To",
-    "From",
-    "Url",
-    "Method",
-    "StatusCallback",
-    "StatusCallbackMethod",
-    "StatusCallbackEvent",
-    "Timeout",
-    "TimeLimit",
-    "MachineDetection",
-    "AsyncAmd",
-    "AsyncAmdStatusCallback",
-    "AsyncAmdStatusCallbackMethod",
-];
 
 impl FakeTwilio {
     pub(crate) async fn start() -> Self {
@@ -131,6 +123,13 @@ impl FakeTwilio {
         let (head, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let path = head.uri.path().to_owned();
+        if let Some(document) = path.strip_prefix("/twiml/").and_then(|number| number.parse::<usize>().ok()) {
+            let document = self.state.lock().unwrap().documents[document].clone();
+            return Response::builder()
+                .header("content-type", "text/xml")
+                .body(Full::new(document.into()))
+                .unwrap();
+        }
         let auth = head.headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or("");
         if auth != "Basic QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMToxMjM0NQ==" {
             return error(401, 20_003, "Authenticate");
@@ -227,6 +226,35 @@ impl FakeTwilio {
         json(200, &resource(call))
     }
 
+    /// Dials as a document says, and does what its action says; gives what came of the stream, if there is another.
+    pub(crate) async fn dial(&self, plan: &CallPlan, document: &str) -> Option<CallReport> {
+        let between = |before: &str, after: &str| {
+            let rest = document.split_once(before)?.1;
+            Some(rest.split_once(after)?.0.replace("&amp;", "&"))
+        };
+        let (number, action) = (between("<Number>", "<")?, between("action=\"", "\"")?);
+        let became = match &number[number.len() - 2..] {
+            "90" => "busy",
+            "91" => "no-answer",
+            _ => "completed",
+        };
+        let form =
+            offhook_twilio::webhook::incoming_call(plan.call_sid.as_str(), ACCOUNT, &plan.from, &plan.to)
+                .with("DialCallStatus", became);
+        let (status, next) = ask(&action, &form, &sign(&AuthToken::new(TOKEN), &action, form.params())).await;
+        let found = check(status, Some("text/xml"), next.as_bytes());
+        let number = {
+            let mut state = self.state.lock().unwrap();
+            state.faults.extend(found.findings.iter().map(ToString::to_string));
+            found.stream?;
+            state.documents.push(next);
+            state.documents.len() - 1
+        };
+        let url = format!("{}/twiml/{number}", self.base);
+        let stream_sid = StreamSid::parse(&format!("MZ{:032x}", 0xb0)).unwrap();
+        place(CallPlan { url, stream_sid, ..plan.clone() }, |_| {}).await.ok()
+    }
+
     fn set_status(&self, sid: &str, status: &str) {
         let mut state = self.state.lock().unwrap();
         if let Some(call) = state.calls.iter_mut().find(|call| call.sid == sid) {
@@ -278,6 +306,7 @@ impl FakeTwilio {
             longest: Duration::from_secs(20),
             drop_after: None,
         };
+        let next = plan.clone();
         let talk = place(plan, |_| {});
         let in_progress = form("in-progress", 2);
         let answered = post(&status_url, &in_progress);
@@ -300,6 +329,14 @@ impl FakeTwilio {
             _ended = ended.wait_for(|ended| *ended) => None,
             () = verdict => None,
         };
+        let update = self.calls().into_iter().find(|known| known.sid == call.sid).unwrap().updates.pop();
+        if let Some((_, document)) = update.filter(|(_, document)| document.contains("<Dial")) {
+            call.end.send_replace(false);
+            tokio::select! {
+                _report = self.dial(&next, &document) => {}
+                _ended = ended.wait_for(|ended| *ended) => {}
+            }
+        }
         {
             let mut state = self.state.lock().unwrap();
             if let Some(known) = state.calls.iter_mut().find(|known| known.sid == call.sid) {
@@ -309,57 +346,6 @@ impl FakeTwilio {
         }
         post(&status_url, &form("completed", 3).with("CallDuration", "7").with("Duration", "1")).await;
     }
-}
-
-/// What Twilio would not take, or would quietly ignore.
-fn judge(fields: &BTreeMap<String, Vec<String>>) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let one =
-        |name: &str| fields.get(name).filter(|values| values.len() == 1).map(|values| values[0].as_str());
-    for name in fields.keys().filter(|name| !FIELDS.contains(&name.as_str())) {
-        wrong.push(format!("unknown field {name}"));
-    }
-    for name in ["To", "From"] {
-        if !one(name)
-            .is_some_and(|number| number.starts_with('+') && number[1..].bytes().all(|b| b.is_ascii_digit()))
-        {
-            wrong.push(format!("{name} is no number"));
-        }
-    }
-    for name in ["Url", "StatusCallback", "AsyncAmdStatusCallback"] {
-        let good = one(name).is_some_and(|url| url.starts_with("http"));
-        if !good && (name != "AsyncAmdStatusCallback" || fields.contains_key(name)) {
-            wrong.push(format!("{name} is no URL"));
-        }
-    }
-    for name in ["Method", "StatusCallbackMethod", "AsyncAmdStatusCallbackMethod"] {
-        if fields.contains_key(name) && !matches!(one(name), Some("POST" | "GET")) {
-            wrong.push(format!("{name} is neither POST nor GET"));
-        }
-    }
-    let within = |name: &str, range: std::ops::RangeInclusive<u32>| {
-        !fields.contains_key(name)
-            || one(name).and_then(|text| text.parse().ok()).is_some_and(|n| range.contains(&n))
-    };
-    if !within("Timeout", 1..=600) || !within("TimeLimit", 1..=86_400) {
-        wrong.push("a time is out of range".into());
-    }
-    let events = fields.get("StatusCallbackEvent").cloned().unwrap_or_default();
-    if !events
-        .iter()
-        .all(|event| matches!(event.as_str(), "initiated" | "ringing" | "answered" | "completed"))
-    {
-        wrong.push(format!("events {events:?}"));
-    }
-    if fields.contains_key("MachineDetection")
-        && !matches!(one("MachineDetection"), Some("Enable" | "DetectMessageEnd"))
-    {
-        wrong.push("MachineDetection".into());
-    }
-    if fields.contains_key("AsyncAmd") && one("AsyncAmd") != Some("true") {
-        wrong.push("AsyncAmd".into());
-    }
-    wrong
 }
 
 fn resource(call: &Placed) -> serde_json::Value {
@@ -390,6 +376,11 @@ pub(crate) async fn post(url: &str, form: &WebhookForm) -> u16 {
 
 /// Posts a form with this signature; gives the status.
 pub(crate) async fn post_signed(url: &str, form: &WebhookForm, signature: &str) -> u16 {
+    ask(url, form, signature).await.0
+}
+
+/// Posts a form with this signature; gives status and body.
+pub(crate) async fn ask(url: &str, form: &WebhookForm, signature: &str) -> (u16, String) {
     let (host, path) = url.trim_start_matches("http://").split_once('/').unwrap();
     let body = form.encode();
     let head = format!(
@@ -401,5 +392,6 @@ pub(crate) async fn post_signed(url: &str, form: &WebhookForm, signature: &str) 
     wire.write_all(head.as_bytes()).await.unwrap();
     let mut answer = String::new();
     wire.read_to_string(&mut answer).await.unwrap();
-    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    (status, answer.split_once("\r\n\r\n").map_or("", |(_, body)| body).to_owned())
 }

@@ -36,6 +36,8 @@ pub struct Dialog {
     read_again: bool,
     /// The caller said that everything is right.
     agreed: bool,
+    /// The caller was to be handed over, and nobody took them.
+    is_back: bool,
 }
 
 /// The open question.
@@ -83,6 +85,7 @@ impl Dialog {
             cut_short: false,
             read_again: false,
             agreed: false,
+            is_back: false,
             script,
         }
     }
@@ -100,8 +103,27 @@ impl Dialog {
         let mut same = self.clone();
         let before = turns.iter().rev().skip_while(|turn| turn.who != Party::Agent);
         let cut = before.take_while(|turn| turn.who == Party::Agent).find(|turn| turn.interrupted);
+        let tool = turns.last().filter(|turn| turn.who == Party::Tool);
+        same.is_back = tool.is_some_and(|turn| turn.text.starts_with("transfer_call failed"));
         same.cut_short = cut.is_some_and(|turn| tokens(&turn.text).len() < needed(&self.said));
         same
+    }
+
+    /// Where the conversation stands after these turns, which were held before this state was.
+    #[must_use]
+    pub fn carried_on(&self, turns: &[Turn]) -> Self {
+        let mut now = self.respond(&ReplyReason::Greeting).1;
+        for (index, turn) in turns.iter().enumerate().filter(|(_, turn)| turn.who == Party::Caller) {
+            let heard = now.as_heard(turns.get(..=index).unwrap_or(turns));
+            now = heard.respond(&ReplyReason::Caller { text: turn.text.clone(), confidence: None }).1;
+        }
+        now
+    }
+
+    /// Whether nothing was said yet.
+    #[must_use]
+    pub const fn is_fresh(&self) -> bool {
+        self.turns == 0
     }
 
     /// Whether the caller has said that everything is right.
@@ -140,6 +162,7 @@ impl Dialog {
                 Some(said) => next.hear(&said, &mut tools),
                 None => next.miss(),
             },
+            ReplyReason::Tool if self.is_back => join(&next.script.texts.transfer_failed, &next.question()),
             ReplyReason::Tool => next.question(),
         };
         let text = next.fill(&text);

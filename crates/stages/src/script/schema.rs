@@ -124,6 +124,8 @@ pub struct Texts {
     pub acknowledge: Vec<String>,
     /// When the caller wants to start over.
     pub restart: String,
+    /// When nobody takes a caller who was to be handed over; the open question follows.
+    pub transfer_failed: String,
     /// When the caller says goodbye or cancels; then the agent hangs up.
     pub goodbye: String,
 }
@@ -146,6 +148,8 @@ impl Default for Texts {
             ]),
             acknowledge: list(&["Okay.", "Alright.", "Got it."]),
             restart: "No problem, let's start over.".into(),
+            transfer_failed: "I'm sorry, nobody can take your call right now, so you are back with me."
+                .into(),
             goodbye: "Goodbye.".into(),
         }
     }
@@ -323,8 +327,15 @@ impl Script {
             }
         }
         let texts = &self.texts;
-        let all =
-            [&texts.greeting, &texts.confirm, &texts.correct, &texts.done, &texts.goodbye, &texts.restart];
+        let all = [
+            &texts.greeting,
+            &texts.confirm,
+            &texts.correct,
+            &texts.done,
+            &texts.goodbye,
+            &texts.restart,
+            &texts.transfer_failed,
+        ];
         let lists = texts.fallback.iter().chain(&texts.unheard).chain(&texts.acknowledge);
         let says = self.intents.iter().map(|intent| &intent.say);
         let asks = self.slots.iter().flat_map(|slot| std::iter::once(&slot.ask).chain(&slot.more));

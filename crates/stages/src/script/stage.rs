@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use offhook_call::config::Interruptible;
 use offhook_call::id::ReplyId;
-use offhook_call::stage::{LlmCommand, LlmEvent};
+use offhook_call::stage::{LlmCommand, LlmEvent, ReplyReason};
 
 use super::report::report;
 use super::{Dialog, Script};
@@ -41,6 +41,10 @@ impl Llm for ScriptedAgent {
             while let Some(command) = commands.recv().await {
                 match command {
                     LlmCommand::Respond(request) => {
+                        // A caller who comes back: what was said before was said to another state.
+                        if now.is_fresh() && request.reason == ReplyReason::Tool {
+                            now = now.carried_on(&request.turns);
+                        }
                         let (answer, next) = now.as_heard(&request.turns).respond(&request.reason);
                         let report = call.goal.as_ref().and_then(|_| report(&answer, &next, &request.reason));
                         pending = Some((request.reply, next));

@@ -1,0 +1,144 @@
+//! A running server, and its API.
+#![allow(dead_code, reason = "nobody uses all of it")]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use offhook_simulator::{Line, Say, When};
+use offhook_stages::script::shipped;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::fake_twilio::{ACCOUNT, FakeTwilio, TOKEN};
+
+pub(crate) const API_TOKEN: &str = "a-token-that-nobody-guesses";
+
+/// A running server; ended when dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: String,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl Server {
+    pub(crate) fn start(fake: &FakeTwilio, agent: &str) -> Self {
+        Self::start_with(fake, &["--agent", agent])
+    }
+
+    /// In the server's folder there is an agent `by_text.toml`, which may be asked for.
+    pub(crate) fn start_with(fake: &FakeTwilio, args: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let by_text = folder.path().join("by_text.toml");
+        let text = config(fake, &format!("\"{}\"", by_text.display()));
+        let agent =
+            shipped("booking").unwrap().replacen("name = ", "transport = \"conversation-relay\"\nname = ", 1);
+        std::fs::write(by_text, agent).unwrap();
+        Self::run(folder, &text, args)
+    }
+
+    /// Without access to Twilio's API.
+    pub(crate) fn without_rest(agent: &str) -> Self {
+        let text = "listen = \"127.0.0.1:0\"\n[outbound]\nallow = [\"+1415555\"]\n";
+        Self::run(tempfile::tempdir().unwrap(), text, &["--agent", agent])
+    }
+
+    fn run(folder: tempfile::TempDir, text: &str, args: &[&str]) -> Self {
+        let config = folder.path().join("offhook.toml");
+        std::fs::write(&config, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&config).args(args);
+        command.arg("--record").arg(folder.path()).env_remove("PORT");
+        command.env("TWILIO_AUTH_TOKEN", TOKEN).env("OFFHOOK_API_TOKEN", API_TOKEN);
+        command
+            .env_remove("TWILIO_API_KEY")
+            .env_remove("TWILIO_ACCOUNT_SID")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        let address = line.trim().rsplit("http://").next().unwrap().to_owned();
+        assert!(address.starts_with("127.0.0.1:"), "{line}");
+        std::thread::spawn(move || output.lines().map_while(Result::ok).for_each(drop));
+        Self { child, address, folder }
+    }
+
+    /// Status and body.
+    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+        let mut wire = TcpStream::connect(&self.address).await.unwrap();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {API_TOKEN}\r\n{headers}Connection: \
+             close\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        wire.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        wire.read_to_string(&mut answer).await.unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+    }
+
+    pub(crate) async fn order(&self, order: &Value) -> (u16, Value) {
+        let (status, body) = self.ask("POST", "/calls", "", &order.to_string()).await;
+        (status, serde_json::from_str(&body).unwrap())
+    }
+
+    pub(crate) async fn show(&self, sid: &str) -> Value {
+        let (status, body) = self.ask("GET", &format!("/calls/{sid}"), "", "").await;
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// Waits until the call looks like this.
+    pub(crate) async fn until(&self, sid: &str, what: impl Fn(&Value) -> bool) -> Value {
+        for _ in 0..300 {
+            let call = self.show(sid).await;
+            if what(&call) {
+                return call;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("it never came: {}", self.show(sid).await);
+    }
+
+    pub(crate) async fn tell(&self, sid: &str, what: &str, body: &Value) -> u16 {
+        self.ask("POST", &format!("/calls/{sid}/{what}"), "", &body.to_string()).await.0
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// A configuration whose Twilio is the fake. Agents that may be asked for: those of these files.
+pub(crate) fn config(fake: &FakeTwilio, agents: &str) -> String {
+    format!(
+        "listen = \"127.0.0.1:0\"\n[twilio]\naccount_sid = \"{ACCOUNT}\"\napi_base = \"{}\"\n[outbound]\nfrom = \
+         \"+14155550101\"\nallow = [\"+1415555\"]\ncalls_per_second = 50.0\nagents = [{agents}]\n[call.machine]\nsilence = \
+         \"1s\"\n",
+        fake.base
+    )
+}
+
+pub(crate) fn has_said(call: &Value, words: &str) -> bool {
+    let lines = call["transcript"].as_array().unwrap();
+    lines.iter().any(|line| line["who"] == "agent" && line["text"].as_str().unwrap().contains(words))
+}
+
+pub(crate) fn is_over(call: &Value) -> bool {
+    !call["outcome"].is_null() && call["talking"] == false
+}
+
+pub(crate) fn line(name: &str, when: When) -> Line {
+    let path = format!("{}/../../fixtures/callers/{name}.wav", env!("CARGO_MANIFEST_DIR"));
+    let wav = std::fs::read(path).unwrap();
+    let data = wav.windows(4).position(|four| four == b"data").unwrap() + 8;
+    Line { when, say: Say::Sound(wav[data..].to_vec()), text: name.into() }
+}
