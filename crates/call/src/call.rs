@@ -13,6 +13,7 @@ use crate::histogram::Histogram;
 use crate::id::{ReplyId, UtteranceId};
 use crate::inbound::{Inbound, InboundTotals};
 use crate::io::{CallEvent, Control, EndReason, Input, Output, UtteranceKind};
+use crate::language::Spoken;
 use crate::leaving::{TRANSFER, Transfer};
 use crate::machine::{Ahead, Machine};
 use crate::outbound::Outbound;
@@ -58,6 +59,7 @@ pub struct Call {
     pub(crate) last_turn_text: String,
     pub(crate) echo: Option<UtteranceId>,
     pub(crate) working: Working,
+    pub(crate) spoken: Spoken,
     /// Hang up when all is said.
     pub(crate) ending: Option<EndReason>,
     pub(crate) transfer: Option<Transfer>,
@@ -111,6 +113,7 @@ impl Call {
             last_turn_text: String::new(),
             echo: None,
             working: Working::default(),
+            spoken: Spoken::default(),
             ending: None,
             transfer: None,
             machine: None,

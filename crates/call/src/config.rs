@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use offhook_endpoint::TalkspurtConfig;
 
+use crate::language::LanguageTexts;
 use crate::stage::Turn;
 
 /// How a call behaves.
@@ -35,6 +36,10 @@ pub struct CallConfig {
     /// How the agent's tools behave in a call, by name. From the agent's file.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tools: BTreeMap<String, ToolManners>,
+    /// The languages that the call may be switched to, by BCP 47 tag, with what the engine says in them. From the agent's file;
+    /// the one that it begins in is among them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub languages: BTreeMap<String, LanguageTexts>,
 }
 
 /// How a tool behaves in a call.

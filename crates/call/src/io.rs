@@ -237,6 +237,11 @@ pub enum CallEvent {
         /// Since it was asked for.
         after_ms: u64,
     },
+    /// From now on the call is in this language.
+    Language {
+        /// Its BCP 47 tag.
+        language: String,
+    },
     /// Something went wrong, but the call goes on.
     Trouble {
         /// What, and what is done about it.

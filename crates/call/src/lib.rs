@@ -24,6 +24,7 @@ mod histogram;
 pub mod id;
 mod inbound;
 mod io;
+mod language;
 mod leaving;
 mod machine;
 mod outbound;
@@ -47,6 +48,7 @@ pub use io::{
     BargeInStage, CallEvent, Control, DropReason, EndReason, Input, Key, MarkName, Output, ReplyTiming,
     ToolStage, TurnEnded, UtteranceKind,
 };
+pub use language::{LanguageTexts, SWITCH_LANGUAGE};
 pub use leaving::TRANSFER;
 pub use playout::PlayoutTotals;
 pub use time::CallTime;

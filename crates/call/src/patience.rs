@@ -66,7 +66,7 @@ impl Call {
     }
 
     pub(crate) fn on_caller_silent(&mut self) {
-        match self.patience.next_check_in(&self.config.patience) {
+        match self.patience.next_check_in(self.spoken.patience(&self.config.patience)) {
             Some(text) => {
                 self.say(UtteranceKind::CheckIn, &text);
             }
@@ -75,7 +75,7 @@ impl Call {
     }
 
     fn say_farewell(&mut self, why: EndReason) {
-        let farewell = self.config.patience.farewell.clone();
+        let farewell = self.spoken.patience(&self.config.patience).farewell.clone();
         self.say(UtteranceKind::Farewell, &farewell);
         self.end_when_said(why);
     }
@@ -90,11 +90,11 @@ impl Call {
             return;
         }
         if self.patience.fillers_said == 0
-            && let Some(filler) = self.patience.next_filler(&self.config.patience)
+            && let Some(filler) = self.patience.next_filler(self.spoken.patience(&self.config.patience))
         {
             self.say(UtteranceKind::Filler, &filler);
         } else {
-            let apology = self.config.patience.apology.clone();
+            let apology = self.spoken.patience(&self.config.patience).apology.clone();
             let basis = self.reply.as_ref().map(|reply| reply.basis.clone()).unwrap_or_default();
             self.trouble("the reply takes too long; it was given up");
             self.drop_reply();
@@ -126,7 +126,7 @@ impl Call {
 
     pub(crate) fn on_too_long(&mut self) {
         self.cut_everything(true);
-        let text = self.config.patience.too_long.clone();
+        let text = self.spoken.patience(&self.config.patience).too_long.clone();
         self.say(UtteranceKind::Farewell, &text);
         self.end_when_said(EndReason::TooLong);
     }

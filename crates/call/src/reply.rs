@@ -37,6 +37,8 @@ pub(crate) struct Reply {
     pub(crate) done: bool,
     tools: Vec<ToolCall>,
     expectation: Option<Arc<Expectation>>,
+    /// The language that it was asked for in, if the call was switched to one.
+    language: Option<Arc<str>>,
     requested: CallTime,
     first_text: Option<CallTime>,
     pub(crate) first_audio: Option<CallTime>,
@@ -68,6 +70,7 @@ impl Call {
             done: false,
             tools: Vec::new(),
             expectation: None,
+            language: self.spoken.tag(),
             requested: self.now,
             first_text: None,
             first_audio: None,
@@ -79,6 +82,7 @@ impl Call {
             reply: id,
             reason,
             turns,
+            language: self.spoken.tag(),
         }))));
     }
 
@@ -210,7 +214,7 @@ impl Call {
             return; // asked again when the turn is over
         }
         self.timers.cancel(Timer::ReplyLate);
-        let apology = self.config.patience.apology.clone();
+        let apology = self.spoken.patience(&self.config.patience).apology.clone();
         self.say(UtteranceKind::Apology, &apology);
         self.keep_turn_in_context(&reply.basis);
     }
@@ -225,7 +229,7 @@ impl Call {
 
     fn speak_piece(&mut self, text: String) {
         let Some(reply) = &mut self.reply else { return };
-        let held = reply.speculative;
+        let (held, language) = (reply.speculative, reply.language.clone());
         let id = match reply.utterance {
             Some(id) => id,
             None => {
@@ -245,7 +249,7 @@ impl Call {
         };
         let Some(utterance) = self.playout.get_mut(id) else { return };
         let segment = utterance.add_segment(text.clone());
-        let request = SpeakRequest { utterance: id, segment, text, last: false };
+        let request = SpeakRequest { utterance: id, segment, text, last: false, language };
         self.out.push_back(Output::Tts(TtsCommand::Speak(request)));
     }
 
@@ -291,7 +295,7 @@ impl Call {
 
     fn expect(&mut self, expectation: &Arc<Expectation>) {
         self.answer = expectation.answer;
-        self.out.push_back(Output::Stt(SttCommand::Expect(Arc::clone(expectation))));
+        self.out.push_back(Output::Stt(SttCommand::Expect(self.spoken.expectation(expectation))));
     }
 
     fn use_tool(&mut self, call: ToolCall) {
@@ -304,6 +308,7 @@ impl Call {
             "send_dtmf" => self.send_keys(call),
             crate::TRANSFER => self.transfer_when_said(call, true),
             crate::COLLECT_DIGITS => self.collect_digits(call),
+            crate::SWITCH_LANGUAGE => self.switch_language(call),
             _ => self.begin_tool(call),
         }
     }

@@ -26,7 +26,8 @@ impl Call {
         let segment = utterance.add_segment(text.to_owned());
         utterance.closed = true;
         self.playout.queue(utterance);
-        let request = SpeakRequest { utterance: id, segment, text: text.to_owned(), last: true };
+        let language = self.spoken.tag();
+        let request = SpeakRequest { utterance: id, segment, text: text.to_owned(), last: true, language };
         self.out.push_back(Output::Tts(TtsCommand::Speak(request)));
         Some(id)
     }

@@ -63,7 +63,7 @@ pub struct Expectation {
     /// Words and names likely to be said, for recognisers that take key terms.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keyterms: Vec<String>,
-    /// BCP 47 language tag, e.g. `en-US`.
+    /// BCP 47 tag of the language that will be spoken, e.g. `en-US`. `None`: as before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
     /// What kind of answer; sets how long to wait at a pause.
@@ -204,6 +204,9 @@ pub struct ReplyRequest {
     /// The conversation so far, oldest first, as the caller heard it. Ends with the caller's turn to be answered,
     /// where there is one.
     pub turns: Vec<Turn>,
+    /// BCP 47 tag of the language to answer in, if the call was switched to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Arc<str>>,
 }
 
 /// Why a reply is wanted.
@@ -345,7 +348,7 @@ pub enum LlmEvent {
 pub struct ToolCall {
     /// The provider's id of the call; empty if it has none.
     pub id: String,
-    /// The tool: `end_call`, `transfer_call`, `send_dtmf`, `collect_digits`, or one the agent declared.
+    /// The tool: `end_call`, `transfer_call`, `send_dtmf`, `collect_digits`, `switch_language`, or one the agent declared.
     pub name: String,
     /// Arguments.
     pub arguments: serde_json::Value,
@@ -397,6 +400,9 @@ pub struct SpeakRequest {
     pub text: String,
     /// No segment of this utterance follows.
     pub last: bool,
+    /// BCP 47 tag of the text's language, if the call was switched to one: the voice of that language is to speak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Arc<str>>,
 }
 
 /// What the text-to-speech stage tells the call.

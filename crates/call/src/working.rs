@@ -183,12 +183,15 @@ impl Call {
 
     fn own_filler(&self) -> Option<&String> {
         let mut tools = self.working.tools.iter();
-        tools.find_map(|tool| self.config.tools.get(&tool.name)?.filler.as_ref())
+        tools.find_map(|tool| {
+            let usual = self.config.tools.get(&tool.name).and_then(|manners| manners.filler.as_ref());
+            self.spoken.tool_filler(&self.config.languages, &tool.name, usual)
+        })
     }
 
     pub(crate) fn on_tool_late(&mut self) {
         let said = self.working.fillers_said;
-        let fillers = &self.config.patience.fillers;
+        let fillers = &self.spoken.patience(&self.config.patience).fillers;
         let usual = || fillers.get(said % fillers.len().max(1)).cloned();
         let filler = if said == 0 { self.own_filler().cloned().or_else(usual) } else { usual() };
         self.working.fillers_said += 1;

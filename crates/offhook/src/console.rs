@@ -40,6 +40,7 @@ pub(crate) fn show_event(now: CallTime, event: &CallEvent) {
         CallEvent::Tool { name, stage, after_ms } => {
             paint(&format!("        ({name} {stage:?} after {after_ms} ms)"), "2")
         }
+        CallEvent::Language { language } => paint(&format!("        (goes on in {language})"), "2"),
         CallEvent::Trouble { message } => paint(&format!("        {message}"), "31"),
         CallEvent::Ended { why } => paint(&format!("        (over: {why:?})"), "2"),
         _ => return,

@@ -81,7 +81,7 @@ async fn answer(fault: &Fault, at: Option<Moment>, order: [LlmProvider; 2]) -> (
     let text = "Book a table, please.".to_owned();
     let turn = Turn { who: Party::Caller, text: text.clone(), interrupted: false, began_ms: 0, ended_ms: 9 };
     let reason = ReplyReason::Caller { text, confidence: None };
-    let request = ReplyRequest { reply: ReplyId(1), reason, turns: vec![turn] };
+    let request = ReplyRequest { reply: ReplyId(1), reason, turns: vec![turn], language: None };
     to.offer(LlmCommand::Respond(Arc::new(request))).unwrap();
     let mut said = String::new();
     let complete = loop {
@@ -133,7 +133,7 @@ async fn speak(links: Vec<Link<dyn Tts>>) -> (Duration, bool) {
     let (events, from) = bounded(256, WhenFull::PushBack);
     let run = tokio::spawn(chain.run(call_info(), commands, events));
     let (utterance, segment) = (UtteranceId(1), SegmentId(0));
-    let request = SpeakRequest { utterance, segment, text: ANSWER.to_owned(), last: true };
+    let request = SpeakRequest { utterance, segment, text: ANSWER.to_owned(), last: true, language: None };
     to.offer(TtsCommand::Speak(request)).unwrap();
     let (mut sound, mut last_word) = (Duration::ZERO, 0);
     let complete = loop {

@@ -138,7 +138,14 @@ async fn ask(config: Value, text: &str) -> (String, Vec<Value>, Result<(), Strin
         ended_ms: 0,
     }];
     let reason = ReplyReason::Caller { text: text.to_owned(), confidence: None };
-    commands.offer(LlmCommand::Respond(Arc::new(ReplyRequest { reply: ReplyId(1), reason, turns }))).unwrap();
+    commands
+        .offer(LlmCommand::Respond(Arc::new(ReplyRequest {
+            reply: ReplyId(1),
+            reason,
+            turns,
+            language: None,
+        })))
+        .unwrap();
     let (mut words, mut calls) = (String::new(), Vec::new());
     let end = loop {
         match timeout(Duration::from_secs(5), events.recv()).await.expect("the stage hangs") {
@@ -225,6 +232,7 @@ async fn speak(config: Value) -> (u128, usize, Result<(), String>) {
         segment: SegmentId(0),
         text: ANSWER.to_owned(),
         last: true,
+        language: None,
     };
     commands.offer(TtsCommand::Speak(request)).unwrap();
     let (mut sound, mut words) = (Duration::ZERO, 0);

@@ -53,7 +53,8 @@ fn start(mut config: Value) -> Voice {
 impl Voice {
     fn speak(&self, utterance: u32, segment: u32, text: &str) {
         let (utterance, segment) = (UtteranceId(utterance), SegmentId(segment));
-        let request = SpeakRequest { utterance, segment, text: text.to_owned(), last: segment.0 == 1 };
+        let request =
+            SpeakRequest { utterance, segment, text: text.to_owned(), last: segment.0 == 1, language: None };
         self.to.offer(TtsCommand::Speak(request)).unwrap();
     }
 

@@ -9,6 +9,7 @@
 pub mod cache;
 pub mod chain;
 mod error;
+pub mod polyglot;
 pub mod queue;
 pub mod script;
 pub mod speakable;

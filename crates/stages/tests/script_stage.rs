@@ -11,7 +11,7 @@ use offhook_stages::{CallInfo, Llm, Rx, Tx, WhenFull, bounded};
 
 fn ask(commands: &Tx<LlmCommand>, reply: u32, text: &str) {
     let reason = ReplyReason::Caller { text: text.to_owned(), confidence: None };
-    let request = ReplyRequest { reply: ReplyId(reply), reason, turns: Vec::new() };
+    let request = ReplyRequest { reply: ReplyId(reply), reason, turns: Vec::new(), language: None };
     commands.offer(LlmCommand::Respond(Arc::new(request))).unwrap();
 }
 

@@ -49,7 +49,13 @@ async fn times_are_those_of_the_written_words() {
     let voice = SpeakableTts::new(Arc::new(Parrot));
     for (segment, text) in ["Pay **$5.20** at 3pm.", "Plain words."].into_iter().enumerate() {
         let segment = SegmentId(u32::try_from(segment).unwrap());
-        let request = SpeakRequest { utterance: UtteranceId(1), segment, text: text.into(), last: false };
+        let request = SpeakRequest {
+            utterance: UtteranceId(1),
+            segment,
+            text: text.into(),
+            last: false,
+            language: None,
+        };
         to.offer(TtsCommand::Speak(request)).unwrap();
     }
     drop(to);

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use offhook_audio::SampleRate;
 use offhook_call::id::{SegmentId, UtteranceId};
 use offhook_call::stage::{
-    AudioChunk, Digits, LlmCommand, LlmEvent, SttCommand, SttEvent, ToolCall, ToolResult, TtsCommand,
-    TtsEvent,
+    AudioChunk, Digits, LlmCommand, LlmEvent, SpeakRequest, SttCommand, SttEvent, ToolCall, ToolResult,
+    TtsCommand, TtsEvent,
 };
 use offhook_call::stage::{StageFailure, TimedWord, TurnEvent};
 use offhook_call::{CallConfig, CallEvent, CallTime, Control, Input, Key, Output};
@@ -337,14 +337,17 @@ impl WireOutput {
                 Self::Stage(format!("stt turn ended at {}", until.0))
             }
             Output::Stt(SttCommand::Expect(expected)) => {
-                Self::Stage(format!("stt expect {:?}", expected.answer))
+                let language = expected.language.as_ref().map(|tag| format!(" in {tag}")).unwrap_or_default();
+                Self::Stage(format!("stt expect {:?}{language}", expected.answer))
             }
             Output::Turn(asked) => {
                 Self::Stage(format!("turn question {} on “{}”", asked.question, asked.text))
             }
             Output::Llm(command) => Self::Stage(stage_words(command)),
             Output::Tts(TtsCommand::Speak(request)) => {
-                Self::Stage(format!("tts speak {}/{}: {}", request.utterance, request.segment, request.text))
+                let SpeakRequest { utterance, segment, text, .. } = request;
+                let language = request.language.as_ref().map(|tag| format!(" in {tag}")).unwrap_or_default();
+                Self::Stage(format!("tts speak {utterance}/{segment}{language}: {text}"))
             }
             Output::Tts(TtsCommand::Cancel { utterance }) => Self::Stage(format!("tts cancel {utterance}")),
             Output::Tool(call) => Self::Tool(call.clone()),

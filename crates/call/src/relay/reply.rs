@@ -73,7 +73,7 @@ impl RelayCall {
             requested: self.now,
             first_text: None,
         });
-        let request = ReplyRequest { reply: id, reason, turns };
+        let request = ReplyRequest { reply: id, reason, turns, language: None };
         self.out.push_back(RelayOutput::Llm(LlmCommand::Respond(Arc::new(request))));
     }
 

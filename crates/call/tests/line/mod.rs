@@ -380,6 +380,11 @@ impl Line {
             CallEvent::SpeculationDropped { reply } => format!("drops speculation {reply}"),
             CallEvent::Digits { count } => format!("{count} digits"),
             CallEvent::Tool { name, stage, after_ms } => format!("tool {name} {stage:?} after {after_ms} ms"),
+            CallEvent::Language { language } => {
+                // A reply without a word is over with its tool.
+                self.replies.pop_front_if(|reply| reply.starts_with(TOOL));
+                format!("language {language}")
+            }
             CallEvent::Trouble { message } => format!("trouble: {message}"),
             CallEvent::Ended { why } => format!("ended: {why:?}"),
         };
@@ -387,6 +392,11 @@ impl Line {
     }
 
     fn on_stt(&mut self, command: &SttCommand, at_ms: u64) {
+        if let SttCommand::Expect(expected) = command
+            && let Some(language) = &expected.language
+        {
+            self.tell(at_ms, &format!("the recogniser is to expect {language}"));
+        }
         if let SttCommand::SpeechPaused { from, until } = command {
             let text = if self.words.is_empty() {
                 self.transcripts.pop_front().unwrap_or_default()
@@ -437,6 +447,9 @@ impl Line {
 
     fn on_tts(&mut self, command: TtsCommand, at_ms: u64) {
         let TtsCommand::Speak(request) = command else { return };
+        if let Some(language) = &request.language {
+            self.tell(at_ms, &format!("the voice of {language} is to say “{}”", request.text));
+        }
         if self.replies.front().is_some_and(|next| next.starts_with(&request.text)) {
             self.replies.pop_front();
         }

@@ -90,7 +90,7 @@ mod tests {
         };
         let ask = |turns: Vec<Turn>| {
             let reason = ReplyReason::Caller { text: "hi".to_owned(), confidence: None };
-            last.answer(&ReplyRequest { reply: ReplyId(1), reason, turns })
+            last.answer(&ReplyRequest { reply: ReplyId(1), reason, turns, language: None })
         };
         let (first, over) = ask(vec![turn("Hello.")]);
         assert!(!over && first == LastWordsTable::default().again);

@@ -290,6 +290,9 @@ impl Teller<'_> {
                     self.add(at_ms, Who::Engine, what);
                 }
             }
+            CallEvent::Language { language } => {
+                self.add(at_ms, Who::Engine, format!("goes on in {language}: voice and recogniser change"));
+            }
             CallEvent::Trouble { message } => self.add(at_ms, Who::Engine, format!("in trouble: {message}")),
             CallEvent::Ended { why } => self.add(at_ms, Who::Engine, words::ended(*why)),
             CallEvent::Hearing { .. } => {}

@@ -213,7 +213,7 @@ mod tests {
     }
 
     fn request(turns: Vec<Turn>, reason: ReplyReason) -> ReplyRequest {
-        ReplyRequest { reply: ReplyId(1), reason, turns }
+        ReplyRequest { reply: ReplyId(1), reason, turns, language: None }
     }
 
     fn said(text: &str) -> ReplyReason {

@@ -32,7 +32,7 @@ fn request() -> ReplyRequest {
         turn(Party::Tool, r#"find_booking({"phone":"+15550100"})"#),
         turn(Party::Tool, "find_booking failed: no such number"),
     ];
-    ReplyRequest { reply: ReplyId(7), reason: ReplyReason::Tool, turns }
+    ReplyRequest { reply: ReplyId(7), reason: ReplyReason::Tool, turns, language: None }
 }
 
 fn snapshot(provider: LlmProvider) -> String {

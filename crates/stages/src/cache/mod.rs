@@ -65,7 +65,8 @@ impl Tts for CachedTts {
         let (voice_events, from_voice) = bounded(QUEUE, WhenFull::PushBack);
         let voice = self.voice.run(call.clone(), voice_commands, voice_events);
         let mut desk = Desk {
-            prefix: format!("{}/{}/{}", self.voice.name(), self.voice.voice(), call.language),
+            prefix: format!("{}/{}", self.voice.name(), self.voice.voice()),
+            language: Arc::clone(&call.language),
             store: Arc::clone(&self.store),
             open: HashMap::new(),
         };
@@ -118,6 +119,8 @@ impl Tts for CachedTts {
 struct Desk {
     /// Names the voice in keys.
     prefix: String,
+    /// The language of texts that name none.
+    language: Arc<str>,
     store: Arc<SpokenStore>,
     /// Segments that the voice is at, and what has come of them.
     open: HashMap<(UtteranceId, SegmentId), (Option<Key>, Spoken)>,
@@ -125,7 +128,9 @@ struct Desk {
 
 impl Desk {
     fn key(&self, request: &SpeakRequest) -> Option<Key> {
-        (request.text.len() <= LONGEST_TEXT).then(|| Key::new(&self.prefix, &request.text))
+        let language = request.language.as_ref().unwrap_or(&self.language);
+        let prefix = || format!("{}/{language}", self.prefix);
+        (request.text.len() <= LONGEST_TEXT).then(|| Key::new(&prefix(), &request.text))
     }
 
     /// The sound of a request, if it is known and no earlier segment of its utterance is still with the voice: segments come

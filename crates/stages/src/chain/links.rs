@@ -11,15 +11,15 @@ use crate::queue::OfferError;
 use crate::{BoxFuture, CallInfo, Rx, StageError, Tx, WhenFull, bounded, bounded_with};
 
 /// Commands and events with meaning, as the session's queues have.
-pub(super) const QUEUE: usize = 256;
+pub(crate) const QUEUE: usize = 256;
 
 /// Begins a link's run.
-pub(super) type Start<C, E> =
+pub(crate) type Start<C, E> =
     Box<dyn Fn(CallInfo, Rx<C>, Tx<E>) -> BoxFuture<Result<(), StageError>> + Send + Sync>;
 
 /// What a link did.
 #[derive(Debug)]
-pub(super) enum Did<E> {
+pub(crate) enum Did<E> {
     /// It said something.
     Said(E),
     /// Its run is over, and with it whatever it owed.
@@ -41,24 +41,34 @@ struct Slot<C, E> {
 }
 
 /// The links of one call's chain. Dropping it ends them all.
-pub(super) struct Links<C, E> {
+pub(crate) struct Links<C, E> {
     call: CallInfo,
     slots: Vec<Slot<C, E>>,
     arrivals: Arc<Notify>,
 }
 
 impl<C, E> Links<C, E> {
-    pub(super) fn new(call: CallInfo, starts: impl Iterator<Item = (String, Start<C, E>)>) -> Self {
+    pub(crate) fn new(call: CallInfo, starts: impl Iterator<Item = (String, Start<C, E>)>) -> Self {
         let slots = starts.map(|(name, start)| Slot { name, start, running: None }).collect();
         Self { call, slots, arrivals: Arc::new(Notify::new()) }
     }
 
-    pub(super) fn is_running(&self, link: usize) -> bool {
+    pub(crate) fn is_running(&self, link: usize) -> bool {
         self.slots.get(link).is_some_and(|slot| slot.running.is_some())
     }
 
+    /// Whether any link runs.
+    pub(crate) fn any(&self) -> bool {
+        self.slots.iter().any(|slot| slot.running.is_some())
+    }
+
+    /// Whether a link can be asked: it was not told that nothing more will be.
+    pub(crate) fn takes(&self, link: usize) -> bool {
+        !self.is_running(link) || self.queue(link).is_some()
+    }
+
     /// Starts a link unless it runs.
-    pub(super) fn start(&mut self, link: usize, room: usize, when_full: WhenFull) {
+    pub(crate) fn start(&mut self, link: usize, room: usize, when_full: WhenFull) {
         let Some(slot) = self.slots.get_mut(link).filter(|slot| slot.running.is_none()) else { return };
         let (to, commands) = bounded(room, when_full);
         let (events, from) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(&self.arrivals));
@@ -67,7 +77,7 @@ impl<C, E> Links<C, E> {
     }
 
     /// The queue to a link, if it runs.
-    pub(super) fn queue(&self, link: usize) -> Option<&Tx<C>> {
+    pub(crate) fn queue(&self, link: usize) -> Option<&Tx<C>> {
         self.slots.get(link)?.running.as_ref()?.to.as_ref()
     }
 
@@ -75,7 +85,7 @@ impl<C, E> Links<C, E> {
     ///
     /// # Errors
     /// If it doesn't take it: it has stopped reading.
-    pub(super) fn ask(&mut self, link: usize, command: C) -> Result<(), StageError> {
+    pub(crate) fn ask(&mut self, link: usize, command: C) -> Result<(), StageError> {
         self.start(link, QUEUE, WhenFull::PushBack);
         match self.queue(link).map(|to| to.offer(command)) {
             Some(Ok(())) => Ok(()),
@@ -88,7 +98,7 @@ impl<C, E> Links<C, E> {
     }
 
     /// Gives a running link a command that it may miss.
-    pub(super) fn tell(&self, link: usize, command: C) {
+    pub(crate) fn tell(&self, link: usize, command: C) {
         if let Some(to) = self.queue(link) {
             // One that doesn't read will be found out by its deadline.
             let _missed = to.offer(command);
@@ -96,25 +106,25 @@ impl<C, E> Links<C, E> {
     }
 
     /// Ends a link at once.
-    pub(super) fn stop(&mut self, link: usize) {
+    pub(crate) fn stop(&mut self, link: usize) {
         if let Some(slot) = self.slots.get_mut(link) {
             slot.running = None;
         }
     }
 
     /// Tells a link that nothing more will be asked; its run ends when it has answered.
-    pub(super) fn close(&mut self, link: usize) {
+    pub(crate) fn close(&mut self, link: usize) {
         if let Some(running) = self.slots.get_mut(link).and_then(|slot| slot.running.as_mut()) {
             running.to = None;
         }
     }
 
-    pub(super) fn name(&self, link: usize) -> String {
+    pub(crate) fn name(&self, link: usize) -> String {
         self.slots.get(link).map(|slot| slot.name.clone()).unwrap_or_default()
     }
 
     /// What a link did next; for ever nothing if none runs. May be dropped and called again.
-    pub(super) async fn next(&mut self) -> (usize, Did<E>) {
+    pub(crate) async fn next(&mut self) -> (usize, Did<E>) {
         loop {
             let arrivals = Arc::clone(&self.arrivals);
             let arrival = arrivals.notified();

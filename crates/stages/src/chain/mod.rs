@@ -13,7 +13,7 @@
 
 mod config;
 mod health;
-mod links;
+pub(crate) mod links;
 mod llm;
 mod overlap;
 mod stt;

@@ -181,7 +181,7 @@ impl Line {
         let turn =
             Turn { who: Party::Caller, text: text.clone(), interrupted: false, began_ms: 0, ended_ms: 9 };
         let reason = ReplyReason::Caller { text, confidence: None };
-        let request = ReplyRequest { reply: ReplyId(reply), reason, turns: vec![turn] };
+        let request = ReplyRequest { reply: ReplyId(reply), reason, turns: vec![turn], language: None };
         self.to.offer(LlmCommand::Respond(Arc::new(request))).unwrap();
     }
 

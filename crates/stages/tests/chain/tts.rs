@@ -155,7 +155,8 @@ impl Line {
     fn speak(&self, utterance: u32, texts: &[&str]) {
         for (n, text) in texts.iter().enumerate() {
             let (utterance, segment) = (UtteranceId(utterance), SegmentId(n as u32));
-            let request = SpeakRequest { utterance, segment, text: (*text).to_owned(), last: false };
+            let request =
+                SpeakRequest { utterance, segment, text: (*text).to_owned(), last: false, language: None };
             self.to.offer(TtsCommand::Speak(request)).unwrap();
         }
     }
