@@ -242,13 +242,13 @@ mod tests {
         insta::assert_snapshot!(seen, @r"
         en begins
         en: hello
-        es begins
         en ends
+        es begins
         es: hola
         es: adiós
         en begins
-        es ends
         en: bye
+        es ends
         en ends
         ");
     }

@@ -239,6 +239,7 @@ async fn write(
 ) {
     let reply = request.reply;
     let mut bill = Bill { call, name: model.name.clone(), usage: Usage { requests: 1, ..Usage::default() } };
+    let of_call = Prompt::in_language(&of_call, &request);
     let last = match stream(&model, &of_call, &request, &events, &mut bill.usage).await {
         Ok(()) => LlmEvent::Done { reply },
         Err(error) => {

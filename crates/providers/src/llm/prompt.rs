@@ -4,6 +4,7 @@
 //! middle of a call. Tool calls travel in it as a line of text each (`name({…})`, then `name: result`), and become calls
 //! and results of the provider's protocol here.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -70,6 +71,14 @@ impl Prompt {
             let _infallible = write!(text, "\n{name}: {value}");
         }
         text
+    }
+
+    /// The same, once the call was switched to another language.
+    pub(crate) fn in_language<'a>(of_call: &'a str, request: &ReplyRequest) -> Cow<'a, str> {
+        match &request.language {
+            Some(tag) => format!("{of_call}\nThe call now goes on in {tag}: answer in that language.").into(),
+            None => of_call.into(),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::dialect::{Dialect, Ear, Ended, Habits, Place, Say, Then};
 use super::live::serve;
 use super::outbox::Pace;
 use super::turns::{Piece, Word};
-use super::{PATIENCE, Terms, broken, read, refused, what_of, with_query};
+use super::{PATIENCE, Terms, broken, for_language, read, refused, what_of, with_query};
 use crate::net::{Deadlines, Secret};
 
 const STAGE: &str = "assemblyai";
@@ -27,6 +27,9 @@ pub struct AssemblyAiConfig {
     pub url: String,
     /// The model, e.g. `universal-streaming-english`. Empty, the default: the provider's own choice.
     pub model: String,
+    /// Other models for other languages: `{ es = "universal-streaming-multilingual" }`, by BCP 47 tag or its first part. For
+    /// agents that switch.
+    pub models: BTreeMap<String, String>,
     /// Punctuated second editions of finals, where the model makes them. Default false.
     pub format_turns: bool,
     /// How sure it must be that a turn is over, 0 to 1, for models that weigh that. Default: the provider's.
@@ -62,6 +65,7 @@ impl Default for AssemblyAiConfig {
         Self {
             url: "wss://streaming.assemblyai.com/v3/ws".to_owned(),
             model: String::new(),
+            models: BTreeMap::new(),
             format_turns: false,
             end_of_turn_confidence_threshold: None,
             min_turn_silence_ms: None,
@@ -102,7 +106,7 @@ impl Stt for AssemblyAi {
         commands: Rx<SttCommand>,
         events: Tx<SttEvent>,
     ) -> BoxFuture<Result<(), StageError>> {
-        let line = Line::new(self.config.clone(), self.key.clone());
+        let line = Line::new(self.config.clone(), self.key.clone(), &call.language);
         Box::pin(serve(line, call, commands, events))
     }
 }
@@ -151,6 +155,10 @@ struct HeardWord {
 pub(super) struct Line {
     config: AssemblyAiConfig,
     key: Option<Secret>,
+    /// The model for the language that is spoken.
+    model: String,
+    /// It is another than the session's.
+    outdated: bool,
     terms: Terms,
     /// A final transcript was asked for.
     forced: bool,
@@ -162,9 +170,20 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(config: AssemblyAiConfig, key: Option<Secret>) -> Self {
+    pub(super) fn new(config: AssemblyAiConfig, key: Option<Secret>, language: &str) -> Self {
         let terms = Terms::new(&config.keyterms);
-        Self { config, key, terms, forced: false, turns_before: 0, ended: BTreeSet::new(), trouble: None }
+        let model = for_language(&config.models, language).unwrap_or(&config.model).to_owned();
+        Self {
+            config,
+            key,
+            model,
+            outdated: false,
+            terms,
+            forced: false,
+            turns_before: 0,
+            ended: BTreeSet::new(),
+            trouble: None,
+        }
     }
 
     fn on_turn(&mut self, turn: Turn, ear: &mut Ear) {
@@ -235,7 +254,7 @@ impl Dialect for Line {
         let config = &self.config;
         let mut query = vec![("sample_rate", "8000".to_owned()), ("encoding", "pcm_mulaw".to_owned())];
         let mut set = |name, value: Option<String>| query.extend(value.map(|value| (name, value)));
-        set("speech_model", Some(config.model.clone()).filter(|model| !model.is_empty()));
+        set("speech_model", Some(self.model.clone()).filter(|model| !model.is_empty()));
         set("format_turns", Some(config.format_turns.to_string()));
         let threshold = config.end_of_turn_confidence_threshold.map(|threshold| threshold.to_string());
         set("end_of_turn_confidence_threshold", threshold);
@@ -247,7 +266,7 @@ impl Dialect for Line {
         }
         self.turns_before += self.ended.last().map_or(0, |last| last + 2);
         self.ended.clear();
-        (self.forced, self.trouble) = (false, None);
+        (self.forced, self.outdated, self.trouble) = (false, false, None);
         let key = self.key.as_ref().map(|key| ("authorization", key.expose().to_owned()));
         Ok(Place {
             url: with_query(&config.url, &query, &config.parameters),
@@ -277,8 +296,20 @@ impl Dialect for Line {
 
     fn expect(&mut self, expectation: &Expectation) -> Option<String> {
         let changed = self.terms.expect(expectation) && self.config.live_keyterms;
-        changed
+        if let Some(tag) = &expectation.language {
+            let model = for_language(&self.config.models, tag).unwrap_or(&self.config.model);
+            if *model != self.model {
+                self.model = model.to_owned();
+                self.outdated = true;
+            }
+        }
+        // A new session's address has the terms.
+        (changed && !self.outdated)
             .then(|| json!({ "type": "UpdateConfiguration", "keyterms_prompt": self.terms.now }).to_string())
+    }
+
+    fn is_outdated(&self) -> bool {
+        self.outdated
     }
 
     fn idle(&mut self) -> Option<Say> {

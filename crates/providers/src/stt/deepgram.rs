@@ -13,10 +13,15 @@ use super::dialect::{Dialect, Ear, Ended, Habits, Place, Say, Then};
 use super::live::serve;
 use super::outbox::Pace;
 use super::turns::{Piece, Word};
-use super::{PATIENCE, Terms, language, read, refused, what_of, with_query};
+use super::{PATIENCE, Terms, for_language, language, read, refused, what_of, with_query};
 use crate::net::{Deadlines, Secret};
 
 const STAGE: &str = "deepgram";
+
+/// The language by which the provider hears several at once.
+const MULTI: &str = "multi";
+/// In milliseconds: two weeks.
+const LONGEST_SESSION: u64 = 1_209_600_000;
 
 /// Settings of Deepgram's recogniser.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +34,9 @@ pub struct DeepgramConfig {
     /// BCP 47 tag, or `multi`. Default: the agent's language.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    /// What the provider calls a language, where that isn't its tag: `{ "es-ES" = "es" }`. By tag, or by its first part. For
+    /// agents that switch; with `language = "multi"` nothing is switched.
+    pub languages: BTreeMap<String, String>,
     /// Silence after which the provider closes a segment by itself, in milliseconds. Default 300; 0: never. The call asks
     /// for a final transcript at each pause anyway.
     pub endpointing_ms: u32,
@@ -66,6 +74,7 @@ impl Default for DeepgramConfig {
             url: "wss://api.deepgram.com/v1/listen".to_owned(),
             model: String::new(),
             language: None,
+            languages: BTreeMap::new(),
             endpointing_ms: 300,
             utterance_end_ms: 1_000,
             ends_turns: false,
@@ -176,6 +185,10 @@ pub(super) struct Line {
     config: DeepgramConfig,
     key: Option<Secret>,
     language: Option<String>,
+    /// The language is another than the session's.
+    outdated: bool,
+    /// Segments of earlier sessions: where they begin is counted anew in each.
+    segments_before: u64,
     terms: Terms,
     /// Words since the last end of an utterance.
     unended: bool,
@@ -185,9 +198,19 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn new(config: DeepgramConfig, key: Option<Secret>, call: &CallInfo) -> Self {
-        let language = language(config.language.as_deref(), call);
+        let language = language(config.language.as_deref(), call)
+            .map(|tag| for_language(&config.languages, &tag).map_or(tag.clone(), str::to_owned));
         let terms = Terms::new(&config.keyterms);
-        Self { config, key, language, terms, unended: false, configuring: false }
+        Self {
+            config,
+            key,
+            language,
+            outdated: false,
+            segments_before: 0,
+            terms,
+            unended: false,
+            configuring: false,
+        }
     }
 
     fn on_results(&mut self, results: Results, ear: &mut Ear) {
@@ -206,7 +229,7 @@ impl Line {
         let has_words = !best.transcript.trim().is_empty();
         let piece = Piece {
             // Where it begins tells a segment from others; one that comes twice is one.
-            id: (results.start * 1_000.0).round() as u64,
+            id: self.segments_before + ((results.start * 1_000.0).round() as u64).min(LONGEST_SESSION),
             from: words.first().map_or_else(|| ear.line.at_seconds(results.start), |word| word.from),
             until: words.last().map_or(covers, |word| word.until),
             covers,
@@ -277,7 +300,8 @@ impl Dialect for Line {
         for term in &self.terms.now {
             set("keyterm", term.clone());
         }
-        self.configuring = false;
+        (self.configuring, self.outdated) = (false, false);
+        self.segments_before += LONGEST_SESSION + 1;
         let key = self.key.as_ref().map(|key| ("authorization", format!("Token {}", key.expose())));
         Ok(Place {
             url: with_query(&config.url, &query, &config.parameters),
@@ -318,11 +342,25 @@ impl Dialect for Line {
     }
 
     fn expect(&mut self, expectation: &Expectation) -> Option<String> {
-        if !self.terms.expect(expectation) || !self.config.live_keyterms {
+        let changed = self.terms.expect(expectation);
+        if let Some(tag) = expectation.language.as_deref().filter(|_| self.language.as_deref() != Some(MULTI))
+        {
+            let language = for_language(&self.config.languages, tag).unwrap_or(tag);
+            if self.language.as_deref() != Some(language) {
+                self.language = Some(language.to_owned());
+                self.outdated = true;
+            }
+        }
+        // The new session's address has the terms.
+        if self.outdated || !changed || !self.config.live_keyterms {
             return None;
         }
         self.configuring = true;
         Some(serde_json::json!({ "type": "Configure", "keyterms": self.terms.now }).to_string())
+    }
+
+    fn is_outdated(&self) -> bool {
+        self.outdated
     }
 
     fn idle(&mut self) -> Option<Say> {

@@ -96,6 +96,10 @@ pub(crate) trait Dialect: Send + 'static {
     fn expect(&mut self, _expectation: &Expectation) -> Option<String> {
         None
     }
+    /// What is expected now needs another session: one is opened as soon as nobody speaks.
+    fn is_outdated(&self) -> bool {
+        false
+    }
     /// What keeps the connection open while there is no sound.
     fn idle(&mut self) -> Option<Say> {
         None

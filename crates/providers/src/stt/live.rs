@@ -77,6 +77,8 @@ impl Drop for Bill {
 enum End {
     CallOver,
     Reopen,
+    /// We want another session, for what is expected now.
+    Renew,
 }
 
 struct Session<D> {
@@ -107,6 +109,10 @@ impl<D: Dialect> Session<D> {
                 Ok(End::CallOver) => {
                     socket.close().await;
                     return Ok(());
+                }
+                Ok(End::Renew) => {
+                    // Kept sound waits meanwhile, so nothing is waited for here.
+                    tokio::spawn(socket.close());
                 }
                 // A session that ends as soon as it is opened isn't opened for ever.
                 Ok(End::Reopen) if reopened.is_none_or(|at| at.elapsed() > Duration::from_secs(60)) => {
@@ -161,6 +167,13 @@ impl<D: Dialect> Session<D> {
                 wake = self.send(socket, &mut spoke).await?;
             }
             self.tell().await;
+            if self.dialect.is_outdated() && self.nobody_speaks() {
+                if let Some(text) = self.dialect.goodbye() {
+                    // It ends here anyway.
+                    let _ends = socket.send_text(text).await;
+                }
+                return Ok(End::Renew);
+            }
             let now = Instant::now();
             let stall = self.dialect.stalls_after().map(|limit| self.heard + limit);
             let idle = self.habits.idle.filter(|_| ready).map(|idle| spoke + idle);
@@ -253,6 +266,11 @@ impl<D: Dialect> Session<D> {
             }
         }
         Ok(None)
+    }
+
+    /// Nothing of a turn is on its way to the provider or back.
+    fn nobody_speaks(&self) -> bool {
+        self.settle_by.is_none() && !self.ear.turns.is_wanted() && !self.outbox.is_speaking()
     }
 
     fn on_command(&mut self, command: SttCommand) {

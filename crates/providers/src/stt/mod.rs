@@ -54,6 +54,18 @@ pub enum SttConfig {
 }
 
 impl SttConfig {
+    /// Listens for these words and names as well, where the recogniser takes such hints.
+    pub fn listen_for(&mut self, keyterms: &[String]) {
+        let own = match self {
+            Self::Deepgram(config) => &mut config.keyterms,
+            Self::DeepgramFlux(config) => &mut config.keyterms,
+            Self::AssemblyAi(config) => &mut config.keyterms,
+            Self::Whisper(config) => &mut config.keyterms,
+            Self::Vosk(_) => return,
+        };
+        own.extend_from_slice(keyterms);
+    }
+
     /// The stage. What is wrong with the settings is told by its first call.
     #[must_use]
     pub fn build(self, key: Option<Secret>) -> Arc<dyn Stt> {
@@ -116,6 +128,12 @@ fn language(configured: Option<&str>, call: &CallInfo) -> Option<String> {
 /// A language tag's first part: `en` of `en-US`.
 fn primary(tag: &str) -> &str {
     tag.split(['-', '_']).next().unwrap_or(tag)
+}
+
+/// What is set for a language: for its tag, or for its first part.
+fn for_language<'a>(settings: &'a BTreeMap<String, String>, tag: &str) -> Option<&'a str> {
+    let named = |wanted: &str| settings.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    named(tag).or_else(|| named(primary(tag))).map(|(_, value)| value.as_str())
 }
 
 /// Adds parameters to a URL that may have some already. Those that are configured by name replace ours.

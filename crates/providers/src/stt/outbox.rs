@@ -79,6 +79,11 @@ impl Outbox {
         self.frames += 1;
     }
 
+    /// Speech has begun, and not paused.
+    pub(crate) const fn is_speaking(&self) -> bool {
+        self.speaking
+    }
+
     pub(crate) fn speech_started(&mut self) {
         self.speaking = true;
     }

@@ -2,11 +2,11 @@
 //!
 //! Source: <https://github.com/alphacep/vosk-server>, `websocket/asr_server.py`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use offhook_call::stage::{SttCommand, SttEvent};
+use offhook_call::stage::{Expectation, SttCommand, SttEvent};
 use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Stt, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,7 +15,7 @@ use super::dialect::{Dialect, Ear, Habits, Place, Then};
 use super::live::serve;
 use super::outbox::Pace;
 use super::turns::{Piece, Word};
-use super::{PATIENCE, read};
+use super::{PATIENCE, for_language, read};
 use crate::net::Deadlines;
 
 const STAGE: &str = "vosk";
@@ -31,6 +31,8 @@ const ONSET: u64 = 4_800;
 pub struct VoskConfig {
     /// Where it is. Default `ws://127.0.0.1:2700`.
     pub url: String,
+    /// Servers for other languages, by BCP 47 tag or its first part: a server has one model. For agents that switch.
+    pub urls: BTreeMap<String, String>,
     /// If there are any, it understands nothing but these phrases; `[unk]` among them stands for all others.
     pub phrases: Vec<String>,
     /// Sound in one message, in milliseconds. Default 100.
@@ -46,6 +48,7 @@ impl Default for VoskConfig {
     fn default() -> Self {
         Self {
             url: "ws://127.0.0.1:2700".to_owned(),
+            urls: BTreeMap::new(),
             phrases: Vec::new(),
             batch_ms: 100,
             patience: PATIENCE,
@@ -77,7 +80,8 @@ impl Stt for Vosk {
         commands: Rx<SttCommand>,
         events: Tx<SttEvent>,
     ) -> BoxFuture<Result<(), StageError>> {
-        Box::pin(serve(Line::new(self.config.clone()), call, commands, events))
+        let line = Line::new(self.config.clone(), &call.language);
+        Box::pin(serve(line, call, commands, events))
     }
 }
 
@@ -102,6 +106,10 @@ struct HeardWord {
 /// One call's conversation with the server.
 pub(super) struct Line {
     config: VoskConfig,
+    /// The server for the language that is spoken.
+    url: String,
+    /// It is another than the session's.
+    outdated: bool,
     /// Samples sent.
     sent: u64,
     /// What was sent and not answered: up to which sample, and whether a final transcript was asked for.
@@ -113,8 +121,10 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(config: VoskConfig) -> Self {
-        Self { config, sent: 0, open: VecDeque::new(), segment: 0, began: None, last_end: 0 }
+    pub(super) fn new(config: VoskConfig, language: &str) -> Self {
+        let url = for_language(&config.urls, language).unwrap_or(&config.url).to_owned();
+        let open = VecDeque::new();
+        Self { config, url, outdated: false, sent: 0, open, segment: 0, began: None, last_end: 0 }
     }
 }
 
@@ -138,7 +148,8 @@ impl Dialect for Line {
     fn open(&mut self) -> Result<Place, StageError> {
         (self.sent, self.began, self.last_end) = (0, None, 0);
         self.open.clear();
-        Ok(Place { url: self.config.url.clone(), headers: Vec::new() })
+        self.outdated = false;
+        Ok(Place { url: self.url.clone(), headers: Vec::new() })
     }
 
     fn hello(&mut self) -> Option<String> {
@@ -207,6 +218,21 @@ impl Dialect for Line {
         self.open.push_back((self.sent, true));
         // The server compares literally, spaces and all.
         Some(r#"{"reset" : 1}"#.to_owned())
+    }
+
+    fn expect(&mut self, expectation: &Expectation) -> Option<String> {
+        if let Some(tag) = &expectation.language {
+            let url = for_language(&self.config.urls, tag).unwrap_or(&self.config.url);
+            if *url != self.url {
+                self.url = url.to_owned();
+                self.outdated = true;
+            }
+        }
+        None
+    }
+
+    fn is_outdated(&self) -> bool {
+        self.outdated
     }
 
     fn goodbye(&mut self) -> Option<String> {

@@ -140,3 +140,36 @@ async fn a_server_that_knows_no_configure_keeps_the_call() {
     call.end().await.unwrap();
     assert_eq!(server.texts().iter().filter(|text| text.contains("Configure")).count(), 1);
 }
+
+#[tokio::test]
+async fn another_language_is_another_session_and_what_is_said_meanwhile_is_heard() {
+    let server = Server::start(|got| match got {
+        Got::Text(text) if text.contains("Finalize") => vec![Do::Say(FINAL)],
+        Got::Text(text) if text.contains("CloseStream") => vec![Do::Close(1000, "")],
+        _ => vec![],
+    })
+    .await;
+    let mut call = Call::start(&config(&server.url, r#","languages":{"es-ES":"es"}"#));
+    call.sound(400);
+    call.speech_started(80);
+    // In the midst of speech nothing is changed.
+    let expectation = Expectation { language: Some("es-ES".into()), ..Expectation::default() };
+    call.tell(SttCommand::Expect(Arc::new(expectation)));
+    call.sound(600);
+    call.speech_paused(80, 860);
+    assert_eq!(call.event().await, "final 80..860 I'd like two.");
+    call.turn_ended(860);
+    // This is said before the other session is there.
+    call.speech_started(1_000);
+    call.sound(1_000);
+    call.speech_paused(1_000, 1_900);
+    assert!(call.event().await.ends_with("I'd like two."));
+    call.turn_ended(1_900);
+    call.end().await.unwrap();
+    let texts = server.texts();
+    let languages: Vec<&str> = texts
+        .iter()
+        .filter_map(|text| text.strip_prefix("open ")?.split_once("&language=")?.1.split('&').next())
+        .collect();
+    assert_eq!(languages, ["en-US", "es"], "{texts:#?}");
+}

@@ -56,8 +56,8 @@ fn dialects() -> Vec<Box<dyn Dialect>> {
     vec![
         Box::new(deepgram::Line::new(Default::default(), None, &call)),
         Box::new(flux::Line::new(Default::default(), None)),
-        Box::new(assemblyai::Line::new(Default::default(), None)),
-        Box::new(vosk::Line::new(Default::default())),
+        Box::new(assemblyai::Line::new(Default::default(), None, "en-US")),
+        Box::new(vosk::Line::new(Default::default(), "en-US")),
     ]
 }
 
