@@ -10,6 +10,7 @@ use offhook_twilio::twiml::{RelayOptions, TranscriptionProvider, TtsProvider};
 use serde::Deserialize;
 
 use crate::api::ApiConfig;
+use crate::prices::Prices;
 use crate::rest::Account;
 use crate::serve::overload::OverloadConfig;
 use crate::switchboard::config::OutboundConfig;
@@ -43,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) outbound: OutboundConfig,
     /// `[api]`: who may place calls and reach into them.
     pub(crate) api: ApiConfig,
+    /// `[prices]`: what providers take, so that the records of calls tell their cost. Default: none.
+    pub(crate) prices: Prices,
     /// `[conversation_relay]`: how Twilio hears and speaks, for agents whose calls it carries as text.
     pub(crate) conversation_relay: RelayOptions,
     /// `[call]`: how calls behave.
@@ -96,6 +99,7 @@ impl Default for Config {
             overload: OverloadConfig::default(),
             outbound: OutboundConfig::default(),
             api: ApiConfig::default(),
+            prices: Prices::default(),
             conversation_relay: RelayOptions {
                 tts_provider: Some(TtsProvider::Google),
                 transcription_provider: Some(TranscriptionProvider::Deepgram),
@@ -122,6 +126,7 @@ impl Config {
         {
             bail!("`public_url` must begin with https:// (or http:// for tests), not `{url}`");
         }
+        config.prices.check()?;
         Ok(config)
     }
 

@@ -13,6 +13,7 @@ mod doctor;
 mod doubles;
 mod explain;
 mod load;
+mod prices;
 mod record;
 mod rehearsal;
 mod replay;

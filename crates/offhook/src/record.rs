@@ -3,6 +3,7 @@
 //! Lines go over a bounded queue to one writer thread; when the disk can't keep up the tape is cut short and says so,
 //! and the call goes on.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,18 +15,42 @@ use offhook_call::relay::{RelayInput, RelayOutput};
 use offhook_call::{CallConfig, CallEvent, CallTime, Input, Output};
 use offhook_session::Observer;
 use offhook_session::relay::RelayObserver;
+use offhook_stages::Usage;
 use offhook_stages::script::Transport;
 use offhook_tape::{
     Header, packed, write_header, write_input, write_output, write_relay_input, write_relay_output,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::prices::Cost;
+use crate::switchboard::outcome::Outcome;
+
 /// The record of a call: what happened, for people and programs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) call: String,
     pub(crate) agent: String,
+    #[serde(flatten)]
+    pub(crate) summary: Summary,
     pub(crate) events: Vec<RecordedEvent>,
+}
+
+/// What a call was for, what came of it, what it used.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Summary {
+    /// BCP 47 tag of the language that was spoken in the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) language: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) goal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) outcome: Option<Outcome>,
+    /// By provider.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) usage: BTreeMap<String, Usage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cost: Option<Cost>,
 }
 
 /// An event and its time.
@@ -157,8 +182,18 @@ impl Recorder {
             let header = Header::new(call, agent, env!("CARGO_PKG_VERSION"), config).over(over);
             write_header(&mut buffer, &header);
         }
-        let record = Record { call: call.to_owned(), agent: agent.to_owned(), events: Vec::new() };
+        let record = Record {
+            call: call.to_owned(),
+            agent: agent.to_owned(),
+            summary: Summary::default(),
+            events: Vec::new(),
+        };
         Self { keeper, tape, buffer, record, show }
+    }
+
+    /// Takes what is to stand above the events, once the call is over.
+    pub(crate) fn sum_up(&mut self, summary: Summary) {
+        self.record.summary = summary;
     }
 
     fn send(&self, job: Job) -> bool {

@@ -125,7 +125,8 @@ async fn ask(config: Value, text: &str) -> (String, Vec<Value>, Result<(), Strin
     let config: LlmConfig = serde_json::from_value(hasty(config)).unwrap();
     let parameters = json!({"type": "object", "properties": {"day": {"type": "string"}}});
     let tool = ToolSpec { name: "find_booking".to_owned(), description: "Finds it.".to_owned(), parameters };
-    let prompt = Prompt { instructions: "You take bookings.".into(), tools: [tool].into() };
+    let prompt =
+        Prompt { instructions: "You take bookings.".into(), tools: [tool].into(), ..Prompt::default() };
     let stage = NetworkLlm::new(config, key().as_ref(), prompt).unwrap();
     let (commands, for_stage) = bounded(8, WhenFull::PushBack);
     let (from_stage, events) = bounded(256, WhenFull::PushBack);

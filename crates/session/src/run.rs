@@ -258,6 +258,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
         report.turns = self.call.turns().to_vec();
         report.totals = self.call.totals();
         report.dropped_audio = self.stages.dropped_audio();
+        // What they used last is written down when they end: before the observer sums up.
+        self.stages.end().await;
         report
     }
 

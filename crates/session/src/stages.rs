@@ -1,6 +1,7 @@
 //! A call's stages as running tasks, and the queues to and from them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use offhook_call::Output;
 use offhook_call::stage::{
@@ -46,6 +47,9 @@ const AUDIO_QUEUE: usize = 100;
 const SILENT_QUEUE: usize = 8;
 /// Commands and events with meaning are few; more than this means that somebody doesn't read.
 const QUEUE: usize = 256;
+
+/// Stages end when they are dropped, which takes no time.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a stage or a tool said.
 pub(crate) enum StageEvent {
@@ -204,6 +208,21 @@ impl Running {
     /// Audio frames that the recogniser could not take.
     pub(crate) fn dropped_audio(&self) -> u64 {
         self.to_stt.dropped()
+    }
+}
+
+impl Running {
+    /// Ends the stages, and waits until they have.
+    pub(crate) async fn end(&mut self) {
+        let tasks = std::mem::take(&mut self.tasks);
+        tasks.iter().for_each(JoinHandle::abort);
+        let ended = async {
+            for task in tasks {
+                let _aborted = task.await;
+            }
+        };
+        // One that hangs is left to itself.
+        let _in_time = tokio::time::timeout(ENDS_WITHIN, ended).await;
     }
 }
 

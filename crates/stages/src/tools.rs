@@ -1,5 +1,7 @@
 //! What a model may be told of a tool.
 
+use std::collections::BTreeMap;
+
 /// A tool that the agent's model may call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToolSpec {
@@ -14,9 +16,16 @@ pub struct ToolSpec {
 /// The tool by which an agent tells what came of a call that had a goal.
 pub const REPORT: &str = "report_outcome";
 
-/// [`REPORT`], for the model: to be offered in calls that have a goal.
+/// [`REPORT`], for the model: to be offered in calls that have a goal. `fields`: what is to be learned, by name, and what each
+/// means; none where the model is to find out what matters.
 #[must_use]
-pub fn report_outcome() -> ToolSpec {
+pub fn report_outcome(fields: &BTreeMap<String, String>) -> ToolSpec {
+    let properties: serde_json::Map<_, _> = fields
+        .iter()
+        .map(|(name, meaning)| {
+            (name.clone(), serde_json::json!({ "type": "string", "description": meaning }))
+        })
+        .collect();
     ToolSpec {
         name: REPORT.to_owned(),
         description: "Report what came of the call, once it is clear and before you say goodbye. Call it again if that changes."
@@ -32,8 +41,9 @@ pub fn report_outcome() -> ToolSpec {
                 },
                 "fields": {
                     "type": "object",
-                    "description": "What was learned, by name, such as a time, a name or a price.",
-                    "additionalProperties": true
+                    "description": "What was learned, by name, such as a time, a name or a price. Leave out what wasn't.",
+                    "properties": properties,
+                    "additionalProperties": fields.is_empty()
                 },
                 "evidence": {
                     "type": "string",

@@ -382,7 +382,9 @@ impl Line {
             CallEvent::Tool { name, stage, after_ms } => format!("tool {name} {stage:?} after {after_ms} ms"),
             CallEvent::Language { language } => {
                 // A reply without a word is over with its tool.
-                self.replies.pop_front_if(|reply| reply.starts_with(TOOL));
+                if self.replies.front().is_some_and(|reply| reply.starts_with(TOOL)) {
+                    self.replies.pop_front();
+                }
                 format!("language {language}")
             }
             CallEvent::Trouble { message } => format!("trouble: {message}"),

@@ -1,15 +1,18 @@
 //! What a model may do besides talking: the engine's own tools, as it is told of them.
 
-use std::collections::BTreeMap;
-
+use offhook_call::SWITCH_LANGUAGE;
 use offhook_stages::ToolSpec;
+use offhook_stages::script::Transport;
 use serde_json::{Value, json};
 
 use super::file::{Ability, AgentTable, ToolTable};
 
 /// The tools of an agent's model: the engine's own, and those on the web.
-pub(super) fn specs(agent: &AgentTable, web: &[ToolTable]) -> Vec<ToolSpec> {
-    let own = agent.abilities.iter().filter_map(|ability| own(*ability, &agent.transfer));
+pub(super) fn specs(agent: &AgentTable, web: &[ToolTable], transport: Transport) -> Vec<ToolSpec> {
+    // Over ConversationRelay, Twilio's own voice and ears keep their language.
+    let can =
+        |ability: &&Ability| **ability != Ability::SwitchLanguage || transport == Transport::MediaStreams;
+    let own = agent.abilities.iter().filter(can).filter_map(|ability| own(*ability, agent));
     let web = web.iter().map(|tool| ToolSpec {
         name: tool.name.clone(),
         description: tool.description.clone(),
@@ -18,7 +21,7 @@ pub(super) fn specs(agent: &AgentTable, web: &[ToolTable]) -> Vec<ToolSpec> {
     own.chain(web).collect()
 }
 
-fn own(ability: Ability, transfer: &BTreeMap<String, String>) -> Option<ToolSpec> {
+fn own(ability: Ability, agent: &AgentTable) -> Option<ToolSpec> {
     let spec = |name: &str, description: &str, properties: Value, required: &[&str]| {
         Some(ToolSpec {
             name: name.to_owned(),
@@ -33,9 +36,9 @@ fn own(ability: Ability, transfer: &BTreeMap<String, String>) -> Option<ToolSpec
             json!({}),
             &[],
         ),
-        Ability::TransferCall if transfer.is_empty() => None,
+        Ability::TransferCall if agent.transfer.is_empty() => None,
         Ability::TransferCall => {
-            let names: Vec<&String> = transfer.keys().collect();
+            let names: Vec<&String> = agent.transfer.keys().collect();
             spec(
                 "transfer_call",
                 "Hands the caller to a person. Say so in the same answer; it happens once that was heard.",
@@ -54,6 +57,14 @@ fn own(ability: Ability, transfer: &BTreeMap<String, String>) -> Option<ToolSpec
             "Lets the caller key a number. Ask for it in the same answer; the keys come as a note.",
             json!({"min": {"type": "integer"}, "max": {"type": "integer"}}),
             &["max"],
+        ),
+        Ability::SwitchLanguage if agent.languages.len() < 2 => None,
+        Ability::SwitchLanguage => spec(
+            SWITCH_LANGUAGE,
+            "Goes on in another language, with its own voice. Use it without a word as soon as the caller speaks that language \
+             or asks for it; then answer in it.",
+            json!({"language": {"type": "string", "enum": agent.languages}}),
+            &["language"],
         ),
     }
 }

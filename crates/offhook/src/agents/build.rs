@@ -15,16 +15,17 @@ use offhook_providers::tts::TtsConfig;
 use offhook_session::StageSet;
 use offhook_stages::cache::{CachedTts, SpokenStore};
 use offhook_stages::chain::{Deadlines, Link, LinkConfig, LlmChain, SttChain, TtsChain};
+use offhook_stages::polyglot::PolyglotTts;
 use offhook_stages::script::{Script, ScriptedAgent, Transport};
 use offhook_stages::speakable::SpeakableTts;
 use offhook_stages::{Llm, Stt, Tts};
 use toml::Table;
 
-use super::file::{AgentFile, LinkTable};
+use super::file::{AgentFile, AgentTable, LinkTable};
 use super::last_words::LastWords;
 use super::still::{Idle, Wordless};
 use super::web_tools::WebTools;
-use super::{Agent, abilities, voice};
+use super::{Agent, abilities, languages, voice};
 
 /// The stage on this machine.
 const EMBEDDED: &str = "embedded";
@@ -37,13 +38,16 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
             .with_context(|| format!("can't read the instructions in {}", folder.join(path).display()))?,
         None => agent.instructions.clone(),
     };
-    let prompt =
-        Prompt { instructions: instructions.into(), tools: abilities::specs(agent, &file.tools).into() };
     let transport = transport.unwrap_or(agent.transport);
+    let prompt = Prompt {
+        instructions: instructions.into(),
+        tools: abilities::specs(agent, &file.tools, transport).into(),
+        fields: Arc::new(agent.fields.clone()),
+    };
     let mut llm = llm(file, &prompt)?;
     let stages = match transport {
         Transport::MediaStreams => {
-            let (mut stt, mut tts) = (stt(&file.stt)?, tts(&file.tts, agent.voice.as_deref())?);
+            let (mut stt, mut tts) = (stt(&file.stt, &agent.keyterms)?, tts(&file.tts, agent)?);
             if let Some(table) = &file.realtime {
                 let voice = Arc::new(TtsChain::new(tts.clone())?);
                 let (table, realtime) = realtime(table, prompt, voice)?;
@@ -75,6 +79,8 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
         manners: file.tools.iter().map(|tool| (tool.name.clone(), manners(tool))).collect(),
         tools: Some(Arc::new(WebTools::new(&file.tools)?)),
         transfer: agent.transfer.clone(),
+        languages: languages::of(agent),
+        goal: agent.goal.as_deref().filter(|goal| !goal.trim().is_empty()).map(Into::into),
     })
 }
 
@@ -91,7 +97,7 @@ fn realtime(table: &Table, prompt: Prompt, voice: Arc<dyn Tts>) -> anyhow::Resul
     Ok((table, Realtime::new(config, key, prompt, voice)))
 }
 
-fn stt(tables: &[Table]) -> anyhow::Result<Vec<Link<dyn Stt>>> {
+fn stt(tables: &[Table], keyterms: &[String]) -> anyhow::Result<Vec<Link<dyn Stt>>> {
     let mut links: Vec<Link<dyn Stt>> = Vec::new();
     let mut last = true;
     for table in tables {
@@ -100,7 +106,8 @@ fn stt(tables: &[Table]) -> anyhow::Result<Vec<Link<dyn Stt>>> {
             EMBEDDED => ears()?,
             "none" => Arc::new(Wordless),
             _ => {
-                let config: SttConfig = table.typed("stt")?;
+                let mut config: SttConfig = table.typed("stt")?;
+                config.listen_for(keyterms);
                 config.build(key("stt", &table)?)
             }
         };
@@ -121,10 +128,17 @@ fn ears() -> anyhow::Result<Arc<dyn Stt>> {
     Ok(Arc::new(PocketSphinx::new(SphinxOptions::default(), NativePool::for_this_machine("native"))?))
 }
 
-fn tts(tables: &[Table], embedded: Option<&str>) -> anyhow::Result<Vec<Link<dyn Tts>>> {
+fn tts(tables: &[Table], agent: &AgentTable) -> anyhow::Result<Vec<Link<dyn Tts>>> {
+    let embedded = agent.voice.as_deref();
     let store = Arc::new(SpokenStore::default());
-    let wrapped =
-        |stage: Arc<dyn Tts>| -> Arc<dyn Tts> { Arc::new(CachedTts::new(stage, Arc::clone(&store))) };
+    let wrapped = |stage: Arc<dyn Tts>| -> Arc<dyn Tts> {
+        let stage: Arc<dyn Tts> = if agent.languages.is_empty() {
+            stage
+        } else {
+            Arc::new(PolyglotTts::new(stage, agent.languages.clone()))
+        };
+        Arc::new(CachedTts::new(stage, Arc::clone(&store)))
+    };
     let mut links = Vec::new();
     let mut last = true;
     for table in tables {

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use offhook_call::LanguageTexts;
 use offhook_call::config::OnInterruption;
 use offhook_stages::script::Transport;
 use serde::Deserialize;
 use toml::{Table, Value};
+
+use super::languages;
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
@@ -41,6 +44,21 @@ pub(crate) struct AgentTable {
     /// BCP 47 tag of the language that it begins in. Default `en-US`.
     #[serde(default = "english")]
     pub(crate) language: String,
+    /// The languages that calls may be switched to, as BCP 47 tags. Default: none.
+    #[serde(default)]
+    pub(crate) languages: Vec<String>,
+    /// What the engine itself says in each of them; for the language that it begins in, `[call.patience]` holds.
+    #[serde(default)]
+    pub(crate) texts: BTreeMap<String, LanguageTexts>,
+    /// Words and names that callers are likely to say, for recognisers that take hints.
+    #[serde(default)]
+    pub(crate) keyterms: Vec<String>,
+    /// What every call is to achieve, if a call has no goal of its own.
+    #[serde(default)]
+    pub(crate) goal: Option<String>,
+    /// What is to be learned in a call with a goal: names, and what they mean, for the model and the call's record.
+    #[serde(default)]
+    pub(crate) fields: BTreeMap<String, String>,
     /// How Twilio and the agent talk: by sound (`media-streams`, the default) or by text (`conversation-relay`).
     #[serde(default)]
     pub(crate) transport: Transport,
@@ -79,11 +97,13 @@ pub(crate) enum Ability {
     SendDtmf,
     /// Let the caller key a number.
     CollectDigits,
+    /// Go on in another of `languages`.
+    SwitchLanguage,
 }
 
 fn all_abilities() -> Vec<Ability> {
-    use Ability::{CollectDigits, EndCall, SendDtmf, TransferCall};
-    vec![EndCall, TransferCall, SendDtmf, CollectDigits]
+    use Ability::{CollectDigits, EndCall, SendDtmf, SwitchLanguage, TransferCall};
+    vec![EndCall, TransferCall, SendDtmf, CollectDigits, SwitchLanguage]
 }
 
 fn english() -> String {
@@ -102,6 +122,8 @@ pub(crate) struct LastWordsTable {
     pub(crate) goodbye: String,
     /// Who gets the call then: one of `transfer`.
     pub(crate) transfer: Option<String>,
+    /// The same in other languages: `again` and `goodbye`, by BCP 47 tag.
+    pub(crate) languages: BTreeMap<String, LastWordsIn>,
 }
 
 impl Default for LastWordsTable {
@@ -112,8 +134,19 @@ impl Default for LastWordsTable {
             goodbye: "I'm sorry, I can't help you at the moment. Please call again a little later. Goodbye."
                 .to_owned(),
             transfer: None,
+            languages: BTreeMap::new(),
         }
     }
+}
+
+/// `[agent.last_words.languages.es-ES]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LastWordsIn {
+    /// The first time.
+    pub(crate) again: String,
+    /// The second time.
+    pub(crate) goodbye: String,
 }
 
 /// `[[tool]]`: something on the web that the model may use.
@@ -169,8 +202,8 @@ const fn ten_seconds() -> Duration {
 }
 
 /// Names that the engine has tools of its own for.
-pub(crate) const OWN_TOOLS: [&str; 5] =
-    ["end_call", "transfer_call", "send_dtmf", "collect_digits", "report_outcome"];
+pub(crate) const OWN_TOOLS: [&str; 6] =
+    ["end_call", "transfer_call", "send_dtmf", "collect_digits", "report_outcome", "switch_language"];
 
 /// Whether a file is of this kind: it names providers. Others are scripts.
 pub(crate) fn is_of_a_model(text: &str) -> bool {
@@ -200,6 +233,7 @@ impl AgentFile {
         if let Some(who) = words.transfer.as_ref().filter(|who| !agent.transfer.contains_key(*who)) {
             bail!("[agent.last_words] hands the call to `{who}`, who is not in [agent.transfer]");
         }
+        languages::check(agent)?;
         for tool in &file.tools {
             let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
             if tool.name.is_empty() || tool.name.len() > 64 || !tool.name.chars().all(valid) {

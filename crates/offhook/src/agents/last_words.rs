@@ -28,8 +28,12 @@ impl LastWords {
             return (self.words.greeting.clone(), false);
         }
         let latest = request.turns.iter().rev().find(|turn| turn.who == Party::Agent);
-        let tried = latest.is_some_and(|turn| turn.text.contains(self.words.again.trim()));
-        if tried { (self.words.goodbye.clone(), true) } else { (self.words.again.clone(), false) }
+        let words = &self.words;
+        let spoken = request.language.as_deref().and_then(|tag| words.languages.get(tag));
+        let (again, goodbye) =
+            spoken.map_or((&words.again, &words.goodbye), |words| (&words.again, &words.goodbye));
+        let tried = latest.is_some_and(|turn| turn.text.contains(again.trim()));
+        if tried { (goodbye.clone(), true) } else { (again.clone(), false) }
     }
 }
 

@@ -2,12 +2,14 @@
 //!
 //! - `file`: what the file of an agent with a language model may say
 //! - `build`: from that to chains of providers
+//! - `languages`: what it says of them
 //! - `abilities`, `web_tools`: what the model may do besides talking
 //! - `last_words`, `still`: stages for when there is nobody to think, and for agents that need less than others
 
 mod abilities;
 mod build;
 mod file;
+mod languages;
 mod last_words;
 mod still;
 mod web_tools;
@@ -18,7 +20,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use offhook_call::config::ToolManners;
-use offhook_call::{CallConfig, CallMode};
+use offhook_call::{CallConfig, CallMode, LanguageTexts};
 use offhook_providers::embedded::{Flite, NativePool, PocketSphinx, SphinxOptions, Voice};
 use offhook_session::{StageSet, Tools};
 use offhook_stages::Stt;
@@ -39,6 +41,10 @@ pub(crate) struct Agent {
     pub(crate) greeting: Option<String>,
     /// How its tools behave.
     pub(crate) manners: BTreeMap<String, ToolManners>,
+    /// The languages that its calls may be switched to.
+    pub(crate) languages: BTreeMap<String, LanguageTexts>,
+    /// What each of its calls is to achieve, in words, if it has no goal of its own.
+    pub(crate) goal: Option<Arc<str>>,
     /// What its tools do.
     pub(crate) tools: Option<Arc<dyn Tools>>,
     /// Whom it may hand callers to: names and numbers.
@@ -127,6 +133,7 @@ impl Agent {
         call.mode = self.mode;
         call.turn.model = self.stages.turn.is_some();
         call.tools.clone_from(&self.manners);
+        call.languages.clone_from(&self.languages);
         if self.greeting.is_some() {
             call.patience.greeting.clone_from(&self.greeting);
         }
@@ -148,6 +155,8 @@ impl Agent {
             stages,
             greeting: None,
             manners: BTreeMap::new(),
+            languages: BTreeMap::new(),
+            goal: None,
             tools: None,
             transfer: BTreeMap::new(),
         }

@@ -152,7 +152,8 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let rest = config.account()?.map(|account| Rest::new(&account));
     let api =
         config.api_token()?.map(|token| Api::new(&token, &config.api, config.outbound.calls_per_second));
-    let switchboard = Switchboard::new(config.outbound.clone(), rest, first, others, keeper);
+    let switchboard =
+        Switchboard::new(config.outbound.clone(), rest, first, others, keeper, config.prices.clone());
     let count = config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let shared = Arc::new(Shared {
         switchboard: Arc::new(switchboard),

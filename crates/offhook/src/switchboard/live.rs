@@ -15,6 +15,8 @@ use tokio::sync::broadcast;
 use super::back::Returns;
 use super::config::OnMachine;
 use super::outcome::Outcome;
+use crate::prices::{Cost, Prices};
+use crate::record::Summary;
 
 /// Events that a slow reader may lag behind by; beyond, it is told how many it missed.
 const EVENTS: usize = 512;
@@ -69,6 +71,9 @@ pub(crate) struct Facts {
     pub(crate) status: CallStatus,
     /// A stream runs: somebody can be talked to.
     pub(crate) talking: bool,
+    /// BCP 47 tag of the language that is spoken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) language: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) answered_by: Option<AnsweredBy>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,6 +109,7 @@ pub(crate) struct Facts {
 pub(crate) struct Live {
     pub(crate) about: About,
     pub(crate) meter: Meter,
+    prices: Arc<Prices>,
     facts: Mutex<Facts>,
     /// Has its room, 28 KiB, once somebody listens: few calls are ever listened to.
     events: OnceLock<broadcast::Sender<Told>>,
@@ -122,6 +128,7 @@ impl Live {
             sid,
             status,
             talking: false,
+            language: None,
             answered_by: None,
             ended: None,
             outcome: None,
@@ -137,7 +144,14 @@ impl Live {
             returns: Returns::default(),
             over: false,
         };
-        Self { about, meter: Meter::default(), facts: Mutex::new(facts), events: OnceLock::new() }
+        let (meter, prices) = (Meter::default(), Arc::default());
+        Self { about, meter, prices, facts: Mutex::new(facts), events: OnceLock::new() }
+    }
+
+    /// The same, with prices to tell its cost by.
+    pub(crate) fn priced(mut self, prices: &Arc<Prices>) -> Self {
+        self.prices = Arc::clone(prices);
+        self
     }
 
     /// What is known by now.
@@ -162,10 +176,34 @@ impl Live {
             #[serde(flatten)]
             facts: &'a Facts,
             usage: BTreeMap<String, Usage>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            cost: Option<Cost>,
         }
         let usage = self.meter.read();
+        let cost = self.prices.cost(&usage);
         // Plain data can't fail.
-        serde_json::to_value(Snapshot { about: &self.about, facts: &self.facts(), usage }).unwrap_or_default()
+        serde_json::to_value(Snapshot { about: &self.about, facts: &self.facts(), usage, cost })
+            .unwrap_or_default()
+    }
+
+    /// What is to stand in the call's record once its stream has ended.
+    pub(crate) fn summary_for_record(&self) -> Summary {
+        let usage = self.meter.read();
+        let facts = self.facts();
+        Summary {
+            language: facts.language.clone(),
+            goal: self.about.goal.as_deref().map(str::to_owned),
+            outcome: facts.outcome.clone().or_else(|| self.concluded(&facts)),
+            cost: self.prices.cost(&usage),
+            usage,
+        }
+    }
+
+    /// What can be said of a goal of which the agent reported nothing.
+    fn concluded(&self, facts: &Facts) -> Option<Outcome> {
+        self.about.goal.as_ref()?;
+        let machine = facts.answered_by.is_some_and(AnsweredBy::is_machine);
+        Some(Outcome::concluded(facts.status, machine, facts.ended))
     }
 
     /// In short, for lists.
@@ -229,6 +267,7 @@ impl Live {
                 CallEvent::ReplyTimed(timing) => push(&mut facts.replies, *timing, MOST_TIMINGS),
                 CallEvent::Trouble { message } => push(&mut facts.troubles, message.clone(), MOST_TIMINGS),
                 CallEvent::Ended { why } => facts.ended = Some(*why),
+                CallEvent::Language { language } => facts.language = Some(language.clone()),
                 _ => {}
             }
             t_ms
@@ -282,9 +321,8 @@ impl Live {
             if !facts.status.is_over() {
                 facts.status = CallStatus::Completed;
             }
-            if facts.outcome.is_none() && self.about.goal.is_some() {
-                let machine = facts.answered_by.is_some_and(AnsweredBy::is_machine);
-                facts.outcome = Some(Outcome::concluded(facts.status, machine, facts.ended));
+            if facts.outcome.is_none() {
+                facts.outcome = self.concluded(&facts);
             }
         }
         self.tell("over", &self.settled());

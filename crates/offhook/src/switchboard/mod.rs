@@ -20,6 +20,7 @@ use offhook_twilio::calls::{AnsweredBy, CallStatus, CallUpdate};
 use offhook_twilio::twiml::RelayOptions;
 
 use crate::agents::Agent;
+use crate::prices::Prices;
 use crate::record::{Keeper, Recorder};
 use crate::rest::Rest;
 use crate::serve::address::PublicBase;
@@ -59,6 +60,7 @@ pub(crate) struct Switchboard {
     first: Served,
     others: BTreeMap<String, Served>,
     keeper: Option<Keeper>,
+    prices: Arc<Prices>,
     known: Mutex<Known>,
 }
 
@@ -69,8 +71,10 @@ impl Switchboard {
         first: Served,
         others: BTreeMap<String, Served>,
         keeper: Option<Keeper>,
+        prices: Prices,
     ) -> Self {
-        Self { config, rest, first, others, keeper, known: Mutex::default() }
+        let prices = Arc::new(prices);
+        Self { config, rest, first, others, keeper, prices, known: Mutex::default() }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -157,6 +161,7 @@ impl Switchboard {
         setup.parameters = Arc::new(parameters);
         setup.goal.clone_from(&live.about.goal);
         setup.meter = live.meter.clone();
+        live.facts().language = Some(agent.language.clone());
         let (sender, receiver) = control();
         setup.control = Some(receiver);
         let (this, tools_of) = (Arc::clone(self), agent.clone());
@@ -173,14 +178,15 @@ impl Switchboard {
             agent: self.first.agent.name.clone(),
             to: parameter("to"),
             from: parameter("from"),
-            goal: None,
+            goal: self.first.agent.goal.clone(),
             parameters: Arc::default(),
             on_machine: OnMachine::GoOn,
             awaits_beep: false,
             longest: None,
             since: SystemTime::now(),
         };
-        let live = Arc::new(Live::new(about, Some(call.sid.to_owned()), CallStatus::InProgress));
+        let live = Live::new(about, Some(call.sid.to_owned()), CallStatus::InProgress);
+        let live = Arc::new(live.priced(&self.prices));
         self.known().add(&live);
         live
     }

@@ -108,12 +108,12 @@ impl Switchboard {
         let names = self.agents();
         let agent =
             order.agent.unwrap_or_else(|| names.first().map_or_else(String::new, |&name| name.to_owned()));
-        if self.agent(&agent).is_none() {
+        let Some(served) = self.agent(&agent) else {
             return wrong(format!(
                 "there is no agent `{agent}` here, only {}; see `agents` in [outbound]",
                 names.join(", ")
             ));
-        }
+        };
         if order.goal.as_ref().is_some_and(|goal| goal.chars().count() > LONGEST_GOAL) {
             return wrong(format!("the goal is longer than {LONGEST_GOAL} characters"));
         }
@@ -155,14 +155,18 @@ impl Switchboard {
             agent,
             to: order.to.to_string(),
             from: from.to_string(),
-            goal: order.goal.filter(|goal| !goal.trim().is_empty()).map(Into::into),
+            goal: order
+                .goal
+                .filter(|goal| !goal.trim().is_empty())
+                .map(Into::into)
+                .or_else(|| served.agent.goal.clone()),
             parameters: Arc::new(order.parameters),
             awaits_beep: new.machine.is_some() && matches!(on_machine, OnMachine::LeaveMessage(_)),
             on_machine,
             longest: Some(longest),
             since: SystemTime::now(),
         };
-        Ok((new, Arc::new(Live::new(about, None, CallStatus::Queued))))
+        Ok((new, Arc::new(Live::new(about, None, CallStatus::Queued).priced(&self.prices))))
     }
 }
 

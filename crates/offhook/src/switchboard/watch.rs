@@ -29,6 +29,14 @@ impl Watched {
     }
 }
 
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(live) = &self.live {
+            self.recorder.sum_up(live.summary_for_record());
+        }
+    }
+}
+
 impl Observer for Watched {
     fn input(&mut self, now: CallTime, input: &Input<'_>) {
         Observer::input(&mut self.recorder, now, input);

@@ -5,6 +5,7 @@
 //! and results of the provider's protocol here.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub struct Prompt {
     pub instructions: Arc<str>,
     /// What it may do.
     pub tools: Arc<[ToolSpec]>,
+    /// What is to be learned in a call that has a goal: names, and what they mean.
+    pub fields: Arc<BTreeMap<String, String>>,
 }
 
 /// What every model must know of the telephone. Stands behind the author's instructions; the same for all calls, so that
@@ -51,8 +54,9 @@ impl Prompt {
         if self.tools.iter().any(|tool| tool.name == REPORT) {
             return None;
         }
-        let tools = self.tools.iter().cloned().chain(std::iter::once(report_outcome())).collect();
-        Some(Self { instructions: Arc::clone(&self.instructions), tools })
+        let tools = self.tools.iter().cloned().chain(std::iter::once(report_outcome(&self.fields))).collect();
+        let (instructions, fields) = (Arc::clone(&self.instructions), Arc::clone(&self.fields));
+        Some(Self { instructions, tools, fields })
     }
 
     /// What this call adds; empty if nothing.

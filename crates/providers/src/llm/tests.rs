@@ -18,7 +18,7 @@ fn prompt() -> Prompt {
         description: "Finds a booking.".to_owned(),
         parameters: json!({"type": "object", "properties": {"phone": {"type": "string"}}}),
     };
-    Prompt { instructions: "You take bookings.".into(), tools: [tool].into() }
+    Prompt { instructions: "You take bookings.".into(), tools: [tool].into(), ..Prompt::default() }
 }
 
 fn turn(who: Party, text: &str) -> Turn {
