@@ -74,6 +74,8 @@ fn main() -> ExitCode {
         .with_ansi(colours)
         .with_target(false)
         .init();
+    // At this level the WebSocket's library logs what goes over the wire: keys in handshakes, and the digits that callers key.
+    log::set_max_level(log::max_level().min(log::LevelFilter::Debug));
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve::run(args).map(|()| ExitCode::SUCCESS),
         Command::Call(args) => call::run(&args),

@@ -25,7 +25,7 @@
 //!     transcription_model: "gpt-transcribe".to_owned(),
 //!     ..RealtimeConfig::default()
 //! };
-//! let prompt = Prompt { instructions: "You take orders for a pizzeria.".into(), tools: Arc::new([]) };
+//! let prompt = Prompt { instructions: "You take orders for a pizzeria.".into(), tools: Arc::new([]), ..Prompt::default() };
 //! let (stt, llm, tts) = Realtime::new(config, Some(key), prompt, embedded_voice).stages();
 //! StageSet { stt, turn: None, llm, tts }
 //! # }

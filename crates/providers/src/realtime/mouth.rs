@@ -179,7 +179,13 @@ mod tests {
     fn speak(mouth: &mut Mouth, segment: u32, text: &str, now: Instant) {
         let utterance = UtteranceId(1);
         mouth.speak(
-            &SpeakRequest { utterance, segment: SegmentId(segment), text: text.to_owned(), last: false },
+            &SpeakRequest {
+                utterance,
+                segment: SegmentId(segment),
+                text: text.to_owned(),
+                last: false,
+                language: None,
+            },
             now,
         );
     }

@@ -143,7 +143,7 @@ impl Desk {
     }
 
     fn ask(&mut self, reply: u32, reason: ReplyReason, turns: Vec<Turn>) -> &mut Self {
-        let request = ReplyRequest { reply: ReplyId(reply), reason, turns };
+        let request = ReplyRequest { reply: ReplyId(reply), reason, turns, language: None };
         self.llm(LlmCommand::Respond(Arc::new(request)))
     }
 
@@ -153,6 +153,7 @@ impl Desk {
             segment: SegmentId(segment),
             text: text.to_owned(),
             last,
+            language: None,
         };
         self.session.on_tts(TtsCommand::Speak(request), self.now);
         self.settle();
