@@ -216,6 +216,7 @@ impl Call {
             self.say(UtteranceKind::Greeting, &greeting);
         } else {
             self.request_reply(ReplyReason::Greeting, false);
+            self.timers.set(Timer::ReplyLate, self.now + self.config.patience.reply_late);
         }
         self.settle();
     }
@@ -228,6 +229,7 @@ impl Call {
             Timer::ResolveBargeIn => self.resolve_barge_in(),
             Timer::CallerSilent => self.on_caller_silent(),
             Timer::ReplyLate => self.on_reply_late(),
+            Timer::WordsLate => self.on_words_late(),
             Timer::ToolLate => self.on_tool_late(),
             Timer::DigitGap => self.flush_digits(),
             Timer::NoMedia => self.on_no_media(),

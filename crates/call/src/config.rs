@@ -272,7 +272,7 @@ pub struct PatienceConfig {
     pub check_ins: Vec<String>,
     /// What is said before hanging up when no check-in helped.
     pub farewell: String,
-    /// How long a reply may take. Default 1.5 s.
+    /// How long the caller may wait for a reply from the end of speech on, and the turn for its words. Default 1.5 s.
     #[serde(with = "humantime_serde")]
     pub reply_late: Duration,
     /// What is said then, in turns.

@@ -65,8 +65,10 @@ impl Call {
 
     pub(crate) fn on_onset(&mut self, at: SamplePos) {
         let when = self.when(at);
-        if self.turn.floor == Floor::Decided {
-            self.reopen_turn();
+        match self.turn.floor {
+            Floor::Decided => self.reopen_turn(),
+            Floor::Paused => self.patience.fillers_said = 0,
+            Floor::Quiet | Floor::Speaking => {}
         }
         self.turn.on_onset(at, when);
         self.event(CallEvent::SpeechStarted { at_ms: ms(when) });
@@ -196,8 +198,10 @@ impl Call {
         let Some((end, evidence)) = self.turn.end_at(self.answer, &self.config.turn) else {
             self.timers.cancel(Timer::EndOfTurn);
             self.timers.cancel(Timer::Eager);
+            self.timers.cancel(Timer::WordsLate);
             return;
         };
+        self.watch_words();
         if self.barge_in.is_some() {
             // First it must be clear whether the caller wants the floor at all.
             self.timers.cancel(Timer::EndOfTurn);
@@ -247,7 +251,8 @@ impl Call {
             decided_ms: ms(self.now),
             evidence,
         }));
-        self.timers.set(Timer::ReplyLate, self.now + self.config.patience.reply_late);
+        self.timers.cancel(Timer::WordsLate);
+        self.timers.set(Timer::ReplyLate, self.reply_late_at());
         let ready =
             self.reply.as_ref().is_some_and(|reply| reply.speculative && same_words(&reply.basis, &text));
         if ready {
@@ -316,6 +321,7 @@ impl Call {
             self.drop_reply();
         }
         self.event(CallEvent::TurnDropped { text, why });
+        self.patience.fillers_said = 0;
         self.close_turn();
     }
 

@@ -12,6 +12,9 @@ use crate::turn::Floor;
 /// Without media for so long, a talkspurt that was going on has ended.
 pub(crate) const STARVED: Duration = Duration::from_secs(1);
 
+/// A turn that waited long for its end still gets so much time for its answer before a filler is said.
+const SHORTLY: Duration = Duration::from_millis(200);
+
 /// What has been tried so far.
 #[derive(Debug, Default)]
 pub(crate) struct Patience {
@@ -78,6 +81,38 @@ impl Call {
         let farewell = self.spoken.patience(&self.config.patience).farewell.clone();
         self.say(UtteranceKind::Farewell, &farewell);
         self.end_when_said(why);
+    }
+
+    /// When a filler is due for a reply to a turn that is over just now. The caller counts from the end of the speech, whatever
+    /// the turn waited for.
+    pub(crate) fn reply_late_at(&self) -> CallTime {
+        let patience = &self.config.patience;
+        if self.patience.fillers_said > 0 {
+            return self.now + patience.reply_very_late;
+        }
+        let late = self.turn.ended + patience.reply_late;
+        late.clamp(self.now + patience.reply_late.min(SHORTLY), self.now + patience.reply_late)
+    }
+
+    /// Starts or stops the watch on a recogniser that owes the words of a pause.
+    pub(crate) fn watch_words(&mut self) {
+        let owed = self.turn.floor == Floor::Paused
+            && self.turn.settled_at.is_none()
+            && self.turn.spoken >= self.config.turn.shortest_wordless
+            && self.patience.fillers_said == 0;
+        let due = self.turn.ended + self.config.patience.reply_late;
+        self.timers.set_or_cancel(Timer::WordsLate, Some(due).filter(|due| owed && *due > self.now));
+    }
+
+    /// Perhaps another recogniser is at it. The turn stays open: only the caller's wait is bridged.
+    pub(crate) fn on_words_late(&mut self) {
+        if self.barge_in.is_some() || self.ending.is_some() || !self.playout.is_idle() {
+            return;
+        }
+        if let Some(filler) = self.patience.next_filler(&self.config.patience) {
+            self.say(UtteranceKind::Filler, &filler);
+            self.patience.fillers_said += 1;
+        }
     }
 
     pub(crate) fn on_reply_late(&mut self) {

@@ -21,6 +21,8 @@ pub(crate) enum Timer {
     CallerSilent,
     /// The agent's reply is late.
     ReplyLate,
+    /// The recogniser owes the words of a pause.
+    WordsLate,
     /// No further key was pressed.
     DigitGap,
     /// No media came for too long.
@@ -33,7 +35,7 @@ pub(crate) enum Timer {
     ToolLate,
 }
 
-const COUNT: usize = 13;
+const COUNT: usize = 14;
 const ALL: [Timer; COUNT] = [
     Timer::Pace,
     Timer::Played,
@@ -43,6 +45,7 @@ const ALL: [Timer; COUNT] = [
     Timer::ResolveBargeIn,
     Timer::CallerSilent,
     Timer::ReplyLate,
+    Timer::WordsLate,
     Timer::DigitGap,
     Timer::NoMedia,
     Timer::TooLong,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use offhook_call::CallMode;
@@ -29,6 +30,9 @@ use super::{Agent, abilities, languages, voice};
 
 /// The stage on this machine.
 const EMBEDDED: &str = "embedded";
+
+/// When a provider fails for all calls at once, the embedded voice has many sentences to speak: behind it is only silence.
+const LAST_VOICE: Deadlines = Deadlines { first: Duration::from_secs(5), gap: Duration::from_secs(5) };
 
 /// Makes the agent of a file that lies in `folder`.
 pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport>) -> anyhow::Result<Agent> {
@@ -154,7 +158,7 @@ fn tts(tables: &[Table], agent: &AgentTable) -> anyhow::Result<Vec<Link<dyn Tts>
     }
     if last {
         match mouth(embedded) {
-            Ok(stage) => links.push(Link::new(wrapped(stage), Deadlines::TTS, &LinkConfig::default())),
+            Ok(stage) => links.push(Link::new(wrapped(stage), LAST_VOICE, &LinkConfig::default())),
             Err(error) if links.is_empty() => return Err(error),
             Err(error) => tracing::warn!("when no voice can be reached, calls will be silent: {error:#}"),
         }

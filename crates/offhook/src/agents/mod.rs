@@ -8,6 +8,8 @@
 
 mod abilities;
 mod build;
+#[cfg(test)]
+mod faults;
 mod file;
 mod languages;
 mod last_words;

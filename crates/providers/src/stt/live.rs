@@ -15,10 +15,10 @@ use crate::net::ws::{Message, Socket};
 
 /// A provider's last words are waited for so long after the call.
 const FAREWELL: Duration = Duration::from_millis(1_500);
-/// After so many pauses in a row without a single message from it, a recogniser that says much is taken for dead.
-const MOST_UNANSWERED: u32 = 3;
-/// Shorter sounds than 800 ms may be noise that no recogniser has words for.
-const SPEECH: u64 = 6_400;
+/// Recognisers that say much say something of speech at least so often.
+const CADENCE: Duration = Duration::from_secs(1);
+/// Shorter sounds than 400 ms may be noise that no recogniser has words for.
+const SPEECH: u64 = 3_200;
 
 /// Serves a call.
 pub(crate) async fn serve<D: Dialect>(
@@ -42,7 +42,6 @@ pub(crate) async fn serve<D: Dialect>(
         onset: 0,
         spoken: 0,
         heard: Instant::now(),
-        unanswered: 0,
     };
     let outcome = session.serve(&commands).await;
     if outcome.is_err() {
@@ -97,7 +96,6 @@ struct Session<D> {
     spoken: u64,
     /// When the provider last said something.
     heard: Instant,
-    unanswered: u32,
 }
 
 impl<D: Dialect> Session<D> {
@@ -184,7 +182,6 @@ impl<D: Dialect> Session<D> {
                 message = socket.recv() => match message {
                     Ok(Some(Message::Text(text))) => {
                         self.heard = Instant::now();
-                        self.unanswered = 0;
                         match self.dialect.on_text(&text, &mut self.ear)? {
                             Then::Go => {}
                             Then::Ready => ready = true,
@@ -307,8 +304,8 @@ impl<D: Dialect> Session<D> {
         }
     }
 
-    /// No final transcript came: what there is must do. A recogniser that says much, but has not said a thing since the caller
-    /// began to speak, is given up: at once where there is nothing to go by, so that the next may hear this turn.
+    /// No final transcript came: what there is must do. A recogniser that says much, but has not said a thing since well before
+    /// the caller paused, is given up, so that the next may hear this turn: what it heard of it is a part at most.
     fn settle(&mut self, now: Instant) -> Result<(), StageError> {
         self.settle_by = None;
         let silent = now.saturating_duration_since(self.heard);
@@ -316,12 +313,9 @@ impl<D: Dialect> Session<D> {
         let deaf = self.asked
             && self.habits.chatty
             && spoken.0 >= SPEECH
-            && silent > self.habits.patience + spoken.duration();
+            && silent > self.habits.patience + spoken.duration().min(CADENCE);
         if deaf {
-            self.unanswered += 1;
-            if self.unanswered >= MOST_UNANSWERED || !self.ear.turns.has_words() {
-                return Err(self.too_slow("word about what the caller said", silent));
-            }
+            return Err(self.too_slow("word about what the caller said", silent));
         }
         self.ear.turns.settle();
         Ok(())

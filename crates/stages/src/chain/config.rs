@@ -18,9 +18,10 @@ impl Deadlines {
     /// 2.5 s. The call says a filler after 1.5 s and gives up 5 s later: two links may fail by the clock, and the third has
     /// 1.5 s left.
     pub const LLM: Self = Self { first: Duration::from_millis(2_500), gap: Duration::from_millis(2_500) };
-    /// The voice: 1.2 s, then 1 s between chunks. Voices begin within 80 to 450 ms; a silence of a second within a
-    /// sentence is as good as its end.
-    pub const TTS: Self = Self { first: Duration::from_millis(1_200), gap: Duration::from_secs(1) };
+    /// The voice: 0.8 s, then 1 s between chunks. Voices begin within 80 to 450 ms, and an answer has its first words about 0.9 s
+    /// after the caller's: a second voice can still be heard within 2 s. A silence of a second within a sentence is as good
+    /// as its end.
+    pub const TTS: Self = Self { first: Duration::from_millis(800), gap: Duration::from_secs(1) };
     /// The recogniser: 1.5 s. Streaming recognisers give a final transcript 0.25 to 1 s after the end of speech, or their best
     /// guess after 1.2 s; the call waits 2 s at most, and corrects itself when words come later. Recognisers that get
     /// whole recordings by HTTP need 2.5 s.
@@ -31,7 +32,7 @@ impl Deadlines {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LinkConfig {
-    /// How long the first sign of an answer may take. Default: 2.5 s for the language model, 1.2 s for the voice, 1.5 s from the
+    /// How long the first sign of an answer may take. Default: 2.5 s for the language model, 0.8 s for the voice, 1.5 s from the
     /// end of speech for the recogniser.
     #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
     pub first: Option<Duration>,

@@ -1,0 +1,136 @@
+//! Never silent: whatever goes wrong with one provider, at whatever moment, the caller soon hears something, the call goes on
+//! or ends in order, and nothing is left behind. Calls over real sockets, in real time, against doubles.
+
+mod case;
+mod line;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use case::{Case, SUBJECTS, When};
+use line::{Mood, Said, Wait, call};
+use offhook_session::SessionEnd;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinSet, LocalSet};
+
+/// What the caller may have to wait for a sound.
+const PROMISE: Duration = Duration::from_secs(2);
+/// Over the loopback, on a machine with nothing else to do. Twice the caller's own lateness is added to it.
+const SLACK: Duration = Duration::from_millis(150);
+
+/// What came of a case.
+struct Row {
+    case: Case,
+    waits: Vec<Wait>,
+    end: SessionEnd,
+    events: Vec<String>,
+}
+
+impl Row {
+    fn title(&self) -> String {
+        let fault = self.case.fault.as_ref().map_or_else(|| "none".to_owned(), case::name);
+        format!("{:<14}  {fault:<18}  {:?}", self.case.subject.name, self.case.when)
+    }
+
+    fn worst(&self) -> Option<Duration> {
+        self.waits.iter().map(|wait| wait.sound).max_by_key(|sound| sound.unwrap_or(Duration::MAX))?
+    }
+
+    fn broken(&self) -> bool {
+        let late = |wait: &Wait| wait.sound.is_none_or(|sound| sound > PROMISE + SLACK + 2 * wait.lateness);
+        self.waits.iter().any(late) || matches!(self.end, SessionEnd::Failed(_))
+    }
+
+    fn line(&self) -> String {
+        let waits: Vec<String> = self
+            .waits
+            .iter()
+            .map(|wait| {
+                let sound = wait.sound.map_or("never".to_owned(), |sound| sound.as_millis().to_string());
+                format!("{sound}(+{})", wait.lateness.as_millis())
+            })
+            .collect();
+        let mark = if self.broken() { "BROKEN" } else { "" };
+        format!("{:<48} {:<40} {:?} {mark}", self.title(), waits.join(" "), self.end)
+    }
+}
+
+/// Panics anywhere in this process, in a provider's task as well.
+fn count_panics() -> Arc<AtomicUsize> {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        usual(info);
+    }));
+    count
+}
+
+/// Serves the cases, so many at a time, on a thread of its own as a server's worker does.
+fn serve(cases: Vec<Case>, at_once: usize, ears: bool) -> Vec<Row> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    LocalSet::new().block_on(&runtime, async move {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let lines = Arc::new([Said::fixture("booking-1"), Said::fixture("booking-3")]);
+        let room = Arc::new(Semaphore::new(at_once));
+        let mut calls = JoinSet::new();
+        for case in cases {
+            let (folder, lines, room) = (Arc::clone(&folder), Arc::clone(&lines), Arc::clone(&room));
+            calls.spawn_local(async move {
+                let _room = room.acquire_owned().await.unwrap();
+                let (doubles, agent) = case.make(folder.path(), ears).await;
+                let later = case.rules().1;
+                let between = || later.into_iter().for_each(|rule| doubles.add_fault(rule));
+                let went = call(&agent, lines.as_slice(), Mood::default(), between).await;
+                Row { case, waits: went.waits, end: went.report.end, events: went.events }
+            });
+        }
+        calls.join_all().await
+    })
+}
+
+fn judge(rows: &mut [Row]) {
+    rows.sort_by_key(|row| (row.title(), row.worst()));
+    let table = rows.iter().map(Row::line).collect::<Vec<_>>().join("\n");
+    if let Some(file) = std::env::var_os("OFFHOOK_FAULTS_TABLE") {
+        std::fs::write(file, &table).unwrap();
+    }
+    let broken: Vec<&Row> = rows.iter().filter(|row| row.broken()).collect();
+    let details = |row: &&Row| format!("{}\n    {}\n", row.line(), row.events.join("\n    "));
+    assert!(
+        broken.is_empty(),
+        "{table}\n\n{} of {} broken:\n{}",
+        broken.len(),
+        rows.len(),
+        broken.iter().map(details).collect::<String>()
+    );
+}
+
+#[test]
+fn one_fault_of_one_provider_silences_no_call() {
+    let panics = count_panics();
+    let mut cases: Vec<Case> =
+        SUBJECTS.map(|subject| Case { subject, fault: None, when: When::Before }).to_vec();
+    for subject in SUBJECTS {
+        for fault in case::faults() {
+            let whens = [When::Before, When::During, When::Between];
+            cases.extend(whens.map(|when| Case { subject, fault: Some(fault.clone()), when }));
+        }
+    }
+    if let Ok(only) = std::env::var("OFFHOOK_FAULTS_ONLY") {
+        cases.retain(|case| {
+            let fault = case.fault.as_ref().map_or_else(|| "none".to_owned(), case::name);
+            format!("{} {fault} {:?}", case.subject.name, case.when).contains(&only)
+        });
+    }
+    // Worker by worker: one beside the other, so that each has some of everything.
+    let half = cases.iter().skip(1).step_by(2).cloned().collect();
+    let other = cases.into_iter().step_by(2).collect();
+    let worker = std::thread::spawn(move || serve(half, 40, false));
+    let mut rows = serve(other, 40, false);
+    rows.extend(worker.join().unwrap());
+    judge(&mut rows);
+    assert_eq!(panics.load(Ordering::Relaxed), 0, "something panicked");
+}
