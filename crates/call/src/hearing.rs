@@ -65,11 +65,11 @@ impl Call {
 
     pub(crate) fn on_onset(&mut self, at: SamplePos) {
         let when = self.when(at);
-        match self.turn.floor {
-            Floor::Decided => self.reopen_turn(),
-            Floor::Paused => self.patience.fillers_said = 0,
-            Floor::Quiet | Floor::Speaking => {}
+        if self.turn.floor == Floor::Decided {
+            self.reopen_turn();
         }
+        // Whatever was bridged before, the wait for this turn's answer is another.
+        self.patience.fillers_said = 0;
         self.turn.on_onset(at, when);
         self.event(CallEvent::SpeechStarted { at_ms: ms(when) });
         self.out.push_back(Output::Stt(SttCommand::SpeechStarted { at }));

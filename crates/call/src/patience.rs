@@ -15,6 +15,9 @@ pub(crate) const STARVED: Duration = Duration::from_secs(1);
 /// A turn that waited long for its end still gets so much time for its answer before a filler is said.
 const SHORTLY: Duration = Duration::from_millis(200);
 
+/// Recognisers give the words of a pause after 0.25 to 1 s.
+const IN_TROUBLE: Duration = Duration::from_millis(1_100);
+
 /// What has been tried so far.
 #[derive(Debug, Default)]
 pub(crate) struct Patience {
@@ -94,10 +97,11 @@ impl Call {
         late.clamp(self.now + patience.reply_late.min(SHORTLY), self.now + patience.reply_late)
     }
 
-    /// Starts or stops the watch on a recogniser that owes the words of a pause.
+    /// Starts or stops the watch on a recogniser that owes the words of a pause. One that was so slow with them may have missed
+    /// some: that they stop short is no reason to leave the caller in silence.
     pub(crate) fn watch_words(&mut self) {
         let owed = self.turn.floor == Floor::Paused
-            && self.turn.settled_at.is_none()
+            && self.turn.settled_at.is_none_or(|at| at.since(self.turn.ended) >= IN_TROUBLE)
             && self.turn.spoken >= self.config.turn.shortest_wordless
             && self.patience.fillers_said == 0;
         let due = self.turn.ended + self.config.patience.reply_late;

@@ -317,7 +317,7 @@ impl<D: Dialect> Session<D> {
         if deaf {
             return Err(self.too_slow("word about what the caller said", silent));
         }
-        self.ear.turns.settle();
+        self.ear.turns.settle_unanswered();
         Ok(())
     }
 
@@ -356,7 +356,7 @@ impl<D: Dialect> Session<D> {
     async fn give_up(&mut self) {
         // Where there are none, the next may hear some.
         if self.ear.turns.has_words() {
-            self.ear.turns.settle();
+            self.ear.turns.settle_unanswered();
         }
         self.tell().await;
     }

@@ -215,6 +215,16 @@ impl Turns {
         }
     }
 
+    /// No answer has come: takes what there is. Commas at the end of words that may change were never meant to last, and would
+    /// tell the call that the caller is not done.
+    pub(crate) fn settle_unanswered(&mut self) {
+        if let Some(partial) = self.turn.partial.as_mut().filter(|_| self.wanted.is_some()) {
+            let open = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | ':' | '-' | '–' | '—' | '…');
+            partial.text.truncate(partial.text.trim_end_matches(open).len());
+        }
+        self.settle();
+    }
+
     /// Anything else that the provider says, in its place among the transcripts.
     pub(crate) fn tell(&mut self, event: SttEvent) {
         self.events.push(event);
@@ -254,6 +264,16 @@ mod tests {
 
     fn piece(id: u64, from: u64, until: u64, text: &str) -> Piece {
         Piece { id, from, until, covers: until, text: text.into(), ..Piece::default() }
+    }
+
+    #[test]
+    fn an_open_end_that_nobody_confirms_is_none() {
+        let mut turns = Turns::default();
+        turns.speech_started(0);
+        turns.partial(piece(1, 0, 4_000, "Yes,"));
+        turns.speech_paused(0, 6_000);
+        turns.settle_unanswered();
+        assert_eq!(told(&mut turns), ["partial 0..4000 Yes,", "final 0..6000 Yes"]);
     }
 
     fn timed(id: u64, words: &[(u64, u64, &str)]) -> Piece {

@@ -136,13 +136,13 @@ pub(super) fn name(fault: &Fault) -> String {
     }
 }
 
-/// Doubles as fast as providers usually are.
+/// Doubles as fast as providers usually are to begin. What follows comes at once: a busy machine is late at every piece.
 pub(super) fn config(faults: Vec<FaultRule>) -> DoublesConfig {
     let pace = |ms, rate| Pace { first: Spread::ms(ms, ms), rate };
     let latency =
-        Latencies { stt: pace(250, 0.0), llm: pace(400, 80.0), tts: pace(120, 8.0), ..Latencies::INSTANT };
+        Latencies { stt: pace(250, 0.0), llm: pace(400, 0.0), tts: pace(120, 0.0), ..Latencies::INSTANT };
     let answers =
-        ["It is booked for Friday at eight. Is there anything else?"].map(|say| Rule { say: say.into(), ..Rule::default() });
+        ["It is booked for Friday. Anything else?"].map(|say| Rule { say: say.into(), ..Rule::default() });
     let caller = ["A table for four on Friday.", "Yes, please."].map(str::to_owned).to_vec();
     let script = Script { caller, answers: answers.to_vec() };
     DoublesConfig { latency, script, faults, ..DoublesConfig::default() }
@@ -155,7 +155,7 @@ pub(super) fn agent(doubles: &Doubles, subject: Subject, folder: &Path, ears: bo
     // The quickest of the embedded voices: each call here has a server's worth of chains to itself.
     let mut file = "[agent]\nname = 'faults'\ninstructions = 'Book tables.'\nvoice = 'kal'\n".to_owned();
     if greets {
-        file += "greeting = 'Blue Door restaurant, good day.'\n";
+        file += "greeting = 'Blue Door, good day.'\n";
     }
     for (kind, stage, usual) in [("stt", Stage::Stt, 0), ("llm", Stage::Llm, 2), ("tts", Stage::Tts, 3)] {
         let provider = if subject.stage == stage { subject } else { SUBJECTS[usual] };

@@ -74,8 +74,11 @@ pub(super) async fn call(agent: &Agent, lines: &[Said], mood: Mood, between: imp
     let events = Arc::new(Mutex::new(Vec::new()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let mut setup =
-        Setup::new(Arc::new(agent.call_config(&CallConfig::default())), agent.stages.clone(), &agent.language);
+    let mut setup = Setup::new(
+        Arc::new(agent.call_config(&CallConfig::default())),
+        agent.stages.clone(),
+        &agent.language,
+    );
     setup.tools.clone_from(&agent.tools);
     let watch = Watch(Arc::clone(&events));
     let server = tokio::task::spawn_local(async move {
