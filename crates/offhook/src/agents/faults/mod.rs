@@ -2,6 +2,7 @@
 //! or ends in order, and nothing is left behind. Calls over real sockets, in real time, against doubles.
 
 mod case;
+mod left_behind;
 mod line;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use case::{Case, SUBJECTS, When};
 use line::{Mood, Said, Wait, call};
+use offhook_doubles::Fault;
 use offhook_session::SessionEnd;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, LocalSet};
@@ -139,4 +141,18 @@ fn one_fault_of_one_provider_silences_no_call() {
     rows.extend(worker.join().unwrap());
     judge(&mut rows);
     assert_eq!(panics.load(Ordering::Relaxed), 0, "something panicked");
+}
+
+/// The chains as they are by default: PocketSphinx behind the recogniser. Few at once, for it needs a good part of a core.
+#[test]
+fn the_embedded_stages_take_over_in_time() {
+    let strike =
+        |subject: usize, fault| Case { subject: SUBJECTS[subject], fault: Some(fault), when: When::Before };
+    let cases = vec![
+        strike(0, Fault::Hang),
+        strike(0, Fault::Refuse),
+        strike(2, Fault::Hang),
+        strike(3, Fault::Hang),
+    ];
+    judge(&mut serve(cases, 2, true));
 }
