@@ -5,8 +5,8 @@ mod case;
 mod left_behind;
 mod line;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use case::{Case, SUBJECTS, When};
@@ -24,6 +24,9 @@ const PROMISE: Duration = Duration::from_secs(2);
 const SLACK: Duration = Duration::from_millis(150);
 /// Calls begin one after the other: else all callers would fall silent in the same moment.
 const APART: Duration = Duration::from_millis(250);
+
+/// One test after the other: they measure what the machine does.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// What came of a case.
 struct Row {
@@ -118,6 +121,7 @@ fn judge(rows: &mut [Row]) {
 
 #[test]
 fn one_fault_of_one_provider_silences_no_call() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let panics = count_panics();
     let mut cases: Vec<Case> =
         SUBJECTS.map(|subject| Case { subject, fault: None, when: When::Before }).to_vec();
@@ -146,6 +150,7 @@ fn one_fault_of_one_provider_silences_no_call() {
 /// The chains as they are by default: PocketSphinx behind the recogniser. Few at once, for it needs a good part of a core.
 #[test]
 fn the_embedded_stages_take_over_in_time() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let strike =
         |subject: usize, fault| Case { subject: SUBJECTS[subject], fault: Some(fault), when: When::Before };
     let cases = vec![
