@@ -4,7 +4,11 @@
 //! A session is served as always; its stages are probes that tell when they get something, or when they gave it. Times
 //! hold one hop over loopback in each direction, and the wake-ups of both sides, for both run on one thread.
 
-#![allow(clippy::expect_used, clippy::print_stdout, reason = "a bench: what does not work here shall end it, and it is a table")]
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a bench: what does not work here shall end it, and it is a table"
+)]
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
