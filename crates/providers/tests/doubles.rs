@@ -101,7 +101,8 @@ async fn recognisers_fail_and_say_so() {
     let faults = [
         Fault::Unauthorized,
         Fault::Quota,
-        Fault::RateLimited { retry_after: Some(1), retry_after_ms: None },
+        // Longer than a turn may wait; a second is waited for, and outlasts this call.
+        Fault::RateLimited { retry_after: Some(30), retry_after_ms: None },
         Fault::Unavailable,
         Fault::Refuse,
         Fault::Hang,
