@@ -1,5 +1,5 @@
-//! Language models over the network: [OpenAI's Chat Completions](openai) in eight dialects, and
-//! [Anthropic's Messages](anthropic). Both are streamed; what is written is handed on as it comes.
+//! Language models over the network: OpenAI's Chat Completions in eight dialects, and
+//! Anthropic's Messages. Both are streamed; what is written is handed on as it comes.
 
 mod anthropic;
 mod config;
