@@ -13,6 +13,7 @@ use crate::histogram::Histogram;
 use crate::id::{ReplyId, UtteranceId};
 use crate::inbound::{Inbound, InboundTotals};
 use crate::io::{CallEvent, Control, EndReason, Input, Output, UtteranceKind};
+use crate::keypad::Keypad;
 use crate::language::Spoken;
 use crate::leaving::{TRANSFER, Transfer};
 use crate::machine::{Ahead, Machine};
@@ -52,8 +53,7 @@ pub struct Call {
     pub(crate) answer: AnswerKind,
     pub(crate) barge_in: Option<BargeIn>,
     pub(crate) patience: Patience,
-    pub(crate) digits: String,
-    pub(crate) digits_since: CallTime,
+    pub(crate) keypad: Keypad,
     /// The latest answered turn, on the caller's time line: finals that end before it are late.
     pub(crate) last_turn_until: u64,
     pub(crate) last_turn_text: String,
@@ -107,8 +107,7 @@ impl Call {
             answer: AnswerKind::Open,
             barge_in: None,
             patience: Patience::default(),
-            digits: String::new(),
-            digits_since: CallTime::ZERO,
+            keypad: Keypad::default(),
             last_turn_until: 0,
             last_turn_text: String::new(),
             echo: None,

@@ -7,7 +7,8 @@ use crate::call::Call;
 use crate::config::Interruptible;
 use crate::inbound::Heard;
 use crate::io::{CallEvent, DropReason, Key, Output, TurnEnded};
-use crate::stage::{AnswerKind, Digits, Party, ReplyReason, SttCommand, SttEvent, Transcript};
+use crate::keypad::Keyed;
+use crate::stage::{Party, ReplyReason, SttCommand, SttEvent, Transcript};
 use crate::timers::Timer;
 use crate::turn::{Evidence, Floor, contains_words, is_sentence, same_words};
 
@@ -348,34 +349,17 @@ impl Call {
         {
             self.interrupt();
         }
-        if self.digits.is_empty() {
-            self.digits_since = self.now;
+        match self.keypad.press(key, self.now, self.answer, &self.config.dtmf) {
+            Keyed::Whole => self.flush_digits(),
+            Keyed::Until(end) => self.timers.set(Timer::DigitGap, end),
         }
-        let key = key.reveal();
-        if self.config.dtmf.terminator == Some(key) && !self.digits.is_empty() {
-            return self.flush_digits();
-        }
-        self.digits.push(key);
-        let most = match self.answer {
-            AnswerKind::YesNo | AnswerKind::Choice => 1,
-            AnswerKind::Digits { max, .. } => usize::from(max),
-            AnswerKind::Open => self.config.dtmf.most,
-        };
-        if self.digits.len() >= most.max(1) {
-            return self.flush_digits();
-        }
-        let total = self.digits_since + self.config.dtmf.total;
-        self.timers.set(Timer::DigitGap, (self.now + self.config.dtmf.gap).min(total));
     }
 
     /// The keys are a whole number: answer it.
     pub(crate) fn flush_digits(&mut self) {
         self.timers.cancel(Timer::DigitGap);
-        let digits = Digits::new(&std::mem::take(&mut self.digits));
+        let Some((digits, since)) = self.keypad.take() else { return };
         let count = digits.reveal().len();
-        if count == 0 {
-            return;
-        }
         self.event(CallEvent::Digits { count });
         self.stop_collecting();
         self.drop_reply();
@@ -384,7 +368,7 @@ impl Call {
         }
         self.turn.ended = self.now;
         self.timers.set(Timer::ReplyLate, self.now + self.config.patience.reply_late);
-        let when = (self.digits_since, self.now);
+        let when = (since, self.now);
         self.context.push(Party::Caller, format!("(keyed {count} digits)"), false, when);
         self.request_reply(ReplyReason::Digits(digits), false);
     }

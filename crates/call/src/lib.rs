@@ -6,6 +6,7 @@
 //!
 //! - `inbound`: the caller's sound becomes speech events
 //! - `echo`: whether the line returns the agent's own voice
+//! - `keypad`: keys become whole numbers
 //! - `turn`: speech events and transcripts become decisions about whose turn it is; never sees a sample
 //! - `reply`: requests to the language model, and their text on its way to the voice
 //! - `playout`: the ledger of what was sent and what of it was heard
@@ -24,6 +25,7 @@ mod histogram;
 pub mod id;
 mod inbound;
 mod io;
+mod keypad;
 mod language;
 mod leaving;
 mod machine;

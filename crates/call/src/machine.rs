@@ -65,7 +65,7 @@ impl Call {
     /// Whatever was taken for a turn was the mailbox's voice.
     fn stop_listening(&mut self) {
         self.barge_in = None;
-        self.digits.clear();
+        self.keypad.clear();
         self.close_turn();
         for timer in [
             Timer::CallerSilent,

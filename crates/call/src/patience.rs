@@ -59,7 +59,7 @@ impl Call {
         let waiting = self.turn.floor == Floor::Quiet
             && self.playout.is_idle()
             && self.ending.is_none()
-            && self.digits.is_empty()
+            && self.keypad.is_empty()
             && self.echo.is_none()
             && !self.working.any()
             && self.machine.is_none()

@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::hearing::ms;
 use crate::id::{ReplyId, UtteranceId};
 use crate::io::{CallEvent, Control, EndReason, UtteranceKind};
+use crate::keypad::Keypad;
 use crate::leaving::{TRANSFER, Transfer};
 use crate::patience::Patience;
 use crate::stage::{AnswerKind, LlmCommand, Party, ReplyReason, ToolCall};
@@ -37,8 +38,7 @@ pub struct RelayCall {
     pub(super) answer: AnswerKind,
     pub(super) patience: Patience,
     pub(super) working: Working,
-    pub(super) digits: String,
-    pub(super) digits_since: CallTime,
+    pub(super) keypad: Keypad,
     /// When the caller's voice began and ended, where that is told.
     pub(super) caller_began: Option<CallTime>,
     pub(super) caller_ended: Option<CallTime>,
@@ -97,8 +97,7 @@ impl RelayCall {
             answer: AnswerKind::Open,
             patience: Patience::default(),
             working: Working::default(),
-            digits: String::new(),
-            digits_since: CallTime::ZERO,
+            keypad: Keypad::default(),
             caller_began: None,
             caller_ended: None,
             tells_speaking: false,
@@ -244,7 +243,7 @@ impl RelayCall {
             return self.leave(why);
         }
         let waiting =
-            idle && !self.hold && self.digits.is_empty() && self.ending.is_none() && self.machine.is_none();
+            idle && !self.hold && self.keypad.is_empty() && self.ending.is_none() && self.machine.is_none();
         if !waiting {
             self.timers.cancel(Timer::CallerSilent);
         } else if !self.timers.is_set(Timer::CallerSilent) {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::call::RelayCall;
 use super::ledger::is_begin_of;
 use super::reply::Answered;
-use crate::CallTime;
 use crate::config::Interruptible;
 use crate::hearing::ms;
 use crate::io::{BargeInStage, CallEvent, DropReason, Key, TurnEnded, UtteranceKind};
-use crate::stage::{AnswerKind, Digits, Party, ReplyReason};
+use crate::keypad::Keyed;
+use crate::stage::{AnswerKind, Party, ReplyReason};
 use crate::timers::Timer;
 use crate::turn::Evidence;
 
@@ -173,34 +173,17 @@ impl RelayCall {
         }
         self.timers.cancel(Timer::CallerSilent);
         self.patience.heard_caller();
-        if self.digits.is_empty() {
-            self.digits_since = self.now;
+        match self.keypad.press(key, self.now, self.answer, &self.config.dtmf) {
+            Keyed::Whole => self.flush_digits(),
+            Keyed::Until(end) => self.timers.set(Timer::DigitGap, end),
         }
-        let key = key.reveal();
-        if self.config.dtmf.terminator == Some(key) && !self.digits.is_empty() {
-            return self.flush_digits();
-        }
-        self.digits.push(key);
-        let most = match self.answer {
-            AnswerKind::YesNo | AnswerKind::Choice => 1,
-            AnswerKind::Digits { max, .. } => usize::from(max),
-            AnswerKind::Open => self.config.dtmf.most,
-        };
-        if self.digits.len() >= most.max(1) {
-            return self.flush_digits();
-        }
-        let total = self.digits_since + self.config.dtmf.total;
-        self.timers.set(Timer::DigitGap, (self.now + self.config.dtmf.gap).min(total));
     }
 
     /// The keys are a whole number: answer it.
     pub(super) fn flush_digits(&mut self) {
         self.timers.cancel(Timer::DigitGap);
-        let digits = Digits::new(&std::mem::take(&mut self.digits));
+        let Some((digits, since)) = self.keypad.take() else { return };
         let count = digits.reveal().len();
-        if count == 0 {
-            return;
-        }
         self.event(CallEvent::Digits { count });
         self.stop_collecting();
         self.stop_waiting();
@@ -211,7 +194,7 @@ impl RelayCall {
         if let Some(turn) = self.cancel_reply().and_then(|reply| reply.answered) {
             self.context.push(Party::Caller, turn.text, false, (turn.began, turn.ended));
         }
-        let when: (CallTime, CallTime) = (self.digits_since, self.now);
+        let when = (since, self.now);
         self.context.push(Party::Caller, format!("(keyed {count} digits)"), false, when);
         self.patience.decided = Some(self.now);
         self.request_reply(ReplyReason::Digits(digits), None);

@@ -80,7 +80,7 @@ impl RelayCall {
         for said in self.ledger.take_as_heard() {
             self.note_said(said);
         }
-        self.digits.clear();
+        self.keypad.clear();
         self.timers.cancel(Timer::DigitGap);
         self.unheard = None;
         self.ending = None;

@@ -77,7 +77,7 @@ impl RelayCall {
         self.state = State::Running;
         self.timers.cancel(Timer::NoMedia);
         self.tells_speaking = false;
-        if !self.digits.is_empty() {
+        if !self.keypad.is_empty() {
             self.timers.set(Timer::DigitGap, self.now + self.config.dtmf.gap);
         }
         let Some(lost) = self.lost.take() else { return };
