@@ -15,7 +15,7 @@ use crate::inbound::{Inbound, InboundTotals};
 use crate::io::{CallEvent, Control, EndReason, Input, Output, UtteranceKind};
 use crate::keypad::Keypad;
 use crate::language::Spoken;
-use crate::leaving::{TRANSFER, Transfer};
+use crate::leaving::Transfer;
 use crate::machine::{Ahead, Machine};
 use crate::outbound::Outbound;
 use crate::patience::Patience;
@@ -163,11 +163,7 @@ impl Call {
             }
             Control::Press { digits } => self.press(&digits),
             Control::HangUp => self.end_when_said(EndReason::HungUp),
-            Control::Transfer { to } => {
-                let arguments = serde_json::json!({ "to": to });
-                let call = ToolCall { id: String::new(), name: TRANSFER.to_owned(), arguments };
-                self.transfer_when_said(call, false);
-            }
+            Control::Transfer { to } => self.transfer_when_said(ToolCall::transfer(&to), false),
             Control::LeaveMessage { text, beeped } => self.leave_message(text, beeped),
         }
     }

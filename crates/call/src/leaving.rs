@@ -10,6 +10,15 @@ use crate::stage::{LlmCommand, ToolCall, ToolResult};
 /// The tool that hands the caller to another number: argument `to`.
 pub const TRANSFER: &str = "transfer_call";
 
+impl ToolCall {
+    /// The call of [`TRANSFER`] that hands the caller to this number or SIP address.
+    #[must_use]
+    pub fn transfer(to: &str) -> Self {
+        let arguments = serde_json::json!({ "to": to });
+        Self { id: String::new(), name: TRANSFER.to_owned(), arguments }
+    }
+}
+
 /// A transfer on its way.
 #[derive(Debug)]
 pub(crate) enum Transfer {

@@ -15,7 +15,7 @@ use crate::hearing::ms;
 use crate::id::{ReplyId, UtteranceId};
 use crate::io::{CallEvent, Control, EndReason, UtteranceKind};
 use crate::keypad::Keypad;
-use crate::leaving::{TRANSFER, Transfer};
+use crate::leaving::Transfer;
 use crate::patience::Patience;
 use crate::stage::{AnswerKind, LlmCommand, Party, ReplyReason, ToolCall};
 use crate::timers::{Timer, Timers};
@@ -163,11 +163,7 @@ impl RelayCall {
                 }
             }
             Control::HangUp => self.end_when_said(EndReason::HungUp),
-            Control::Transfer { to } => {
-                let arguments = serde_json::json!({ "to": to });
-                let call = ToolCall { id: String::new(), name: TRANSFER.to_owned(), arguments };
-                self.transfer_when_said(call, false);
-            }
+            Control::Transfer { to } => self.transfer_when_said(ToolCall::transfer(&to), false),
             Control::LeaveMessage { text, beeped } => self.leave_message(text, beeped),
         }
     }

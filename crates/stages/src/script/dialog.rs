@@ -299,8 +299,7 @@ impl Dialog {
             }
             Action::Transfer => {
                 let to = intent.number.clone().unwrap_or_default();
-                let arguments = serde_json::json!({ "to": to });
-                tools.push(ToolCall { id: String::new(), name: "transfer_call".to_owned(), arguments });
+                tools.push(ToolCall::transfer(&to));
                 intent.say.clone()
             }
         })
