@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod comfort_noise;
+mod container;
 mod fade;
 mod frame;
 mod framer;
@@ -17,6 +18,7 @@ mod position;
 mod rate;
 
 pub use comfort_noise::ComfortNoise;
+pub use container::container;
 pub use fade::{FADE_SAMPLES, cross_fade, fade_in, fade_out};
 pub use frame::{FRAME_DURATION, FRAME_SAMPLES, MULAW_SILENCE, MulawFrame, PcmFrame};
 pub use framer::Framer;
