@@ -9,6 +9,7 @@
 pub mod cache;
 pub mod chain;
 mod error;
+mod number_words;
 pub mod polyglot;
 pub mod queue;
 pub mod script;

@@ -1,29 +1,6 @@
 //! Numbers, times and days as people say them, both ways.
 
-/// Number words up to 19, then tens.
-const SMALL: [&str; 20] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+use crate::number_words::{ONES, TENS};
 
 /// Days as they are said.
 pub(super) const DAYS: [&str; 10] = [
@@ -104,19 +81,19 @@ pub(super) fn number(words: &[String]) -> Option<(u32, usize)> {
     }
     if let Some(tens) = TENS.iter().position(|word| word == first) {
         let tens = (tens as u32 + 2) * 10;
-        let unit = words.get(1).and_then(|word| SMALL.iter().take(10).position(|small| small == word));
+        let unit = words.get(1).and_then(|word| ONES.iter().take(10).position(|one| one == word));
         return Some(match unit {
             Some(unit) if unit > 0 => (tens + unit as u32, 2),
             _ => (tens, 1),
         });
     }
-    SMALL.iter().position(|word| word == first).map(|value| (value as u32, 1))
+    ONES.iter().position(|word| word == first).map(|value| (value as u32, 1))
 }
 
 /// A number as it is said, 0 to 99; others in digits.
 pub(super) fn spell(value: u32) -> String {
     match value {
-        0..=19 => SMALL.get(value as usize).copied().unwrap_or("").to_owned(),
+        0..=19 => ONES.get(value as usize).copied().unwrap_or("").to_owned(),
         20..=99 => {
             let tens = TENS.get((value / 10 - 2) as usize).copied().unwrap_or("");
             if value.is_multiple_of(10) { tens.to_owned() } else { format!("{tens} {}", spell(value % 10)) }
@@ -198,11 +175,11 @@ fn capital(word: &str) -> String {
 
 /// JSGF alternatives.
 pub(super) fn rule_count() -> String {
-    SMALL.get(1..13).unwrap_or(&[]).join(" | ")
+    ONES.get(1..13).unwrap_or(&[]).join(" | ")
 }
 
 pub(super) fn rule_time() -> String {
-    let hours = SMALL.get(1..13).unwrap_or(&[]).join(" | ");
+    let hours = ONES.get(1..13).unwrap_or(&[]).join(" | ");
     format!(
         "[half past | quarter past | quarter to] ({hours}) [fifteen | thirty | forty five | ten | twenty | o'clock] | noon"
     )

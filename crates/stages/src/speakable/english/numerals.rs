@@ -1,29 +1,7 @@
 //! Numbers in words.
 
-const ONES: [&str; 20] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-const TENS: [&str; 10] =
-    ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+use crate::number_words::{ONES, TENS};
+
 const SCALES: [(u64, &str); 5] = [
     (1_000_000_000_000_000, "quadrillion"),
     (1_000_000_000_000, "trillion"),
@@ -37,7 +15,7 @@ fn below_hundred(n: u64) -> String {
     if n < 20 {
         return one(n).to_owned();
     }
-    let ten = usize::try_from(n / 10).ok().and_then(|n| TENS.get(n)).copied().unwrap_or_default();
+    let ten = usize::try_from(n / 10 - 2).ok().and_then(|n| TENS.get(n)).copied().unwrap_or_default();
     if n.is_multiple_of(10) { ten.to_owned() } else { format!("{ten}-{}", one(n % 10)) }
 }
 
