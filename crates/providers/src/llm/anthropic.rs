@@ -5,7 +5,7 @@ use offhook_stages::{StageError, Usage};
 use serde_json::{Map, Value, json};
 
 use super::config::LlmConfig;
-use super::output::{Output, arguments};
+use super::output::{Output, arguments, cut_off, json_event};
 use super::prompt::{Message, Prompt};
 use crate::net::{sse::Event, stream_failure};
 
@@ -77,10 +77,7 @@ impl Reader {
 
     /// Takes an event.
     pub(crate) fn event(&mut self, event: &Event, out: &mut Vec<Output>) -> Result<(), StageError> {
-        let data: Value = serde_json::from_str(&event.data).map_err(|error| StageError::Garbage {
-            stage: self.stage.clone(),
-            what: format!("an event that is not JSON: {error}"),
-        })?;
+        let data = json_event(&self.stage, &event.data)?;
         let kind = data.get("type").and_then(Value::as_str).or(event.event.as_deref()).unwrap_or("");
         let text = |pointer: &str| data.pointer(pointer).and_then(Value::as_str).unwrap_or("");
         match kind {
@@ -128,18 +125,13 @@ impl Reader {
 
     /// The stream has ended.
     pub(crate) fn end(&mut self, _out: &mut Vec<Output>) -> Result<(), StageError> {
-        let stage = self.stage.clone();
         if !self.ended && self.stop_reason.is_none() {
-            let what = "the answer was cut off: the stream ended without its end".to_owned();
-            return Err(StageError::Broken { stage, what });
+            return Err(cut_off(&self.stage));
         }
         if self.stop_reason.as_deref() == Some("refusal") {
             let what = "the model declined to go on with this conversation".to_owned();
-            return Err(StageError::Refused {
-                stage,
-                what,
-                hint: "look at the agent's instructions".to_owned(),
-            });
+            let hint = "look at the agent's instructions".to_owned();
+            return Err(StageError::Refused { stage: self.stage.clone(), what, hint });
         }
         Ok(())
     }

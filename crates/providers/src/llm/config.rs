@@ -108,8 +108,6 @@ pub struct LlmConfig {
     pub path: Option<String>,
     /// The environment variable that holds the key. Default: the provider's customary one.
     pub key_env: Option<String>,
-    /// A file that holds the key; comes before the variable.
-    pub key_file: Option<std::path::PathBuf>,
     /// The header that carries the key; `authorization` carries it as a bearer token. Default: the provider's.
     pub key_header: Option<String>,
     /// More headers.
@@ -143,7 +141,6 @@ impl Default for LlmConfig {
             base_url: None,
             path: None,
             key_env: None,
-            key_file: None,
             key_header: None,
             headers: BTreeMap::new(),
             query: BTreeMap::new(),

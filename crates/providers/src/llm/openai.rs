@@ -6,7 +6,7 @@ use offhook_stages::{StageError, Usage};
 use serde_json::{Map, Value, json};
 
 use super::config::LlmConfig;
-use super::output::{Output, Toolbox};
+use super::output::{Output, Toolbox, cut_off, json_event};
 use super::prompt::{Message, Prompt};
 use crate::net::{sse::Event, stream_failure};
 
@@ -63,7 +63,7 @@ fn push(messages: &mut Vec<Value>, message: &Message) {
 pub(crate) struct Reader {
     stage: String,
     tools: Toolbox,
-    /// Which tool call is at which of the provider's indexes.
+    /// Why the model stopped, as the provider says.
     finish: Option<String>,
     pub(crate) usage: Usage,
     ended: bool,
@@ -91,10 +91,7 @@ impl Reader {
             self.ended = true;
             return Ok(());
         }
-        let chunk: Value = serde_json::from_str(data).map_err(|error| StageError::Garbage {
-            stage: self.stage.clone(),
-            what: format!("an event that is not JSON: {error}"),
-        })?;
+        let chunk = json_event(&self.stage, data)?;
         let x_groq = chunk.get("x_groq");
         let error = chunk.get("error").or_else(|| x_groq.and_then(|x| x.get("error")));
         if let Some(error) = error.filter(|error| !error.is_null()) {
@@ -126,8 +123,7 @@ impl Reader {
     /// The stream has ended.
     pub(crate) fn end(&mut self, out: &mut Vec<Output>) -> Result<(), StageError> {
         if !self.ended && self.finish.is_none() {
-            let what = "the answer was cut off: the stream ended without its end".to_owned();
-            return Err(StageError::Broken { stage: self.stage.clone(), what });
+            return Err(cut_off(&self.stage));
         }
         if self.finish.as_deref() == Some("content_filter") {
             let what = "the provider's content filter stopped the answer".to_owned();

@@ -11,6 +11,22 @@ pub(crate) enum Output {
     Tool(ToolCall),
 }
 
+/// Reads an event of the stream.
+pub(crate) fn json_event(stage: &str, data: &str) -> Result<Value, StageError> {
+    serde_json::from_str(data).map_err(|error| StageError::Garbage {
+        stage: stage.to_owned(),
+        what: format!("an event that is not JSON: {error}"),
+    })
+}
+
+/// The stream ended, and the answer hadn't.
+pub(crate) fn cut_off(stage: &str) -> StageError {
+    StageError::Broken {
+        stage: stage.to_owned(),
+        what: "the answer was cut off: the stream ended without its end".to_owned(),
+    }
+}
+
 /// Reads arguments. None written means none; what isn't JSON was cut off.
 pub(crate) fn arguments(stage: &str, name: &str, written: &str) -> Result<Value, StageError> {
     if written.trim().is_empty() {
