@@ -2,15 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 #![allow(dead_code, reason = "nobody uses all of it")]
 
+mod stages;
+mod timeline;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use offhook_call::config::Interruptible;
-use offhook_call::stage::TurnEvent;
-use offhook_call::stage::{
-    AudioChunk, Digits, LlmCommand, LlmEvent, ReplyReason, SttCommand, SttEvent, TimedWord, ToolCall,
-    ToolResult, Transcript, TtsCommand, TtsEvent,
-};
-use offhook_call::{Call, CallConfig, CallEvent, CallTime, Control, Input, Key, Output};
+use offhook_call::stage::{Digits, LlmEvent, SttEvent, ToolResult, Transcript, TtsEvent, TurnEvent};
+use offhook_call::{Call, CallConfig, CallTime, Control, Input, Key, Output};
 
 /// Stands in a reply between its text and the tool that it uses.
 const TOOL: char = '\u{1}';
@@ -108,13 +107,13 @@ impl Line {
         }
     }
 
-    /// The agent's next reply.
     /// The agent's next reply: a text, which may be empty, and a tool with its arguments, e.g. `look_up {"x":1}`.
     pub(crate) fn agent_uses(mut self, text: &str, tool: &str) -> Self {
         self.replies.push_back(format!("{text}{TOOL}{tool}"));
         self
     }
 
+    /// The agent's next reply.
     pub(crate) fn agent_says(mut self, text: &str) -> Self {
         self.replies.push_back(text.to_owned());
         self
@@ -308,10 +307,6 @@ impl Line {
         }
     }
 
-    fn tell(&mut self, at_ms: u64, what: &str) {
-        self.timeline.push_str(&format!("{at_ms:>6} ms  {what}\n"));
-    }
-
     fn act(&mut self, output: Output, at_ms: u64) {
         match output {
             Output::Media(frame) | Output::HiddenMedia(frame) => {
@@ -357,131 +352,6 @@ impl Line {
             Output::HangUp => self.tell(at_ms, "hang up"),
             Output::Event(event) => self.on_event(&event, at_ms),
         }
-    }
-
-    fn on_event(&mut self, event: &CallEvent, at_ms: u64) {
-        let line = match event {
-            CallEvent::Hearing { .. } | CallEvent::Waiting { .. } | CallEvent::ReplyTimed(_) => return,
-            CallEvent::SpeechStarted { .. } => "caller speaks".to_owned(),
-            CallEvent::SpeechPaused { .. } => "caller pauses".to_owned(),
-            CallEvent::TurnEnded(turn) => {
-                let waited = turn.decided_ms - turn.speech_end_ms;
-                format!("turn over after {waited} ms ({:?}): {}", turn.evidence, turn.text)
-            }
-            CallEvent::TurnReopened => "turn reopened".to_owned(),
-            CallEvent::TurnDropped { text, why } => format!("turn dropped ({why:?}) “{text}”"),
-            CallEvent::Speaking { what, text, .. } => format!("agent speaks ({what:?}): {text}"),
-            CallEvent::Said { heard, interrupted, .. } => {
-                format!("agent said{}: {heard}", if *interrupted { ", interrupted" } else { "" })
-            }
-            CallEvent::BargeIn { stage, after_ms } => format!("barge-in {stage:?} after {after_ms} ms"),
-            CallEvent::EchoIgnored { delay_ms } => format!("echo ignored, {delay_ms} ms late"),
-            CallEvent::Speculated { reply } => format!("speculates {reply}"),
-            CallEvent::SpeculationDropped { reply } => format!("drops speculation {reply}"),
-            CallEvent::Digits { count } => format!("{count} digits"),
-            CallEvent::Tool { name, stage, after_ms } => format!("tool {name} {stage:?} after {after_ms} ms"),
-            CallEvent::Language { language } => {
-                // A reply without a word is over with its tool.
-                if self.replies.front().is_some_and(|reply| reply.starts_with(TOOL)) {
-                    self.replies.pop_front();
-                }
-                format!("language {language}")
-            }
-            CallEvent::Trouble { message } => format!("trouble: {message}"),
-            CallEvent::Ended { why } => format!("ended: {why:?}"),
-        };
-        self.tell(at_ms, &line);
-    }
-
-    fn on_stt(&mut self, command: &SttCommand, at_ms: u64) {
-        if let SttCommand::Expect(expected) = command
-            && let Some(language) = &expected.language
-        {
-            self.tell(at_ms, &format!("the recogniser is to expect {language}"));
-        }
-        if let SttCommand::SpeechPaused { from, until } = command {
-            let text = if self.words.is_empty() {
-                self.transcripts.pop_front().unwrap_or_default()
-            } else {
-                self.heard_between(from.0, until.0)
-            };
-            let transcript = Transcript { from: from.0, until: until.0, text, ..Transcript::default() };
-            self.schedule(at_ms + self.stt_ms, Later::Stt(SttEvent::Final(transcript)));
-        }
-    }
-
-    /// The words said in a stretch, of which at least half lies in it.
-    fn heard_between(&self, from: u64, until: u64) -> String {
-        let inside = self.words.iter().filter(|(start, end, text)| {
-            let common = until.min(*end).saturating_sub(from.max(*start));
-            !text.is_empty() && common * 2 >= end - start
-        });
-        inside.map(|(_, _, text)| text.as_str()).collect::<Vec<_>>().join(" ")
-    }
-
-    fn on_llm(&mut self, command: LlmCommand, at_ms: u64) {
-        if let LlmCommand::Interrupted { reply, heard } = command {
-            self.tell(at_ms, &format!("model told: {reply} interrupted after {} ms", heard.as_millis()));
-        }
-        let LlmCommand::Respond(request) = command else { return };
-        if request.reason == ReplyReason::Greeting && self.replies.is_empty() {
-            return;
-        }
-        let reply = request.reply;
-        let Some(text) = self.replies.front().cloned() else { return };
-        let (text, tool) = match text.split_once(TOOL) {
-            Some((text, tool)) => (text.to_owned(), Some(tool.to_owned())),
-            None => (text, None),
-        };
-        // A speculative reply that is dropped is asked for again, so it stays first until it is spoken.
-        if request.reason == ReplyReason::Greeting {
-            self.replies.pop_front();
-        }
-        self.schedule(at_ms + self.reply_ms, Later::Llm(LlmEvent::Text { reply, delta: text }));
-        if let Some(tool) = tool {
-            let (name, arguments) = tool.split_once(' ').unwrap_or((&tool, "{}"));
-            let arguments = serde_json::from_str(arguments).unwrap();
-            let call = ToolCall { id: "call_0".into(), name: name.to_owned(), arguments };
-            self.schedule(at_ms + self.reply_ms, Later::Llm(LlmEvent::Tool { reply, call }));
-        }
-        self.schedule(at_ms + self.reply_ms, Later::Llm(LlmEvent::Done { reply }));
-    }
-
-    fn on_tts(&mut self, command: TtsCommand, at_ms: u64) {
-        let TtsCommand::Speak(request) = command else { return };
-        if let Some(language) = &request.language {
-            self.tell(at_ms, &format!("the voice of {language} is to say “{}”", request.text));
-        }
-        if self.replies.front().is_some_and(|next| next.starts_with(&request.text)) {
-            self.replies.pop_front();
-        }
-        let (utterance, segment) = (request.utterance, request.segment);
-        let words: Vec<TimedWord> = request
-            .text
-            .split_whitespace()
-            .zip(0u32..)
-            .map(|(word, index)| TimedWord {
-                word: word.to_owned(),
-                start_ms: index * WORD_MS as u32,
-                end_ms: (index + 1) * WORD_MS as u32,
-            })
-            .collect();
-        let mut octets = vec![0x30; words.len() * WORD_MS as usize * 8];
-        if self.echo.is_some() {
-            // An echo must be one of a voice.
-            let voice = Self::new().caller_says(0, "pizza-1", "").caller;
-            for (to, octet) in octets.iter_mut().zip(voice.iter().cycle()) {
-                *to = *octet;
-            }
-        }
-        let chunk = AudioChunk::Mulaw(octets.into());
-        if self.mute.as_ref() == Some(&request.text) {
-            self.schedule(at_ms + 30, Later::Tts(TtsEvent::Done { utterance, segment }));
-            return;
-        }
-        self.schedule(at_ms + 30, Later::Tts(TtsEvent::Words { utterance, segment, words }));
-        self.schedule(at_ms + 30, Later::Tts(TtsEvent::Audio { utterance, segment, chunk }));
-        self.schedule(at_ms + 30, Later::Tts(TtsEvent::Done { utterance, segment }));
     }
 
     /// The configuration that it runs with.
