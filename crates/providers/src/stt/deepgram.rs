@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::dialect::{Dialect, Ear, Ended, Habits, Place, Say, Then};
 use super::live::serve;
 use super::outbox::Pace;
-use super::turns::{Piece, Word};
+use super::piece::{Piece, Word};
 use super::{PATIENCE, Terms, for_language, language, read, refused, what_of, with_query};
 use crate::net::{Deadlines, Secret};
 

@@ -12,6 +12,7 @@ mod live;
 #[cfg(test)]
 mod loopback;
 mod outbox;
+mod piece;
 mod timeline;
 mod turns;
 mod vosk;

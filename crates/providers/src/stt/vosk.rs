@@ -14,7 +14,7 @@ use serde_json::json;
 use super::dialect::{Dialect, Ear, Habits, Place, Then};
 use super::live::serve;
 use super::outbox::Pace;
-use super::turns::{Piece, Word};
+use super::piece::{Piece, Word};
 use super::{PATIENCE, for_language, read};
 use crate::net::Deadlines;
 

@@ -10,7 +10,8 @@ use offhook_call::stage::{Expectation, SttCommand, SttEvent};
 use offhook_stages::{Meter, Rx, StageError, Tx};
 use tokio::time::Instant;
 
-use super::super::turns::{Piece, Turns};
+use super::super::piece::Piece;
+use super::super::turns::Turns;
 use super::{Request, STAGE, Whisper};
 
 /// Sound kept while nobody speaks, besides the pre-roll: 600 ms.
