@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use offhook_call::TRANSFER;
 use offhook_call::stage::{LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, ToolCall};
 use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Tx};
 use serde_json::json;
@@ -56,11 +55,12 @@ impl Llm for LastWords {
                 let (delta, over) = this.answer(&request);
                 let mut out = vec![LlmEvent::Text { reply, delta }];
                 if over {
-                    let (name, arguments) = match &this.transfer {
-                        Some(number) => (TRANSFER, json!({ "to": number })),
-                        None => ("end_call", json!({})),
+                    let call = match &this.transfer {
+                        Some(number) => ToolCall::transfer(number),
+                        None => {
+                            ToolCall { id: String::new(), name: "end_call".to_owned(), arguments: json!({}) }
+                        }
                     };
-                    let call = ToolCall { id: String::new(), name: name.to_owned(), arguments };
                     out.push(LlmEvent::Tool { reply, call });
                 }
                 out.push(LlmEvent::Done { reply });
