@@ -2,6 +2,7 @@
 
 mod back;
 pub(crate) mod config;
+mod facts;
 mod known;
 pub(crate) mod live;
 pub(crate) mod outcome;
@@ -25,8 +26,9 @@ use crate::record::{Keeper, Recorder};
 use crate::rest::Rest;
 use crate::serve::address::PublicBase;
 use config::{OnMachine, OutboundConfig};
+use facts::About;
 use known::Known;
-use live::{About, Live};
+use live::Live;
 
 pub(crate) use place::{NotPlaced, Order};
 pub(crate) use tools::transfer_document;

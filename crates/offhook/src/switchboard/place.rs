@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use super::Switchboard;
 use super::config::{Detection, OnMachine};
-use super::live::{About, Live};
+use super::facts::About;
+use super::live::Live;
 use crate::rest::RestError;
 use crate::serve::address::PublicBase;
 
