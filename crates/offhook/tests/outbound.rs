@@ -42,7 +42,7 @@ async fn a_call_is_placed_talked_on_and_settled() {
     assert!(call["replies"][0]["first_frame_ms"].is_u64(), "{call}");
     let call = server.until(&sid, |call| call["duration_s"] == 7).await;
     assert_eq!(call["status"], "completed");
-    let kept = std::fs::read_to_string(server.folder.path().join(format!("{sid}.call.json"))).unwrap();
+    let kept = server.kept(&sid).await;
     assert!(kept.contains("Sell a pizza.") && kept.contains("\"customer\": \"7\""), "{kept}");
     assert!(!kept.contains("12#"));
     assert_eq!(server.tell(&sid, "say", &json!({"text": "Hello?"})).await, 409);
@@ -192,7 +192,7 @@ async fn a_call_of_text_is_placed_reached_into_and_settled() {
     assert_eq!((&call["ended"], &call["outcome"]["verdict"]), (&json!("hung_up"), &json!("failed")));
     assert!(call["replies"][0]["first_frame_ms"].is_u64(), "{call}");
     server.until(&sid, |call| call["status"] == "completed").await;
-    let kept = std::fs::read_to_string(server.folder.path().join(format!("{sid}.call.json"))).unwrap();
+    let kept = server.kept(&sid).await;
     assert!(kept.contains("Sell a pizza.") && kept.contains("\"customer\": \"7\""), "{kept}");
     assert_eq!(server.tell(&sid, "say", &json!({"text": "Hello?"})).await, 409);
     // Keys were pressed behind the last words, and stand in no document.

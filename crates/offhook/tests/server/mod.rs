@@ -105,6 +105,18 @@ impl Server {
         panic!("it never came: {}", self.show(sid).await);
     }
 
+    /// The call's document, once it is written whole: that is another thread's work, after the call is over.
+    pub(crate) async fn kept(&self, sid: &str) -> String {
+        let path = self.folder.path().join(format!("{sid}.call.json"));
+        for _ in 0..300 {
+            match std::fs::read_to_string(&path) {
+                Ok(text) if serde_json::from_str::<Value>(&text).is_ok() => return text,
+                _ => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+        panic!("{} was never written", path.display());
+    }
+
     pub(crate) async fn tell(&self, sid: &str, what: &str, body: &Value) -> u16 {
         self.ask("POST", &format!("/calls/{sid}/{what}"), "", &body.to_string()).await.0
     }
