@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
-use crate::config::PatienceConfig;
+use crate::config::{CallConfig, PatienceConfig};
 use crate::io::{CallEvent, Output};
 use crate::stage::{Expectation, SttCommand, ToolCall, ToolResult};
 
@@ -75,6 +75,15 @@ pub(crate) struct Spoken {
 }
 
 impl Spoken {
+    /// Of this tag from now on; false if it was so before.
+    pub(crate) fn switch(&mut self, tag: &str, patience: PatienceConfig) -> bool {
+        let new = self.tag.as_deref() != Some(tag);
+        if new {
+            *self = Self { tag: Some(tag.into()), patience: Some(Box::new(patience)) };
+        }
+        new
+    }
+
     /// Its tag; `None` while the call is in the language in which it began.
     pub(crate) fn tag(&self) -> Option<Arc<str>> {
         self.tag.clone()
@@ -119,29 +128,36 @@ fn find<'a>(
     exact.or_else(|| languages.iter().find(|(tag, _)| primary(tag) == primary(wanted)))
 }
 
+/// What a call of the tool asks for: the language's tag, and what the engine itself says in it. Or what is wrong, for the model.
+pub(crate) fn wanted(config: &CallConfig, call: &ToolCall) -> Result<(String, PatienceConfig), String> {
+    let wanted = call.arguments.get("language").and_then(serde_json::Value::as_str).unwrap_or("").trim();
+    let found =
+        find(&config.languages, wanted).map(|(tag, texts)| (tag.clone(), texts.over(&config.patience)));
+    found.ok_or_else(|| {
+        let known: Vec<&str> = config.languages.keys().map(String::as_str).collect();
+        format!("`language` must be one of these: {}", known.join(", "))
+    })
+}
+
+/// What the model is told of a change.
+pub(crate) fn told(tag: &str) -> String {
+    format!("from now on the call is in {tag}: go on in that language")
+}
+
 impl Call {
     /// The tool [`SWITCH_LANGUAGE`].
     pub(crate) fn switch_language(&mut self, call: ToolCall) {
-        let wanted = call.arguments.get("language").and_then(serde_json::Value::as_str).unwrap_or("").trim();
-        let outcome = match find(&self.config.languages, wanted) {
-            Some((tag, texts)) => {
-                let (tag, patience) = (tag.clone(), texts.over(&self.config.patience));
-                self.speak_language(&tag, patience);
-                Ok(format!("from now on the call is in {tag}: go on in that language"))
-            }
-            None => {
-                let known: Vec<&str> = self.config.languages.keys().map(String::as_str).collect();
-                Err(format!("`language` must be one of these: {}", known.join(", ")))
-            }
-        };
+        let outcome = wanted(&self.config, &call).map(|(tag, patience)| {
+            self.speak_language(&tag, patience);
+            told(&tag)
+        });
         self.tool_returned(ToolResult { id: call.id, name: call.name, outcome });
     }
 
     fn speak_language(&mut self, tag: &str, patience: PatienceConfig) {
-        if self.spoken.tag.as_deref() == Some(tag) {
+        if !self.spoken.switch(tag, patience) {
             return;
         }
-        self.spoken = Spoken { tag: Some(tag.into()), patience: Some(Box::new(patience)) };
         // Grammars and the like were for the other language.
         let expectation =
             Expectation { language: Some(tag.to_owned()), answer: self.answer, ..Expectation::default() };

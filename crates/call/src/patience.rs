@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::CallTime;
 use crate::call::Call;
-use crate::config::PatienceConfig;
+use crate::config::{CallConfig, PatienceConfig};
 use crate::io::{EndReason, UtteranceKind};
 use crate::timers::Timer;
 use crate::turn::Floor;
@@ -50,6 +50,18 @@ impl Patience {
     /// The caller said or keyed something.
     pub(crate) const fn heard_caller(&mut self) {
         self.check_ins_said = 0;
+    }
+}
+
+impl CallConfig {
+    /// Everything that may be said while the caller waits: fillers, in all languages, and those of tools.
+    #[must_use]
+    pub fn bridges(&self) -> Vec<String> {
+        let usual = self.patience.fillers.iter();
+        let tools = self.tools.values().filter_map(|manners| manners.filler.as_ref());
+        let others = self.languages.values();
+        let others = others.flat_map(|texts| texts.fillers.iter().flatten().chain(texts.tools.values()));
+        usual.chain(tools).chain(others).cloned().collect()
     }
 }
 

@@ -6,7 +6,7 @@ mod phone;
 use offhook_call::config::{OnInterruption, ToolManners};
 use offhook_call::relay::RelayInput;
 use offhook_call::stage::{Digits, ToolResult};
-use offhook_call::{CallConfig, Control, Key};
+use offhook_call::{CallConfig, Control, Key, LanguageTexts};
 use phone::{Does, Phone};
 use proptest::prelude::*;
 
@@ -347,4 +347,58 @@ proptest! {
         phone.until(from + 400_000);
         prop_assert!(phone.timeline.contains("ended "), "{}", phone.timeline);
     }
+}
+
+fn of_two_languages() -> CallConfig {
+    let spanish = LanguageTexts {
+        fillers: Some(vec!["Un momento, por favor.".into()]),
+        apology: Some("Perdone, algo ha ido mal.".into()),
+        reconnected: Some("Perdone, se cortó.".into()),
+        ..LanguageTexts::default()
+    };
+    let languages = [("en-US".to_owned(), LanguageTexts::default()), ("es-ES".to_owned(), spanish)];
+    CallConfig { languages: languages.into(), ..greeting() }
+}
+
+fn switches(text: &'static str, language: &str) -> Does {
+    Does::Uses(text, "switch_language", serde_json::json!({ "language": language }))
+}
+
+#[test]
+fn another_language_is_told_and_spoken_from_the_next_answer_on() {
+    let model = [switches("", "es"), Does::Says("Claro, dígame.", 0), Does::Sleeps];
+    let mut phone = Phone::new(of_two_languages(), &model);
+    phone.says(3_000, "¿Habla español?");
+    phone.says(7_000, "Una mesa, por favor.");
+    phone.until(10_000);
+    insta::assert_snapshot!(phone.timeline);
+}
+
+#[test]
+fn what_is_being_said_ends_before_the_language_changes() {
+    let mut phone = Phone::new(of_two_languages(), &[switches("Of course.", "es-ES")]);
+    phone.says(3_000, "Spanish, please.");
+    phone.until(6_000);
+    let said = phone.timeline.find("“Of course.”").unwrap();
+    let closed = phone.timeline.find("text “” .").unwrap();
+    let told = phone.timeline.find("language es-ES").unwrap();
+    assert!(said < closed && closed < told, "{}", phone.timeline);
+}
+
+#[test]
+fn the_language_is_told_again_after_a_loss_and_a_wrong_one_is_refused() {
+    let mut phone = Phone::new(of_two_languages(), &[switches("", "es"), Does::Says("Dígame.", 0)]);
+    phone.says(3_000, "¿Español?");
+    phone.until(6_000);
+    phone.feed(RelayInput::Lost);
+    phone.until(7_000);
+    phone.feed(RelayInput::Setup);
+    assert_eq!(phone.timeline.matches("language es-ES").count(), 2, "{}", phone.timeline);
+    assert!(phone.timeline.contains("Perdone, se cortó."), "{}", phone.timeline);
+
+    let mut phone = Phone::new(of_two_languages(), &[switches("", "fr")]);
+    phone.says(3_000, "Français?");
+    phone.until(6_000);
+    assert!(!phone.timeline.contains(" language "), "{}", phone.timeline);
+    assert!(phone.asked.contains("must be one of these: en-US, es-ES"), "{}", phone.asked);
 }

@@ -96,8 +96,9 @@ impl Query {
         self.0.get(name).map(String::as_str)
     }
 
+    /// Whether it has this value. Case doesn't matter: some clients write `True`.
     pub(crate) fn is(&self, name: &str, value: &str) -> bool {
-        self.get(name) == Some(value)
+        self.get(name).is_some_and(|found| found.eq_ignore_ascii_case(value))
     }
 
     /// A number, or the usual value. The error names the member.

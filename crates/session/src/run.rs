@@ -130,6 +130,7 @@ where
         language: setup.language.as_str().into(),
         goal: setup.goal,
         parameters: setup.parameters,
+        bridges: setup.config.bridges().into(),
         meter: setup.meter,
     };
     let mut config = setup.config;

@@ -47,6 +47,9 @@ pub struct CallInfo {
     pub goal: Option<Arc<str>>,
     /// The stream's custom parameters, and those that the call was placed with.
     pub parameters: Arc<BTreeMap<String, String>>,
+    /// What the engine says while the caller waits for something: said late, it is of no use, so that whoever can say it first
+    /// should.
+    pub bridges: Arc<[String]>,
     /// Where stages write down what they used.
     pub meter: Meter,
 }

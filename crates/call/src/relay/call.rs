@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::language::Language;
 use super::leaving::Machine;
 use super::ledger::{Ledger, Said};
 use super::lost::Lost;
@@ -37,6 +38,7 @@ pub struct RelayCall {
     pub(super) next_reply: ReplyId,
     pub(super) answer: AnswerKind,
     pub(super) patience: Patience,
+    pub(super) language: Language,
     pub(super) working: Working,
     pub(super) keypad: Keypad,
     /// When the caller's voice began and ended, where that is told.
@@ -96,6 +98,7 @@ impl RelayCall {
             next_reply: ReplyId(1),
             answer: AnswerKind::Open,
             patience: Patience::default(),
+            language: Language::default(),
             working: Working::default(),
             keypad: Keypad::default(),
             caller_began: None,
@@ -284,6 +287,7 @@ impl RelayCall {
         self.out.push_back(RelayOutput::Text { token: token.to_owned(), last, interruptible });
         if last {
             self.ledger.close(id);
+            self.tell_language();
         }
     }
 
@@ -303,10 +307,10 @@ impl RelayCall {
     }
 
     fn on_caller_silent(&mut self) {
-        match self.patience.next_check_in(&self.config.patience) {
+        match self.patience.next_check_in(self.language.spoken.patience(&self.config.patience)) {
             Some(text) => self.say(UtteranceKind::CheckIn, &text, Interruptible::Yes),
             None => {
-                let farewell = self.config.patience.farewell.clone();
+                let farewell = self.texts().farewell.clone();
                 self.say(UtteranceKind::Farewell, &farewell, Interruptible::Yes);
                 self.end_when_said(EndReason::CallerSilent);
             }
@@ -315,7 +319,7 @@ impl RelayCall {
 
     fn on_too_long(&mut self) {
         self.cancel_reply();
-        let text = self.config.patience.too_long.clone();
+        let text = self.texts().too_long.clone();
         self.say(UtteranceKind::Farewell, &text, Interruptible::No);
         self.end_when_said(EndReason::TooLong);
     }

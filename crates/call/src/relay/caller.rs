@@ -164,6 +164,7 @@ impl RelayCall {
         if let Some(reply) = self.reply.take() {
             self.timers.cancel(Timer::ReplyLate);
             self.out.push_back(super::RelayOutput::Llm(crate::stage::LlmCommand::Cancel { reply: reply.id }));
+            self.tell_language();
         }
     }
 

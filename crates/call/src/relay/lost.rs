@@ -81,7 +81,8 @@ impl RelayCall {
             self.timers.set(Timer::DigitGap, self.now + self.config.dtmf.gap);
         }
         let Some(lost) = self.lost.take() else { return };
-        let sorry = self.config.patience.reconnected.clone();
+        self.tell_language_again();
+        let sorry = self.texts().reconnected.clone();
         self.say(UtteranceKind::Apology, &sorry, Interruptible::Yes);
         let unheard = lost.unheard.trim();
         if !unheard.is_empty() {

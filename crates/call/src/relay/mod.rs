@@ -9,12 +9,14 @@
 //! - `caller`: what the caller does: words, keys, interruptions
 //! - `reply`: from the language model to the carrier
 //! - `ledger`: what was sent, and what of it was heard
+//! - `language`: which is spoken
 //! - `leaving`: hanging up, handing over, leaving a message
 //! - `working`: tools
 //! - `lost`: when the connection breaks, and the call comes back
 
 mod call;
 mod caller;
+mod language;
 mod leaving;
 mod ledger;
 mod lost;
@@ -84,6 +86,11 @@ pub enum RelayOutput {
         last: bool,
         /// The caller may interrupt it.
         interruptible: bool,
+    },
+    /// From here on speak, and listen for, another language.
+    Language {
+        /// BCP 47 tag.
+        tag: String,
     },
     /// Press these keys, behind what is being said. Only such as the carrier can press.
     Press(Digits),

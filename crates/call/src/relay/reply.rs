@@ -73,7 +73,7 @@ impl RelayCall {
             requested: self.now,
             first_text: None,
         });
-        let request = ReplyRequest { reply: id, reason, turns, language: None };
+        let request = ReplyRequest { reply: id, reason, turns, language: self.language.spoken.tag() };
         self.out.push_back(RelayOutput::Llm(LlmCommand::Respond(Arc::new(request))));
     }
 
@@ -230,7 +230,8 @@ impl RelayCall {
             return self.timers.set(Timer::ReplyLate, again);
         }
         if self.patience.fillers_said == 0
-            && let Some(filler) = self.patience.next_filler(&self.config.patience)
+            && let Some(filler) =
+                self.patience.next_filler(self.language.spoken.patience(&self.config.patience))
         {
             self.close_utterance();
             self.say(UtteranceKind::Filler, &filler, Interruptible::Yes);
@@ -240,6 +241,12 @@ impl RelayCall {
         }
         self.trouble("the reply takes too long; it was given up");
         self.give_up_reply();
+    }
+
+    /// The reply has said a part of something.
+    pub(super) fn is_mid_utterance(&self) -> bool {
+        let open = self.reply.as_ref().and_then(|reply| reply.utterance).and_then(|id| self.ledger.get(id));
+        open.is_some_and(|saying| !saying.closed)
     }
 
     /// Ends what the reply is saying; further text of it is another utterance.
@@ -256,7 +263,7 @@ impl RelayCall {
         self.cancel_reply();
         self.hold = false;
         self.patience.fillers_said = 0;
-        let apology = self.config.patience.apology.clone();
+        let apology = self.texts().apology.clone();
         self.say(UtteranceKind::Apology, &apology, Interruptible::Yes);
     }
 

@@ -24,6 +24,7 @@ impl RelayCall {
                 self.tool_returned(ToolResult { id: call.id, name: call.name, outcome });
             }
             COLLECT_DIGITS => self.collect_digits(call),
+            crate::SWITCH_LANGUAGE => self.switch_language(call),
             _ => self.begin_tool(call),
         }
     }
@@ -46,7 +47,7 @@ impl RelayCall {
     }
 
     /// Takes a result into the conversation.
-    fn tool_returned(&mut self, result: ToolResult) {
+    pub(super) fn tool_returned(&mut self, result: ToolResult) {
         let text = outcome_in_words(&result);
         self.context.push(Party::Tool, text, false, (self.now, self.now));
         self.out.push_back(RelayOutput::Llm(LlmCommand::ToolResult(result)));
@@ -103,12 +104,16 @@ impl RelayCall {
     /// The word that a tool at work has for its wait.
     fn tools_filler(&self) -> Option<&String> {
         let mut tools = self.working.tools.iter();
-        tools.find_map(|tool| self.config.tools.get(&tool.name)?.filler.as_ref())
+        tools.find_map(|tool| {
+            let usual = self.config.tools.get(&tool.name).and_then(|manners| manners.filler.as_ref());
+            self.language.spoken.tool_filler(&self.config.languages, &tool.name, usual)
+        })
     }
 
     pub(super) fn on_tool_late(&mut self) {
         let own = self.tools_filler().filter(|_| self.working.fillers_said == 0).cloned();
-        let filler = own.or_else(|| self.patience.next_filler(&self.config.patience));
+        let texts = self.language.spoken.patience(&self.config.patience);
+        let filler = own.or_else(|| self.patience.next_filler(texts));
         self.working.fillers_said += 1;
         if let Some(filler) = filler {
             self.say(UtteranceKind::Filler, &filler, Interruptible::Yes);

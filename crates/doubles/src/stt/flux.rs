@@ -127,6 +127,14 @@ impl Flux {
         }
     }
 
+    /// Every message has the request's id and its own number.
+    fn number(&mut self, mut value: Value) -> Value {
+        self.sequence += 1;
+        value["request_id"] = ID.into();
+        value["sequence_id"] = self.sequence.into();
+        value
+    }
+
     fn end_turn(&mut self, trigger: &str, out: &mut Outbox) {
         let words = self.ear.all();
         if self.maybe && self.eager_count == 1 && self.ear.state.has(Quirk::EagerTwice) {
@@ -208,9 +216,12 @@ impl Protocol for Flux {
         let message = serde_json::from_str::<Value>(text).unwrap_or_default();
         match message["type"].as_str() {
             Some("ForceEndTurn") if self.ear.hearing.open().is_some() => self.end_turn("manual", out),
-            Some("ForceEndTurn") => out
-                .say(json!({"type": "Warning", "code": "FORCE_END_TURN_NO_ACTIVE_TURN",
-                "description": "There is no active turn to end."})),
+            Some("ForceEndTurn") => {
+                let numbered = self
+                    .number(json!({"type": "Warning", "code": "FORCE_END_TURN_NO_ACTIVE_TURN",
+                                                  "description": "There is no active turn to end."}));
+                out.say(numbered);
+            }
             Some("Configure") => {
                 let thresholds = &message["thresholds"];
                 if let Some(end) = thresholds["eot_threshold"].as_f64() {
@@ -220,7 +231,9 @@ impl Protocol for Flux {
                     self.timeout = Duration::from_millis(ms);
                 }
                 self.eager |= !thresholds["eager_eot_threshold"].is_null();
-                out.say(json!({"type": "ConfigureSuccess", "thresholds": thresholds, "keyterms": message["keyterms"]}));
+                let numbered = self.number(json!({"type": "ConfigureSuccess", "thresholds": thresholds,
+                                                  "keyterms": message["keyterms"]}));
+                out.say(numbered);
             }
             Some("CloseStream") => {
                 if self.ear.hearing.open().is_some() {

@@ -2,17 +2,13 @@
 
 use offhook_call::SWITCH_LANGUAGE;
 use offhook_stages::ToolSpec;
-use offhook_stages::script::Transport;
 use serde_json::{Value, json};
 
 use super::file::{Ability, AgentTable, ToolTable};
 
 /// The tools of an agent's model: the engine's own, and those on the web.
-pub(super) fn specs(agent: &AgentTable, web: &[ToolTable], transport: Transport) -> Vec<ToolSpec> {
-    // Over ConversationRelay, Twilio's own voice and ears keep their language.
-    let can =
-        |ability: &&Ability| **ability != Ability::SwitchLanguage || transport == Transport::MediaStreams;
-    let own = agent.abilities.iter().filter(can).filter_map(|ability| own(*ability, agent));
+pub(super) fn specs(agent: &AgentTable, web: &[ToolTable]) -> Vec<ToolSpec> {
+    let own = agent.abilities.iter().filter_map(|ability| own(*ability, agent));
     let web = web.iter().map(|tool| ToolSpec {
         name: tool.name.clone(),
         description: tool.description.clone(),

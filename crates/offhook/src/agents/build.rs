@@ -45,7 +45,7 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
     let transport = transport.unwrap_or(agent.transport);
     let prompt = Prompt {
         instructions: instructions.into(),
-        tools: abilities::specs(agent, &file.tools, transport).into(),
+        tools: abilities::specs(agent, &file.tools).into(),
         fields: Arc::new(agent.fields.clone()),
     };
     let mut llm = llm(file, &prompt)?;

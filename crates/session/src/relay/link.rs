@@ -51,6 +51,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RelayLink<S> {
                 }
                 Ok(())
             }
+            RelayOutput::Language { tag } => {
+                self.write_text().await?;
+                let (tts, transcription) = (Some(tag.clone()), Some(tag));
+                self.feed(&Outbound::Language { tts, transcription }).await
+            }
             RelayOutput::Press(digits) => {
                 self.write_text().await?;
                 match RelayDigits::new(digits.reveal()) {

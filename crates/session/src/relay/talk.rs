@@ -1,6 +1,7 @@
 //! A call but for its socket: state machine, model, tools, clock, observer.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_call::CallTime;
@@ -56,6 +57,7 @@ impl<W: RelayObserver> Talk<W> {
             language: setup.language.as_str().into(),
             goal: setup.goal,
             parameters: setup.parameters,
+            bridges: Arc::default(),
             meter: setup.meter,
         };
         Box::new(Self {

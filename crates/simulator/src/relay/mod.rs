@@ -270,6 +270,9 @@ impl<P: FnMut(Progress)> Session<'_, P> {
             Ok(message) => {
                 self.bad_in_a_row = 0;
                 self.report.media_messages += 1;
+                if let Outbound::Language { transcription: Some(lang), .. } = &message {
+                    self.lang.clone_from(lang);
+                }
                 let usual = self.may_interrupt("speech");
                 self.speaker.take(&message, usual, self.caller.now_ms);
             }

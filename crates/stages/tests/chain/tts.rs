@@ -146,10 +146,14 @@ struct Line {
 
 impl Line {
     fn new(links: &[Link<dyn Tts>]) -> Self {
+        Self::with(links, call_info())
+    }
+
+    fn with(links: &[Link<dyn Tts>], info: CallInfo) -> Self {
         let chain = TtsChain::new(links.to_vec()).unwrap();
         let (to, commands) = bounded(256, WhenFull::PushBack);
         let (events, from) = bounded(256, WhenFull::PushBack);
-        Self { to, from, task: tokio::spawn(chain.run(call_info(), commands, events)), heard: vec![] }
+        Self { to, from, task: tokio::spawn(chain.run(info, commands, events)), heard: vec![] }
     }
 
     fn speak(&self, utterance: u32, texts: &[&str]) {
@@ -285,6 +289,20 @@ async fn a_slow_voice_is_hedged_and_sounds_soon() {
         check(&line.heard, &TEXTS);
         let lost = if slow_ms == 700 { quick.seen() } else { slow.seen() };
         assert!(lost.contains(&"cancel".to_owned()) || hedge.is_none(), "{lost:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_bridges_a_wait_is_said_by_whoever_is_first() {
+    for (text, most_ms) in [("One moment, please.", 600), ("At nine.", 1_000)] {
+        let hangs = Voice { latency: Duration::from_secs(60), ..Voice::new(&[]) };
+        let info = CallInfo { bridges: ["One moment, please.".to_owned()].into(), ..call_info() };
+        let mut line = Line::with(&[hangs.link(), Voice::new(&[]).link()], info);
+        line.speak(1, &[text]);
+        let began = Instant::now();
+        line.from.recv().await.unwrap();
+        let waited = began.elapsed().as_millis();
+        assert!((most_ms - 20..=most_ms + 20).contains(&waited), "{text}: {waited}");
     }
 }
 

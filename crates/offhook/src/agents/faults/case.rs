@@ -31,7 +31,7 @@ pub(super) struct Subject {
     socket: Option<(Moment, Moment)>,
 }
 
-pub(super) const SUBJECTS: [Subject; 5] = [
+pub(super) const SUBJECTS: [Subject; 13] = [
     Subject {
         name: "stt deepgram",
         stage: Stage::Stt,
@@ -62,7 +62,59 @@ pub(super) const SUBJECTS: [Subject; 5] = [
         table: "provider = 'openai'\nmodel = 'double'\nvoice = 'v'\nbase_url = 'HTTP/v1'",
         socket: None,
     },
+    Subject {
+        name: "stt flux",
+        stage: Stage::Stt,
+        table: "provider = 'deepgram_flux'\nmodel = 'flux-general-en'\nurl = 'WS/v2/listen'",
+        socket: Some((Moment::During(4), Moment::Before(11))),
+    },
+    Subject {
+        name: "stt assemblyai",
+        stage: Stage::Stt,
+        table: "provider = 'assemblyai'\nurl = 'WS/v3/ws'",
+        socket: Some((Moment::During(4), Moment::Before(9))),
+    },
+    Subject {
+        name: "stt vosk",
+        stage: Stage::Stt,
+        table: "provider = 'vosk'\nurl = 'WS'",
+        // It answers every message: ten a second from the call's beginning.
+        socket: Some((Moment::During(35), Moment::Before(75))),
+    },
+    Subject {
+        name: "llm anthropic",
+        stage: Stage::Llm,
+        table: "provider = 'anthropic'\nmodel = 'double'\nbase_url = 'HTTP/v1'",
+        socket: None,
+    },
+    Subject {
+        name: "tts aura",
+        stage: Stage::Tts,
+        table: "provider = 'deepgram'\nvoice = 'aura-2-thalia-en'\nbase_url = 'WS'",
+        socket: Some((Moment::During(20), Moment::Before(43))),
+    },
+    Subject {
+        name: "tts cartesia",
+        stage: Stage::Tts,
+        table: "provider = 'cartesia'\nmodel = 'sonic-3.5'\nvoice = 'v'\nbase_url = 'WS'",
+        socket: Some((Moment::During(20), Moment::Before(43))),
+    },
+    Subject {
+        name: "tts elevenlabs_http",
+        stage: Stage::Tts,
+        table: "provider = 'elevenlabs_http'\nmodel = 'eleven_flash_v2_5'\nvoice = 'v'\nbase_url = 'HTTP'",
+        socket: None,
+    },
+    Subject {
+        name: "realtime openai",
+        stage: Stage::Realtime,
+        table: "provider = 'openai'\nmodel = 'double'\ntranscription_model = 'double'\nurl = 'WS/v1/realtime'",
+        socket: Some((Moment::During(25), Moment::Before(48))),
+    },
 ];
+
+/// How many of [`SUBJECTS`] meet every fault at every moment; the others meet every fault, at moments in turn.
+pub(super) const THOROUGH: usize = 5;
 
 /// One cell of the matrix.
 #[derive(Clone, Debug)]
@@ -70,9 +122,18 @@ pub(super) struct Case {
     pub(super) subject: Subject,
     pub(super) fault: Option<Fault>,
     pub(super) when: When,
+    /// The model takes its time besides: not a fault, but what the slowest twentieth do.
+    pub(super) slow_model: bool,
 }
 
+/// A slow model's time to its first word.
+const SLOW_MODEL: Duration = Duration::from_millis(1_300);
+
 impl Case {
+    pub(super) const fn new(subject: Subject, fault: Option<Fault>, when: When) -> Self {
+        Self { subject, fault, when, slow_model: false }
+    }
+
     /// The rules that hold from the call's beginning, and those that come between.
     pub(super) fn rules(&self) -> (Vec<FaultRule>, Vec<FaultRule>) {
         let Some(fault) = &self.fault else { return (Vec::new(), Vec::new()) };
@@ -88,7 +149,11 @@ impl Case {
 
     /// The cell's providers, and the agent that uses them. `ears`: the recogniser on this machine.
     pub(super) async fn make(&self, folder: &Path, ears: bool) -> (Doubles, Agent) {
-        let doubles = Doubles::start(config(self.rules().0)).await.unwrap();
+        let mut config = config(self.rules().0);
+        if self.slow_model {
+            config.latency.llm.first = Spread { median: SLOW_MODEL, p95: SLOW_MODEL };
+        }
+        let doubles = Doubles::start(config).await.unwrap();
         let agent = agent(&doubles, self.subject, folder, ears, self.greets());
         (doubles, agent)
     }
@@ -140,7 +205,7 @@ pub(super) fn name(fault: &Fault) -> String {
 pub(super) fn config(faults: Vec<FaultRule>) -> DoublesConfig {
     let pace = |ms, rate| Pace { first: Spread::ms(ms, ms), rate };
     let latency =
-        Latencies { stt: pace(250, 0.0), llm: pace(400, 0.0), tts: pace(120, 0.0), ..Latencies::INSTANT };
+        Latencies { stt: pace(250, 0.0), llm: pace(400, 0.0), tts: pace(120, 0.0), realtime: pace(600, 0.0) };
     let answers =
         ["It is booked for Friday. Anything else?"].map(|say| Rule { say: say.into(), ..Rule::default() });
     let caller = ["A table for four on Friday.", "Yes, please."].map(str::to_owned).to_vec();
@@ -157,10 +222,16 @@ pub(super) fn agent(doubles: &Doubles, subject: Subject, folder: &Path, ears: bo
     if greets {
         file += "greeting = 'Blue Door, good day.'\n";
     }
+    let with_key = |kind: &str, provider: Subject| {
+        let table = provider.table.replace("WS", &doubles.ws()).replace("HTTP", &doubles.http());
+        format!("{kind}\n{table}\nkey_file = '{}'\n", key.display())
+    };
+    if subject.stage == Stage::Realtime {
+        file += &with_key("[realtime]", subject);
+    }
     for (kind, stage, usual) in [("stt", Stage::Stt, 0), ("llm", Stage::Llm, 2), ("tts", Stage::Tts, 3)] {
         let provider = if subject.stage == stage { subject } else { SUBJECTS[usual] };
-        let table = provider.table.replace("WS", &doubles.ws()).replace("HTTP", &doubles.http());
-        file += &format!("[[{kind}]]\n{table}\nkey_file = '{}'\n", key.display());
+        file += &with_key(&format!("[[{kind}]]"), provider);
     }
     if !ears {
         // Dozens at once would be too slow.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use case::{Case, SUBJECTS, When};
 use line::{Mood, Said, Wait, call};
-use offhook_doubles::Fault;
+use offhook_doubles::{Fault, Stage};
 use offhook_session::SessionEnd;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, LocalSet};
@@ -24,6 +24,8 @@ const PROMISE: Duration = Duration::from_secs(2);
 const SLACK: Duration = Duration::from_millis(150);
 /// Calls begin one after the other: else all callers would fall silent in the same moment.
 const APART: Duration = Duration::from_millis(250);
+
+const WHENS: [When; 3] = [When::Before, When::During, When::Between];
 
 /// One test after the other: they measure what the machine does.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -39,7 +41,8 @@ struct Row {
 impl Row {
     fn title(&self) -> String {
         let fault = self.case.fault.as_ref().map_or_else(|| "none".to_owned(), case::name);
-        format!("{:<14}  {fault:<18}  {:?}", self.case.subject.name, self.case.when)
+        let slow = if self.case.slow_model { ", slow model" } else { "" };
+        format!("{:<19}  {fault:<18}  {:?}{slow}", self.case.subject.name, self.case.when)
     }
 
     fn worst(&self) -> Option<Duration> {
@@ -61,7 +64,7 @@ impl Row {
             })
             .collect();
         let mark = if self.broken() { "BROKEN" } else { "" };
-        format!("{:<48} {:<40} {:?} {mark}", self.title(), waits.join(" "), self.end)
+        format!("{:<62} {:<40} {:?} {mark}", self.title(), waits.join(" "), self.end)
     }
 }
 
@@ -123,18 +126,24 @@ fn judge(rows: &mut [Row]) {
 fn one_fault_of_one_provider_silences_no_call() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let panics = count_panics();
-    let mut cases: Vec<Case> =
-        SUBJECTS.map(|subject| Case { subject, fault: None, when: When::Before }).to_vec();
-    for subject in SUBJECTS {
-        for fault in case::faults() {
-            let whens = [When::Before, When::During, When::Between];
-            cases.extend(whens.map(|when| Case { subject, fault: Some(fault.clone()), when }));
+    let mut cases: Vec<Case> = SUBJECTS.map(|subject| Case::new(subject, None, When::Before)).to_vec();
+    for (at, subject) in SUBJECTS.into_iter().enumerate() {
+        for (turn, fault) in case::faults().into_iter().enumerate() {
+            let whens = if at < case::THOROUGH { &WHENS[..] } else { &WHENS[(at + turn) % 3..][..1] };
+            cases.extend(whens.iter().map(|when| Case::new(subject, Some(fault.clone()), *when)));
+        }
+    }
+    // A voice that hangs is needed for the filler, too.
+    for subject in SUBJECTS.into_iter().filter(|subject| subject.stage == Stage::Tts) {
+        for fault in [Fault::Hang, Fault::Stall] {
+            let case = |when| Case { slow_model: true, ..Case::new(subject, Some(fault.clone()), when) };
+            cases.extend(WHENS.map(case));
         }
     }
     if let Ok(only) = std::env::var("OFFHOOK_FAULTS_ONLY") {
         cases.retain(|case| {
             let fault = case.fault.as_ref().map_or_else(|| "none".to_owned(), case::name);
-            format!("{} {fault} {:?}", case.subject.name, case.when).contains(&only)
+            format!("{} {fault} {:?} {}", case.subject.name, case.when, case.slow_model).contains(&only)
         });
     }
     // Worker by worker: one beside the other, so that each has some of everything.
@@ -151,8 +160,7 @@ fn one_fault_of_one_provider_silences_no_call() {
 #[test]
 fn the_embedded_stages_take_over_in_time() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let strike =
-        |subject: usize, fault| Case { subject: SUBJECTS[subject], fault: Some(fault), when: When::Before };
+    let strike = |subject: usize, fault| Case::new(SUBJECTS[subject], Some(fault), When::Before);
     let cases = vec![
         strike(0, Fault::Hang),
         strike(0, Fault::Refuse),

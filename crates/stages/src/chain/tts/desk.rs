@@ -17,6 +17,9 @@ use super::spoken::PER_CHAR;
 use crate::queue::Closed;
 use crate::{CallInfo, Rx, StageError, Tts, Tx, WhenFull};
 
+/// When the next voice is asked, too, for what bridges a wait: the caller has waited 1.5 s by then, and 2 s are too long.
+const BRIDGE_WITHIN: Duration = Duration::from_millis(400);
+
 /// Utterances kept in mind: of those that owe nothing, only which voice they have.
 const MOST_OPEN: usize = 32;
 
@@ -30,11 +33,12 @@ pub(super) struct Desk {
     /// What is yet to be sent, in order.
     out: VecDeque<TtsEvent>,
     call: Arc<str>,
+    bridges: Arc<[String]>,
 }
 
 impl Desk {
     pub(super) fn new(set: Arc<[Link<dyn Tts>]>, call: CallInfo, events: Tx<TtsEvent>) -> Self {
-        let id = Arc::clone(&call.call);
+        let (id, bridges) = (Arc::clone(&call.call), Arc::clone(&call.bridges));
         let starts = set.iter().map(|link| {
             let stage = Arc::clone(&link.stage);
             let start: Start<TtsCommand, TtsEvent> =
@@ -44,7 +48,7 @@ impl Desk {
         let links = Links::new(call, starts);
         let pace = vec![(Duration::ZERO, 0); set.len()];
         let (open, out) = (VecDeque::new(), VecDeque::new());
-        Self { set, links, open, pace, events, out, call: id }
+        Self { set, links, open, pace, events, out, call: id, bridges }
     }
 
     /// Serves until the commands end and what was asked for is spoken.
@@ -325,7 +329,18 @@ impl Desk {
         if open.hedged || open.segments.is_empty() || !open.tries.may_hedge() {
             return None;
         }
-        Some(self.waited_since(at, racer) + self.set.get(racer.link)?.hedge_after?)
+        let usual = self.set.get(racer.link)?.hedge_after;
+        let after = if self.bridges_a_wait(open) {
+            usual.map_or(BRIDGE_WITHIN, |usual| usual.min(BRIDGE_WITHIN))
+        } else {
+            usual?
+        };
+        Some(self.waited_since(at, racer) + after)
+    }
+
+    fn bridges_a_wait(&self, open: &Open) -> bool {
+        let text = open.segments.front().map_or("", |segment| segment.request.text.trim());
+        !text.is_empty() && self.bridges.iter().any(|bridge| bridge.trim().starts_with(text))
     }
 
     fn per_char(&self, link: usize) -> Duration {
