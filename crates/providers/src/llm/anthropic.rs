@@ -65,14 +65,25 @@ pub(crate) struct Reader {
     stage: String,
     /// The tool call that is being written: id, name, and its arguments so far.
     call: Option<(String, String, String)>,
+    whole_input: Option<Map<String, Value>>,
     stop_reason: Option<String>,
     pub(crate) usage: Usage,
+    /// Of the input tokens, those that were written into the provider's cache.
+    written: f64,
     ended: bool,
 }
 
 impl Reader {
     pub(crate) fn new(stage: &str) -> Self {
-        Self { stage: stage.to_owned(), call: None, stop_reason: None, usage: Usage::default(), ended: false }
+        Self {
+            stage: stage.to_owned(),
+            call: None,
+            whole_input: None,
+            stop_reason: None,
+            usage: Usage::default(),
+            written: 0.0,
+            ended: false,
+        }
     }
 
     /// Takes an event.
@@ -86,6 +97,9 @@ impl Reader {
                 "tool_use" => {
                     let (id, name) = (text("/content_block/id"), text("/content_block/name"));
                     self.call = Some((id.to_owned(), name.to_owned(), String::new()));
+                    // Proxies may give the input whole.
+                    let whole = data.pointer("/content_block/input").and_then(Value::as_object);
+                    self.whole_input = whole.filter(|input| !input.is_empty()).cloned();
                 }
                 "text" if !text("/content_block/text").is_empty() => {
                     out.push(Output::Text(text("/content_block/text").to_owned()));
@@ -104,7 +118,11 @@ impl Reader {
             },
             "content_block_stop" => {
                 if let Some((id, name, written)) = self.call.take() {
-                    let arguments = arguments(&self.stage, &name, &written)?;
+                    let whole = self.whole_input.take().filter(|_| written.trim().is_empty());
+                    let arguments = match whole {
+                        Some(input) => Value::Object(input),
+                        None => arguments(&self.stage, &name, &written)?,
+                    };
                     out.push(Output::Tool(ToolCall { id, name, arguments }));
                 }
             }
@@ -136,6 +154,11 @@ impl Reader {
         Ok(())
     }
 
+    /// Whether the answer is whole: what may still come is its end mark.
+    pub(crate) const fn is_finished(&self) -> bool {
+        self.ended || self.stop_reason.is_some()
+    }
+
     /// Whether nothing more is worth waiting for.
     pub(crate) const fn is_over(&self) -> bool {
         self.ended
@@ -144,9 +167,12 @@ impl Reader {
     /// Counts are of the whole message so far, not of what is new.
     fn read_usage(&mut self, usage: Option<&Value>) {
         let count = |name: &str| usage.and_then(|usage| usage.get(name)).and_then(Value::as_f64);
+        if let Some(cached) = count("cache_read_input_tokens") {
+            self.usage.cached_tokens = cached as u64;
+        }
+        self.written = count("cache_creation_input_tokens").unwrap_or(self.written);
         if let Some(input) = count("input_tokens") {
-            self.usage.input_tokens = (input + count("cache_creation_input_tokens").unwrap_or(0.0)) as u64;
-            self.usage.cached_tokens = count("cache_read_input_tokens").unwrap_or(0.0) as u64;
+            self.usage.input_tokens = (input + self.written) as u64;
         }
         if let Some(output) = count("output_tokens") {
             self.usage.output_tokens = output as u64;

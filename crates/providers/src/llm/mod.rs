@@ -6,14 +6,16 @@ mod config;
 mod openai;
 mod output;
 mod prompt;
+mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use offhook_call::id::ReplyId;
-use offhook_call::stage::{LlmCommand, LlmEvent, ReplyReason, ReplyRequest};
+use offhook_call::stage::{LlmCommand, LlmEvent, ReplyRequest};
 use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Tx, Usage};
 use serde_json::Value;
 
@@ -22,7 +24,8 @@ pub use prompt::Prompt;
 pub(crate) use prompt::{Message, messages, note};
 
 use crate::net::{Http, Secret, join, post_json, sse};
-use output::{Output, Thoughts};
+use output::Output;
+use writer::Writer;
 
 /// A model, ready to serve calls.
 #[derive(Clone, Debug)]
@@ -152,6 +155,13 @@ impl Reader {
         }
     }
 
+    const fn is_finished(&self) -> bool {
+        match self {
+            Self::OpenAi(reader) => reader.is_finished(),
+            Self::Anthropic(reader) => reader.is_finished(),
+        }
+    }
+
     const fn usage(&self) -> Usage {
         match self {
             Self::OpenAi(reader) => reader.usage,
@@ -270,6 +280,11 @@ impl Drop for Bill {
     }
 }
 
+/// What may come behind a whole answer, its usage for one, comes so soon or is done without.
+const END_WITHIN: Duration = Duration::from_millis(300);
+/// Longest answer of a server that doesn't stream.
+const LONGEST_WHOLE: usize = 1024 * 1024;
+
 async fn stream(
     model: &Inner,
     of_call: &str,
@@ -283,18 +298,28 @@ async fn stream(
         return Err(StageError::Garbage { stage: model.name.clone(), what });
     }
     let mut sse = sse::Sse::default();
-    let mut writer = Writer {
-        reply: request.reply,
-        reader: Reader::new(model.config.provider, &model.name),
-        thoughts: Thoughts::default(),
-        out: Vec::new(),
-        stage: model.name.clone(),
-        wrote_nothing: true,
-        may_be_empty: request.reason == ReplyReason::Tool,
-    };
+    let reader = Reader::new(model.config.provider, &model.name);
+    let mut writer = Writer::new(request, reader, &model.name);
+    if answer.header("content-type").is_some_and(|kind| kind.starts_with("application/json")) {
+        // An error in spite of the status; or a server that can't stream.
+        let data = String::from_utf8_lossy(&answer.bytes(LONGEST_WHOLE).await?).into_owned();
+        let read = writer.read(&sse::Event { data, ..sse::Event::default() }, events).await;
+        *usage = Usage { requests: 1, ..writer.reader.usage() };
+        read?;
+        return writer.end(events).await;
+    }
     let mut all = Ok(());
     while all.is_ok() && !writer.reader.is_over() {
-        let Some(octets) = answer.chunk().await? else { break };
+        let octets = if writer.reader.is_finished() {
+            // The last sentence waits for this.
+            match tokio::time::timeout(END_WITHIN, answer.chunk()).await {
+                Ok(Ok(octets)) => octets,
+                Ok(Err(_)) | Err(_) => None,
+            }
+        } else {
+            answer.chunk().await?
+        };
+        let Some(octets) = octets else { break };
         sse.push(&octets);
         while let Some(event) = sse.next_event().filter(|_| all.is_ok()) {
             all = writer.read(&event, events).await;
@@ -308,66 +333,10 @@ async fn stream(
     all?;
     writer.end(events).await?;
     // The last octets behind the end are read, so that the connection can be used again.
-    if let Ok(rest) =
-        tokio::time::timeout(std::time::Duration::from_millis(200), answer.bytes(64 * 1024)).await
-    {
+    if let Ok(rest) = tokio::time::timeout(Duration::from_millis(200), answer.bytes(64 * 1024)).await {
         let _nothing_of_interest = rest;
     }
     Ok(())
-}
-
-/// Hands on what the reader understands.
-struct Writer {
-    reply: ReplyId,
-    reader: Reader,
-    thoughts: Thoughts,
-    out: Vec<Output>,
-    stage: String,
-    wrote_nothing: bool,
-    /// Behind a tool's result there may be nothing left to say.
-    may_be_empty: bool,
-}
-
-impl Writer {
-    async fn read(&mut self, event: &sse::Event, events: &Tx<LlmEvent>) -> Result<(), StageError> {
-        self.reader.event(event, &mut self.out)?;
-        self.hand_on(events).await;
-        Ok(())
-    }
-
-    async fn end(&mut self, events: &Tx<LlmEvent>) -> Result<(), StageError> {
-        let delta = self.thoughts.rest();
-        if !delta.is_empty() && events.send(LlmEvent::Text { reply: self.reply, delta }).await.is_err() {
-            return Ok(());
-        }
-        self.reader.end(&mut self.out)?;
-        self.hand_on(events).await;
-        if self.wrote_nothing && !self.may_be_empty {
-            let what = "an answer without a word".to_owned();
-            return Err(StageError::Garbage { stage: self.stage.clone(), what });
-        }
-        Ok(())
-    }
-
-    async fn hand_on(&mut self, events: &Tx<LlmEvent>) {
-        let reply = self.reply;
-        for output in self.out.drain(..) {
-            let event = match output {
-                Output::Text(text) => {
-                    let delta = self.thoughts.strip(&text);
-                    if delta.is_empty() {
-                        continue;
-                    }
-                    LlmEvent::Text { reply, delta }
-                }
-                Output::Tool(call) => LlmEvent::Tool { reply, call },
-            };
-            self.wrote_nothing = false;
-            if events.send(event).await.is_err() {
-                return;
-            }
-        }
-    }
 }
 
 #[cfg(test)]

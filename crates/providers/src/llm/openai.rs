@@ -97,17 +97,29 @@ impl Reader {
         if let Some(error) = error.filter(|error| !error.is_null()) {
             return Err(stream_failure(&self.stage, error));
         }
-        if let Some(usage) = chunk.get("usage").or_else(|| x_groq.and_then(|x| x.get("usage"))) {
+        let usage = chunk.get("usage").filter(|usage| usage.is_object());
+        if let Some(usage) = usage.or_else(|| x_groq.and_then(|x| x.get("usage"))) {
             self.read_usage(usage);
         }
         // Azure's first chunk has no choice, its annotations no delta.
         let Some(choice) = chunk.pointer("/choices/0") else { return Ok(()) };
-        if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
+        // Older Ollama and SGLang write "" while it goes on, others "null".
+        let reason = choice.get("finish_reason").and_then(Value::as_str);
+        if let Some(reason) = reason.filter(|reason| !matches!(*reason, "" | "null")) {
             self.finish.get_or_insert_with(|| reason.to_owned());
         }
-        let Some(delta) = choice.get("delta").filter(|delta| delta.is_object()) else { return Ok(()) };
-        if let Some(text) = delta.get("content").and_then(Value::as_str) {
-            out.push(Output::Text(text.to_owned()));
+        // Servers that can't stream give the whole message.
+        let delta = choice.get("delta").or_else(|| choice.get("message"));
+        let Some(delta) = delta.filter(|delta| delta.is_object()) else { return Ok(()) };
+        match delta.get("content") {
+            Some(Value::String(text)) => out.push(Output::Text(text.to_owned())),
+            // Mistral's models that think: parts, of which only text is speech.
+            Some(Value::Array(parts)) => {
+                let texts = parts.iter().filter(|part| part.get("type").is_some_and(|kind| kind == "text"));
+                let texts = texts.filter_map(|part| part.get("text").and_then(Value::as_str));
+                out.extend(texts.map(|text| Output::Text(text.to_owned())));
+            }
+            _ => {}
         }
         if let Some(text) = delta.get("refusal").and_then(Value::as_str) {
             out.push(Output::Text(text.to_owned()));
@@ -134,6 +146,11 @@ impl Reader {
         let calls = std::mem::take(&mut self.tools).finish(&self.stage)?;
         out.extend(calls.into_iter().map(Output::Tool));
         Ok(())
+    }
+
+    /// Whether the answer is whole: what may still come is its end mark and the bill.
+    pub(crate) const fn is_finished(&self) -> bool {
+        self.ended || self.finish.is_some()
     }
 
     /// Whether nothing more is worth waiting for.

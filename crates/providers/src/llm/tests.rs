@@ -1,6 +1,6 @@
 //! Both protocols, by the samples in their vendors' documentation and by what servers have been seen to send.
 
-use offhook_call::stage::{Party, ToolCall, Turn};
+use offhook_call::stage::{Party, ReplyReason, ToolCall, Turn};
 use offhook_stages::{ToolSpec, WhenFull, bounded};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -190,6 +190,77 @@ fn errors_inside_a_stream_that_began_well() {
     let groq = "data: {\"x_groq\":{\"id\":\"r\",\"error\":\"over capacity\"},\"choices\":[]}\n\n";
     assert!(error(LlmProvider::Groq, groq).contains("over capacity"));
     assert!(error(LlmProvider::Openai, "data: {\"cho\n\n").starts_with("Garbage"));
+}
+
+#[test]
+fn dialects_that_differ_from_the_book() {
+    // Mistral's models that think, then speak.
+    let parts = "data: {\"choices\":[{\"delta\":{\"content\":[{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"hm\"}]}]}}]}\n\n\
+                 data: {\"choices\":[{\"delta\":{\"content\":[{\"type\":\"text\",\"text\":\"Sure\"}]},\"finish_reason\":\"stop\"}]}\n\n";
+    assert_eq!(read(LlmProvider::Openai, parts).0, [text("Sure")]);
+    // SGLang and older Ollama: an empty reason is none, and the stream was cut off.
+    let cut = "data: {\"choices\":[{\"delta\":{\"content\":\"Su\"},\"finish_reason\":\"\"}]}\n\n";
+    assert!(read(LlmProvider::Vllm, cut).2.unwrap().starts_with("Broken"));
+    // Groq's usage beside an empty one.
+    let groq = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":null,\
+                \"x_groq\":{\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":4}}}\n\n";
+    assert_eq!(read(LlmProvider::Groq, groq).1.output_tokens, 4);
+    // Refusals are spoken; several choices, of which the first counts.
+    let refusal =
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"refusal\":\"I can't.\"}}]}\n\ndata: [DONE]\n\n";
+    assert_eq!(read(LlmProvider::Openai, refusal).0, [text("I can't.")]);
+    // Anthropic by proxies: a tool's input whole, and counts that later events don't repeat.
+    let whole = "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":5,\"cache_creation_input_tokens\":2,\
+                 \"cache_read_input_tokens\":7}}}\n\n\
+                 data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\",\
+                 \"name\":\"find_booking\",\"input\":{\"phone\":\"1\"}}}\n\n\
+                 data: {\"type\":\"content_block_stop\",\"index\":0}\n\n\
+                 data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"tool_use\"},\"usage\":{\"input_tokens\":5,\
+                 \"cache_read_input_tokens\":null,\"output_tokens\":3}}\n\n";
+    let (out, usage, error) = read(LlmProvider::Anthropic, whole);
+    assert_eq!((out, error), (vec![tool("t", json!({"phone": "1"}))], None));
+    assert_eq!((usage.input_tokens, usage.cached_tokens, usage.output_tokens), (7, 7, 3));
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_stream_is_understood_and_so_is_an_error_with_status_200() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n";
+    let whole = r#"{"choices":[{"message":{"role":"assistant","content":"Sure."},"finish_reason":"stop"}],
+                    "usage":{"prompt_tokens":3,"completion_tokens":2}}"#;
+    let (events, usage, _) = answer([head, whole]).await;
+    assert_eq!(events[0], LlmEvent::Text { reply: ReplyId(7), delta: "Sure.".to_owned() });
+    assert_eq!((events.len(), usage.output_tokens), (2, 2));
+    let (events, _, _) = answer([head, r#"{"error":{"message":"over capacity","type":"overloaded"}}"#]).await;
+    let [LlmEvent::Failed { failure, .. }] = &events[..] else { panic!("{events:?}") };
+    assert!(failure.message.contains("over capacity"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_whole_answer_is_not_kept_back_by_an_end_that_never_comes() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = Some(format!("http://{}/v1", listener.local_addr().unwrap()));
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+        let event =
+            "data: {\"choices\":[{\"delta\":{\"content\":\"Sure.\"},\"finish_reason\":\"stop\"}]}\n\n";
+        stream.write_all(format!("{head}{event}").as_bytes()).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let config = LlmConfig { base_url, ..config(LlmProvider::Openai) };
+    let gap = config.deadlines.gap;
+    let model = NetworkLlm::new(config, None, prompt()).unwrap();
+    let (commands, taken) = bounded(8, WhenFull::PushBack);
+    let (events, got) = bounded(64, WhenFull::PushBack);
+    let running = tokio::spawn(model.run(CallInfo::default(), taken, events));
+    let began = tokio::time::Instant::now();
+    commands.send(LlmCommand::Respond(Arc::new(request()))).await.unwrap();
+    let reply = ReplyId(7);
+    assert_eq!(got.recv().await, Some(LlmEvent::Text { reply, delta: "Sure.".to_owned() }));
+    assert_eq!(got.recv().await, Some(LlmEvent::Done { reply }));
+    assert!(began.elapsed() < gap / 2, "{:?}", began.elapsed());
+    running.abort();
+    server.abort();
 }
 
 /// Answers one request with this, in two pieces cut at every place in turn.

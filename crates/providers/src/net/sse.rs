@@ -21,8 +21,12 @@ pub struct Sse {
     after_cr: bool,
     open: Event,
     has_data: bool,
+    /// A line was read: the mark of the byte order, which may stand before the first, may not stand any more.
+    begun: bool,
 }
 
+/// U+FEFF; a stream may begin with one.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// A line longer than this is no event of a model.
 const LONGEST_LINE: usize = 4 * 1024 * 1024;
 
@@ -66,6 +70,9 @@ impl Sse {
         let tail = self.rest.split_off(end + 1);
         let mut line = std::mem::replace(&mut self.rest, tail);
         self.after_cr = line.pop() == Some(b'\r');
+        if !std::mem::replace(&mut self.begun, true) && line.starts_with(BYTE_ORDER_MARK) {
+            line.drain(..BYTE_ORDER_MARK.len());
+        }
         Some(line)
     }
 
@@ -130,6 +137,11 @@ mod tests {
             event(None, "[DONE]"),
         ];
         assert_eq!(read(&[STREAM.as_bytes()]), expected);
+    }
+
+    #[test]
+    fn a_byte_order_mark_hides_nothing() {
+        assert_eq!(read(&[b"\xEF\xBB", b"\xBFdata: 1\n\n"]), [event(None, "1")]);
     }
 
     #[test]

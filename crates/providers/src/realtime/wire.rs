@@ -171,7 +171,13 @@ pub(super) struct Response {
     pub(super) status: String,
     pub(super) status_details: Option<Details>,
     pub(super) output: Vec<Item>,
+    #[serde(deserialize_with = "if_readable")]
     pub(super) usage: Option<Tokens>,
+}
+
+/// A bill that can't be read is no reason to miss the end of a response.
+fn if_readable<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Tokens>, D::Error> {
+    Value::deserialize(from).map(|usage| serde_json::from_value(usage).ok())
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -256,4 +262,21 @@ pub(super) fn is_mulaw(session: &Value) -> bool {
 
 pub(super) fn sound(delta: &str) -> Option<Vec<u8>> {
     STANDARD.decode(delta).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_ends_whatever_its_bill_looks_like() {
+        for usage in [r#"{"input_tokens":null}"#, "null", "[]"] {
+            let text = format!(
+                r#"{{"type":"response.done","response":{{"id":"r","status":"completed","usage":{usage}}}}}"#
+            );
+            assert!(
+                matches!(serde_json::from_str(&text), Ok(Heard::Done { response }) if response.id == "r")
+            );
+        }
+    }
 }

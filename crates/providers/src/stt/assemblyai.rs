@@ -120,7 +120,7 @@ enum Heard {
     Termination {},
     Error {
         #[serde(default)]
-        error_code: f64,
+        error_code: Option<f64>,
         #[serde(default)]
         error: String,
     },
@@ -166,7 +166,8 @@ pub(super) struct Line {
     turns_before: u64,
     /// Turns of this connection that have ended.
     ended: BTreeSet<u64>,
-    trouble: Option<(u16, String)>,
+    /// What it told of before it closed: the code may be missing, and is then the connection's.
+    trouble: Option<(Option<u16>, String)>,
 }
 
 impl Line {
@@ -280,7 +281,7 @@ impl Dialect for Line {
             Some(Heard::Turn(turn)) => self.on_turn(turn, ear),
             Some(Heard::Termination {}) => return Ok(Then::Done),
             Some(Heard::Error { error_code, error }) => {
-                self.trouble = Some((error_code as u16, error));
+                self.trouble = Some((error_code.map(|code| code as u16), error));
                 return Ok(Then::Done);
             }
             Some(Heard::Warning { warning }) => tracing::debug!(warning, "AssemblyAI warns"),
@@ -322,7 +323,8 @@ impl Dialect for Line {
 
     fn ended(&mut self, code: Option<u16>, error: StageError) -> Ended {
         let (code, what) = match self.trouble.take() {
-            Some((code, what)) => (Some(code), format!("{code}: {what}")),
+            Some((Some(code), what)) => (Some(code), format!("{code}: {what}")),
+            Some((None, what)) => (code, what),
             None => (code, what_of(&error)),
         };
         Ended::Failed(match code {

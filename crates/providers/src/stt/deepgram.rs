@@ -135,12 +135,12 @@ enum Heard {
         code: String,
     },
     Error {
-        #[serde(default)]
+        #[serde(default, alias = "err_code")]
         variant: String,
-        #[serde(default)]
+        #[serde(default, alias = "err_msg")]
         description: String,
         #[serde(default)]
-        message: String,
+        message: Option<String>,
     },
     #[serde(other)]
     Other,
@@ -328,7 +328,7 @@ impl Dialect for Line {
                     tracing::warn!(variant, "Deepgram doesn't take key terms in the midst of a call");
                     (self.configuring, self.config.live_keyterms) = (false, false);
                 } else {
-                    let what = format!("{variant}: {description} {message}");
+                    let what = format!("{variant}: {description} {}", message.unwrap_or_default());
                     return Err(super::broken(STAGE, what.trim().to_owned()));
                 }
             }

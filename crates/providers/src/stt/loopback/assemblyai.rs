@@ -89,6 +89,25 @@ async fn a_session_that_has_expired_is_opened_again() {
 }
 
 #[tokio::test]
+async fn an_error_without_a_code_is_told_in_its_words() {
+    let server = Server::start(|got| match got {
+        Got::Open => vec![Do::Say(BEGIN)],
+        Got::Sound(_) => {
+            vec![
+                Do::Say(r#"{"type":"Heartbeat","total_audio_received_ms":60}"#),
+                Do::Say(r#"{"type":"Error","error_code":null,"error":"so it is"}"#),
+            ]
+        }
+        Got::Text(_) => vec![],
+    })
+    .await;
+    let mut call = Call::start(&stage(&server.url));
+    call.sound(100);
+    let error = call.failure().await.to_string();
+    assert!(error.contains("so it is"), "{error}");
+}
+
+#[tokio::test]
 async fn its_errors_are_told_by_what_can_be_done() {
     for (code, kind) in [(3009, "is busy"), (1008, "refused"), (3007, "refused"), (3005, "broke off")] {
         let server = Server::start(move |got| match got {

@@ -100,6 +100,24 @@ async fn a_refusal_is_told_in_words_and_without_the_key() {
 }
 
 #[tokio::test]
+async fn both_shapes_of_an_error_are_told() {
+    for told in [
+        r#"{"type":"Error","variant":"SchemaError","description":"so it is","code":null,"message":null}"#,
+        r#"{"type":"Error","err_code":"X","err_msg":"so it is"}"#,
+    ] {
+        let server = Server::start(move |got| match got {
+            Got::Sound(_) => vec![Do::Say(told)],
+            _ => vec![],
+        })
+        .await;
+        let mut call = Call::start(&config(&server.url, ""));
+        call.sound(100);
+        let error = call.failure().await.to_string();
+        assert!(error.contains("so it is"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn words_survive_a_lost_connection() {
     let server = Server::start(|got| match got {
         Got::Open => vec![Do::Say(INTERIM)],
