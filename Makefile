@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PACKAGES := gcc libc6-dev libflite1 libpocketsphinx3 pocketsphinx-en-us
 CARGO := cargo
 
-.PHONY: help demo demo-providers run test bench load scenes lint fixtures docs docs-figures layers setup
+.PHONY: help demo demo-providers run test sdks bench load scenes lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -31,6 +31,13 @@ test: setup ## all tests
 	@if cargo nextest --version >/dev/null 2>&1; then \
 	  $(CARGO) nextest run --workspace --no-fail-fast && $(CARGO) test --workspace --doc --quiet; \
 	else $(CARGO) test --workspace --no-fail-fast; fi
+
+sdks: ## the vendors' own clients (installed from PyPI into target/) against our doubles of their services
+	@$(CARGO) build --quiet --bin offhook
+	@python3 -m venv target/sdks
+	@target/sdks/bin/pip install --quiet openai anthropic deepgram-sdk assemblyai elevenlabs cartesia websockets
+	@./target/debug/offhook doubles --port 5051 --profile instant >/dev/null & doubles=$$!; trap "kill $$doubles" EXIT; \
+	  sleep 1; target/sdks/bin/python crates/doubles/sdks.py 5051
 
 bench: setup ## criterion benches
 	@$(CARGO) bench --package offhook-benches

@@ -22,7 +22,10 @@ use crate::console::say;
 #[command(after_help = "Examples:\n  offhook doubles\n  offhook doubles --profile slow --show\n  \
                   offhook doubles --faults faults.toml --script script.toml\n\n\
                   While it runs: GET /_doubles/seen shows the requests; POST a rule as JSON to /_doubles/fault adds a \
-                  fault, DELETE ends all.\n\n\
+                  fault, DELETE ends all. A fault strikes what is asked for from then on; sockets that are open stay as they \
+                  are.\n\n\
+                  A script:\n  caller = [\"Two for Friday, please.\", \"Thank you, goodbye.\"]\n  [[answers]]\n  heard = \"friday\"\n  \
+                  say = \"Friday is fine.\"\n\n\
                   A file of faults:\n  [[faults]]\n  stage = \"llm\"\n  nth = 2\n  at = { during = 5 }\n  fault = \"cut\"")]
 pub(crate) struct DoublesArgs {
     /// Port to listen on, on this machine alone; 0 takes a free one
@@ -109,7 +112,12 @@ fn announce(doubles: &Doubles, faults: usize) {
         format!("[tts]  provider = \"elevenlabs\"     model = \"eleven_flash_v2_5\"   base_url = \"{ws}\""),
         format!("       provider = \"deepgram\"       voice = \"aura-2-thalia-en\"    base_url = \"{ws}\""),
         format!("       provider = \"cartesia\"       model = \"sonic-3.5\"           base_url = \"{ws}\""),
+        format!(
+            "       provider = \"elevenlabs_http\" model = \"eleven_flash_v2_5\"   base_url = \"{http}\""
+        ),
         format!("       provider = \"openai\"         model = \"double\"           base_url = \"{http}/v1\""),
+        "[realtime]  (with model and transcription_model, any)".to_owned(),
+        format!("       provider = \"openai\"         url = \"{ws}/v1/realtime\""),
         "".to_owned(),
         format!("control  {http}/_doubles/fault and {http}/_doubles/seen"),
     ];
