@@ -7,10 +7,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use offhook_doubles::{Doubles, DoublesConfig, Rule, Script as OfDoubles, ToolCall};
 use offhook_simulator::{CallPlan, CallReport, Line, Say, Script, When, place};
 use offhook_twilio::signature::AuthToken;
 use offhook_twilio::{AccountSid, CallSid, StreamSid};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
@@ -21,6 +23,10 @@ struct Server {
 
 impl Server {
     fn start(record: Option<&Path>, token: Option<&str>) -> Self {
+        Self::start_with(record, token, None)
+    }
+
+    fn start_with(record: Option<&Path>, token: Option<&str>, agent: Option<&Path>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
         command.args([
             "serve",
@@ -31,6 +37,9 @@ impl Server {
             "--workers",
             "2",
         ]);
+        if let Some(agent) = agent {
+            command.arg("--agent").arg(agent);
+        }
         if let Some(folder) = record {
             command.arg("--record").arg(folder);
         }
@@ -208,4 +217,102 @@ async fn only_what_twilio_signed_is_served_and_bad_peers_are_left() {
         }
     }
     assert_eq!(closed, Some(1007));
+}
+
+/// A server of a restaurant's own: answers every request, and gives what it was asked.
+async fn booking_server() -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (asked, requests) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut seen = Vec::new();
+            while !seen.windows(4).any(|end| end == b"\r\n\r\n") {
+                let mut piece = [0; 4_096];
+                let length = stream.read(&mut piece).await.unwrap();
+                seen.extend_from_slice(&piece[..length]);
+            }
+            asked.send(String::from_utf8(seen).unwrap()).unwrap();
+            let body = "half past seven";
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    (format!("http://{address}"), requests)
+}
+
+#[tokio::test]
+async fn a_model_uses_the_web_and_switches_the_language() {
+    let (booking, mut requests) = booking_server().await;
+    let uses = |heard: &str, name: &str, arguments| Rule {
+        heard: heard.to_owned(),
+        calls: vec![ToolCall { name: name.to_owned(), arguments }],
+        ..Rule::default()
+    };
+    let after = |heard: &str, say: &str| Rule {
+        heard: heard.to_owned(),
+        say: say.to_owned(),
+        tool_result: true,
+        ..Rule::default()
+    };
+    let answers = vec![
+        uses("friday", "find_table", serde_json::json!({"day": "friday"})),
+        after("half past", "There is a table at {heard}."),
+        uses("español", "switch_language", serde_json::json!({"language": "es-ES"})),
+        after("es-ES", "Claro, dígame."),
+    ];
+    let script = OfDoubles { answers, ..OfDoubles::default() };
+    let doubles = Doubles::start(DoublesConfig { script, ..DoublesConfig::default() }).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (agent, key) = (folder.path().join("door.toml"), folder.path().join("key"));
+    std::fs::write(&key, "any").unwrap();
+    let text = format!(
+        r#"
+        [agent]
+        name = "door"
+        instructions = "You book tables."
+        greeting = "Blue Door."
+        languages = ["en-US", "es-ES"]
+        [agent.texts.es-ES]
+        fillers = ["Un momento."]
+        apology = "Perdone."
+        check_ins = ["¿Sigue ahí?"]
+        farewell = "Adiós."
+        too_long = "Adiós."
+        [[llm]]
+        provider = "openai"
+        model = "double"
+        base_url = "{}/v1"
+        key_file = "{}"
+        [[tool]]
+        name = "find_table"
+        description = "Finds a table."
+        url = "{booking}/tables"
+        method = "GET"
+        [tool.parameters]
+        type = "object"
+        properties.day = {{ type = "string" }}
+        "#,
+        doubles.http(),
+        key.display()
+    );
+    std::fs::write(&agent, text).unwrap();
+    let server = Server::start_with(None, None, Some(&agent));
+    let lines = vec![
+        says("a table for friday", When::AfterAgent(300)),
+        says("¿habla español?", When::AfterAgent(300)),
+    ];
+    let report = place(server.plan(lines), |_| {}).await.unwrap();
+    assert_eq!(report.findings, Vec::<String>::new());
+    let said = spoken(&report);
+    assert!(said.contains("There is a table at half past seven."), "{said}");
+    assert!(said.contains("Claro, dígame."), "{said}");
+    let asked = requests.recv().await.unwrap();
+    assert!(asked.starts_with("GET /tables?day=friday "), "{asked}");
+    let sent = |what: &str| report.messages.iter().position(|(_, _, text)| text.contains(what));
+    let told = sent(r#""type":"language","ttsLanguage":"es-ES","transcriptionLanguage":"es-ES""#);
+    assert!(told.is_some() && told < sent("Claro"), "{:?}", report.messages);
 }

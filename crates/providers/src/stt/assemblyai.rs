@@ -322,6 +322,7 @@ impl Dialect for Line {
     }
 
     fn ended(&mut self, code: Option<u16>, error: StageError) -> Ended {
+        let told = self.trouble.is_some();
         let (code, what) = match self.trouble.take() {
             Some((Some(code), what)) => (Some(code), format!("{code}: {what}")),
             Some((None, what)) => (code, what),
@@ -335,6 +336,7 @@ impl Dialect for Line {
             Some(3007) => refused(STAGE, what, "set `batch_ms` to 60 or more"),
             Some(3009 | 1013) => StageError::Busy { stage: STAGE.to_owned(), what, retry_after: None },
             Some(_) => broken(STAGE, what),
+            None if told => broken(STAGE, what),
             None => error,
         })
     }

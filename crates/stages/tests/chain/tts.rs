@@ -294,10 +294,10 @@ async fn a_slow_voice_is_hedged_and_sounds_soon() {
 
 #[tokio::test(start_paused = true)]
 async fn what_bridges_a_wait_is_said_by_whoever_is_first() {
-    for (text, most_ms) in [("One moment, please.", 600), ("At nine.", 1_000)] {
+    for (text, most_ms) in [("One moment, please.", 550), ("At nine.", 1_000)] {
         let hangs = Voice { latency: Duration::from_secs(60), ..Voice::new(&[]) };
         let info = CallInfo { bridges: ["One moment, please.".to_owned()].into(), ..call_info() };
-        let mut line = Line::with(&[hangs.link(), Voice::new(&[]).link()], info);
+        let line = Line::with(&[hangs.link(), Voice::new(&[]).link()], info);
         line.speak(1, &[text]);
         let began = Instant::now();
         line.from.recv().await.unwrap();

@@ -18,7 +18,7 @@ use crate::queue::Closed;
 use crate::{CallInfo, Rx, StageError, Tts, Tx, WhenFull};
 
 /// When the next voice is asked, too, for what bridges a wait: the caller has waited 1.5 s by then, and 2 s are too long.
-const BRIDGE_WITHIN: Duration = Duration::from_millis(400);
+const BRIDGE_WITHIN: Duration = Duration::from_millis(350);
 
 /// Utterances kept in mind: of those that owe nothing, only which voice they have.
 const MOST_OPEN: usize = 32;
