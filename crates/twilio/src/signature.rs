@@ -7,6 +7,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -62,8 +63,10 @@ pub fn sign(token: &AuthToken, url: &str, params: &Params) -> String {
 pub fn is_valid(token: &AuthToken, signature: &str, url: &str, params: &Params, body: Option<&[u8]>) -> bool {
     if let Some(hash) = query_value(url, "bodySHA256") {
         let Some(body) = body else { return false };
-        let computed = hex(&Sha256::digest(if body.is_empty() { b"{}" } else { body }));
-        if !equal(&computed, &hash.to_lowercase()) {
+        // Of an empty body Twilio's libraries hash either nothing or `{}`.
+        let hashed: &[&[u8]] = if body.is_empty() { &[b"", b"{}"] } else { &[body] };
+        let hash = hash.to_lowercase();
+        if !hashed.iter().fold(false, |found, body| found | equal(&hex(&Sha256::digest(body)), &hash)) {
             return false;
         }
         return matches_any(token, signature, &spellings(url), &[]);
@@ -104,29 +107,104 @@ fn equal(a: &str, b: &str) -> bool {
     a.as_bytes().ct_eq(b.as_bytes()).into()
 }
 
-/// The URL with and without its scheme's port, and with `'` as URL parsers write it.
+/// The URL as a voice webhook's signature has it, according to "Security": without user and password, without the port where
+/// it is https, and without the fragment, which is never sent. Twilio's libraries accept other spellings too, because this has
+/// varied.
+#[must_use]
+pub fn signed_url(url: &str) -> String {
+    let url = url.split('#').next().unwrap_or(url);
+    let Some(parts) = Parts::of(url) else { return url.to_owned() };
+    let port = if parts.scheme == "https" { "" } else { parts.port };
+    format!("{}://{}{port}{}", parts.scheme, parts.host, parts.rest)
+}
+
+/// A URL's parts, as they are written.
+struct Parts<'a> {
+    scheme: &'a str,
+    /// With its `@`.
+    user: &'a str,
+    host: &'a str,
+    /// With its `:`.
+    port: &'a str,
+    rest: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(url: &'a str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let (user, host) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
+        // A colon within brackets belongs to an IPv6 address.
+        let name = host.rfind(']').map_or(0, |at| at + 1);
+        let port = host.get(name..).and_then(|rest| rest.find(':')).map_or(host.len(), |at| name + at);
+        let (host, port) = host.split_at(port);
+        Some(Self { scheme, user, host, port, rest })
+    }
+}
+
+/// As Twilio may have spelt the URL: with and without port and user, as it is written, as URL parsers write it, and with its
+/// query taken apart and put together again. Twilio's libraries try the same.
 fn spellings(url: &str) -> Vec<String> {
+    let Some(Parts { scheme, user, host, port, rest }) = Parts::of(url) else { return vec![url.to_owned()] };
+    let usual = if scheme == "https" || scheme == "wss" { ":443" } else { ":80" };
     let mut all = vec![url.to_owned()];
-    if let Some((scheme, rest)) = url.split_once("://") {
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        let user_end = authority.rfind('@').map_or(0, |at| at + 1);
-        let (user, host) = authority.split_at(user_end);
-        let port = if scheme == "https" || scheme == "wss" { "443" } else { "80" };
-        let bare = match host.rsplit_once(':') {
-            Some((name, digits)) if digits.bytes().all(|b| b.is_ascii_digit()) => name,
-            _ => host,
-        };
-        if bare == host {
-            all.push(format!("{scheme}://{user}{host}:{port}{path}"));
-        } else {
-            all.push(format!("{scheme}://{user}{bare}{path}"));
+    let mut add = |spelling: String| {
+        if !all.contains(&spelling) {
+            all.push(spelling);
+        }
+    };
+    let lower = host.to_ascii_lowercase();
+    let parsed = normalised(rest);
+    let mut rests = vec![rest.to_owned(), parsed.clone(), put_together(rest), put_together(&parsed)];
+    // An address without a path is asked for as `/`.
+    rests.extend(
+        rest.strip_prefix('/').filter(|rest| rest.is_empty() || rest.starts_with('?')).map(str::to_owned),
+    );
+    for user in [user, ""] {
+        for port in [port, "", usual] {
+            for (host, rest) in rests.iter().flat_map(|rest| [(host, rest), (lower.as_str(), rest)]) {
+                add(format!("{scheme}://{user}{host}{port}{rest}"));
+            }
         }
     }
-    let escaped: Vec<String> =
-        all.iter().filter(|url| url.contains('\'')).map(|url| url.replace('\'', "%27")).collect();
-    all.extend(escaped);
     all
+}
+
+/// Path and query as URL parsers write them (URL Standard, 4.1 and 1.3).
+fn normalised(rest: &str) -> String {
+    const QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'\'');
+    const PATH: &AsciiSet = &QUERY.remove(b'\'').add(b'?').add(b'^').add(b'`').add(b'{').add(b'}');
+    let rest = rest.split('#').next().unwrap_or(rest);
+    let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
+    let path = if path.is_empty() { "/" } else { path };
+    let path = utf8_percent_encode(path, PATH).to_string();
+    match query {
+        Some(query) => format!("{path}?{}", utf8_percent_encode(query, QUERY)),
+        None => path,
+    }
+}
+
+/// With its query's pairs decoded and encoded anew, as Node's `querystring` does it.
+fn put_together(rest: &str) -> String {
+    const VALUE: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'!')
+        .remove(b'~')
+        .remove(b'*')
+        .remove(b'\'')
+        .remove(b'(')
+        .remove(b')');
+    let Some((path, query)) = rest.split_once('?').filter(|(_, query)| !query.is_empty()) else {
+        return rest.to_owned();
+    };
+    let pairs: Vec<String> = form_urlencoded::parse(query.as_bytes())
+        .map(|(name, value)| {
+            format!("{}={}", utf8_percent_encode(&name, VALUE), utf8_percent_encode(&value, VALUE))
+        })
+        .collect();
+    format!("{path}?{}", pairs.join("&"))
 }
 
 fn query_value<'a>(url: &'a str, name: &str) -> Option<&'a str> {
@@ -251,6 +329,15 @@ mod tests {
         );
         let text = pairs(&[("Body", "héllo & wörld"), ("From", "+1")]);
         assert_eq!(sign(&token(), "https://example.com/sms", &text), "uOlOlR9S4AtLrJ+Mrffh8W5doR4=");
+    }
+
+    #[test]
+    fn what_twilio_leaves_out_is_not_signed() {
+        assert_eq!(signed_url("https://user:pass@h.example:8443/v?a=1#rc=2"), "https://h.example/v?a=1");
+        assert_eq!(signed_url("http://user:pass@h.example:5000/v"), "http://h.example:5000/v");
+        assert_eq!(signed_url("https://[::1]:8443/v"), "https://[::1]/v");
+        assert_eq!(signed_url("https://h.example"), "https://h.example");
+        assert_eq!(signed_url("nonsense"), "nonsense");
     }
 
     #[test]

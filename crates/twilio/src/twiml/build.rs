@@ -169,7 +169,9 @@ impl Response {
         let mut writer = Writer::new(Vec::new());
         // Writing to memory can't fail.
         let _infallible = self.write(&mut writer);
-        String::from_utf8(writer.into_inner()).unwrap_or_default()
+        let document = String::from_utf8(writer.into_inner()).unwrap_or_default();
+        // What XML 1.0 forbids can't be escaped either (2.2), and the document would fail as a whole.
+        document.replace(|c: char| !matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..), "")
     }
 
     fn write(&self, writer: &mut Writer<Vec<u8>>) -> std::io::Result<()> {

@@ -4,7 +4,8 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::report::{Finding, RelayFound, StreamFound, TwimlReport};
-use super::schema::{RELAY_VALUES, SCHEMA};
+use super::schema::SCHEMA;
+use super::values::RELAY_VALUES;
 
 /// Longest document that Twilio takes (error 11750).
 const LONGEST: usize = 64 * 1024;

@@ -5,11 +5,10 @@ mod check;
 mod relay;
 mod report;
 mod schema;
+mod values;
 
 pub use build::{Connect, Dial, MIME, Noun, Parameter, Response, Stream, TwimlError, Verb};
 pub use check::check;
-pub use relay::{
-    ConversationRelay, Interrupts, RelayLanguage, RelayOptions, Sensitivity, TranscriptionProvider,
-    TtsProvider,
-};
+pub use relay::{ConversationRelay, RelayLanguage, RelayOptions};
 pub use report::{Finding, RelayFound, StreamFound, TwimlReport};
+pub use values::{Interrupts, Sensitivity, TranscriptionProvider, TtsProvider};

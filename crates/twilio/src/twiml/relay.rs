@@ -7,6 +7,7 @@ use quick_xml::events::{BytesEnd, BytesStart, Event};
 use serde::Deserialize;
 
 use super::build::{Parameter, TwimlError, write_parameters};
+use super::values::{Interrupts, Sensitivity, TranscriptionProvider, TtsProvider};
 
 /// `<ConversationRelay>`: Twilio hears and speaks; text goes over a WebSocket.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +74,28 @@ pub struct RelayOptions {
     pub background_noise_reduction: Option<String>,
     /// Hide swear words.
     pub profanity_filter: Option<bool>,
+    /// What the caller was saying when they hung up is told as a prompt, too. Twilio's default: false.
+    pub partial_prompt_on_hangup: Option<bool>,
+    /// How sure Deepgram's `flux` must be that the caller will soon be done, 0.3 to 0.9.
+    pub eager_eot_threshold: Option<f32>,
+    /// The recogniser writes numbers, dates and the like as people do; comes before `deepgram_smart_format`.
+    pub asr_smart_format: Option<bool>,
+    /// Numbers are written out before they are spoken: `on`, `auto`, `off`; comes before `elevenlabs_text_normalization`.
+    pub tts_text_normalization: Option<String>,
+    /// The same by the rules of the language.
+    pub tts_language_text_normalization: Option<bool>,
+    /// What `tts_language_text_normalization` was called before.
+    pub elevenlabs_language_text_normalization: Option<bool>,
+    /// More that prompts tell: `turn-state`, `prompt-segments`.
+    pub include_in_prompt: Vec<String>,
+    /// The caller's name for Conversations and Conversational Intelligence. Twilio's default: the caller's number.
+    pub customer_name: Option<String>,
+    /// Twilio connects anew by itself when the WebSocket is lost. Twilio's default: false.
+    pub application_reconnect: Option<bool>,
+    /// What the line returns of the agent's own voice is not told as a prompt. Twilio's default: false.
+    pub echo_prompt_filtering: Option<bool>,
+    /// A model decides when the caller is done. Twilio's default: false.
+    pub turn_detection: Option<bool>,
     /// Conversation Orchestrator's configuration.
     pub conversation_configuration: Option<String>,
     /// Conversation Orchestrator's conversation.
@@ -101,69 +124,6 @@ pub struct RelayLanguage {
     #[serde(default)]
     pub speech_model: Option<String>,
 }
-
-macro_rules! values {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $value:literal),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-        pub enum $name {
-            $($(#[$variant_doc])* #[serde(rename = $value)] $variant),*
-        }
-
-        impl $name {
-            /// As Twilio writes it.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $value),* }
-            }
-        }
-    };
-}
-
-values!(
-    /// What interrupts, or is told of.
-    Interrupts {
-        /// Nothing.
-        None = "none",
-        /// Keys.
-        Dtmf = "dtmf",
-        /// Speech.
-        Speech = "speech",
-        /// Both.
-        Any = "any",
-    }
-);
-values!(
-    /// How readily speech interrupts.
-    Sensitivity {
-        /// After some words.
-        Low = "low",
-        /// In between.
-        Medium = "medium",
-        /// At once.
-        High = "high",
-    }
-);
-values!(
-    /// Whose voice.
-    TtsProvider {
-        /// Google.
-        Google = "Google",
-        /// Amazon Polly.
-        Amazon = "Amazon",
-        /// ElevenLabs.
-        ElevenLabs = "ElevenLabs",
-    }
-);
-values!(
-    /// Whose recogniser.
-    TranscriptionProvider {
-        /// Google.
-        Google = "Google",
-        /// Deepgram.
-        Deepgram = "Deepgram",
-    }
-);
 
 mod milliseconds {
     use std::time::Duration;
@@ -249,12 +209,23 @@ impl RelayOptions {
         {
             return wrong("eotThreshold", threshold.to_string(), "0.5 to 0.9");
         }
-        match &self.elevenlabs_text_normalization {
-            Some(value) if !matches!(value.as_str(), "on" | "auto" | "off") => {
-                wrong("elevenlabsTextNormalization", value.clone(), "on, auto or off")
-            }
-            _ => Ok(()),
+        if let Some(threshold) = self.eager_eot_threshold
+            && !(0.3..=0.9).contains(&threshold)
+        {
+            return wrong("eagerEotThreshold", threshold.to_string(), "0.3 to 0.9");
         }
+        let normalizations = [
+            ("elevenlabsTextNormalization", &self.elevenlabs_text_normalization),
+            ("ttsTextNormalization", &self.tts_text_normalization),
+        ];
+        for (attribute, value) in normalizations {
+            if let Some(value) =
+                value.as_ref().filter(|value| !matches!(value.as_str(), "on" | "auto" | "off"))
+            {
+                return wrong(attribute, value.clone(), "on, auto or off");
+            }
+        }
+        Ok(())
     }
 
     fn attributes(&self) -> impl Iterator<Item = (&'static str, String)> + use<> {
@@ -289,6 +260,17 @@ impl RelayOptions {
             ("ignoreBackchannel", flag(self.ignore_backchannel)),
             ("backgroundNoiseReduction", text(&self.background_noise_reduction)),
             ("profanityFilter", flag(self.profanity_filter)),
+            ("partialPromptOnHangup", flag(self.partial_prompt_on_hangup)),
+            ("eagerEotThreshold", self.eager_eot_threshold.map(|threshold| threshold.to_string())),
+            ("asrSmartFormat", flag(self.asr_smart_format)),
+            ("ttsTextNormalization", text(&self.tts_text_normalization)),
+            ("ttsLanguageTextNormalization", flag(self.tts_language_text_normalization)),
+            ("elevenlabsLanguageTextNormalization", flag(self.elevenlabs_language_text_normalization)),
+            ("includeInPrompt", list(&self.include_in_prompt, " ")),
+            ("customerName", text(&self.customer_name)),
+            ("applicationReconnect", flag(self.application_reconnect)),
+            ("echoPromptFiltering", flag(self.echo_prompt_filtering)),
+            ("turnDetection", flag(self.turn_detection)),
             ("conversationConfiguration", text(&self.conversation_configuration)),
             ("conversationId", text(&self.conversation_id)),
         ]
@@ -331,6 +313,17 @@ mod tests {
             ignore_backchannel: Some(true),
             background_noise_reduction: text("on"),
             profanity_filter: Some(false),
+            partial_prompt_on_hangup: Some(true),
+            eager_eot_threshold: Some(0.5),
+            asr_smart_format: Some(true),
+            tts_text_normalization: text("auto"),
+            tts_language_text_normalization: Some(true),
+            elevenlabs_language_text_normalization: Some(false),
+            include_in_prompt: vec!["turn-state".into()],
+            customer_name: text("Ada"),
+            application_reconnect: Some(false),
+            echo_prompt_filtering: Some(true),
+            turn_detection: Some(false),
             conversation_configuration: text("c"),
             conversation_id: text("i"),
             languages: vec![RelayLanguage {
