@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use offhook_twilio::calls::{CallUpdate, MachineDetection, NewCall, PhoneNumber};
 use offhook_twilio::signature::{AuthToken, is_valid, is_valid_upgrade, sign};
 use offhook_twilio::twiml::{
     Connect, ConversationRelay, Dial, Interrupts, Noun, Parameter, RelayLanguage, RelayOptions, Response,
     Sensitivity, Stream, TranscriptionProvider, TtsProvider, Verb, check,
 };
+use offhook_twilio::webhook::WebhookForm;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use serde::Deserialize;
@@ -214,6 +216,53 @@ fn what_xml_forbids_is_left_out() {
         Response::default().then(Verb::Say("a\u{0}\u{b}\u{1f}\u{fffe}b\u{1f600}".to_owned())).to_xml();
     assert!(document.contains("<Say>ab\u{1f600}</Say>"), "{document:?}");
     assert_eq!(check(200, Some("text/xml"), document.as_bytes()).findings, []);
+}
+
+// ----------------------------------------------------------------------------------------------------------- REST
+
+#[derive(Deserialize)]
+struct Asked {
+    python: RestRequest,
+    node: RestRequest,
+}
+
+#[derive(Deserialize)]
+struct RestRequest {
+    method: String,
+    target: String,
+    body: String,
+}
+
+/// Names and values by name; those of one name in their order.
+fn fields(encoded: &str) -> Vec<(String, String)> {
+    let mut fields = WebhookForm::parse(encoded.as_bytes()).params().to_vec();
+    fields.sort_by(|one, other| one.0.cmp(&other.0));
+    fields
+}
+
+#[test]
+fn forms_for_the_api_have_the_same_fields() {
+    let number = |text| PhoneNumber::parse(text).unwrap();
+    let order = NewCall {
+        to: number("+14155550100"),
+        from: number("+14155550101"),
+        url: "https://voice.example.com/voice?ref=1".to_owned(),
+        status_callback: "https://voice.example.com/status?ref=1".to_owned(),
+        ring_for: Duration::from_secs(25),
+        time_limit: Some(Duration::from_secs(600)),
+        machine: Some(MachineDetection {
+            wait_for_end: false,
+            callback: "https://voice.example.com/amd?ref=1".to_owned(),
+        }),
+    };
+    let document = "<Response><Say>Tom &amp; ü</Say></Response>".to_owned();
+    let ours = [order.form(), CallUpdate::End.form(), CallUpdate::Twiml(document).form()];
+    let asked: Vec<Asked> = fixture("rest_requests");
+    for (ours, Asked { python, node }) in ours.iter().zip(&asked) {
+        assert_eq!((&python.method, &python.target), (&node.method, &node.target));
+        assert_eq!(fields(&ours.encode()), fields(&python.body));
+        assert_eq!(fields(&ours.encode()), fields(&node.body));
+    }
 }
 
 // --------------------------------------------------------------------------------------------------------- schema

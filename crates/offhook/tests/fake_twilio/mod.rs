@@ -4,6 +4,7 @@
 //! numbers that a caller is handed to.
 #![allow(dead_code, reason = "nobody uses all of it")]
 
+mod answers;
 mod rules;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -25,6 +26,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use answers::{error, json, page, resource};
 use rules::judge;
 
 pub(crate) const ACCOUNT: &str = "AC00000000000000000000000000000001";
@@ -139,7 +141,7 @@ impl FakeTwilio {
         let rest = path.strip_prefix(&root).unwrap_or("?").to_owned();
         match (head.method.clone(), rest.as_str()) {
             (Method::POST, ".json") => self.create(&form),
-            (Method::GET, ".json") => self.list(),
+            (Method::GET, ".json") => self.list(head.uri.query().unwrap_or("")),
             (Method::POST, rest) => self.update(rest.trim_matches(['/']).trim_end_matches(".json"), &form),
             (Method::GET, rest) => {
                 let sid = rest.trim_matches(['/']).trim_end_matches(".json");
@@ -189,10 +191,14 @@ impl FakeTwilio {
         answer
     }
 
-    fn list(&self) -> Response<Full<Bytes>> {
+    /// A page of calls, newest first.
+    fn list(&self, query: &str) -> Response<Full<Bytes>> {
+        let asked = WebhookForm::parse(query.as_bytes());
         let state = self.state.lock().unwrap();
-        let calls: Vec<_> = state.calls.iter().rev().map(resource).collect();
-        json(200, &serde_json::json!({ "calls": calls, "page": 0 }))
+        let wanted = |call: &&Placed| {
+            ["To", "From"].iter().all(|name| asked.get(name).is_none_or(|value| call.form[*name][0] == value))
+        };
+        page(state.calls.iter().rev().filter(wanted).map(resource).collect(), &asked)
     }
 
     fn update(&self, sid: &str, form: &WebhookForm) -> Response<Full<Bytes>> {
@@ -346,27 +352,6 @@ impl FakeTwilio {
         }
         post(&status_url, &form("completed", 3).with("CallDuration", "7").with("Duration", "1")).await;
     }
-}
-
-fn resource(call: &Placed) -> serde_json::Value {
-    let now = httpdate::fmt_http_date(std::time::SystemTime::now()).replace("GMT", "+0000");
-    serde_json::json!({
-        "sid": call.sid, "status": call.status, "to": call.form["To"][0], "from": call.form["From"][0],
-        "direction": "outbound-api", "date_created": now, "price": null, "duration": null,
-    })
-}
-
-fn json(status: u16, body: &serde_json::Value) -> Response<Full<Bytes>> {
-    Response::builder()
-        .status(status)
-        .header("content-type", "application/json")
-        .header("twilio-request-id", "RQ1")
-        .body(Full::new(body.to_string().into()))
-        .unwrap()
-}
-
-fn error(status: u16, code: u32, message: &str) -> Response<Full<Bytes>> {
-    json(status, &serde_json::json!({ "code": code, "message": message, "more_info": "", "status": status }))
 }
 
 /// Posts a signed form.

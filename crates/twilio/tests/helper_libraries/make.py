@@ -11,6 +11,7 @@ import sys
 import twilio
 
 import documents
+import rest_requests
 import schema
 import signatures
 
@@ -18,7 +19,8 @@ node_folder = sys.argv[1]
 node = json.load(open(f"{node_folder}/node_modules/twilio/package.json"))["version"]
 here = pathlib.Path(__file__).parent
 made_by = f"twilio-python {twilio.__version__}, twilio-node {node}"
-for name, module in [("signatures", signatures), ("documents", documents), ("schema", schema)]:
+for name, module in [("signatures", signatures), ("documents", documents), ("schema", schema),
+                     ("rest_requests", rest_requests)]:
     made = module.make(node_folder)
     # An entry a line.
     if isinstance(made, list):
