@@ -151,6 +151,7 @@ causes! {
     CONTAINER = "container", Fails, None, NOISE, "ask the provider for bare μ-law at 8 kHz (ElevenLabs: output_format=ulaw_8000, OpenAI Realtime: audio/pcmu), or decode it first";
     LINEAR = "linear-pcm", Fails, None, NOISE, "convert 16-bit samples to 8 kHz μ-law, one byte a sample, or ask the provider for μ-law";
     A_LAW = "a-law", Fails, None, NOISE, "ask for μ-law (pcmu), not A-law (pcma)";
+    WRONG_RATE = "wrong-rate", Fails, None, "the caller hears a slow, deep drawl; Twilio says nothing", "convert the sound to 8 kHz before it becomes μ-law, or ask the provider for 8 kHz (ElevenLabs: output_format=ulaw_8000, OpenAI Realtime: audio/pcmu, Google: sampleRateHertz 8000)";
     OVERFLOW = "buffer-overflow", Fails, Some(31931), "Twilio holds 10 minutes; what is beyond is lost", "send in step with the playout, some hundred ms ahead";
     NO_CLEAR = "no-clear", Risky, None, "the agent can't be interrupted: what is queued at Twilio plays on while the caller speaks", "when the caller speaks, send {\"event\":\"clear\",\"streamSid\":\"MZ…\"} and drop what is still to be sent";
     LINGERS = "lingers-after-stop", Risky, None, "after `stop` the server keeps the connection: sessions and provider sockets leak", "end the session at `stop`, and when the socket closes; there is no `close` event";

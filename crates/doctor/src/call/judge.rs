@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::payload;
 use super::{Ended, Seen};
+use super::{payload, rate};
 use crate::causes::{self, Cause};
 use crate::finding::{Check, Report};
 
@@ -24,7 +24,8 @@ pub(crate) fn judge(seen: &Seen, one_way: bool, report: &mut Report) {
     for (cause, what) in &seen.wrong {
         say(cause, what.clone());
     }
-    let format = payload::judge(&seen.first_payload, &seen.sound);
+    let format =
+        payload::judge(&seen.first_payload, &seen.sound).or_else(|| rate::judge(&seen.sound, &seen.pace));
     if let Some((cause, what)) = &format {
         say(cause, what.clone());
     }

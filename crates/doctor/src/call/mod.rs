@@ -2,6 +2,7 @@
 
 mod judge;
 mod payload;
+mod rate;
 mod talk;
 
 pub(crate) use judge::judge;
@@ -22,6 +23,8 @@ pub(crate) struct Seen {
     pub(crate) wrong: Vec<(&'static crate::causes::Cause, String)>,
     /// Sound for judging its format: without silence.
     pub(crate) sound: Vec<u8>,
+    /// When how much sound came.
+    pub(crate) pace: rate::Pace,
     /// The first payload, as it came.
     pub(crate) first_payload: Vec<u8>,
     pub(crate) pinged: bool,

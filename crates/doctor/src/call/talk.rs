@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::judge::message_cause;
-use super::payload::MOST_JUDGED;
+use super::rate::MOST_JUDGED;
 use super::{BargeIn, Ended, Seen};
 use crate::causes;
 use crate::upgrade::Socket;
@@ -301,7 +301,7 @@ impl Talk {
             None => return Some(Ended::Broke { at_ms: now, why: "the connection was closed".to_owned() }),
         };
         match parse_outbound(&text, &self.stream) {
-            Ok(Outbound::Media(octets)) => self.media(&octets),
+            Ok(Outbound::Media(octets)) => self.media(&octets, now),
             Ok(Outbound::Mark(name)) => {
                 if let Some(name) = self.playout.mark(name) {
                     let text = self.messages.mark(&name);
@@ -324,15 +324,16 @@ impl Talk {
                 if cause == &causes::EXTRA_FIELD
                     && let Some(octets) = super::judge::media_with_more(&text)
                 {
-                    self.media(&octets);
+                    self.media(&octets, now);
                 }
             }
         }
         None
     }
 
-    fn media(&mut self, octets: &[u8]) {
+    fn media(&mut self, octets: &[u8], now: u64) {
         self.seen.media_messages += 1;
+        self.seen.pace.note(now, octets.len());
         if self.seen.first_payload.is_empty() {
             self.seen.first_payload = octets.iter().copied().take(MOST_JUDGED).collect();
         }
