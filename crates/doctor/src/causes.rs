@@ -31,6 +31,9 @@ macro_rules! causes {
 
 const SORRY: &str = "the caller hears “an application error has occurred”, and the call ends";
 const NO_STREAM: &str = "the stream never starts; the call goes on with the next verb, or ends in silence";
+const NO_SESSION: &str = "the session never starts; Twilio asks the action, or the call ends";
+const DROPPED: &str =
+    "Twilio drops the message: it is not spoken; after ten in a row it ends the session (64105)";
 const NOT_PLAYED: &str = "Twilio warns once and doesn't play it: the caller hears silence";
 const NOISE: &str = "the caller hears noise or clicks instead of a voice; Twilio says nothing";
 
@@ -57,6 +60,7 @@ causes! {
     TLS_NONE = "no-tls", Fails, Some(11206), SORRY,
         "the port speaks plain HTTP: put a proxy with TLS in front, or use the port that has it (443); of ngrok use the HTTP tunnel, not TCP";
     TLS_BROKEN = "tls-broken", Fails, Some(11220), SORRY, "allow TLS 1.2 and 1.3 with usual ciphers: nginx `ssl_protocols TLSv1.2 TLSv1.3;`";
+    TLS_SILENT = "tls-unanswered", Fails, Some(11220), SORRY, "the port takes connections and says nothing: look whether the server behind it hangs, or whether the port is another program's";
     TLS_ENDS_SOON = "certificate-ends-soon", Risky, Some(11236), "when it ends, every call fails", "renew it now, and see why that didn't happen by itself";
     // -------------------------------------------------------------------------------------------------- the webhook
     BROKEN_HTTP = "broken-http", Fails, Some(11206), SORRY, "the server breaks off or doesn't speak HTTP/1.1: look at its log for a crash";
@@ -103,8 +107,12 @@ causes! {
     TRACK_WRONG = "track-wrong", Fails, Some(31941), NO_STREAM, "<Connect><Stream> takes no `track`, or track=\"inbound_track\"; <Start><Stream> also outbound_track and both_tracks";
     START_ENDS = "start-then-nothing", Fails, None, "<Start> doesn't wait: with no verb after it the call ends at once", "for an agent that speaks use <Connect><Stream url=\"wss://…\"/></Connect>; to listen in, let a verb follow";
     START_ONE_WAY = "start-is-one-way", Fails, Some(31924), "<Start><Stream> only listens: what the server sends is never heard", "for an agent that speaks use <Connect><Stream url=\"wss://…\"/></Connect>";
+    REDIRECT_ROUND = "redirect-round", Fails, None, "Twilio asks for one document after the other and says nothing: the caller hears silence", "let <Redirect> lead to a document that speaks or connects, not back to itself";
     UNREACHABLE_STREAM = "stream-unreachable", Fails, None, "a verb before the stream takes the call away: the stream never starts", "put <Connect> before it";
     PAUSE_AFTER = "pause-after-stream", Risky, None, "when the server closes the stream, the caller stays in silence for the length of the pause", "end with <Hangup/> instead of <Pause/>";
+    OTHER_FORMAT = "other-format", Fine, None, "Twilio's documents know μ-law at 8 kHz only; its libraries can ask for others. The sound isn't judged here", "leave audioFormat and sampleRate away, unless Twilio has told you that your account may use them";
+    RELAY_URL = "relay-url", Fails, Some(64101), NO_SESSION, "give the session an absolute URL: <ConversationRelay url=\"wss://voice.example.com/relay\"/>";
+    RELAY_VALUE = "relay-value", Fails, Some(64101), NO_SESSION, "write the value as Twilio does; case counts: ttsProvider=\"ElevenLabs\", interruptible=\"any\"";
     NO_STREAM_HERE = "no-stream", Fine, None, "the document has no Media Stream: there is nothing more to examine", "if there should be one: <Connect><Stream url=\"wss://voice.example.com/media\"/></Connect>";
     // -------------------------------------------------------------------------------------------------- signatures
     SIGNATURE_REFUSED = "signature-refused", Fails, Some(11200), SORRY, "check that the server has this account's primary auth token, and no blank or quote around it; it signs with the token, not with an API key";
@@ -154,6 +162,16 @@ causes! {
     WRONG_RATE = "wrong-rate", Fails, None, "the caller hears a slow, deep drawl; Twilio says nothing", "convert the sound to 8 kHz before it becomes μ-law, or ask the provider for 8 kHz (ElevenLabs: output_format=ulaw_8000, OpenAI Realtime: audio/pcmu, Google: sampleRateHertz 8000)";
     OVERFLOW = "buffer-overflow", Fails, Some(31931), "Twilio holds 10 minutes; what is beyond is lost", "send in step with the playout, some hundred ms ahead";
     NO_CLEAR = "no-clear", Risky, None, "the agent can't be interrupted: what is queued at Twilio plays on while the caller speaks", "when the caller speaks, send {\"event\":\"clear\",\"streamSid\":\"MZ…\"} and drop what is still to be sent";
+    // ------------------------------------------------------------------------------------------- ConversationRelay
+    RELAY_IS_STREAM = "relay-speaks-media-streams", Fails, Some(64107), DROPPED, "this URL speaks Media Streams (`event`), not ConversationRelay (`type`): connect to it by <Stream>, or answer with {\"type\":\"text\",\"token\":\"Hello\",\"last\":true}";
+    RELAY_NOT_JSON = "relay-not-json", Fails, Some(64107), DROPPED, "send one JSON object a message, as text; log errors instead of sending them";
+    RELAY_TYPE = "relay-unknown-type", Fails, Some(64107), DROPPED, "Twilio knows text, play, sendDigits, language and end: {\"type\":\"text\",\"token\":\"Hello\",\"last\":true}";
+    RELAY_FIELD = "relay-wrong-field", Fails, Some(64107), DROPPED, "the words go into `token`, a string: {\"type\":\"text\",\"token\":\"Hello\",\"last\":true}";
+    RELAY_EXTRA = "relay-extra-field", Risky, Some(64107), "Twilio documents no such field, and may drop the message", "send the documented fields only: {\"type\":\"text\",\"token\":\"Hello\",\"last\":true}";
+    RELAY_TEN = "relay-ten-malformed", Fails, Some(64105), "ten messages in a row that Twilio can't use end the session", "send what ConversationRelay knows: {\"type\":\"text\",\"token\":\"Hello\",\"last\":true}";
+    RELAY_SILENT = "relay-never-answers", Fails, None, "the caller hears silence; Twilio says nothing", "answer each `prompt` whose `last` is true (its words are in `voicePrompt`) with `text` messages; look whether the model answers";
+    RELAY_NO_LAST = "relay-last-missing", Fails, None, "Twilio waits for more of the answer: its end may stay unspoken", "end each answer with {\"type\":\"text\",\"token\":\"\",\"last\":true}";
+    RELAY_ENDS = "relay-closed", Fails, Some(64105), "the session fails; Twilio asks the action, or the call ends", "keep the socket open for the whole call, and end it by {\"type\":\"end\"}; look at the server's log for an exception";
     LINGERS = "lingers-after-stop", Risky, None, "after `stop` the server keeps the connection: sessions and provider sockets leak", "end the session at `stop`, and when the socket closes; there is no `close` event";
 }
 

@@ -1,23 +1,16 @@
 //! Ways to a server: names, addresses, TCP, TLS. Each failure is told by its cause.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
-use tokio::io::{AsyncRead, AsyncWrite};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::causes::{self, Cause};
-
-/// Twilio gives a TCP connection two tries of 5 s (error 11205).
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-const TLS_WITHIN: Duration = Duration::from_secs(10);
-/// A certificate that ends sooner is told of.
-const SOON: Duration = Duration::from_secs(10 * 24 * 3600);
+use crate::certificate::{Recording, ends_soon, explain_tls};
+use crate::limits::Limits;
 
 pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
@@ -117,18 +110,68 @@ pub(crate) struct Connection {
     pub(crate) ends_soon: Option<String>,
 }
 
-/// Opens a connection. `roots`: authorities trusted besides Mozilla's.
-pub(crate) async fn open(
-    target: &Target,
-    tls: bool,
-    roots: &[CertificateDer<'static>],
-) -> Result<Connection, Failed> {
+/// What every connection needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way<'a> {
+    /// Authorities trusted besides Mozilla's.
+    pub(crate) roots: &'a [CertificateDer<'static>],
+    pub(crate) limits: &'a Limits,
+}
+
+/// Opens a connection.
+pub(crate) async fn open(target: &Target, tls: bool, way: Way<'_>) -> Result<Connection, Failed> {
+    let stream = connect(target, way.limits).await?;
+    if !tls {
+        return Ok(Connection { wire: Box::new(stream), ends_soon: None });
+    }
+    let verifier = Arc::new(Recording::new(way.roots)?);
+    let config = rustls::ClientConfig::builder()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>)
+        .with_no_client_auth();
+    let name = ServerName::try_from(target.host.clone())
+        .map_err(|error| Failed::new(&causes::TLS_WRONG_HOST, format!("`{}`: {error}", target.host)))?;
+    let shaking = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream);
+    let Ok(shaken) = tokio::time::timeout(way.limits.tls, shaking).await else {
+        return Err(unanswered(target, way.limits).await);
+    };
+    let chain = verifier.chain();
+    match shaken {
+        Ok(wire) => Ok(Connection { wire: Box::new(wire), ends_soon: ends_soon(&chain) }),
+        Err(error) => Err(explain_tls(&error, &chain, target)),
+    }
+}
+
+/// Nothing came in answer to TLS: is it a server of plain HTTP that waits for the rest of a request, or does nobody listen?
+async fn unanswered(target: &Target, limits: &Limits) -> Failed {
+    let asking = async {
+        let mut stream = connect(target, limits).await.ok()?;
+        let request = format!("HEAD / HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", target.authority);
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut start = [0; 5];
+        stream.read_exact(&mut start).await.ok()?;
+        (start == *b"HTTP/").then_some(())
+    };
+    let within = limits.tls;
+    if let Ok(Some(())) = tokio::time::timeout(within, asking).await {
+        let what =
+            format!("port {} of {} answers plain HTTP, and leaves TLS unanswered", target.port, target.host);
+        return Failed::new(&causes::TLS_NONE, what);
+    }
+    let what = format!(
+        "{} takes the connection, and answers neither TLS nor HTTP within {within:?}",
+        target.authority
+    );
+    Failed::new(&causes::TLS_SILENT, what)
+}
+
+async fn connect(target: &Target, limits: &Limits) -> Result<TcpStream, Failed> {
     let addresses = resolve(target).await?;
-    let connecting = tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(addresses.as_slice()));
+    let connecting = tokio::time::timeout(limits.connect, TcpStream::connect(addresses.as_slice()));
     let stream = connecting
         .await
         .map_err(|_| {
-            let what = format!("{} took no connection within {CONNECT_WITHIN:?}", target.authority);
+            let what = format!("{} took no connection within {:?}", target.authority, limits.connect);
             Failed::new(&causes::CONNECT_TIMEOUT, what)
         })?
         .map_err(|error| {
@@ -142,174 +185,5 @@ pub(crate) async fn open(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "small packets may wait");
     }
-    if !tls {
-        return Ok(Connection { wire: Box::new(stream), ends_soon: None });
-    }
-    let verifier = Recording::new(roots)?;
-    let verifier = Arc::new(verifier);
-    let config = rustls::ClientConfig::builder()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>)
-        .with_no_client_auth();
-    let name = ServerName::try_from(target.host.clone())
-        .map_err(|error| Failed::new(&causes::TLS_WRONG_HOST, format!("`{}`: {error}", target.host)))?;
-    let shaking = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream);
-    let shaken = tokio::time::timeout(TLS_WITHIN, shaking).await.map_err(|_| {
-        let what = format!("{} doesn't answer the TLS handshake within {TLS_WITHIN:?}", target.authority);
-        Failed::new(&causes::TLS_BROKEN, what)
-    })?;
-    let chain = verifier.chain();
-    match shaken {
-        Ok(wire) => Ok(Connection { wire: Box::new(wire), ends_soon: ends_soon(&chain) }),
-        Err(error) => Err(explain_tls(&error, &chain, target)),
-    }
-}
-
-fn explain_tls(error: &std::io::Error, chain: &[CertificateDer<'static>], target: &Target) -> Failed {
-    let host = &target.host;
-    let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
-        return Failed::new(&causes::TLS_BROKEN, format!("the TLS handshake with {host} broke off: {error}"));
-    };
-    let facts = chain.first().and_then(|first| Facts::read(first)).unwrap_or_default();
-    use CertificateError as E;
-    match error {
-        rustls::Error::InvalidCertificate(why) => match why {
-            E::Expired | E::ExpiredContext { .. } => {
-                Failed::new(&causes::TLS_EXPIRED, format!("{host}'s certificate ended on {}", facts.until))
-            }
-            E::NotValidYet | E::NotValidYetContext { .. } => {
-                Failed::new(&causes::TLS_NOT_YET, format!("{host}'s certificate begins on {}", facts.from))
-            }
-            E::NotValidForName | E::NotValidForNameContext { .. } => Failed::new(
-                &causes::TLS_WRONG_HOST,
-                format!("the certificate is for {}, not for {host}", facts.names),
-            ),
-            _ if facts.self_signed => Failed::new(
-                &causes::TLS_SELF_SIGNED,
-                format!("{host}'s certificate is signed by itself ({})", facts.subject),
-            ),
-            E::UnknownIssuer if chain.len() == 1 => Failed::new(
-                &causes::TLS_UNTRUSTED,
-                format!(
-                    "{host} sends its own certificate only, without that of its issuer ({})",
-                    facts.issuer
-                ),
-            ),
-            other => Failed::new(
-                &causes::TLS_UNTRUSTED,
-                format!("{host}'s certificate, issued by {}, is not trusted: {other:?}", facts.issuer),
-            ),
-        },
-        rustls::Error::InvalidMessage(_) => Failed::new(
-            &causes::TLS_NONE,
-            format!("port {} of {host} doesn't speak TLS: {error}", target.port),
-        ),
-        other => Failed::new(&causes::TLS_BROKEN, format!("the TLS handshake with {host} failed: {other}")),
-    }
-}
-
-#[derive(Default)]
-struct Facts {
-    subject: String,
-    issuer: String,
-    self_signed: bool,
-    names: String,
-    from: String,
-    until: String,
-    left: Option<Duration>,
-}
-
-impl Facts {
-    fn read(der: &[u8]) -> Option<Self> {
-        let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
-        let names = certificate.subject_alternative_name().ok().flatten().map(|names| {
-            let shown = names.value.general_names.iter().filter_map(|name| match name {
-                x509_parser::extensions::GeneralName::DNSName(name) => Some((*name).to_owned()),
-                _ => None,
-            });
-            shown.take(5).collect::<Vec<_>>().join(", ")
-        });
-        let validity = certificate.validity();
-        Some(Self {
-            subject: certificate.subject().to_string(),
-            issuer: certificate.issuer().to_string(),
-            self_signed: certificate.subject().as_raw() == certificate.issuer().as_raw(),
-            names: names
-                .filter(|names| !names.is_empty())
-                .unwrap_or_else(|| certificate.subject().to_string()),
-            from: validity.not_before.to_string(),
-            until: validity.not_after.to_string(),
-            left: validity.time_to_expiration().and_then(|left| Duration::try_from(left).ok()),
-        })
-    }
-}
-
-fn ends_soon(chain: &[CertificateDer<'static>]) -> Option<String> {
-    let facts = Facts::read(chain.first()?)?;
-    let left = facts.left.filter(|left| *left < SOON)?;
-    Some(format!("the certificate ends on {}, in {} days", facts.until, left.as_secs() / 86_400))
-}
-
-/// Checks as usual, and keeps what it was shown.
-#[derive(Debug)]
-struct Recording {
-    inner: Arc<WebPkiServerVerifier>,
-    seen: Mutex<Vec<CertificateDer<'static>>>,
-}
-
-impl Recording {
-    fn new(extra: &[CertificateDer<'static>]) -> Result<Self, Failed> {
-        let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        roots.add_parsable_certificates(extra.iter().cloned());
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-            .build()
-            .map_err(|error| Failed::new(&causes::TLS_UNTRUSTED, error.to_string()))?;
-        Ok(Self { inner, seen: Mutex::new(Vec::new()) })
-    }
-
-    fn chain(&self) -> Vec<CertificateDer<'static>> {
-        self.seen.lock().map(|seen| seen.clone()).unwrap_or_default()
-    }
-}
-
-impl ServerCertVerifier for Recording {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        if let Ok(mut seen) = self.seen.lock() {
-            *seen = std::iter::once(end_entity)
-                .chain(intermediates)
-                .map(|one| one.clone().into_owned())
-                .collect();
-        }
-        self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
+    Ok(stream)
 }

@@ -17,22 +17,53 @@ pub(crate) struct Stream {
     pub(crate) parameters: Vec<(String, String)>,
     /// By `<Start>`: it only listens.
     pub(crate) one_way: bool,
+    /// It asks for sound in another format than μ-law at 8 kHz.
+    pub(crate) other_format: bool,
 }
 
-/// Judges a document; gives the stream that it leads to.
-pub(crate) fn judge(body: &[u8], report: &mut Report) -> Option<Stream> {
+/// The session to connect to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Relay {
+    /// As the document has it.
+    pub(crate) url: String,
+    pub(crate) parameters: Vec<(String, String)>,
+    /// What Twilio says first.
+    pub(crate) greeting: Option<String>,
+    /// The caller's language.
+    pub(crate) language: String,
+}
+
+/// Where a document leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Leads {
+    Stream(Stream),
+    Relay(Relay),
+    /// To another document, by `<Redirect>`.
+    On {
+        /// As the document has it.
+        url: String,
+        /// Asked for by GET.
+        get: bool,
+        /// The caller hears something before, or is waited for.
+        after_a_while: bool,
+    },
+    Nowhere,
+}
+
+/// Judges a document; tells where it leads.
+pub(crate) fn judge(body: &[u8], report: &mut Report) -> Leads {
     let mut fail = |cause: &'static Cause, what: String| report.add(Check::Document, cause, what);
     if body.len() > LONGEST {
         fail(&causes::TOO_LONG, format!("the document has {} bytes", body.len()));
-        return None;
+        return Leads::Nowhere;
     }
     let Ok(text) = std::str::from_utf8(body) else {
         fail(&causes::NOT_UTF8, "the document is not UTF-8".to_owned());
-        return None;
+        return Leads::Nowhere;
     };
     if let Some((cause, what)) = before_xml(text) {
         fail(cause, what);
-        return None;
+        return Leads::Nowhere;
     }
     // Twilio's own words for what an XML reader finds; streams are judged below.
     let checked = check(200, Some("text/xml"), body);
@@ -43,11 +74,11 @@ pub(crate) fn judge(body: &[u8], report: &mut Report) -> Option<Stream> {
             None => (&causes::NOT_WELL_FORMED, broken.detail.clone()),
         };
         fail(cause, what);
-        return None;
+        return Leads::Nowhere;
     }
     if let Some(at) = text.find(|c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r') && c < ' ') {
         fail(&causes::CONTROL_CHARACTER, format!("{}: a character that XML forbids", text_place(text, at)));
-        return None;
+        return Leads::Nowhere;
     }
     let elements = read(text);
     let streams = elements.iter().any(|element| is_stream(&elements, element));
@@ -61,6 +92,10 @@ pub(crate) fn judge(body: &[u8], report: &mut Report) -> Option<Stream> {
         } else {
             &causes::UNKNOWN_ELEMENT
         };
+        fail(cause, finding.detail.clone());
+    }
+    for finding in checked.findings.iter().filter(|finding| finding.code == 64101) {
+        let cause = if finding.detail.contains("URL") { &causes::RELAY_URL } else { &causes::RELAY_VALUE };
         fail(cause, finding.detail.clone());
     }
     walk(&elements, report)
@@ -123,60 +158,75 @@ fn mentions_stream(elements: &[Element]) -> bool {
 }
 
 /// Follows the verbs as Twilio does.
-fn walk(elements: &[Element], report: &mut Report) -> Option<Stream> {
+fn walk(elements: &[Element], report: &mut Report) -> Leads {
     let verbs: Vec<(usize, &Element)> =
         elements.iter().enumerate().filter(|(_, element)| element.parent == Some(0)).collect();
     if verbs.is_empty() {
         report.add(Check::Document, &causes::EMPTY_RESPONSE, "<Response> has no verb in it");
-        return None;
+        return Leads::Nowhere;
     }
     let mut gone: Option<&Element> = None;
-    let mut found = None;
     for (place, (index, verb)) in verbs.iter().enumerate() {
         let after = verbs.get(place + 1..).unwrap_or(&[]);
-        let stream = elements.iter().enumerate().find(|(_, element)| {
-            element.parent == Some(*index)
-                && element.name == "Stream"
-                && matches!(verb.name.as_str(), "Connect" | "Start")
-        });
+        let noun = |name: &str| {
+            elements
+                .iter()
+                .enumerate()
+                .find(|(_, element)| element.parent == Some(*index) && element.name == name)
+        };
+        let stream = noun("Stream").filter(|_| matches!(verb.name.as_str(), "Connect" | "Start"));
+        let relay = noun("ConversationRelay").filter(|_| verb.name == "Connect");
+        if let (Some((_, to)), Some(gone)) = (stream.or(relay), gone) {
+            let what =
+                format!("line {}: <{}> comes before the stream of line {}", gone.line, gone.name, to.line);
+            report.add(Check::Document, &causes::UNREACHABLE_STREAM, what);
+            return Leads::Nowhere;
+        }
         if let Some((at, stream)) = stream {
-            if let Some(gone) = gone {
-                let what = format!(
-                    "line {}: <{}> comes before the stream of line {}",
-                    gone.line, gone.name, stream.line
-                );
-                report.add(Check::Document, &causes::UNREACHABLE_STREAM, what);
-                return None;
-            }
             let one_way = verb.name == "Start";
-            // A tap beside an agent is none of the agent's faults.
-            let agent_follows = one_way && after.iter().any(|(_, verb)| verb.name == "Connect");
-            judge_stream(stream, one_way, report);
+            let other_format = judge_stream(stream, one_way, report);
             judge_after(stream, one_way, after, report);
-            if !agent_follows {
-                found = Some(Stream {
-                    url: stream.get("url").unwrap_or_default().to_owned(),
-                    parameters: parameters(elements, at),
-                    one_way,
-                });
-                break;
+            // A tap beside an agent is none of the agent's faults.
+            if !one_way || after.iter().all(|(_, verb)| verb.name != "Connect") {
+                let url = stream.get("url").unwrap_or_default().to_owned();
+                let parameters = parameters(elements, at);
+                return Leads::Stream(Stream { url, parameters, one_way, other_format });
             }
         }
-        if matches!(verb.name.as_str(), "Hangup" | "Reject" | "Redirect" | "Leave") {
+        if let Some((at, relay)) = relay {
+            let get = |name| relay.get(name).map(str::to_owned);
+            return Leads::Relay(Relay {
+                url: get("url").unwrap_or_default(),
+                parameters: parameters(elements, at),
+                greeting: get("welcomeGreeting"),
+                language: get("transcriptionLanguage")
+                    .or_else(|| get("language"))
+                    .unwrap_or("en-US".to_owned()),
+            });
+        }
+        if gone.is_none() && matches!(verb.name.as_str(), "Hangup" | "Reject" | "Redirect" | "Leave") {
             gone = Some(verb);
         }
     }
-    if found.is_none() && report.findings.iter().all(|finding| finding.cause != causes::STREAM_LOST.id) {
-        let names: Vec<&str> = verbs.iter().map(|(_, verb)| verb.name.as_str()).collect();
-        let relay = elements.iter().any(|element| element.name == "ConversationRelay");
-        let with = if relay { "; ConversationRelay is judged by its document only" } else { "" };
-        report.add(
-            Check::Document,
-            &causes::NO_STREAM_HERE,
-            format!("the verbs are: {}{with}", names.join(", ")),
-        );
+    if let Some(redirect) = gone.filter(|verb| verb.name == "Redirect") {
+        let before = verbs.iter().take_while(|(_, verb)| *verb != redirect);
+        let heard = |verb: &Element| {
+            matches!(
+                verb.name.as_str(),
+                "Say" | "Play" | "Pause" | "Gather" | "Record" | "Dial" | "Enqueue" | "Pay"
+            )
+        };
+        return Leads::On {
+            url: redirect.text.trim().to_owned(),
+            get: redirect.get("method").is_some_and(|method| method.eq_ignore_ascii_case("GET")),
+            after_a_while: before.into_iter().any(|(_, verb)| heard(verb)),
+        };
     }
-    found
+    if report.findings.iter().all(|finding| finding.cause != causes::STREAM_LOST.id) {
+        let names: Vec<&str> = verbs.iter().map(|(_, verb)| verb.name.as_str()).collect();
+        report.add(Check::Document, &causes::NO_STREAM_HERE, format!("the verbs are: {}", names.join(", ")));
+    }
+    Leads::Nowhere
 }
 
 fn parameters(elements: &[Element], stream: usize) -> Vec<(String, String)> {
@@ -190,7 +240,8 @@ fn parameters(elements: &[Element], stream: usize) -> Vec<(String, String)> {
         .collect()
 }
 
-fn judge_stream(stream: &Element, one_way: bool, report: &mut Report) {
+/// True if it asks for another format than μ-law at 8 kHz.
+fn judge_stream(stream: &Element, one_way: bool, report: &mut Report) -> bool {
     let mut say = |cause: &'static Cause, what: String| {
         report.add(Check::Document, cause, format!("line {}: {what}", stream.line));
     };
@@ -201,6 +252,20 @@ fn judge_stream(stream: &Element, one_way: bool, report: &mut Report) {
             say(&causes::TRACK_WRONG, format!("<{verb}><Stream track=\"{track}\">"));
         }
     }
+    let format = stream.get("audioFormat").filter(|format| !format.to_ascii_lowercase().contains("mulaw"));
+    let rate = stream.get("sampleRate").filter(|rate| *rate != "8000");
+    if format.is_some() || rate.is_some() {
+        let asked: Vec<&str> = format.into_iter().chain(rate).collect();
+        say(
+            &causes::OTHER_FORMAT,
+            format!("the stream asks for sound in another format: {}", asked.join(", ")),
+        );
+    }
+    judge_url(stream, &mut say);
+    format.is_some() || rate.is_some()
+}
+
+fn judge_url(stream: &Element, say: &mut impl FnMut(&'static Cause, String)) {
     let url = stream.get("url").unwrap_or("").to_owned();
     if url.is_empty() && stream.get("connectorName").is_none() {
         return say(&causes::STREAM_URL_MISSING, "<Stream> has no url".to_owned());
@@ -293,6 +358,18 @@ mod tests {
             (format!("<Response>{start}<Pause length=\"40\"/></Response>"), "start-is-one-way"),
             (format!("<Response><Hangup/>{stream}</Response>"), "stream-unreachable"),
             (format!("<Response>{stream}<Pause/></Response>"), "pause-after-stream"),
+            (
+                "<Response><Connect><ConversationRelay url=\"https://h/r\"/></Connect></Response>".into(),
+                "relay-url",
+            ),
+            (
+                "<Response><Connect><ConversationRelay url=\"wss://h/r\" ttsProvider=\"Azure\"/></Connect></Response>".into(),
+                "relay-value",
+            ),
+            (
+                format!("<Response>{}</Response>", stream.replace("/>", " audioFormat=\"audio/l16\"/>")),
+                "other-format",
+            ),
             (
                 format!("<Response>{}</Response>", stream.replace("/>", " track=\"both_tracks\"/>")),
                 "track-wrong",

@@ -1,16 +1,18 @@
 //! The examination: Twilio's way through a call, step by step.
 
-use offhook_twilio::signature::AuthToken;
+use hyper::Method;
+use offhook_twilio::signature::{AuthToken, signed_url};
 use offhook_twilio::webhook::{WebhookForm, incoming_call};
 use offhook_twilio::{AccountSid, BadSid, CallSid, StreamSid};
 use rustls::pki_types::CertificateDer;
 
-use crate::call::{self, Times};
+use crate::call::Parties;
 use crate::causes;
-use crate::dial::{self, Failed, Target};
-use crate::document::{self, Stream};
+use crate::connect::Place;
+use crate::dial::{self, Failed, Target, Way};
+use crate::document::{self, Leads};
 use crate::finding::{Check, Report};
-use crate::upgrade;
+use crate::limits::Limits;
 use crate::webhook::{self, Answer, Signing};
 
 /// What to examine, and how.
@@ -27,8 +29,8 @@ pub struct Options {
     pub stream: bool,
     /// Authorities to trust besides Mozilla's.
     pub roots: Vec<CertificateDer<'static>>,
-    /// How long the caller waits for what.
-    pub times: Times,
+    /// How long is waited for what.
+    pub limits: Limits,
 }
 
 impl Options {
@@ -36,15 +38,24 @@ impl Options {
     #[must_use]
     pub fn new(url: &str) -> Self {
         Self {
-            url: url.to_owned(),
+            url: url.trim().to_owned(),
             local: false,
             token: None,
             stream: true,
             roots: Vec::new(),
-            times: Times::default(),
+            limits: Limits::default(),
         }
     }
 }
+
+impl Options {
+    pub(crate) fn way(&self) -> Way<'_> {
+        Way { roots: &self.roots, limits: &self.limits }
+    }
+}
+
+/// So many documents, one leading to the next, are read.
+const MOST_DOCUMENTS: usize = 10;
 
 /// Examines a server. `progress` is told each step before it is taken.
 ///
@@ -55,17 +66,48 @@ pub async fn examine(options: &Options, mut progress: impl FnMut(&str)) -> Resul
     // One call from webhook to stream: servers hold the stream to the call that they were asked about.
     let ids = new_ids()?;
     progress("webhook");
-    let Some(answer) = ask_webhook(options, &ids, &mut report).await? else { return Ok(report) };
+    let Some(mut answer) = ask_webhook(options, &ids, &mut report).await? else { return Ok(report) };
     report.webhook_ms = u64::try_from(answer.took.as_millis()).ok();
-    if !webhook::judge(&answer, options.token.is_some(), &mut report) {
-        return Ok(report);
-    }
-    progress("document");
-    let Some(stream) = document::judge(&answer.body, &mut report) else { return Ok(report) };
+    let mut been: Vec<String> = Vec::new();
+    let leads = loop {
+        if !webhook::judge(&answer, options.token.is_some(), &options.limits, &mut report) {
+            return Ok(report);
+        }
+        progress("document");
+        let leads = document::judge(&answer.body, &mut report);
+        let Leads::On { url, get, after_a_while } = &leads else { break leads };
+        // As Twilio does, with the call's own form.
+        let next = if url.is_empty() { answer.url.clone() } else { webhook::join(&answer.url, url) };
+        been.push(answer.url.clone());
+        if been.contains(&next) || been.len() > MOST_DOCUMENTS {
+            let round = format!("{} → {next}", been.join(" → "));
+            if *after_a_while {
+                report.add(Check::Document, &causes::NO_STREAM_HERE, format!("a menu: {round}"));
+            } else {
+                report.add(Check::Document, &causes::REDIRECT_ROUND, round);
+            }
+            return Ok(report);
+        }
+        progress("redirect");
+        let method = if *get { Method::GET } else { Method::POST };
+        let signing = options.token.as_ref().map_or(Signing::None, Signing::Token);
+        let fetched = match Target::parse(&next) {
+            None => Err(Failed::new(&causes::URL_INVALID, format!("<Redirect> to `{next}`"))),
+            Some(_) => webhook::fetch(&next, method, &form(&ids), signing, options.way()).await,
+        };
+        answer = match fetched {
+            Ok(answer) => answer,
+            Err(failed) => {
+                report.add(place(&failed), failed.cause, format!("<Redirect> to {next}: {}", failed.what));
+                return Ok(report);
+            }
+        };
+    };
     if let Some(token) = &options.token {
         progress("signature");
         let forged = Signing::As(token, "https://forged.example.com/");
-        let fetched = webhook::fetch(&options.url, &form(&new_ids()?), forged, &options.roots).await;
+        let fetched =
+            webhook::fetch(&options.url, Method::POST, &form(&new_ids()?), forged, options.way()).await;
         if fetched.is_ok_and(|answer| (200..300).contains(&answer.status)) {
             report.add(
                 Check::Signature,
@@ -74,8 +116,19 @@ pub async fn examine(options: &Options, mut progress: impl FnMut(&str)) -> Resul
             );
         }
     }
-    if options.stream && !stream.url.is_empty() {
-        call(options, ids, &answer.url, &stream, &mut report, &mut progress).await;
+    if options.stream {
+        let place = Place { options, webhook: &answer.url };
+        let (account, call, stream) = ids;
+        let parties = Parties { account, call, stream };
+        match leads {
+            Leads::Stream(stream) if !stream.url.is_empty() => {
+                place.stream(parties, &stream, &mut report, &mut progress).await;
+            }
+            Leads::Relay(relay) if relay.url.starts_with("wss://") => {
+                place.relay(&parties, &relay, &mut report, &mut progress).await;
+            }
+            _ => {}
+        }
     }
     Ok(report)
 }
@@ -119,7 +172,7 @@ async fn ask_webhook(options: &Options, ids: &Ids, report: &mut Report) -> Resul
     };
     judge_address(&target, options.local, report).await;
     let signing = options.token.as_ref().map_or(Signing::None, Signing::Token);
-    match webhook::fetch(url, &form(ids), signing, &options.roots).await {
+    match webhook::fetch(url, Method::POST, &form(ids), signing, options.way()).await {
         Ok(answer) if matches!(answer.status, 401 | 403) => {
             if let Some(what) = other_url(options, &target, &answer).await? {
                 report.add(Check::Signature, &causes::SIGNATURE_OTHER_URL, what);
@@ -135,7 +188,7 @@ async fn ask_webhook(options: &Options, ids: &Ids, report: &mut Report) -> Resul
     }
 }
 
-async fn judge_address(target: &Target, local: bool, report: &mut Report) {
+pub(crate) async fn judge_address(target: &Target, local: bool, report: &mut Report) {
     if target.host.contains('_') {
         report.add(Check::Address, &causes::NAME_UNDERSCORE, format!("`{}` has a `_` in it", target.host));
     }
@@ -171,6 +224,7 @@ async fn other_url(options: &Options, target: &Target, refused: &Answer) -> Resu
     let own = if target.tls { "https" } else { "http" };
     let slashed = path.strip_suffix('/').map_or(format!("{path}/"), str::to_owned);
     let spellings = [
+        format!("{own}://{authority}{path}"),
         format!("{other}://{authority}{path}"),
         format!("{own}://{bare}{path}"),
         format!("{other}://{bare}{path}"),
@@ -178,81 +232,18 @@ async fn other_url(options: &Options, target: &Target, refused: &Answer) -> Resu
         format!("{own}://{authority}"),
         format!("{own}://localhost:{}{path}", target.port),
     ];
-    for spelling in spellings.iter().filter(|spelling| **spelling != options.url) {
+    let right = signed_url(&options.url);
+    for spelling in spellings.iter().filter(|spelling| **spelling != right) {
         let signing = Signing::As(token, spelling);
-        let fetched = webhook::fetch(&options.url, &form(&new_ids()?), signing, &options.roots).await;
+        let fetched =
+            webhook::fetch(&options.url, Method::POST, &form(&new_ids()?), signing, options.way()).await;
         if fetched.is_ok_and(|answer| (200..300).contains(&answer.status)) {
             let what = format!(
                 "status {} when signed over {}, as Twilio does; accepted when signed over {spelling}",
-                refused.status, options.url
+                refused.status, right
             );
             return Ok(Some(what));
         }
     }
     Ok(None)
-}
-
-/// Opens the stream, and makes the call.
-async fn call(
-    options: &Options,
-    (account, call, stream_sid): Ids,
-    webhook: &str,
-    stream: &Stream,
-    report: &mut Report,
-    progress: &mut impl FnMut(&str),
-) {
-    // As Twilio connects: absolute, by wss, without the query.
-    let whole = webhook::join(webhook, &stream.url);
-    let (path, query) =
-        whole.split_once('?').map_or((whole.as_str(), None), |(path, query)| (path, Some(query)));
-    let Some((_, rest)) = path.split_once("://") else { return };
-    let url = format!("wss://{rest}");
-    report.stream_url = Some(url.clone());
-    let (Some(target), Some(home)) = (Target::parse(&url), Target::parse(webhook)) else { return };
-    if target.host != home.host {
-        judge_address(&target, options.local, report).await;
-    }
-    let near = target.is_private() || target.authority == home.authority;
-    let plan = upgrade::Plan {
-        url,
-        query: query.map(str::to_owned),
-        plain: options.local && !home.tls && near,
-        token: options.token.as_ref(),
-        roots: &options.roots,
-    };
-    progress("stream");
-    let socket = match upgrade::open(&plan).await {
-        Ok(socket) => socket,
-        Err(failed) => {
-            report.add(Check::Upgrade, failed.cause, failed.what);
-            if let Some(finding) = report.findings.last_mut() {
-                finding.code = finding.code.map(stream_code);
-                finding.effect =
-                    "the stream never starts; the call goes on with the next verb, or ends in silence";
-            }
-            return;
-        }
-    };
-    progress("call");
-    let parties = call::Parties { account, call, stream: stream_sid };
-    let seen = call::talk(socket, parties, &stream.parameters, stream.one_way, options.times).await;
-    if plan.token.is_some() && upgrade::takes_forged(&plan).await {
-        report.add(
-            Check::Upgrade,
-            &causes::UPGRADE_FORGED_ACCEPTED,
-            "a stream with a wrong signature was opened",
-        );
-    }
-    call::judge(&seen, stream.one_way, report);
-}
-
-/// The stream's own code for a failure that webhooks have as well.
-fn stream_code(code: u32) -> u32 {
-    match code {
-        11201 => 31901,
-        11202 => 31902,
-        11205 | 11210 => 31904,
-        11206 | 11220 | 11235..=11237 => 31910,
-        other => other,
-    }
 }

@@ -8,15 +8,19 @@
 
 mod call;
 pub mod causes;
+mod certificate;
+mod connect;
 mod dial;
 mod document;
 mod examine;
 mod finding;
+mod limits;
 pub mod notifications;
+mod relay;
 mod tree;
 mod upgrade;
 mod webhook;
 
-pub use call::Times;
 pub use examine::{Options, examine};
 pub use finding::{Check, Finding, Report, Severity};
+pub use limits::Limits;

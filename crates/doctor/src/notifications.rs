@@ -13,7 +13,8 @@ use offhook_twilio::api::{ApiError, Wanted};
 use offhook_twilio::{AccountSid, CallSid};
 use serde::{Deserialize, Serialize};
 
-use crate::dial::{self, Target};
+use crate::dial::{self, Target, Way};
+use crate::limits::Limits;
 
 /// Twilio's API.
 pub const API_BASE: &str = "https://api.twilio.com";
@@ -109,8 +110,9 @@ async fn ask(base: &str, credentials: &Credentials, call: &CallSid) -> Result<Ve
         credentials.account
     );
     let target = Target::parse(&url).ok_or_else(|| NotesError::Url(base.to_owned()))?;
+    let way = Way { roots: &[], limits: &Limits::default() };
     let connection =
-        dial::open(&target, target.tls, &[]).await.map_err(|failed| NotesError::Unreachable(failed.what))?;
+        dial::open(&target, target.tls, way).await.map_err(|failed| NotesError::Unreachable(failed.what))?;
     let broken = |error: hyper::Error| NotesError::Unreachable(error.to_string());
     let (mut sender, driver) =
         hyper::client::conn::http1::handshake(TokioIo::new(connection.wire)).await.map_err(broken)?;

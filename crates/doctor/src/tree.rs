@@ -10,6 +10,8 @@ pub(crate) struct Element {
     /// Its parent's place in the list; none for the root.
     pub(crate) parent: Option<usize>,
     pub(crate) line: usize,
+    /// What stands in it, without that of its children.
+    pub(crate) text: String,
     attributes: Vec<(String, String)>,
 }
 
@@ -22,7 +24,7 @@ impl Element {
 /// Reads a document up to its end, or to where it is broken.
 pub(crate) fn read(text: &str) -> Vec<Element> {
     let mut reader = Reader::from_str(text);
-    let (mut all, mut open) = (Vec::new(), Vec::new());
+    let (mut all, mut open): (Vec<Element>, Vec<usize>) = (Vec::new(), Vec::new());
     loop {
         let at = usize::try_from(reader.buffer_position()).unwrap_or(0);
         match reader.read_event() {
@@ -34,9 +36,22 @@ pub(crate) fn read(text: &str) -> Vec<Element> {
             Ok(Event::End(_)) => {
                 open.pop();
             }
+            Ok(Event::Text(piece)) => add(&mut all, &open, &piece),
+            Ok(Event::CData(piece)) => add(&mut all, &open, &piece),
+            Ok(Event::GeneralRef(name)) => {
+                let character =
+                    quick_xml::escape::unescape(&format!("&{};", &*name)).map(|text| text.into_owned());
+                add(&mut all, &open, &character.unwrap_or_default());
+            }
             Ok(Event::Eof) | Err(_) => return all,
             Ok(_) => {}
         }
+    }
+}
+
+fn add(all: &mut [Element], open: &[usize], piece: &str) {
+    if let Some(element) = open.last().and_then(|at| all.get_mut(*at)) {
+        element.text.push_str(piece);
     }
 }
 
@@ -46,7 +61,8 @@ fn note(element: &BytesStart<'_>, parent: Option<usize>, line: usize) -> Element
         let value = quick_xml::escape::unescape(&raw).map(|value| value.into_owned()).unwrap_or_default();
         (attribute.key.as_ref().to_owned(), value)
     });
-    Element { name: element.name().as_ref().to_owned(), parent, line, attributes: attributes.collect() }
+    let name = element.name().as_ref().to_owned();
+    Element { name, parent, line, text: String::new(), attributes: attributes.collect() }
 }
 
 fn line(text: &str, at: usize) -> usize {

@@ -1,9 +1,6 @@
 //! The stream's WebSocket handshake, as Twilio makes it: HTTP/1.1, no Origin, no subprotocol, no extension, no redirect.
 
-use std::time::Duration;
-
 use offhook_twilio::signature::{AuthToken, sign};
-use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
@@ -11,10 +8,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::causes::{self, Cause};
-use crate::dial::{self, Failed, Target, Wire};
+use crate::dial::{self, Failed, Target, Way, Wire};
 
-/// What a server may take to answer. Twilio's own limit is not published.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Longest head of an answer.
 const LONGEST_HEAD: usize = 16 * 1024;
 
@@ -31,7 +26,9 @@ pub(crate) struct Plan<'a> {
     /// Connect without TLS all the same: the server is being tested on this machine.
     pub(crate) plain: bool,
     pub(crate) token: Option<&'a AuthToken>,
-    pub(crate) roots: &'a [CertificateDer<'static>],
+    pub(crate) way: Way<'a>,
+    /// Who Twilio says it is: Media Streams and ConversationRelay differ.
+    pub(crate) agent: &'static str,
 }
 
 /// What one handshake differs in from Twilio's.
@@ -90,14 +87,12 @@ pub(crate) async fn takes_forged(plan: &Plan<'_>) -> bool {
 async fn attempt(plan: &Plan<'_>, odd: Odd<'_>) -> Result<Socket, Failed> {
     let target = Target::parse(&plan.url)
         .ok_or_else(|| Failed::new(&causes::STREAM_URL_BROKEN, format!("`{}` is no URL", plan.url)))?;
-    let connection = dial::open(&target, !plan.plain, plan.roots).await?;
-    tokio::time::timeout(ANSWER_WITHIN, shake(plan, &target, odd, connection.wire)).await.unwrap_or_else(
-        |_| {
-            let what =
-                format!("{} gave no answer to the handshake within {} s", plan.url, ANSWER_WITHIN.as_secs());
-            Err(Failed::new(&causes::UPGRADE_SILENT, what))
-        },
-    )
+    let connection = dial::open(&target, !plan.plain, plan.way).await?;
+    let within = plan.way.limits.handshake;
+    tokio::time::timeout(within, shake(plan, &target, odd, connection.wire)).await.unwrap_or_else(|_| {
+        let what = format!("{} gave no answer to the handshake within {within:?}", plan.url);
+        Err(Failed::new(&causes::UPGRADE_SILENT, what))
+    })
 }
 
 async fn shake(
@@ -112,9 +107,9 @@ async fn shake(
         path = format!("{path}?{query}");
     }
     let mut request = format!(
-        "GET {path} HTTP/1.1\r\nhost: {}\r\nuser-agent: Twilio.TmeWs/1.0\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+        "GET {path} HTTP/1.1\r\nhost: {}\r\nuser-agent: {}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
          sec-websocket-version: 13\r\nsec-websocket-key: {key}\r\n",
-        target.authority
+        target.authority, plan.agent
     );
     if odd.origin {
         request.push_str(&format!("origin: https://{}\r\n", target.authority));

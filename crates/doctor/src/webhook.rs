@@ -9,19 +9,15 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::HeaderMap;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
-use offhook_twilio::signature::{AuthToken, sign};
+use offhook_twilio::signature::{AuthToken, sign, signed_url};
 use offhook_twilio::webhook::WebhookForm;
-use rustls::pki_types::CertificateDer;
 use tokio::time::Instant;
 
 use crate::causes;
-use crate::dial::{self, Failed, Target};
+use crate::dial::{self, Failed, Target, Way};
 use crate::finding::{Check, Report};
+use crate::limits::Limits;
 
-/// Twilio waits so long for the whole answer ("Connection Overrides").
-const PATIENCE: Duration = Duration::from_secs(15);
-/// A caller hears ringing for so long; more is told of.
-const SLOW: Duration = Duration::from_secs(3);
 /// Twilio follows so many redirects (error 11215).
 const MOST_REDIRECTS: usize = 10;
 /// Longest answer read.
@@ -56,17 +52,18 @@ impl Answer {
     }
 }
 
-/// Posts the form, follows redirects, and measures.
+/// Asks with the form, follows redirects, and measures.
 pub(crate) async fn fetch(
     url: &str,
+    method: Method,
     form: &WebhookForm,
     signing: Signing<'_>,
-    roots: &[CertificateDer<'static>],
+    way: Way<'_>,
 ) -> Result<Answer, Failed> {
     let began = Instant::now();
-    let fetching = tokio::time::timeout(PATIENCE, follow(url, form, signing, roots));
+    let fetching = tokio::time::timeout(way.limits.webhook, follow(url, method, form, signing, way));
     let mut answer = fetching.await.map_err(|_| {
-        Failed::new(&causes::TOO_SLOW, format!("no whole answer within {} s", PATIENCE.as_secs()))
+        Failed::new(&causes::TOO_SLOW, format!("no whole answer within {:?}", way.limits.webhook))
     })??;
     answer.took = began.elapsed();
     Ok(answer)
@@ -74,13 +71,14 @@ pub(crate) async fn fetch(
 
 async fn follow(
     url: &str,
+    mut method: Method,
     form: &WebhookForm,
     signing: Signing<'_>,
-    roots: &[CertificateDer<'static>],
+    way: Way<'_>,
 ) -> Result<Answer, Failed> {
-    let (mut url, mut method) = (url.to_owned(), Method::POST);
+    let mut url = url.to_owned();
     for _ in 0..=MOST_REDIRECTS {
-        let answer = ask(&url, &method, form, signing, roots).await?;
+        let answer = ask(&url, &method, form, signing, way).await?;
         let next = match (answer.status, answer.header("location")) {
             (301 | 302 | 303 | 307 | 308, Some(location)) => join(&url, location),
             _ => return Ok(answer),
@@ -98,11 +96,11 @@ async fn ask(
     method: &Method,
     form: &WebhookForm,
     signing: Signing<'_>,
-    roots: &[CertificateDer<'static>],
+    way: Way<'_>,
 ) -> Result<Answer, Failed> {
     let target = Target::parse(url)
         .ok_or_else(|| Failed::new(&causes::URL_INVALID, format!("`{url}` is no URL of http or https")))?;
-    let connection = dial::open(&target, target.tls, roots).await?;
+    let connection = dial::open(&target, target.tls, way).await?;
     let broken = |error: &hyper::Error| {
         let what = format!("{}: {error}", target.authority);
         Failed::new(if error.is_timeout() { &causes::TOO_SLOW } else { &causes::BROKEN_HTTP }, what)
@@ -129,8 +127,8 @@ async fn ask(
     if let Signing::Token(token) | Signing::As(token, _) = signing {
         let whole = match signing {
             Signing::As(_, spelling) => spelling.to_owned(),
-            _ if posted => url.to_owned(),
-            _ => join(url, &path),
+            _ if posted => signed_url(url),
+            _ => signed_url(&join(url, &path)),
         };
         let params = if posted { form.params() } else { &[] };
         request = request.header("x-twilio-signature", sign(token, &whole, params));
@@ -179,7 +177,7 @@ pub(crate) fn join(base: &str, reference: &str) -> String {
 }
 
 /// Judges status, content type and time. True if the body is worth reading.
-pub(crate) fn judge(answer: &Answer, signed: bool, report: &mut Report) -> bool {
+pub(crate) fn judge(answer: &Answer, signed: bool, limits: &Limits, report: &mut Report) -> bool {
     if let Some(what) = &answer.ends_soon {
         report.add(Check::Connection, &causes::TLS_ENDS_SOON, what.clone());
     }
@@ -192,7 +190,7 @@ pub(crate) fn judge(answer: &Answer, signed: bool, report: &mut Report) -> bool 
         );
         return false;
     }
-    if answer.took > SLOW {
+    if answer.took > limits.slow_webhook {
         report.add(
             Check::Webhook,
             &causes::SLOW,

@@ -1,50 +1,13 @@
 //! Broken servers, each with a fault that people report, and good ones of many shapes, over real sockets.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, reason = "tests")]
 
 mod agents;
+mod examined;
 mod server;
 
-use std::time::Duration;
-
-use offhook_doctor::{Options, Report, Severity, Times, examine};
+use examined::{examined, expect, first, options};
+use offhook_doctor::Options;
 use server::{Server, connect_to, ok, xml};
-
-const QUICK: Times = Times {
-    greeting: Duration::from_millis(1_500),
-    answer: Duration::from_millis(2_500),
-    stop_talking: Duration::from_millis(3_000),
-    close: Duration::from_millis(1_500),
-};
-
-fn options(server: &Server) -> Options {
-    Options { local: true, times: QUICK, ..Options::new(&server.url()) }
-}
-
-async fn examined(options: Options) -> Report {
-    examine(&options, |_| {}).await.unwrap()
-}
-
-/// The first finding that isn't fine, with its severity and code.
-fn first(report: &Report) -> String {
-    let bad = report.findings.iter().find(|finding| finding.severity != Severity::Fine);
-    bad.map_or("none".to_owned(), |finding| {
-        let code = finding.code.map_or(String::new(), |code| format!(" {code}"));
-        format!("{:?} {}{code}", finding.severity, finding.cause)
-    })
-}
-
-/// Examines all at once, and compares what is found first.
-async fn expect(cases: Vec<(Server, &str)>) {
-    let found = cases.iter().map(|(server, _)| examined(options(server)));
-    let found = futures_util::future::join_all(found).await;
-    let mut wrong = String::new();
-    for (report, (_, expected)) in found.iter().zip(&cases) {
-        if first(report) != *expected {
-            wrong.push_str(&format!("expected {expected}, found {}: {report:#?}\n", first(report)));
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong}");
-}
 
 #[tokio::test]
 async fn faults_of_the_webhook_are_named() {

@@ -2,26 +2,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, reason = "tests")]
 
 mod agents;
+mod examined;
 mod server;
 
-use std::time::Duration;
-
-use offhook_doctor::{Options, Times, examine};
+use examined::{examined, options};
+use offhook_doctor::Options;
 use offhook_twilio::signature::{AuthToken, sign};
-use server::Server;
+use offhook_twilio::webhook::WebhookForm;
+use server::{Server, connect_to, ok};
 
 const TOKEN: &str = "12345";
 
 async fn causes(server: &Server) -> Vec<&'static str> {
-    let times = Times {
-        greeting: Duration::from_millis(1_500),
-        answer: Duration::from_millis(2_500),
-        stop_talking: Duration::from_millis(3_000),
-        close: Duration::from_millis(1_500),
-    };
     let token = Some(AuthToken::new(TOKEN));
-    let report = examine(&Options { local: true, token, times, ..Options::new(&server.url()) }, |_| {}).await;
-    report.unwrap().findings.iter().map(|finding| finding.cause).collect()
+    let report = examined(Options { token, ..options(server) }).await;
+    report.findings.iter().map(|finding| finding.cause).collect()
 }
 
 #[tokio::test]
@@ -38,4 +33,30 @@ async fn a_stream_checked_over_another_url_is_told_so() {
     };
     let found = causes(&Server::upgrade(over_https).await).await;
     assert!(found.contains(&"upgrade-signature-other-url"), "{found:?}");
+}
+
+/// A webhook that checks signatures over another spelling of its URL; `{own}` is its address.
+async fn checks_over(spelling: &'static str) -> Server {
+    let webhook = move |request: &str, own: &str| {
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        let form = WebhookForm::parse(body.as_bytes());
+        let url = spelling.replace("{own}", own);
+        if head.contains(&sign(&AuthToken::new(TOKEN), &url, form.params())) {
+            connect_to(&format!("wss://{own}/media"))
+        } else {
+            "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n".to_owned()
+        }
+    };
+    Server::start(webhook, ok, agents::greets).await
+}
+
+#[tokio::test]
+async fn a_webhook_checked_over_another_url_is_told_so() {
+    for spelling in ["https://{own}/voice", "http://{own}/voice/", "http://{own}"] {
+        let server = checks_over(spelling).await;
+        assert_eq!(causes(&server).await, ["signature-other-url"], "{spelling}");
+    }
+    let right = checks_over("http://{own}/voice").await;
+    assert_eq!(causes(&right).await, ["upgrade-forged-accepted"]);
+    assert_eq!(causes(&checks_over("https://elsewhere.example.com/").await).await, ["signature-refused"]);
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
 use hyper_util::rt::TokioIo;
-use offhook_twilio::signature::{AuthToken, sign};
+use offhook_twilio::signature::{AuthToken, sign, signed_url};
 use offhook_twilio::webhook::WebhookForm;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -113,7 +113,7 @@ async fn post_now(url: &str, form: &WebhookForm, token: Option<&AuthToken>) -> R
         .header("accept", "*/*")
         .header("content-type", "application/x-www-form-urlencoded; charset=UTF-8");
     if let Some(token) = token {
-        request = request.header("x-twilio-signature", sign(token, url, form.params()));
+        request = request.header("x-twilio-signature", sign(token, &signed_url(url), form.params()));
     }
     let request = request
         .body(Full::new(Bytes::from(form.encode())))

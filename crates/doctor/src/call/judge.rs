@@ -7,25 +7,25 @@ use serde_json::Value;
 use super::{Ended, Seen};
 use super::{payload, rate};
 use crate::causes::{self, Cause};
+use crate::document::Stream;
 use crate::finding::{Check, Report};
+use crate::limits::{Limits, millis};
 
-/// Callers say “hello?” after so long.
-const LATE_SOUND_MS: u64 = 3_000;
-/// And give up after so long.
-const LATE_ANSWER_MS: u64 = 5_000;
 /// An agent that speaks on for so long, with so much queued, wasn't told that it was spoken over.
 const SPEAKS_ON_MS: u64 = 2_500;
 const MUCH_QUEUED_MS: u64 = 1_000;
 
 /// Adds what a call showed to the report. `spoke_first_ms`: when the caller began, if the agent hadn't.
-pub(crate) fn judge(seen: &Seen, one_way: bool, report: &mut Report) {
+pub(crate) fn judge(seen: &Seen, stream: &Stream, limits: &Limits, report: &mut Report) {
     report.first_sound_ms = seen.first_voice_ms;
     let mut say = |cause: &'static Cause, what: String| report.add(Check::Call, cause, what);
     for (cause, what) in &seen.wrong {
         say(cause, what.clone());
     }
-    let format =
-        payload::judge(&seen.first_payload, &seen.sound).or_else(|| rate::judge(&seen.sound, &seen.pace));
+    let one_way = stream.one_way;
+    let format = payload::judge(&seen.first_payload, &seen.sound)
+        .or_else(|| rate::judge(&seen.sound, &seen.pace))
+        .filter(|_| !stream.other_format);
     if let Some((cause, what)) = &format {
         say(cause, what.clone());
     }
@@ -77,19 +77,21 @@ pub(crate) fn judge(seen: &Seen, one_way: bool, report: &mut Report) {
         }
     }
     if heard && !blamed {
-        judge_times(seen, &mut say);
+        judge_times(seen, limits, &mut say);
     }
     if seen.closed_after_stop == Some(false) && !deaf {
         say(&causes::LINGERS, "the connection was not closed".to_owned());
     }
 }
 
-fn judge_times(seen: &Seen, say: &mut impl FnMut(&'static Cause, String)) {
+fn judge_times(seen: &Seen, limits: &Limits, say: &mut impl FnMut(&'static Cause, String)) {
     let spoke_unasked = seen.first_voice_ms.filter(|first| seen.line_end_ms.is_none_or(|end| *first < end));
-    if let Some(first) = spoke_unasked.filter(|first| *first > LATE_SOUND_MS && *first < 4_000) {
+    if let Some(first) =
+        spoke_unasked.filter(|first| (millis(limits.late_greeting)..millis(limits.greeting)).contains(first))
+    {
         say(&causes::LATE_SOUND, format!("the first sound came {} after `start`", seconds(first)));
     }
-    if let Some(answer) = seen.answer_ms.filter(|answer| *answer > LATE_ANSWER_MS) {
+    if let Some(answer) = seen.answer_ms.filter(|answer| *answer > millis(limits.late_answer)) {
         say(&causes::LATE_ANSWER, format!("the answer began {} after the caller's words", seconds(answer)));
     }
     if let Some(over) = seen.barge_in {

@@ -5,8 +5,9 @@ mod payload;
 mod rate;
 mod talk;
 
+use tokio_tungstenite::tungstenite::{Error, Message};
+
 pub(crate) use judge::judge;
-pub use talk::Times;
 pub(crate) use talk::{Parties, talk};
 
 /// What was seen in the call. Times in milliseconds since the stream's start.
@@ -57,4 +58,33 @@ pub(crate) enum Ended {
     Broke { at_ms: u64, why: String },
     /// By a fault in the protocol.
     Protocol { why: String },
+}
+
+impl Parties {
+    /// A ConversationRelay session's id.
+    pub(crate) fn session(&self) -> String {
+        format!("VX{}", self.stream.as_str().trim_start_matches("MZ"))
+    }
+}
+
+/// How a stream was ended by this; `None` for a message.
+pub(crate) fn ended(message: Option<Result<Message, Error>>, at_ms: u64) -> Option<Ended> {
+    let why = match message {
+        Some(Ok(Message::Close(frame))) => {
+            return Some(Ended::Closed {
+                at_ms,
+                code: frame.as_ref().map(|frame| frame.code.into()),
+                reason: frame.map(|frame| frame.reason.to_string()).unwrap_or_default(),
+            });
+        }
+        Some(Ok(_)) => return None,
+        Some(Err(Error::Protocol(error))) if !error.to_string().contains("closing handshake") => {
+            return Some(Ended::Protocol { why: error.to_string() });
+        }
+        Some(Err(Error::Capacity(error))) => return Some(Ended::Protocol { why: error.to_string() }),
+        Some(Err(Error::Utf8(error))) => return Some(Ended::Protocol { why: format!("{error:?}") }),
+        Some(Err(error)) => error.to_string(),
+        None => "the connection was closed".to_owned(),
+    };
+    Some(Ended::Broke { at_ms, why })
 }

@@ -14,8 +14,9 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::judge::message_cause;
 use super::rate::MOST_JUDGED;
-use super::{BargeIn, Ended, Seen};
+use super::{BargeIn, Ended, Seen, ended};
 use crate::causes;
+use crate::limits::{Limits, millis};
 use crate::upgrade::Socket;
 
 /// "I'd like to order a pizza", 8 kHz μ-law in a WAV file.
@@ -28,30 +29,6 @@ const WAITING: usize = 400;
 const PAUSE_MS: u64 = 700;
 /// The caller breaks into an answer that lasts so long.
 const LONG_ANSWER_MS: u64 = 1_200;
-
-/// How long the caller waits for what.
-#[derive(Clone, Copy, Debug)]
-pub struct Times {
-    /// For a greeting, before speaking; also the longest greeting that isn't spoken over.
-    pub greeting: Duration,
-    /// For an answer.
-    pub answer: Duration,
-    /// Once the agent was spoken over, for it to stop.
-    pub stop_talking: Duration,
-    /// For the server to close after `stop`.
-    pub close: Duration,
-}
-
-impl Default for Times {
-    fn default() -> Self {
-        Self {
-            greeting: Duration::from_secs(4),
-            answer: Duration::from_secs(10),
-            stop_talking: Duration::from_secs(3),
-            close: Duration::from_secs(4),
-        }
-    }
-}
 
 /// Who is in the call.
 pub(crate) struct Parties {
@@ -73,7 +50,7 @@ pub(crate) async fn talk(
     parties: Parties,
     parameters: &[(String, String)],
     one_way: bool,
-    times: Times,
+    limits: Limits,
 ) -> Seen {
     let (mut sink, mut source) = socket.split();
     let (outgoing, mut waiting) = mpsc::channel::<Message>(WAITING);
@@ -96,7 +73,7 @@ pub(crate) async fn talk(
         last_voice_ms: None,
         spoke_since: None,
         outgoing: outgoing.clone(),
-        times,
+        limits,
         one_way,
     };
     talk.send(Messages::connected());
@@ -137,7 +114,7 @@ pub(crate) async fn talk(
                 }
             }
         };
-        talk.seen.closed_after_stop = Some(tokio::time::timeout(times.close, closing).await.is_ok());
+        talk.seen.closed_after_stop = Some(tokio::time::timeout(limits.close, closing).await.is_ok());
     }
     let seen = talk.seen;
     drop(talk.outgoing);
@@ -156,7 +133,7 @@ struct Talk {
     /// The agent speaks, without a pause, since then.
     spoke_since: Option<u64>,
     outgoing: mpsc::Sender<Message>,
-    times: Times,
+    limits: Limits,
     one_way: bool,
 }
 
@@ -213,7 +190,7 @@ impl Talk {
         match self.part {
             Part::Greeting => {
                 let greeted = self.silent_for(now).is_some_and(|silent| silent >= PAUSE_MS);
-                let long = millis(self.times.greeting);
+                let long = millis(self.limits.greeting);
                 if greeted || (self.last_voice_ms.is_none() && now >= long) {
                     self.part = Part::First { said: 0 };
                 } else if speaks_since(self.spoke_since, long) {
@@ -246,13 +223,13 @@ impl Talk {
                 }
                 let finished =
                     begun && self.silent_for(now).is_some_and(|silent| silent >= PAUSE_MS) && since > 1_000;
-                (SILENCE, !finished && since < millis(self.times.answer) && !(self.one_way && since > 1_000))
+                (SILENCE, !finished && since < millis(self.limits.answer) && !(self.one_way && since > 1_000))
             }
             Part::Over { said } => {
                 let (frame, _) = line(SECOND_LINE, said);
                 self.part = Part::Over { said: said + 160 };
                 let began = self.seen.barge_in.map_or(now, |over| over.at_ms);
-                (frame, now - began < millis(self.times.stop_talking))
+                (frame, now - began < millis(self.limits.stop_talking))
             }
         }
     }
@@ -280,25 +257,12 @@ impl Talk {
                 self.wrong(&causes::BINARY, format!("a binary frame of {} bytes", octets.len()));
                 return None;
             }
-            Some(Ok(Message::Close(frame))) => {
-                return Some(Ended::Closed {
-                    at_ms: now,
-                    code: frame.as_ref().map(|frame| frame.code.into()),
-                    reason: frame.map(|frame| frame.reason.to_string()).unwrap_or_default(),
-                });
-            }
             Some(Ok(Message::Pong(_))) => {
                 self.seen.ponged = true;
                 return None;
             }
-            Some(Ok(_)) => return None,
-            Some(Err(Error::Protocol(error))) if !error.to_string().contains("closing handshake") => {
-                return Some(Ended::Protocol { why: error.to_string() });
-            }
-            Some(Err(Error::Capacity(error))) => return Some(Ended::Protocol { why: error.to_string() }),
-            Some(Err(Error::Utf8(error))) => return Some(Ended::Protocol { why: format!("{error:?}") }),
-            Some(Err(error)) => return Some(Ended::Broke { at_ms: now, why: error.to_string() }),
-            None => return Some(Ended::Broke { at_ms: now, why: "the connection was closed".to_owned() }),
+            Some(Ok(Message::Ping(_) | Message::Frame(_))) => return None,
+            other => return ended(other, now),
         };
         match parse_outbound(&text, &self.stream) {
             Ok(Outbound::Media(octets)) => self.media(&octets, now),
@@ -358,8 +322,4 @@ fn line(wav: &[u8], said: usize) -> ([u8; 160], bool) {
         *to = *from;
     }
     (frame, rest.len() <= 160)
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

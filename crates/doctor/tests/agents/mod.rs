@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -80,7 +81,11 @@ pub(crate) async fn echo(mut socket: Socket) {
 }
 
 /// Answers in frames of 100 ms, once the caller has spoken.
-pub(crate) async fn listens_first(mut socket: Socket) {
+pub(crate) async fn listens_first(socket: Socket) {
+    answer(socket, Duration::ZERO).await;
+}
+
+async fn answer(mut socket: Socket, after: Duration) {
     let (sid, _) = start(&mut socket).await;
     let (mut heard, mut quiet, mut answered) = (0, 0, false);
     while let Some(Ok(message)) = socket.next().await {
@@ -96,12 +101,26 @@ pub(crate) async fn listens_first(mut socket: Socket) {
         }
         if heard > 20 && quiet > 15 && !answered {
             answered = true;
+            tokio::time::sleep(after).await;
             for frame in speech()[..8_000].chunks(800) {
                 text(&mut socket, &media(&sid, frame)).await;
             }
         }
     }
     let _closed = socket.close(None).await;
+}
+
+/// Waits before it greets.
+pub(crate) async fn greets_late(mut socket: Socket) {
+    let (sid, _) = start(&mut socket).await;
+    tokio::time::sleep(Duration::from_millis(2_000)).await;
+    text(&mut socket, &media(&sid, &speech()[..8_000])).await;
+    listen(&mut socket).await;
+}
+
+/// Waits before it answers.
+pub(crate) async fn answers_late(socket: Socket) {
+    answer(socket, Duration::from_millis(3_000)).await;
 }
 
 /// Greets at once, with a mark; answers nothing more.
@@ -265,4 +284,50 @@ pub(crate) async fn lingers(mut socket: Socket) {
         }
     }
     tokio::time::sleep(Duration::from_secs(60)).await;
+}
+
+/// A frame with a bit that only extensions may set (RFC 6455, 5.2).
+pub(crate) async fn compresses(socket: Socket) {
+    writes(socket, &[0xC1, 0x02, 0xAA, 0x02]).await;
+}
+
+/// A frame that is masked, as only clients may.
+pub(crate) async fn masks(socket: Socket) {
+    writes(socket, &[0x81, 0x82, 1, 2, 3, 4, b'{' ^ 1, b'}' ^ 2]).await;
+}
+
+async fn writes(mut socket: Socket, octets: &[u8]) {
+    start(&mut socket).await;
+    socket.get_mut().write_all(octets).await.unwrap();
+    listen(&mut socket).await;
+}
+
+pub(crate) async fn greets_and_never_reads(mut socket: Socket) {
+    let (sid, _) = start(&mut socket).await;
+    text(&mut socket, &media(&sid, &speech()[..8_000])).await;
+    std::future::pending::<()>().await;
+}
+
+/// Speech with so many times its samples a second, at once or in step with its playing.
+pub(crate) async fn at_rate(mut socket: Socket, times: usize, paced: bool) {
+    let (sid, _) = start(&mut socket).await;
+    let mut samples = vec![0; speech().len()];
+    offhook_mulaw::decode_slice(&speech(), &mut samples);
+    let between = |pair: &[i16]| {
+        let (one, next) = (i32::from(pair[0]), i32::from(pair[1]));
+        (0..times as i32)
+            .map(move |part| (one + (next - one) * part / times as i32) as i16)
+            .collect::<Vec<_>>()
+    };
+    let more: Vec<i16> = samples.windows(2).flat_map(between).collect();
+    let mut octets = vec![0; more.len()];
+    offhook_mulaw::encode_slice(&more, &mut octets);
+    let mut due = tokio::time::interval(Duration::from_millis(20));
+    for frame in octets.chunks(160 * times) {
+        if paced {
+            due.tick().await;
+        }
+        text(&mut socket, &media(&sid, frame)).await;
+    }
+    listen(&mut socket).await;
 }

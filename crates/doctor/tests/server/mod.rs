@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -13,15 +14,29 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 pub(crate) type Socket = WebSocketStream<TcpStream>;
 type Agent = Arc<dyn Fn(Socket) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
+/// As an answer to a handshake: none ever comes.
+pub(crate) const NEVER: &str = "never";
+
 /// A running server; it ends with the test's runtime.
 pub(crate) struct Server {
     address: String,
 }
 
 impl Server {
-    /// `webhook`: request's head and own address to the whole answer. `upgrade`: the same to an answer instead of the right
+    /// `webhook`: whole request and own address to the whole answer. `upgrade`: the same to an answer instead of the right
     /// one. Empty answers close the connection.
     pub(crate) async fn start<W, U, A, F>(webhook: W, upgrade: U, agent: A) -> Self
+    where
+        W: Fn(&str, &str) -> String + Send + Sync + 'static,
+        U: Fn(&str, &str) -> Option<String> + Send + Sync + 'static,
+        A: Fn(Socket) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self::slow(Duration::ZERO, webhook, upgrade, agent).await
+    }
+
+    /// Whose webhook takes so long.
+    pub(crate) async fn slow<W, U, A, F>(takes: Duration, webhook: W, upgrade: U, agent: A) -> Self
     where
         W: Fn(&str, &str) -> String + Send + Sync + 'static,
         U: Fn(&str, &str) -> Option<String> + Send + Sync + 'static,
@@ -36,7 +51,7 @@ impl Server {
             while let Ok((wire, _)) = listener.accept().await {
                 let (webhook, upgrade, agent, own) =
                     (Arc::clone(&webhook), Arc::clone(&upgrade), Arc::clone(&agent), own.clone());
-                tokio::spawn(async move { serve(wire, &*webhook, &*upgrade, &agent, &own).await });
+                tokio::spawn(async move { serve(wire, takes, &*webhook, &*upgrade, &agent, &own).await });
             }
         });
         Self { address }
@@ -70,6 +85,7 @@ impl Server {
 
 async fn serve(
     mut wire: TcpStream,
+    takes: Duration,
     webhook: &(dyn Fn(&str, &str) -> String + Send + Sync),
     upgrade: &(dyn Fn(&str, &str) -> Option<String> + Send + Sync),
     agent: &Agent,
@@ -99,11 +115,15 @@ async fn serve(
         }
     };
     if !head.contains("upgrade: websocket") {
-        let _gone = wire.write_all(webhook(&head, own).as_bytes()).await;
+        tokio::time::sleep(takes).await;
+        let _gone = wire.write_all(webhook(&String::from_utf8_lossy(&read), own).as_bytes()).await;
         let _closed = wire.shutdown().await;
         return;
     }
     if let Some(answer) = upgrade(&head, own) {
+        if answer == NEVER {
+            return std::future::pending().await;
+        }
         let _gone = wire.write_all(answer.as_bytes()).await;
         let _closed = wire.shutdown().await;
         return;

@@ -3,17 +3,26 @@
 use offhook_twilio::{AccountSid, CallSid};
 use serde_json::{Value, json};
 
-pub(super) struct Who<'a> {
-    pub(super) account: &'a AccountSid,
-    pub(super) call: &'a CallSid,
-    pub(super) session: &'a str,
-    pub(super) from: &'a str,
-    pub(super) to: &'a str,
+/// Whose session it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Who<'a> {
+    /// The account.
+    pub account: &'a AccountSid,
+    /// The call.
+    pub call: &'a CallSid,
+    /// The session: `VX…`.
+    pub session: &'a str,
+    /// Who calls.
+    pub from: &'a str,
+    /// Who is called.
+    pub to: &'a str,
     /// It was connected before.
-    pub(super) again: bool,
+    pub again: bool,
 }
 
-pub(super) fn setup(who: &Who<'_>, parameters: &[(String, String)]) -> String {
+/// The first message, with what the TwiML gave as parameters.
+#[must_use]
+pub fn setup(who: &Who<'_>, parameters: &[(String, String)]) -> String {
     let parameters: serde_json::Map<String, Value> =
         parameters.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
     json!({
@@ -34,24 +43,34 @@ pub(super) fn setup(who: &Who<'_>, parameters: &[(String, String)]) -> String {
     .to_string()
 }
 
-pub(super) fn prompt(text: &str, lang: &str, last: bool) -> String {
+/// What the caller said; more follows if it is not the `last`.
+#[must_use]
+pub fn prompt(text: &str, lang: &str, last: bool) -> String {
     json!({"type": "prompt", "voicePrompt": text, "lang": lang, "last": last}).to_string()
 }
 
-pub(super) fn dtmf(key: char) -> String {
+/// A key.
+#[must_use]
+pub fn dtmf(key: char) -> String {
     json!({"type": "dtmf", "digit": key.to_string()}).to_string()
 }
 
-pub(super) fn interrupt(heard: &str, after_ms: u64) -> String {
+/// The caller spoke over the agent, of whom so much was heard.
+#[must_use]
+pub fn interrupt(heard: &str, after_ms: u64) -> String {
     json!({"type": "interrupt", "utteranceUntilInterrupt": heard, "durationUntilInterruptMs": after_ms})
         .to_string()
 }
 
-pub(super) fn info(name: &str, value: &str) -> String {
+/// What happens on the line.
+#[must_use]
+pub fn info(name: &str, value: &str) -> String {
     json!({"type": "info", "name": name, "value": value}).to_string()
 }
 
-pub(super) fn refused(message: &str) -> String {
+/// A message of the server's can't be used.
+#[must_use]
+pub fn refused(message: &str) -> String {
     let description = format!("Invalid message received, code: 64107, {message}");
     json!({"type": "error", "description": description}).to_string()
 }

@@ -1,7 +1,7 @@
 //! Twilio's side of a ConversationRelay call: hears the caller's words, speaks the agent's, over a real socket in real time.
 
 mod caller;
-mod messages;
+pub mod messages;
 mod place;
 mod speaker;
 
