@@ -75,6 +75,9 @@ causes! {
         "Twilio can't log in on a page: exempt this path, or write user and password in the URL: https://user:password@voice.example.com/voice";
     FORBIDDEN = "webhook-forbidden", Fails, Some(11200), SORRY,
         "if the server checks Twilio's signature, give the doctor the token: TWILIO_AUTH_TOKEN=… offhook doctor URL; else let a firewall or bot filter pass this path";
+    REDIRECT_TO_GET = "redirect-loses-post", Fails, Some(11200), SORRY, "write the final URL in the console, with https and the right slash at its end: after 301, 302 and 303 Twilio asks by GET; 307 and 308 keep POST";
+    CSRF = "webhook-csrf", Fails, Some(11200), SORRY, "exempt the path from the check of forms: Django `@csrf_exempt`, Rails `skip_before_action :verify_authenticity_token`, Laravel `validateCsrfTokens(except: […])`; check Twilio's signature instead";
+    BOT_CHECK = "webhook-bot-check", Fails, Some(11200), SORRY, "a bot filter wants to see a browser: let it skip this path (Cloudflare: a WAF rule with action Skip, no Bot Fight Mode)";
     GATEWAY = "webhook-gateway", Fails, Some(11200), SORRY, "the proxy or tunnel is up, but not the server behind it: start it on the port that the proxy forwards to";
     SERVER_ERROR = "webhook-server-error", Fails, Some(11200), SORRY, "look at the server's log for the exception; `curl -d CallSid=CA1 URL` repeats it";
     BAD_STATUS = "webhook-status", Fails, Some(11200), SORRY, "answer with status 200";
@@ -88,6 +91,7 @@ causes! {
     BEFORE_PROLOG = "before-prolog", Fails, Some(12100), SORRY, "let nothing stand before `<?xml`: trim the template, save without a byte-order mark";
     HTML_PAGE = "html-page", Fails, Some(12100), SORRY, "a web page came instead of TwiML (a login, a tunnel's warning, a framework's start page): route this path to the code that answers TwiML";
     JSON_INSTEAD = "json-instead", Fails, Some(12100), SORRY, "send the XML itself, not a JSON string of it";
+    ESCAPED = "document-escaped", Fails, Some(12100), SORRY, "the document is escaped as a whole: send it as it is, not through a template or function that escapes (Jinja `|safe`, no html.escape)";
     NOT_UTF8 = "not-utf8", Fails, Some(12100), SORRY, "write the document as UTF-8";
     BARE_AMPERSAND = "bare-ampersand", Fails, Some(12100), SORRY, "write `&` as `&amp;`: <Redirect>https://h/next?a=1&amp;b=2</Redirect>";
     CONTROL_CHARACTER = "control-character", Fails, Some(12100), SORRY, "take out characters that XML 1.0 forbids, U+0000 to U+001F but tab and line ends";
@@ -129,6 +133,7 @@ causes! {
     UPGRADE_STATUS = "upgrade-status", Fails, Some(31920), NO_STREAM, "answer the handshake with 101; look at the server's log for why it didn't";
     UPGRADE_ORIGIN = "upgrade-origin-demanded", Fails, Some(31920), NO_STREAM, "Twilio sends no Origin: don't check it on this path";
     SUBPROTOCOL_DEMANDED = "subprotocol-demanded", Fails, Some(31920), NO_STREAM, "Twilio offers no subprotocol: don't demand one";
+    SOCKET_IO = "socket-io", Fails, Some(31920), NO_STREAM, "Socket.IO is another protocol, which Twilio doesn't speak: serve a plain WebSocket on this path (Node `ws`, Python `websockets`, FastAPI `@app.websocket`, flask-sock)";
     UPGRADE_SILENT = "upgrade-unanswered", Fails, Some(31901), NO_STREAM, "the server takes the connection and never answers: accept the WebSocket before waiting for anything else";
     UPGRADE_CLOSED = "upgrade-closed", Fails, Some(31920), NO_STREAM, "the server closes instead of answering: look at its log for a crash in the handshake";
     HTTP2_ONLY = "http2-only", Fails, Some(31920), NO_STREAM, "Twilio upgrades by HTTP/1.1: allow it beside HTTP/2";

@@ -4,6 +4,7 @@ use offhook_twilio::twiml::check;
 
 use crate::causes::{self, Cause};
 use crate::finding::{Check, Report};
+use crate::text::{bare_ampersand, before_xml};
 use crate::tree::{Element, read, text_place};
 
 /// Longest document that Twilio takes (error 11750).
@@ -99,47 +100,6 @@ pub(crate) fn judge(body: &[u8], report: &mut Report) -> Leads {
         fail(cause, finding.detail.clone());
     }
     walk(&elements, report)
-}
-
-/// What stands where XML should begin.
-fn before_xml(text: &str) -> Option<(&'static Cause, String)> {
-    let bare = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-    let lower: String = bare.chars().take(20).collect::<String>().to_ascii_lowercase();
-    if bare.is_empty() {
-        return Some((&causes::EMPTY_BODY, "the document is blank".to_owned()));
-    }
-    if lower.starts_with("<!doctype html") || lower.starts_with("<html") {
-        let title =
-            text.split("<title>").nth(1).and_then(|rest| rest.split('<').next()).unwrap_or("no title");
-        return Some((&causes::HTML_PAGE, format!("a web page came: “{}”", title.trim())));
-    }
-    if bare.starts_with(['{', '[', '"']) {
-        let start: String = bare.chars().take(40).collect();
-        return Some((&causes::JSON_INSTEAD, format!("the document begins with {start}")));
-    }
-    if bare.len() < text.len() && (text.starts_with('\u{feff}') || bare.starts_with("<?xml")) {
-        let what = if text.starts_with('\u{feff}') { "a byte-order mark" } else { "white space" };
-        return Some((
-            &causes::BEFORE_PROLOG,
-            format!("line 1, column 1: {what} stands before the document"),
-        ));
-    }
-    None
-}
-
-/// An `&` that begins no entity.
-fn bare_ampersand(text: &str) -> Option<String> {
-    let known = |rest: &str| {
-        let Some((name, _)) = rest.split_once(';') else { return false };
-        matches!(name, "amp" | "lt" | "gt" | "quot" | "apos")
-            || (name.starts_with('#')
-                && name.len() > 1
-                && name.chars().skip(1).all(|c| c.is_ascii_alphanumeric()))
-    };
-    let (at, _) = text.match_indices('&').find(|(at, _)| !text.get(at + 1..).is_some_and(known))?;
-    let near = text.get(at..).unwrap_or("");
-    let near: String = near.chars().take_while(|c| !matches!(c, '<' | '"' | '\n')).take(24).collect();
-    Some(format!("{}: `{near}` has an `&` that begins no entity", text_place(text, at)))
 }
 
 fn is_stream(elements: &[Element], element: &Element) -> bool {
@@ -340,6 +300,7 @@ mod tests {
             ("\n<?xml version=\"1.0\"?><Response/>".into(), "before-prolog"),
             ("<!DOCTYPE html><title>Log in</title>".into(), "html-page"),
             ("\"<Response/>\"".into(), "json-instead"),
+            ("&lt;?xml version=&#34;1.0&#34;?&gt;&lt;Response/&gt;".into(), "document-escaped"),
             ("<Response><Say>Tom & Jerry</Say></Response>".into(), "bare-ampersand"),
             (url("wss://h/m?a=1&b=2"), "bare-ampersand"),
             ("<Response><Say>x</Response>".into(), "not-well-formed"),

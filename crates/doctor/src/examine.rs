@@ -167,7 +167,7 @@ fn form((account, call, _): &Ids) -> WebhookForm {
 async fn ask_webhook(options: &Options, ids: &Ids, report: &mut Report) -> Result<Option<Answer>, Trouble> {
     let url = &options.url;
     let Some(target) = Target::parse(url).filter(|_| url.starts_with("http")) else {
-        report.add(Check::Address, &causes::URL_INVALID, format!("`{url}` is no http or https URL"));
+        report.add(Check::Address, &causes::URL_INVALID, no_webhook(url));
         return Ok(None);
     };
     judge_address(&target, options.local, report).await;
@@ -186,6 +186,18 @@ async fn ask_webhook(options: &Options, ids: &Ids, report: &mut Report) -> Resul
             Ok(None)
         }
     }
+}
+
+/// What is wrong with something that is no webhook's URL.
+fn no_webhook(url: &str) -> String {
+    if url.starts_with("wss://") || url.starts_with("ws://") {
+        return format!("`{url}` is a WebSocket's URL: name the webhook whose document leads to it");
+    }
+    let whole = format!("https://{url}");
+    if !url.is_empty() && !url.contains("://") && Target::parse(&whole).is_some() {
+        return format!("`{url}` has no scheme; is it {whole}?");
+    }
+    format!("`{url}` is no http or https URL")
 }
 
 pub(crate) async fn judge_address(target: &Target, local: bool, report: &mut Report) {
@@ -246,4 +258,18 @@ async fn other_url(options: &Options, target: &Target, refused: &Answer) -> Resu
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::no_webhook;
+
+    #[test]
+    fn what_is_no_webhook_is_told() {
+        assert!(no_webhook("voice.example.com/voice").ends_with("is it https://voice.example.com/voice?"));
+        assert!(no_webhook("wss://voice.example.com/media").contains("WebSocket"));
+        for other in ["", "ftp://h/x", "https://", "a b"] {
+            assert!(no_webhook(other).ends_with("is no http or https URL"), "{other}");
+        }
+    }
 }

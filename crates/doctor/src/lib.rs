@@ -17,6 +17,7 @@ mod finding;
 mod limits;
 pub mod notifications;
 mod relay;
+mod text;
 mod tree;
 mod upgrade;
 mod webhook;

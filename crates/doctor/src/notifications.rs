@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::Request;
 use hyper_util::rt::TokioIo;
 use offhook_twilio::api::{ApiError, Wanted};
+use offhook_twilio::calls::CallResource;
 use offhook_twilio::{AccountSid, CallSid};
 use serde::{Deserialize, Serialize};
 
@@ -98,17 +99,27 @@ struct Raw {
 /// # Errors
 /// If the API can't be reached, or refuses.
 pub async fn fetch(base: &str, credentials: &Credentials, call: &CallSid) -> Result<Vec<Note>, NotesError> {
-    tokio::time::timeout(PATIENCE, ask(base, credentials, call)).await.unwrap_or_else(|_| {
+    let path = format!("/Calls/{call}/Notifications.json?PageSize=1000");
+    read(&get(base, credentials, &path).await?)
+}
+
+/// Asks how a call stands: Twilio may list nothing for one that it doesn't know.
+///
+/// # Errors
+/// If the API can't be reached, or refuses; also if there is no such call.
+pub async fn look(base: &str, credentials: &Credentials, call: &CallSid) -> Result<CallResource, NotesError> {
+    let body = get(base, credentials, &format!("/Calls/{call}.json")).await?;
+    serde_json::from_slice(&body).map_err(|error| NotesError::Shape(error.to_string()))
+}
+
+async fn get(base: &str, credentials: &Credentials, path: &str) -> Result<Bytes, NotesError> {
+    tokio::time::timeout(PATIENCE, ask(base, credentials, path)).await.unwrap_or_else(|_| {
         Err(NotesError::Unreachable(format!("no answer within {} s", PATIENCE.as_secs())))
     })
 }
 
-async fn ask(base: &str, credentials: &Credentials, call: &CallSid) -> Result<Vec<Note>, NotesError> {
-    let url = format!(
-        "{}/2010-04-01/Accounts/{}/Calls/{call}/Notifications.json?PageSize=1000",
-        base.trim_end_matches('/'),
-        credentials.account
-    );
+async fn ask(base: &str, credentials: &Credentials, path: &str) -> Result<Bytes, NotesError> {
+    let url = format!("{}/2010-04-01/Accounts/{}{path}", base.trim_end_matches('/'), credentials.account);
     let target = Target::parse(&url).ok_or_else(|| NotesError::Url(base.to_owned()))?;
     let way = Way { roots: &[], limits: &Limits::default() };
     let connection =
@@ -136,7 +147,7 @@ async fn ask(base: &str, credentials: &Credentials, call: &CallSid) -> Result<Ve
     if !status.is_success() {
         return Err(ApiError::read(status.as_u16(), &body, None, Wanted::Other).into());
     }
-    read(&body)
+    Ok(body)
 }
 
 /// Reads Twilio's list.

@@ -181,6 +181,9 @@ fn judge(plan: &Plan<'_>, key: &str, read: &[u8]) -> Result<Vec<u8>, Failed> {
         if body.contains("subprotocol") || body.contains("sec-websocket-protocol") {
             return fail(&causes::SUBPROTOCOL_DEMANDED, &format!("{what}, and names the subprotocol"));
         }
+        if ["transport unknown", "engine.io", "socket.io"].iter().any(|word| body.contains(word)) {
+            return fail(&causes::SOCKET_IO, &format!("{what}, in Socket.IO's words"));
+        }
         let cause = match status {
             301 | 302 | 303 | 307 | 308 => &causes::UPGRADE_REDIRECT,
             401 | 403 | 407 => &causes::UPGRADE_FORBIDDEN,

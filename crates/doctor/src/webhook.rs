@@ -44,6 +44,8 @@ pub(crate) struct Answer {
     pub(crate) url: String,
     pub(crate) took: Duration,
     pub(crate) ends_soon: Option<String>,
+    /// A redirect with this status made GET of POST.
+    pub(crate) got_by: Option<u16>,
 }
 
 impl Answer {
@@ -77,14 +79,19 @@ async fn follow(
     way: Way<'_>,
 ) -> Result<Answer, Failed> {
     let mut url = url.to_owned();
+    let mut got_by = None;
     for _ in 0..=MOST_REDIRECTS {
-        let answer = ask(&url, &method, form, signing, way).await?;
+        let mut answer = ask(&url, &method, form, signing, way).await?;
         let next = match (answer.status, answer.header("location")) {
             (301 | 302 | 303 | 307 | 308, Some(location)) => join(&url, location),
-            _ => return Ok(answer),
+            _ => {
+                answer.got_by = got_by;
+                return Ok(answer);
+            }
         };
-        if matches!(answer.status, 301..=303) {
+        if matches!(answer.status, 301..=303) && method == Method::POST {
             method = Method::GET;
+            got_by = Some(answer.status);
         }
         url = next;
     }
@@ -155,6 +162,7 @@ async fn ask(
         url: url.to_owned(),
         took: Duration::ZERO,
         ends_soon: connection.ends_soon,
+        got_by: None,
     })
 }
 
@@ -226,7 +234,21 @@ fn status_cause(answer: &Answer, signed: bool) -> (&'static causes::Cause, Strin
     if hint.contains("ERR_NGROK") {
         return (&causes::GATEWAY, hint);
     }
+    let body = String::from_utf8_lossy(&answer.body).to_ascii_lowercase();
+    let has = |text: &str| body.contains(text);
+    if let Some(status) = answer.got_by.filter(|_| matches!(answer.status, 404 | 405)) {
+        return (&causes::REDIRECT_TO_GET, format!(", asked by GET after a redirect with status {status}"));
+    }
     let cause = match answer.status {
+        419 => &causes::CSRF,
+        403 if has("csrf") => &causes::CSRF,
+        422 if has("authenticity") => &causes::CSRF,
+        403 | 503 | 429 if answer.header("cf-mitigated").is_some() || has("just a moment...") => {
+            &causes::BOT_CHECK
+        }
+        // Amazon's API Gateway says so for paths that it doesn't know.
+        403 if has("missing authentication token") => &causes::NOT_FOUND,
+        511 => &causes::AUTHENTICATION,
         300..=399 => &causes::REDIRECTS,
         401 | 407 => &causes::AUTHENTICATION,
         403 if signed => &causes::SIGNATURE_REFUSED,

@@ -18,6 +18,14 @@ async fn faults_of_the_webhook_are_named() {
     let document = "<Response><Say>hello</Say></Response>";
     let loops =
         |_: &str, _: &str| "HTTP/1.1 302 Found\r\nlocation: /voice\r\ncontent-length: 0\r\n\r\n".to_owned();
+    let to_get = |head: &str, _: &str| {
+        let answer = if head.starts_with("POST /voice ") {
+            "301 Moved Permanently\r\nlocation: /voice/"
+        } else {
+            "405 Method Not Allowed"
+        };
+        format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\n\r\n")
+    };
     let chunked = "HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
     expect(vec![
         (Server::webhook(answer("404 Not Found", "")).await, "Fails webhook-not-found 11200"),
@@ -48,6 +56,29 @@ async fn faults_of_the_webhook_are_named() {
             "Fails html-page 12100",
         ),
         (Server::webhook(move |_, _| chunked.to_owned()).await, "Fails empty-chunked 11770"),
+        (
+            Server::webhook(answer("403 Forbidden", "CSRF verification failed. Request aborted.")).await,
+            "Fails webhook-csrf 11200",
+        ),
+        (Server::webhook(answer("419 unknown status", "Page Expired")).await, "Fails webhook-csrf 11200"),
+        (
+            Server::webhook(answer(
+                "403 Forbidden\r\ncf-mitigated: challenge",
+                "<title>Just a moment...</title>",
+            ))
+            .await,
+            "Fails webhook-bot-check 11200",
+        ),
+        (
+            Server::webhook(answer("403 Forbidden", "{\"message\":\"Missing Authentication Token\"}")).await,
+            "Fails webhook-not-found 11200",
+        ),
+        (Server::webhook(to_get).await, "Fails redirect-loses-post 11200"),
+        (
+            Server::webhook(answer("200 OK\r\ncontent-type: text/xml", "&lt;Response&gt;&lt;/Response&gt;"))
+                .await,
+            "Fails document-escaped 12100",
+        ),
         (Server::webhook(loops).await, "Fails redirect-loop 11215"),
         (Server::webhook(|_, _| "SSH-2.0-OpenSSH_9.6\r\n".to_owned()).await, "Fails broken-http 11206"),
         (Server::webhook(|_, _| String::new()).await, "Fails broken-http 11206"),
@@ -90,6 +121,10 @@ async fn faults_of_the_handshake_are_named() {
         let body = "missing subprotocol";
         Some(format!("HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\n\r\n{body}", body.len()))
     };
+    let socket_io = |_: &str, _: &str| {
+        let body = "{\"code\":0,\"message\":\"Transport unknown\"}";
+        Some(format!("HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\n\r\n{body}", body.len()))
+    };
     let wrong_accept = |_: &str, _: &str| {
         Some("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: nonsense\r\n\r\n".to_owned())
     };
@@ -111,6 +146,7 @@ async fn faults_of_the_handshake_are_named() {
         (Server::upgrade(reply("502 Bad Gateway")).await, "Fails upgrade-gateway 31920"),
         (Server::upgrade(reply("500 Internal Server Error")).await, "Fails upgrade-status 31920"),
         (Server::upgrade(|_, _| Some(String::new())).await, "Fails upgrade-closed 31920"),
+        (Server::upgrade(socket_io).await, "Fails socket-io 31920"),
         (Server::upgrade(demands).await, "Fails subprotocol-demanded 31920"),
         (Server::upgrade(only_if("origin:")).await, "Fails upgrade-origin-demanded 31920"),
         (Server::upgrade(wrong_accept).await, "Fails accept-wrong 31920"),

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use offhook_doctor::notifications::{API_BASE, Credentials, Note, fetch};
+use offhook_doctor::notifications::{API_BASE, Credentials, Note, fetch, look};
 use offhook_doctor::{Finding, Options, Report, Severity, examine};
 use offhook_twilio::signature::AuthToken;
 use offhook_twilio::{AccountSid, CallSid};
@@ -107,6 +107,11 @@ fn print_finding(finding: &Finding) {
 }
 
 async fn explain_call(args: &DoctorArgs, call: &str) -> anyhow::Result<ExitCode> {
+    let call = call.trim();
+    let digits = call.strip_prefix("CA").filter(|digits| digits.len() == 32);
+    if !digits.is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit())) {
+        bail!("`{call}` is no call's SID: those are CA and 32 hex digits; Twilio's console shows them");
+    }
     let call = CallSid::parse(call)?;
     let account =
         variable("TWILIO_ACCOUNT_SID").context("set TWILIO_ACCOUNT_SID to the account's SID (AC…)")?;
@@ -122,10 +127,18 @@ async fn explain_call(args: &DoctorArgs, call: &str) -> anyhow::Result<ExitCode>
     };
     let credentials = Credentials { account, user: user.trim().to_owned(), secret: secret.trim().to_owned() };
     let notes = fetch(&args.api_base, &credentials, &call).await?;
+    // An unknown call has no notes either.
+    let status = if notes.is_empty() {
+        look(&args.api_base, &credentials, &call).await?.status
+    } else {
+        String::new()
+    };
     if args.json {
         say(&serde_json::to_string(&serde_json::json!({ "call": call.as_str(), "notes": notes }))?);
     } else if notes.is_empty() {
-        say("Twilio noted nothing about this call; if it was silent, examine the server: offhook doctor URL");
+        say(&format!(
+            "Twilio noted nothing about this call (it is {status}); if it was silent, examine the server: offhook doctor URL"
+        ));
     }
     if !args.json {
         notes.iter().for_each(print_note);

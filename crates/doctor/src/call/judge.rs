@@ -109,6 +109,10 @@ fn judge_times(seen: &Seen, limits: &Limits, say: &mut impl FnMut(&'static Cause
 
 /// Why Twilio would object to a message; `why` in its reader's words.
 pub(crate) fn message_cause(text: &str, why: &str) -> &'static Cause {
+    // Engine.IO's first packet.
+    if text.starts_with("0{\"sid\"") {
+        return &causes::SOCKET_IO;
+    }
     let Ok(Value::Object(fields)) = serde_json::from_str(text) else { return &causes::NOT_JSON };
     let Some(event) = fields.get("event").and_then(Value::as_str) else { return &causes::UNKNOWN_EVENT };
     if !matches!(event, "media" | "mark" | "clear") {
@@ -147,6 +151,7 @@ mod tests {
         let stream = offhook_twilio::StreamSid::parse("MZ1").unwrap();
         for (text, id) in [
             ("oops".to_owned(), "not-json"),
+            (r#"0{"sid":"x","upgrades":[],"pingInterval":25000}"#.to_owned(), "socket-io"),
             (r#"{"type":"error"}"#.to_owned(), "unknown-event"),
             (format!(r#"{{"event":"audio",{sid}}}"#), "unknown-event"),
             (r#"{"event":"media","media":{"payload":""}}"#.to_owned(), "stream-sid-missing"),
