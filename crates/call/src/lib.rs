@@ -53,6 +53,7 @@ pub use io::{
 pub use language::{LanguageTexts, SWITCH_LANGUAGE};
 pub use leaving::TRANSFER;
 pub use playout::PlayoutTotals;
+pub use sentence::SHORTEST_CLAUSE;
 pub use time::CallTime;
 pub use turn::Evidence;
 pub use working::COLLECT_DIGITS;

@@ -1,10 +1,11 @@
 //! From a stream of text to pieces that can be spoken on their own.
 //!
-//! The first piece goes out as soon as it is speakable, so that the agent begins to speak early; later ones are whole
-//! sentences, which sound better.
+//! The first piece goes out as soon as it is speakable, so that the agent begins to speak early; later ones, and what is there
+//! all at once, are whole sentences, which sound better.
 
-/// A first piece may end at a comma if it has at least so many characters.
-const SHORTEST_CLAUSE: usize = 48;
+/// A first piece may end at a comma if it has at least so many characters, as long as the sentence isn't whole yet: some 0.8 s
+/// of speech, in which the rest is written and spoken.
+pub const SHORTEST_CLAUSE: usize = 12;
 /// Without any sentence end, text is cut at a space after so many characters.
 const LONGEST: usize = 220;
 
@@ -43,6 +44,7 @@ impl SentenceCutter {
 
     fn find_end(&self) -> Option<usize> {
         let mut previous_word_start = 0;
+        let mut clause = None;
         let mut chars = self.text.char_indices().peekable();
         while let Some((at, c)) = chars.next() {
             if c.is_whitespace() {
@@ -55,7 +57,12 @@ impl SentenceCutter {
                 '.' => next.is_whitespace() && !is_abbreviation(word),
                 '\n' => at > 0,
                 '。' | '！' | '？' => true,
-                ',' | ';' | ':' | '—' => self.given == 0 && at >= SHORTEST_CLAUSE && next.is_whitespace(),
+                ',' | ';' | ':' | '—' => {
+                    if self.given == 0 && at >= SHORTEST_CLAUSE && next.is_whitespace() {
+                        clause.get_or_insert(after);
+                    }
+                    false
+                }
                 ' ' => at >= LONGEST,
                 _ => false,
             };
@@ -63,7 +70,7 @@ impl SentenceCutter {
                 return Some(after);
             }
         }
-        None
+        clause
     }
 }
 
@@ -100,5 +107,13 @@ mod tests {
             cut("So that is two large pepperoni pizzas and a bottle of water, for delivery, is that right?"),
             ["So that is two large pepperoni pizzas and a bottle of water,", "for delivery, is that right?"]
         );
+        assert_eq!(cut("Well, two pizzas, then. Fine, good."), ["Well, two pizzas,", "then.", "Fine, good."]);
+    }
+
+    #[test]
+    fn a_sentence_that_is_there_is_not_cut_in_two() {
+        let mut cutter = SentenceCutter::default();
+        cutter.push("Two large pepperoni pizzas, got it. Anything else?");
+        assert_eq!(cutter.next_piece().as_deref(), Some("Two large pepperoni pizzas, got it."));
     }
 }

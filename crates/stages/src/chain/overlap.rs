@@ -1,11 +1,11 @@
 //! Text from one model and then another, as one text: nothing is passed on that couldn't be ended after, nothing twice.
 
-/// A clause of so many characters is passed on before its sentence ends: the call may begin to speak with it.
-const CLAUSE: usize = 48;
+use offhook_call::SHORTEST_CLAUSE;
+
 /// A sentence of so many characters is passed on by the word.
 const RUN_ON: usize = 200;
 
-/// Keeps text back until a sentence is whole. The call speaks by sentences too, so nothing is said later for this; and when
+/// Keeps text back until a sentence is whole, or its first clause long enough to begin with. The call speaks by sentences too, so nothing is said later for this; and when
 /// no link can finish a sentence, none was begun.
 #[derive(Debug, Default)]
 pub(super) struct Hold {
@@ -52,7 +52,7 @@ impl Hold {
             let ends = match c {
                 '.' | '!' | '?' | '…' => space_follows,
                 '。' | '！' | '？' | '\n' => true,
-                ',' | ';' | ':' | '—' => !self.begun && count > CLAUSE && space_follows,
+                ',' | ';' | ':' | '—' => !self.begun && count > SHORTEST_CLAUSE && space_follows,
                 _ => c.is_whitespace() && self.run + count >= RUN_ON,
             };
             if ends {
