@@ -7,7 +7,7 @@
 //! first and then slowly, at most ±15 dB. Gains are ramped over a block. The gain is kept across utterances of the same
 //! voice, so only the first utterance adapts audibly; a voice whose level is known can start with [`LoudnessMatcher::with_gain`].
 
-use crate::{Dbov, FRAME_SAMPLES, soft_limit};
+use crate::{Dbov, FRAME_DURATION, FRAME_SAMPLES, SampleRate, soft_limit};
 
 const MAX_GAIN_DB: f32 = 15.0;
 /// Blocks over which the first estimate is trusted fully.
@@ -44,19 +44,27 @@ impl LoudnessMatcher {
         self.gain
     }
 
-    /// Applies the gain in place, and learns. Any length; blocks are counted from its start. Never clips.
-    ///
-    /// The first sound of a voice is measured as a whole before any of it is let out, so that its first syllable isn't
-    /// louder or softer than the rest.
-    pub fn process(&mut self, samples: &mut [i16]) {
-        if self.blocks == 0 && samples.len() >= 4 * FRAME_SAMPLES {
-            for block in samples.chunks_exact(FRAME_SAMPLES) {
-                self.learn(block);
-            }
-            if self.blocks > 0 {
-                self.gain = self.wanted();
-            }
+    /// Nothing was heard of the voice yet: its first sound is to be [studied](Self::study) as a whole before any of it is let
+    /// out, so that its first syllable isn't louder or softer than the rest.
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        self.blocks == 0
+    }
+
+    /// Learns a voice's level from sound at `rate`, and takes the gain for it at once. Less than 80 ms tell too little.
+    pub fn study(&mut self, samples: &[i16], rate: SampleRate) {
+        let block = rate.samples_in(FRAME_DURATION).max(1);
+        if samples.len() < 4 * block {
+            return;
         }
+        samples.chunks_exact(block).for_each(|block| self.learn(block));
+        if self.blocks > 0 {
+            self.gain = self.wanted();
+        }
+    }
+
+    /// Applies the gain in place, and learns. 8 kHz, any length; blocks are counted from its start. Never clips.
+    pub fn process(&mut self, samples: &mut [i16]) {
         for block in samples.chunks_mut(FRAME_SAMPLES) {
             let before = self.gain;
             if block.len() == FRAME_SAMPLES {
@@ -113,6 +121,7 @@ mod tests {
         for amplitude in [1_200.0, 6_000.0, 25_000.0] {
             let mut matcher = LoudnessMatcher::new(Dbov(-20.0));
             let mut sound = speechlike(amplitude, 300);
+            matcher.study(&sound, SampleRate::HZ_8000);
             matcher.process(&mut sound);
             levels.push(Dbov::of(&sound[24_000..]).0);
         }
@@ -125,6 +134,9 @@ mod tests {
     fn the_first_syllable_is_as_loud_as_the_rest() {
         let mut matcher = LoudnessMatcher::new(Dbov(-20.0));
         let mut sound = speechlike(25_000.0, 50);
+        assert!(matcher.is_new());
+        matcher.study(&sound, SampleRate::HZ_8000);
+        assert!(!matcher.is_new());
         matcher.process(&mut sound);
         let (first, rest) = sound.split_at(2_000);
         assert!((Dbov::of(first).0 - Dbov::of(rest).0).abs() < 1.5, "{} {}", Dbov::of(first), Dbov::of(rest));

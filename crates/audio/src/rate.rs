@@ -45,6 +45,12 @@ impl SampleRate {
         self.0.get()
     }
 
+    /// How many samples a time has, fractions left out.
+    #[must_use]
+    pub fn samples_in(self, time: Duration) -> usize {
+        usize::try_from(time.as_nanos() * u128::from(self.hz()) / 1_000_000_000).unwrap_or(usize::MAX)
+    }
+
     /// How long `count` samples last at this rate, rounded down to a nanosecond.
     #[must_use]
     pub fn duration_of(self, count: SampleCount) -> Duration {

@@ -136,7 +136,7 @@ impl Call {
         }
         // "Yeah" to a yes-or-no question, or at the end of what is said, is an answer.
         let unheard =
-            self.playout.utterances().filter(|said| said.begun).map(|said| said.unsent()).sum::<u64>() / 8;
+            self.playout.utterances().filter(|said| said.begun).map(|said| said.unsaid()).sum::<u64>() / 8;
         !(self.answer == AnswerKind::YesNo || unheard < NEARLY_OVER_MS)
     }
 }

@@ -7,9 +7,12 @@ use crate::call::Call;
 use crate::config::Interruptible;
 use crate::id::UtteranceId;
 use crate::io::{CallEvent, Output, UtteranceKind};
-use crate::playout::Utterance;
+use crate::playout::{Raw, Utterance};
 use crate::reply::Reply;
 use crate::stage::{Digits, LlmCommand, Party, SpeakRequest, TtsCommand, TtsEvent};
+
+/// So many samples are converted before they can be sent: 250 ms.
+const AHEAD: u64 = 2_000;
 
 impl Call {
     /// Says something of the engine's own. Nothing for an empty text.
@@ -39,16 +42,7 @@ impl Call {
                 if let Some(reply) = self.reply.as_mut().filter(|reply| reply.utterance == Some(id)) {
                     reply.first_audio.get_or_insert(self.now);
                 }
-                match self.outbound.convert(&chunk) {
-                    Ok(octets) => {
-                        utterance.push_audio(segment, octets);
-                    }
-                    Err(error) => {
-                        let message = format!("the synthesiser's sound can't be used: {error}");
-                        utterance.segment_done(segment);
-                        self.trouble(&message);
-                    }
-                }
+                utterance.queue_audio(segment, chunk);
             }
             TtsEvent::Words { utterance, segment, words } => {
                 if let Some(utterance) = self.playout.get_mut(utterance) {
@@ -56,24 +50,52 @@ impl Call {
                 }
             }
             TtsEvent::Done { utterance: id, segment } => {
-                let Some(utterance) = self.playout.get_mut(id) else { return };
-                utterance.push_audio(segment, self.outbound.finish_segment());
-                utterance.segment_done(segment);
-                self.playout.finish(id, &mut self.out);
+                if let Some(utterance) = self.playout.get_mut(id) {
+                    utterance.queue_end(segment);
+                }
             }
             TtsEvent::Failed { utterance: id, segment, failure } => {
                 if let Some(utterance) = self.playout.get_mut(id) {
-                    utterance.segment_done(segment);
-                    self.playout.finish(id, &mut self.out);
+                    utterance.queue_end(segment);
                     self.trouble(&format!("a sentence could not be spoken: {failure}"));
                 }
             }
         }
     }
 
+    /// Converts what is about to be sent. True if there was anything.
+    fn fill(&mut self) -> bool {
+        let mut any = false;
+        while let Some(utterance) = self.playout.next_to_send() {
+            let Some(mut raw) = utterance.next_raw(AHEAD) else { break };
+            any = true;
+            let id = utterance.id;
+            match &mut raw {
+                Raw::Sound { segment, chunk, taken } => match self.outbound.convert(chunk, taken) {
+                    Ok(octets) => {
+                        utterance.push_audio(*segment, octets);
+                        utterance.put_back(raw);
+                    }
+                    Err(error) => {
+                        utterance.segment_done(*segment);
+                        self.trouble(&format!("the synthesiser's sound can't be used: {error}"));
+                    }
+                },
+                Raw::End { segment } => {
+                    utterance.push_audio(*segment, self.outbound.finish_segment());
+                    utterance.segment_done(*segment);
+                    self.playout.finish(id, &mut self.out);
+                }
+            }
+        }
+        any
+    }
+
     /// Sends what there is room for.
     pub(crate) fn pump(&mut self) {
-        self.playout.pump(self.now, &mut self.out);
+        let room = self.playout.has_room(self.now);
+        // What is sent makes room for more to be converted, perhaps of the next utterance.
+        while self.fill() | (room && self.playout.send(self.now, &mut self.out)) {}
         while let Some(id) = self.playout.pop_begun() {
             let Some(utterance) = self.playout.get(id) else { continue };
             let (what, text, reply) = (utterance.kind, utterance.text(), utterance.reply);
@@ -142,7 +164,7 @@ impl Call {
         }
         for (id, begun, heard) in begun {
             let Some((utterance, _)) = self.playout.cut(id, self.now) else { continue };
-            if !utterance.complete() {
+            if !utterance.given() {
                 self.out.push_back(Output::Tts(TtsCommand::Cancel { utterance: id }));
             }
             if begun {

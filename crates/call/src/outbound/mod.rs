@@ -2,10 +2,15 @@
 //!
 //! μ-law passes as it is. Linear sound is resampled, brought to the call's level, softly limited, and encoded.
 
+use std::time::Duration;
+
 use offhook_audio::{Dbov, LoudnessMatcher, SampleRate};
 use offhook_resample::{Resampler, UnsupportedRate};
 
 use crate::stage::AudioChunk;
+
+/// So much sound is converted at once: whole frames at any rate.
+const PIECE: Duration = Duration::from_millis(100);
 
 /// Converts a voice's sound; the filters' state goes from chunk to chunk, the gain from utterance to utterance.
 pub(crate) struct Outbound {
@@ -20,17 +25,25 @@ impl Outbound {
         Self { resampler: None, loudness: LoudnessMatcher::new(level), linear: Vec::new(), wire: Vec::new() }
     }
 
-    /// What to send for a chunk. The result lives until the next call.
-    pub(crate) fn convert<'a>(&'a mut self, chunk: &'a AudioChunk) -> Result<&'a [u8], UnsupportedRate> {
+    /// Takes the next piece of a chunk, of which `taken` samples were taken before: what to send for it, which lives until the
+    /// next call. At most [`PIECE`] of sound at once, so that a sentence never stands in memory as a whole.
+    pub(crate) fn convert<'a>(
+        &'a mut self,
+        chunk: &'a AudioChunk,
+        taken: &mut usize,
+    ) -> Result<&'a [u8], UnsupportedRate> {
         match chunk {
-            AudioChunk::Mulaw(octets) => Ok(octets),
+            AudioChunk::Mulaw(octets) => Ok(next_piece(octets, taken, SampleRate::HZ_8000)),
             AudioChunk::Pcm { rate, samples } => {
                 self.linear.clear();
                 let resampler = match &mut self.resampler {
                     Some((from, resampler)) if from == rate => resampler,
                     other => &mut other.insert((*rate, Resampler::new(*rate, SampleRate::HZ_8000)?)).1,
                 };
-                resampler.process(samples, &mut self.linear);
+                if *taken == 0 && self.loudness.is_new() {
+                    self.loudness.study(samples, *rate);
+                }
+                resampler.process(next_piece(samples, taken, *rate), &mut self.linear);
                 Ok(self.encode())
             }
         }
@@ -67,6 +80,13 @@ impl Outbound {
     }
 }
 
+fn next_piece<'a, T>(samples: &'a [T], taken: &mut usize, rate: SampleRate) -> &'a [T] {
+    let from = (*taken).min(samples.len());
+    let until = from.saturating_add(rate.samples_in(PIECE).max(1)).min(samples.len());
+    *taken = until;
+    samples.get(from..until).unwrap_or(&[])
+}
+
 /// Lets μ-law sound rise from silence over its first 5 ms.
 pub(crate) fn fade_in_mulaw(octets: &mut [u8]) {
     fade(octets, offhook_audio::fade_in, 0);
@@ -94,11 +114,16 @@ mod tests {
     #[test]
     fn mulaw_passes_untouched_and_linear_sound_comes_to_8_khz() {
         let mut outbound = Outbound::new(Dbov(-18.0));
+        let mut taken = 0;
         let chunk = AudioChunk::Mulaw(vec![1, 2, 3].into());
-        assert_eq!(outbound.convert(&chunk).unwrap(), [1, 2, 3]);
-        let chunk = AudioChunk::Pcm { rate: SampleRate::HZ_16000, samples: vec![500; 3_200].into() };
-        assert_eq!(outbound.convert(&chunk).unwrap().len(), 1_600);
+        assert_eq!(outbound.convert(&chunk, &mut taken).unwrap(), [1, 2, 3]);
+        assert!(outbound.convert(&chunk, &mut taken).unwrap().is_empty());
+        let chunk = AudioChunk::Pcm { rate: SampleRate::HZ_16000, samples: vec![500; 3_000].into() };
+        taken = 0;
+        assert_eq!(outbound.convert(&chunk, &mut taken).unwrap().len(), 800);
+        assert_eq!(outbound.convert(&chunk, &mut taken).unwrap().len(), 700);
+        assert_eq!(taken, 3_000);
         let odd = AudioChunk::Pcm { rate: SampleRate::new(12_345).unwrap(), samples: vec![0; 10].into() };
-        assert!(outbound.convert(&odd).is_err());
+        assert!(outbound.convert(&odd, &mut 0).is_err());
     }
 }

@@ -4,6 +4,7 @@
 //! the position of the last mark that came back plus the time since, never beyond the next mark that is still out,
 //! never beyond what was sent. Marks carry a generation, so that those which a `clear` throws back don't count.
 
+mod raw;
 mod utterance;
 
 use std::collections::VecDeque;
@@ -18,6 +19,7 @@ use crate::histogram::Histogram;
 use crate::id::{Generation, UtteranceId};
 use crate::io::{MarkName, Output};
 
+pub(crate) use raw::Raw;
 pub(crate) use utterance::Utterance;
 
 /// A run of sent samples of one utterance, on the generation's own sample count.
@@ -152,6 +154,11 @@ impl Playout {
         now < self.play_end || (self.on_hold && self.queue.front().is_some_and(|first| first.begun))
     }
 
+    /// The utterance that is being sent, or will be next.
+    pub(crate) fn next_to_send(&mut self) -> Option<&mut Utterance> {
+        self.queue.iter_mut().find(|utterance| !utterance.all_sent()).filter(|utterance| !utterance.held)
+    }
+
     /// Nothing is being said, nor about to be, apart from what is held.
     pub(crate) fn is_idle(&self) -> bool {
         self.queue.iter().all(|utterance| utterance.held)
@@ -177,16 +184,17 @@ impl Playout {
         self.on_hold = false;
     }
 
-    /// Sends what the lead has room for. [`Playout::pop_begun`] gives the utterances whose first frame is among it.
-    pub(crate) fn pump(&mut self, now: CallTime, out: &mut VecDeque<Output>) {
-        if self.on_hold {
-            return;
-        }
+    /// There is room for a batch of frames.
+    pub(crate) fn has_room(&self, now: CallTime) -> bool {
         let lead = self.config.lead.max(FRAME_DURATION * 2);
-        let refill = lead.saturating_sub(self.config.batch);
-        if self.lead(now) > refill {
-            return;
-        }
+        !self.on_hold && self.lead(now) <= lead.saturating_sub(self.config.batch)
+    }
+
+    /// Sends what is converted, as far as the lead has room. [`Playout::pop_begun`] gives the utterances whose first frame is
+    /// among it. False if there was nothing to send.
+    pub(crate) fn send(&mut self, now: CallTime, out: &mut VecDeque<Output>) -> bool {
+        let before = self.totals.frames;
+        let lead = self.config.lead.max(FRAME_DURATION * 2);
         while let Some(index) = self.queue.iter().position(|utterance| !utterance.all_sent()) {
             if self.lead(now) + FRAME_DURATION > lead {
                 break;
@@ -229,6 +237,7 @@ impl Playout {
                 self.send_mark(ends, out);
             }
         }
+        self.totals.frames > before
     }
 
     /// The next utterance that has begun to be sent.

@@ -6,11 +6,16 @@ use crate::CallTime;
 use crate::config::Interruptible;
 use crate::id::{ReplyId, SegmentId, UtteranceId};
 use crate::io::UtteranceKind;
-use crate::stage::TimedWord;
+use crate::stage::{AudioChunk, TimedWord};
+
+use super::raw::{Raw, RawSound};
 
 const SAMPLES_PER_MS: u64 = 8;
 /// Speech rate for estimates: samples per character of text, 15 characters a second.
 const SAMPLES_PER_CHAR: u64 = 8_000 / 15;
+
+/// So much that was heard is kept at most: 250 ms.
+const MOST_HEARD: usize = 2_000;
 
 /// A speakable piece of an utterance.
 #[derive(Clone, Debug)]
@@ -40,8 +45,10 @@ pub(crate) struct Utterance {
     pub(crate) began_at: Option<CallTime>,
     /// No further segment comes.
     pub(crate) closed: bool,
-    /// The sound from `base` on, μ-law.
+    /// The sound from `base` on, μ-law: what was sent and may have to be sent again, and some that is about to be.
     audio: Vec<u8>,
+    /// The sound behind that, as it came.
+    raw: RawSound,
     /// Samples of the utterance that were dropped from the front of `audio`, because they were heard.
     base: u64,
     /// Samples sent, from the utterance's start.
@@ -65,6 +72,7 @@ impl Utterance {
             segments: Vec::new(),
             closed: false,
             audio: Vec::new(),
+            raw: RawSound::default(),
             base: 0,
             sent: 0,
             begun: false,
@@ -88,25 +96,51 @@ impl Utterance {
         }
     }
 
-    /// Adds sound to a segment. Sound of a segment that is done or that is not the newest is refused.
-    pub(crate) fn push_audio(&mut self, id: SegmentId, octets: &[u8]) -> bool {
-        let produced = self.produced();
+    /// Adds a voice's sound to a segment, to be converted when its time comes. Sound of a segment that has ended or that is not
+    /// the newest is refused.
+    pub(crate) fn queue_audio(&mut self, id: SegmentId, chunk: AudioChunk) {
+        if self.takes_sound(id) {
+            self.raw.push(Raw::Sound { segment: id, chunk, taken: 0 });
+        }
+    }
+
+    /// No more sound comes for the segment.
+    pub(crate) fn queue_end(&mut self, id: SegmentId) {
+        if self.segments.get(id.0 as usize).is_some_and(|segment| !segment.done) && !self.raw.ends(id) {
+            self.raw.push(Raw::End { segment: id });
+        }
+    }
+
+    /// What is to be converted next, while less than `ahead` samples wait to be sent.
+    pub(crate) fn next_raw(&mut self, ahead: u64) -> Option<Raw> {
+        if self.unsent() >= ahead { None } else { self.raw.pop() }
+    }
+
+    /// A chunk of which not everything was converted yet.
+    pub(crate) fn put_back(&mut self, raw: Raw) {
+        self.raw.put_back(raw);
+    }
+
+    fn takes_sound(&self, id: SegmentId) -> bool {
         let Some(segment) = self.segments.get(id.0 as usize) else { return false };
-        let later_has_sound = |later: &Segment| later.start.is_some();
-        if segment.done {
-            return false;
-        }
-        if self.segments.iter().skip(id.0 as usize + 1).any(later_has_sound) {
-            return false;
-        }
+        let later = self.segments.iter().skip(id.0 as usize + 1);
+        !segment.done
+            && !self.raw.ends(id)
+            && !self.raw.has_later(id)
+            && later.clone().all(|later| later.start.is_none())
+    }
+
+    /// Adds sound to a segment, as it will be sent.
+    pub(crate) fn push_audio(&mut self, id: SegmentId, octets: &[u8]) {
+        let produced = self.produced();
         if let Some(segment) = self.segment_mut(id) {
             segment.start.get_or_insert(produced);
             segment.length += octets.len() as u64;
+            self.audio.extend_from_slice(octets);
         }
-        self.audio.extend_from_slice(octets);
-        true
     }
 
+    /// All of the segment's sound is there.
     pub(crate) fn segment_done(&mut self, id: SegmentId) {
         let produced = self.produced();
         if let Some(segment) = self.segment_mut(id) {
@@ -115,19 +149,30 @@ impl Utterance {
         }
     }
 
-    /// Samples of sound so far.
+    /// Samples of sound converted so far.
     pub(crate) fn produced(&self) -> u64 {
         self.base + self.audio.len() as u64
     }
 
-    /// Samples that are there but were not sent.
+    /// Samples that could be sent at once.
     pub(crate) fn unsent(&self) -> u64 {
         self.produced().saturating_sub(self.sent)
     }
 
-    /// All of its sound is there.
+    /// Samples that are there but were not sent.
+    pub(crate) fn unsaid(&self) -> u64 {
+        self.unsent() + self.raw.samples()
+    }
+
+    /// All of its sound is there, ready to be sent.
     pub(crate) fn complete(&self) -> bool {
         self.closed && self.segments.iter().all(|segment| segment.done)
+    }
+
+    /// The voice has given all of it, converted or not.
+    pub(crate) fn given(&self) -> bool {
+        let ended = |(id, segment): (u32, &Segment)| segment.done || self.raw.ends(SegmentId(id));
+        self.closed && (0..).zip(&self.segments).all(ended)
     }
 
     /// All of its sound was sent.
@@ -173,8 +218,8 @@ impl Utterance {
     pub(crate) fn forget_heard(&mut self, heard: u64) {
         let until = heard.min(self.sent);
         let drop = usize::try_from(until.saturating_sub(self.base)).unwrap_or(0).min(self.audio.len());
-        // Moving the rest is a copy: do it rarely.
-        if drop >= 16_000 || (drop > 0 && drop == self.audio.len()) {
+        // Moving the rest is a copy: do it seldom.
+        if drop >= MOST_HEARD || (drop > 0 && drop == self.audio.len()) {
             self.audio.drain(..drop);
             self.base += drop as u64;
         }
@@ -215,14 +260,15 @@ impl Utterance {
             return self.text();
         }
         let mut text = String::new();
-        for segment in &self.segments {
+        for (segment_id, segment) in (0..).map(SegmentId).zip(&self.segments) {
             let Some(start) = segment.start else { break };
             if segment.done && heard >= start + segment.length && segment.length > 0 {
                 push_spaced(&mut text, segment.text.trim());
                 continue;
             }
             let within = heard.saturating_sub(start);
-            push_spaced(&mut text, &segment.heard_words(within));
+            let whole = self.raw.ends(segment_id).then(|| segment.length + self.raw.samples_of(segment_id));
+            push_spaced(&mut text, &segment.heard_words(within, whole));
             break;
         }
         text
@@ -230,12 +276,14 @@ impl Utterance {
 }
 
 impl Segment {
-    fn heard_words(&self, within: u64) -> String {
+    /// `whole`: the segment's length, where that is known before it is done.
+    fn heard_words(&self, within: u64, whole: Option<u64>) -> String {
         let mut text = String::new();
         if self.words.is_empty() {
             // An estimate: words last as long as their share of the letters.
             let letters: u64 = self.text.chars().count().max(1) as u64;
-            let whole = if self.done { self.length } else { self.length.max(letters * SAMPLES_PER_CHAR) };
+            let guess = || self.length.max(letters * SAMPLES_PER_CHAR);
+            let whole = whole.unwrap_or_else(|| if self.done { self.length } else { guess() });
             let mut before = 0u64;
             for word in self.text.split_whitespace() {
                 let long = word.chars().count() as u64;
