@@ -260,7 +260,7 @@ impl Call {
     /// The agent has nothing to say, spoken or held: gives back the room that speaking takes.
     fn rest(&mut self) {
         self.outbound.rest();
-        self.out.shrink_to(8);
+        self.out.shrink_to(4);
         self.playout.played.rest(self.now);
     }
 

@@ -18,13 +18,15 @@ const MOST_TOOLS: usize = 8;
 /// A tool that takes longer has failed.
 const TOOL_WITHIN: Duration = Duration::from_secs(20);
 
+// Boxed: a channel has room for 32 from the beginning, and few calls ever get one.
+
 /// Reaches into a running call. Clones reach the same call.
 #[derive(Clone, Debug)]
-pub struct ControlSender(mpsc::Sender<Control>);
+pub struct ControlSender(mpsc::Sender<Box<Control>>);
 
 /// The call's end of it.
 #[derive(Debug)]
-pub struct ControlReceiver(mpsc::Receiver<Control>);
+pub struct ControlReceiver(mpsc::Receiver<Box<Control>>);
 
 /// Why a wish did not reach the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +52,7 @@ impl ControlSender {
     /// # Errors
     /// If the call is over, or too many wishes wait for it.
     pub fn send(&self, control: Control) -> Result<(), ControlError> {
-        self.0.try_send(control).map_err(|error| match error {
+        self.0.try_send(Box::new(control)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => ControlError::Full,
             mpsc::error::TrySendError::Closed(_) => ControlError::Over,
         })
@@ -67,7 +69,7 @@ impl ControlReceiver {
     /// The next wish; waits for ever when nobody can send one any more. Safe to drop while it waits.
     pub async fn recv(&mut self) -> Control {
         match self.0.recv().await {
-            Some(control) => control,
+            Some(control) => *control,
             None => std::future::pending().await,
         }
     }

@@ -70,14 +70,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         self.feed().await
     }
 
+    /// Marks stand where a sentence ends: perhaps it is quiet for a while, and needs no room.
     async fn write_mark(&mut self, name: MarkName) -> Result<(), Error> {
+        self.media = Vec::new();
         write_mark(&mut self.text, &self.stream, &name.to_string());
         self.feed().await
     }
 
     async fn feed(&mut self) -> Result<(), Error> {
-        let text = Utf8Bytes::from(self.text.as_str());
-        self.text.clear();
+        // Given away rather than copied: a link that is silent holds nothing.
+        let text = Utf8Bytes::from(std::mem::take(&mut self.text));
         self.dirty = true;
         in_time(self.socket.feed(Message::Text(text))).await
     }

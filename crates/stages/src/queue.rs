@@ -3,8 +3,9 @@
 //! Live audio has its room from the beginning, so that nothing is allocated while it flows; what carries meaning is rare,
 //! and takes room as it comes, up to the bound: an idle call's queues are empty.
 //!
-//! A [`crossbeam_channel`] carries the items; a [`Notify`] beside it lets an async side wait. Both ends can be used
-//! from a task or from an OS thread. When full, a queue does what its [`WhenFull`] says, and counts.
+//! A [`crossbeam_channel`] carries sound, a [`flume`] channel what is rare: ten of them idle in each call, and crossbeam's take a
+//! kilobyte each. A [`Notify`] beside them lets an async side wait. Both ends can be used from a task or from an OS thread. When
+//! full, a queue does what its [`WhenFull`] says, and counts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -51,24 +52,24 @@ struct Shared {
     space: Notify,
 }
 
-/// How items travel. Lists take room in blocks of 31 items: what is rare is boxed, so that an idle call's blocks are small.
+/// How items travel. What is rare is boxed, so that the room that a busy moment took is small.
 #[derive(Debug)]
 enum Sending<T> {
     Array(Sender<T>),
-    List(Sender<Box<T>>),
+    Rare(flume::Sender<Box<T>>),
 }
 
 #[derive(Debug)]
 enum Receiving<T> {
     Array(Receiver<T>),
-    List(Receiver<Box<T>>),
+    Rare(flume::Receiver<Box<T>>),
 }
 
 impl<T> Clone for Sending<T> {
     fn clone(&self) -> Self {
         match self {
             Self::Array(items) => Self::Array(items.clone()),
-            Self::List(items) => Self::List(items.clone()),
+            Self::Rare(items) => Self::Rare(items.clone()),
         }
     }
 }
@@ -77,7 +78,7 @@ impl<T> Clone for Receiving<T> {
     fn clone(&self) -> Self {
         match self {
             Self::Array(items) => Self::Array(items.clone()),
-            Self::List(items) => Self::List(items.clone()),
+            Self::Rare(items) => Self::Rare(items.clone()),
         }
     }
 }
@@ -86,16 +87,16 @@ impl<T> Sending<T> {
     fn len(&self) -> usize {
         match self {
             Self::Array(items) => items.len(),
-            Self::List(items) => items.len(),
+            Self::Rare(items) => items.len(),
         }
     }
 
     fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
         match self {
             Self::Array(items) => items.try_send(item),
-            Self::List(items) => items.try_send(Box::new(item)).map_err(|error| match error {
-                TrySendError::Full(item) => TrySendError::Full(*item),
-                TrySendError::Disconnected(item) => TrySendError::Disconnected(*item),
+            Self::Rare(items) => items.try_send(Box::new(item)).map_err(|error| match error {
+                flume::TrySendError::Full(item) => TrySendError::Full(*item),
+                flume::TrySendError::Disconnected(item) => TrySendError::Disconnected(*item),
             }),
         }
     }
@@ -105,21 +106,27 @@ impl<T> Receiving<T> {
     fn try_recv(&self) -> Result<T, TryRecvError> {
         match self {
             Self::Array(items) => items.try_recv(),
-            Self::List(items) => items.try_recv().map(|item| *item),
+            Self::Rare(items) => items.try_recv().map(|item| *item).map_err(|error| match error {
+                flume::TryRecvError::Empty => TryRecvError::Empty,
+                flume::TryRecvError::Disconnected => TryRecvError::Disconnected,
+            }),
         }
     }
 
     fn recv(&self) -> Option<T> {
         match self {
             Self::Array(items) => items.recv().ok(),
-            Self::List(items) => items.recv().ok().map(|item| *item),
+            Self::Rare(items) => items.recv().ok().map(|item| *item),
         }
     }
 
     fn recv_timeout(&self, patience: std::time::Duration) -> Result<T, RecvTimeoutError> {
         match self {
             Self::Array(items) => items.recv_timeout(patience),
-            Self::List(items) => items.recv_timeout(patience).map(|item| *item),
+            Self::Rare(items) => items.recv_timeout(patience).map(|item| *item).map_err(|error| match error {
+                flume::RecvTimeoutError::Timeout => RecvTimeoutError::Timeout,
+                flume::RecvTimeoutError::Disconnected => RecvTimeoutError::Disconnected,
+            }),
         }
     }
 }
@@ -132,7 +139,6 @@ pub struct Tx<T> {
     oldest: Receiving<T>,
     shared: Arc<Shared>,
     when_full: WhenFull,
-    capacity: usize,
 }
 
 impl<T> Clone for Tx<T> {
@@ -142,7 +148,6 @@ impl<T> Clone for Tx<T> {
             oldest: self.oldest.clone(),
             shared: Arc::clone(&self.shared),
             when_full: self.when_full,
-            capacity: self.capacity,
         }
     }
 }
@@ -186,12 +191,12 @@ pub fn bounded_with<T>(capacity: usize, when_full: WhenFull, arrivals: Arc<Notif
             (Sending::Array(sender), Receiving::Array(receiver))
         }
         WhenFull::PushBack => {
-            let (sender, receiver) = crossbeam_channel::unbounded();
-            (Sending::List(sender), Receiving::List(receiver))
+            let (sender, receiver) = flume::bounded(capacity);
+            (Sending::Rare(sender), Receiving::Rare(receiver))
         }
     };
     let shared = Arc::new(Shared { items: arrivals, ..Shared::default() });
-    let tx = Tx { items: sender, oldest: receiver.clone(), shared: Arc::clone(&shared), when_full, capacity };
+    let tx = Tx { items: sender, oldest: receiver.clone(), shared: Arc::clone(&shared), when_full };
     (tx, Rx { items: receiver, shared })
 }
 
@@ -235,13 +240,7 @@ impl<T> Tx<T> {
         if self.shared.closed.load(Ordering::Acquire) {
             return Err(OfferError::Closed(item));
         }
-        // Two senders at once may both take the last room; a bound that is off by their number is one.
-        let sent = if self.when_full == WhenFull::PushBack && self.items.len() >= self.capacity {
-            Err(TrySendError::Full(item))
-        } else {
-            self.items.try_send(item)
-        };
-        match sent {
+        match self.items.try_send(item) {
             Ok(()) => {
                 self.shared.items.notify_one();
                 Ok(())

@@ -8,6 +8,8 @@ use crate::StreamSid;
 
 /// Appends a `media` message with these μ-law octets.
 pub fn write_media(buffer: &mut String, stream: &StreamSid, octets: &[u8]) {
+    // At once what it takes: 100 characters around the payload.
+    buffer.reserve(100 + octets.len().div_ceil(3) * 4);
     open(buffer, "media", stream);
     buffer.push_str(r#","media":{"payload":""#);
     STANDARD.encode_string(octets, buffer);
