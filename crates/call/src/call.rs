@@ -37,6 +37,9 @@ pub struct CallTotals {
     pub pacing: Histogram,
 }
 
+/// So many outputs come of an input while the agent speaks.
+const USUAL_OUTPUTS: usize = 8;
+
 /// One phone call: owns all its state, does no I/O, reads no clock, draws no random number.
 pub struct Call {
     pub(crate) config: Arc<CallConfig>,
@@ -126,6 +129,9 @@ impl Call {
     /// `Media` while nobody speaks. A `now` before an earlier one counts as that earlier one.
     pub fn handle(&mut self, input: Input<'_>, now: CallTime) {
         self.now = self.now.max(now);
+        if self.out.is_empty() && self.out.capacity() > 2 * USUAL_OUTPUTS {
+            self.out.shrink_to(USUAL_OUTPUTS); // an utterance's first frames come in a heap
+        }
         match (self.state, &input) {
             (State::Fresh, Input::Start) => return self.start(),
             (State::Fresh | State::Over, _) => return,
@@ -260,7 +266,7 @@ impl Call {
     /// The agent has nothing to say, spoken or held: gives back the room that speaking takes.
     fn rest(&mut self) {
         self.outbound.rest();
-        self.out.shrink_to(4);
+        self.out.shrink_to(USUAL_OUTPUTS / 2);
         self.playout.played.rest(self.now);
     }
 

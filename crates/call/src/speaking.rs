@@ -11,8 +11,8 @@ use crate::playout::{Raw, Utterance};
 use crate::reply::Reply;
 use crate::stage::{Digits, LlmCommand, Party, SpeakRequest, TtsCommand, TtsEvent};
 
-/// So many samples are converted before they can be sent: 250 ms.
-const AHEAD: u64 = 2_000;
+/// So many samples are converted before they can be sent: 100 ms.
+const AHEAD: u64 = 800;
 
 impl Call {
     /// Says something of the engine's own. Nothing for an empty text.

@@ -123,10 +123,12 @@ impl<T> Receiving<T> {
     fn recv_timeout(&self, patience: std::time::Duration) -> Result<T, RecvTimeoutError> {
         match self {
             Self::Array(items) => items.recv_timeout(patience),
-            Self::Rare(items) => items.recv_timeout(patience).map(|item| *item).map_err(|error| match error {
-                flume::RecvTimeoutError::Timeout => RecvTimeoutError::Timeout,
-                flume::RecvTimeoutError::Disconnected => RecvTimeoutError::Disconnected,
-            }),
+            Self::Rare(items) => {
+                items.recv_timeout(patience).map(|item| *item).map_err(|error| match error {
+                    flume::RecvTimeoutError::Timeout => RecvTimeoutError::Timeout,
+                    flume::RecvTimeoutError::Disconnected => RecvTimeoutError::Disconnected,
+                })
+            }
         }
     }
 }

@@ -14,8 +14,10 @@ const SAMPLES_PER_MS: u64 = 8;
 /// Speech rate for estimates: samples per character of text, 15 characters a second.
 const SAMPLES_PER_CHAR: u64 = 8_000 / 15;
 
-/// So much that was heard is kept at most: 250 ms.
-const MOST_HEARD: usize = 2_000;
+/// So much that was heard is kept at most: 100 ms.
+const MOST_HEARD: usize = 800;
+/// Room for sound is taken in steps of this, for it is little, and doubling it would be much.
+const ROOM: usize = 1_600;
 
 /// A speakable piece of an utterance.
 #[derive(Clone, Debug)]
@@ -136,6 +138,10 @@ impl Utterance {
         if let Some(segment) = self.segment_mut(id) {
             segment.start.get_or_insert(produced);
             segment.length += octets.len() as u64;
+            let length = self.audio.len() + octets.len();
+            if length > self.audio.capacity() {
+                self.audio.reserve_exact(length.next_multiple_of(ROOM) - self.audio.len());
+            }
             self.audio.extend_from_slice(octets);
         }
     }
