@@ -48,6 +48,10 @@ pub struct CallConfig {
 pub struct ToolManners {
     /// Said while it works, if the reply that wants it said nothing itself. Default: the usual fillers, later.
     pub filler: Option<String>,
+    /// Played over and over while it works, behind the filler: the URL of a sound that Twilio can fetch. Only in calls of text,
+    /// whose sound is Twilio's. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sound: Option<String>,
     /// What becomes of it when the caller interrupts. Default `survive`.
     pub on_interruption: OnInterruption,
 }

@@ -215,6 +215,22 @@ fn while_a_tool_works_it_is_never_silent_for_long() {
 }
 
 #[test]
+fn a_sound_is_played_behind_the_word_for_a_tool_that_works() {
+    let mut manners = ToolManners { filler: Some("Let me look.".into()), ..ToolManners::default() };
+    manners.sound = Some("https://cdn.example.com/typing.mp3".into());
+    let mut config = greeting();
+    config.tools.insert("find_order".into(), manners);
+    let tool = Does::Uses("", "find_order", serde_json::json!({}));
+    let mut phone = Phone::new(config, &[tool, Does::Says("It's ready.", 0)]);
+    phone.says(3_000, "Where is my order?");
+    phone.until(6_000);
+    let result = ToolResult { id: "1-t".into(), name: "find_order".into(), outcome: Ok("ready".into()) };
+    phone.feed(RelayInput::Tool(result));
+    phone.until(8_000);
+    insta::assert_snapshot!(phone.timeline);
+}
+
+#[test]
 fn a_tool_is_given_up_when_the_caller_speaks_up_if_it_is_declared_so() {
     let manners = ToolManners { on_interruption: OnInterruption::Cancel, ..ToolManners::default() };
     let mut config = greeting();

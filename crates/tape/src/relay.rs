@@ -55,6 +55,8 @@ pub enum WireRelayOutput {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         fixed: bool,
     },
+    /// A sound is played until more is said: its URL.
+    Play(String),
     /// Another language is spoken from here on: its BCP 47 tag.
     Language(String),
     /// So many keys were pressed.
@@ -102,6 +104,7 @@ impl WireOutput {
                 last: *last,
                 fixed: !interruptible,
             }),
+            RelayOutput::Play { source } => Self::Relay(WireRelayOutput::Play(source.clone())),
             RelayOutput::Language { tag } => Self::Relay(WireRelayOutput::Language(tag.clone())),
             RelayOutput::Press(digits) => Self::Relay(WireRelayOutput::Press(digits.reveal().len())),
             RelayOutput::Llm(command) => Self::Stage(stage_words(command)),

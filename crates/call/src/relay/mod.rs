@@ -87,6 +87,11 @@ pub enum RelayOutput {
         /// The caller may interrupt it.
         interruptible: bool,
     },
+    /// Play a sound until something else is said.
+    Play {
+        /// Its URL.
+        source: String,
+    },
     /// From here on speak, and listen for, another language.
     Language {
         /// BCP 47 tag.

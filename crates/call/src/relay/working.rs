@@ -7,7 +7,7 @@ use crate::io::{EndReason, ToolStage, UtteranceKind};
 use crate::leaving::TRANSFER;
 use crate::stage::{AnswerKind, Digits, LlmCommand, Party, ReplyReason, ToolCall, ToolResult};
 use crate::timers::Timer;
-use crate::working::{COLLECT_DIGITS, digits_asked_for, outcome_in_words};
+use crate::working::{AtWork, COLLECT_DIGITS, digits_asked_for, outcome_in_words};
 
 impl RelayCall {
     pub(super) fn use_tool(&mut self, call: ToolCall) {
@@ -117,6 +117,10 @@ impl RelayCall {
         self.working.fillers_said += 1;
         if let Some(filler) = filler {
             self.say(UtteranceKind::Filler, &filler, Interruptible::Yes);
+        }
+        let sound = |tool: &AtWork| self.config.tools.get(&tool.name)?.sound.clone();
+        if let Some(source) = self.working.tools.iter().find_map(sound) {
+            self.out.push_back(RelayOutput::Play { source });
         }
     }
 

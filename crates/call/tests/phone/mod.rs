@@ -74,6 +74,7 @@ impl Phone {
                 let (last, fixed) = (if last { " ." } else { "" }, if interruptible { "" } else { " !" });
                 self.line(format_args!("text “{token}”{last}{fixed}"));
             }
+            RelayOutput::Play { source } => self.line(format_args!("play {source}")),
             RelayOutput::Language { tag } => self.line(format_args!("language {tag}")),
             RelayOutput::Press(digits) => self.line(format_args!("press {digits:?}")),
             RelayOutput::Llm(LlmCommand::Respond(request)) => {

@@ -71,6 +71,7 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
     };
     let manners = |tool: &super::file::ToolTable| ToolManners {
         filler: tool.filler.clone(),
+        sound: tool.sound.clone(),
         on_interruption: tool.on_interruption,
     };
     Ok(Agent {

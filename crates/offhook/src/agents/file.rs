@@ -174,6 +174,9 @@ pub(crate) struct ToolTable {
     /// Said while it works, if the model said nothing itself.
     #[serde(default)]
     pub(crate) filler: Option<String>,
+    /// Over ConversationRelay: a sound that Twilio plays while it works, behind the filler.
+    #[serde(default)]
+    pub(crate) sound: Option<String>,
     /// What becomes of it when the caller interrupts. Default `survive`.
     #[serde(default)]
     pub(crate) on_interruption: OnInterruption,

@@ -68,6 +68,10 @@ impl WebTool {
         let limit = table.timeout;
         let deadlines = Deadlines { first: limit, gap: limit, ..Deadlines::default() };
         let tool = Self { table: table.clone(), headers, http: Http::new(&table.name, deadlines) };
+        if let Some(sound) = &table.sound {
+            let https = sound.parse::<hyper::Uri>().is_ok_and(|uri| uri.scheme_str() == Some("https"));
+            anyhow::ensure!(https, "its sound `{sound}` is no https address: Twilio fetches it from there");
+        }
         // What is wrong with the address or a header shows now, not in the first call.
         tool.request(&Value::Null)?;
         Ok(tool)

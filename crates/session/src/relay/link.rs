@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use offhook_call::relay::RelayOutput;
-use offhook_twilio::relay::{Outbound, RelayDigits, Text};
+use offhook_twilio::relay::{Outbound, Play, RelayDigits, Text};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -50,6 +50,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RelayLink<S> {
                     self.text = Some(Text { token, last, interruptible, ..Text::default() });
                 }
                 Ok(())
+            }
+            RelayOutput::Play { source } => {
+                self.write_text().await?;
+                let yes = Some(true);
+                self.feed(&Outbound::Play(Play {
+                    source,
+                    times: Some(0),
+                    preemptible: yes,
+                    interruptible: yes,
+                }))
+                .await
             }
             RelayOutput::Language { tag } => {
                 self.write_text().await?;
