@@ -89,6 +89,8 @@ impl Flite {
             Some(engine) => Arc::clone(engine),
             None => {
                 let new = Arc::new(Engine::load(voice)?);
+                // The first words take longest, for all of the lexicon comes from the disk: they are spoken to nobody.
+                new.speak("Hello, how are you?")?;
                 slot.map_or(&new, |slot| slot.get_or_init(|| Arc::clone(&new))).clone()
             }
         };
