@@ -19,7 +19,7 @@ demo: setup ## a phone call on this machine: a server, and a recorded caller who
 	@$(CARGO) build --release --quiet --bin offhook
 	@./target/release/offhook demo --out demo-out
 
-demo-providers: setup ## the same call, served by doubles of network providers at published latencies
+demo-providers: setup ## the same call four times, served by doubles of network providers at published latencies
 	@echo "building in release (a few minutes the first time)"
 	@$(CARGO) build --release --quiet --bin offhook
 	@./target/release/offhook demo --providers --out demo-out

@@ -81,6 +81,14 @@ impl Latencies {
         realtime: Pace { first: Spread::ms(1_150, 1_700), rate: 4.0 },
     };
 
+    /// The medians of [`Self::PUBLISHED`] and nothing else: what the engine adds to them shows in few calls.
+    pub const MEDIAN: Self = Self {
+        stt: Pace { first: Spread::ms(250, 250), rate: 0.0 },
+        llm: Pace { first: Spread::ms(400, 400), rate: 80.0 },
+        tts: Pace { first: Spread::ms(120, 120), rate: 8.0 },
+        realtime: Pace { first: Spread::ms(1_150, 1_150), rate: 4.0 },
+    };
+
     /// A bad afternoon: everything within what providers were seen to do, nothing of it good.
     pub const SLOW: Self = Self {
         stt: Pace { first: Spread::ms(900, 1_900), rate: 0.0 },

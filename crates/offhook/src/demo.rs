@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use anyhow::{Context, bail};
+use offhook_doubles::Latencies;
 
 use crate::call::{self, CallArgs};
 use crate::console::say;
@@ -22,8 +23,8 @@ pub(crate) struct DemoArgs {
     /// Folder for sound, picture, tape and record
     #[arg(long, value_name = "FOLDER", default_value = "demo-out")]
     out: PathBuf,
-    /// Served by doubles of network providers that take as long as the real ones: once with replies begun before the
-    /// caller's turn is certain, once without
+    /// Served by doubles of network providers that take as long as the real ones, in four calls: always their medians, and with
+    /// long tails; with replies begun before the caller's turn is certain, and without
     #[arg(long)]
     providers: bool,
 }
@@ -46,12 +47,19 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     if !args.providers {
         return call_once(&["--agent", &args.agent], args.caller, args.out);
     }
-    let rehearsal = Rehearsal::start()?;
+    let median = (Latencies::MEDIAN, "at published medians");
+    let varied = (Latencies::PUBLISHED, "with long tails");
+    let calls = [
+        (median, true, "speculating"),
+        (median, false, "waiting"),
+        (varied, true, "speculating-tails"),
+        (varied, false, "waiting-tails"),
+    ];
     let mut outcome = ExitCode::SUCCESS;
-    for (speculate, name) in [(true, "speculating"), (false, "waiting")] {
-        say(&format!(
-            "\n== providers' doubles at published latencies, {name} until the turn is certain ==\n"
-        ));
+    for ((latency, pace), speculate, name) in calls {
+        let begun = if speculate { "before" } else { "only when" };
+        say(&format!("\n== providers' doubles {pace}, replies begun {begun} the turn is certain ==\n"));
+        let rehearsal = Rehearsal::start(latency)?;
         let folder = args.out.join(name);
         std::fs::create_dir_all(&folder)?;
         let config = rehearsal.write(&folder, speculate)?.display().to_string();

@@ -56,6 +56,8 @@ pub(crate) struct DoublesArgs {
 enum Profile {
     /// As published measurements say
     Published,
+    /// The same without what varies: each time the median
+    Median,
     /// No time at all
     Instant,
     /// As on a bad afternoon
@@ -70,6 +72,7 @@ pub(crate) fn run(args: &DoublesArgs) -> anyhow::Result<ExitCode> {
         seed: args.seed,
         latency: match args.profile {
             Profile::Published => Latencies::PUBLISHED,
+            Profile::Median => Latencies::MEDIAN,
             Profile::Instant => Latencies::INSTANT,
             Profile::Slow => Latencies::SLOW,
         },

@@ -15,8 +15,8 @@ pub(crate) struct Rehearsal {
 }
 
 impl Rehearsal {
-    /// Starts the doubles, with what the caller of `fixtures/callers/pizza.toml` says and what is to be answered.
-    pub(crate) fn start() -> anyhow::Result<Self> {
+    /// Starts doubles that take so long, with what the caller of `fixtures/callers/pizza.toml` says and what is to be answered.
+    pub(crate) fn start(latency: Latencies) -> anyhow::Result<Self> {
         let (started, address) = mpsc::channel();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         std::thread::Builder::new().name("doubles".to_owned()).spawn(move || {
@@ -26,8 +26,7 @@ impl Rehearsal {
                 Err(error) => return drop(started.send(Err(anyhow::anyhow!(error)))),
             };
             runtime.block_on(async {
-                let config =
-                    DoublesConfig { latency: Latencies::PUBLISHED, script: script(), ..Default::default() };
+                let config = DoublesConfig { latency, script: script(), ..Default::default() };
                 match Doubles::start(config).await {
                     Ok(doubles) => {
                         drop(started.send(Ok((doubles.http(), doubles.ws()))));
