@@ -41,7 +41,7 @@ pub(crate) fn print(report: &CallReport, record: Option<&Record>, outcome: &Outc
     say("");
     let mut responses: Vec<u64> = report.replies.iter().filter_map(|reply| reply.response_ms).collect();
     responses.sort_unstable();
-    if let (Some(median), Some(worst)) = (responses.get(responses.len() / 2), responses.last()) {
+    if let (Some(median), Some(worst)) = (median(&responses), responses.last()) {
         say(&format!(
             "answer   {median} ms after the end of speech (median of {}), {worst} ms at most",
             responses.len()
@@ -91,4 +91,24 @@ fn short(text: &str, width: usize) -> String {
     }
     let cut: String = text.chars().take(width.saturating_sub(1)).collect();
     format!("{}…", cut.trim_end())
+}
+
+/// The middle one; of an even number what lies between the two in the middle.
+fn median(sorted: &[u64]) -> Option<u64> {
+    let upper = *sorted.get(sorted.len() / 2)?;
+    let lower = *sorted.get((sorted.len() - 1) / 2)?;
+    Some(u64::midpoint(lower, upper))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_lies_in_the_middle() {
+        assert_eq!(median(&[]), None);
+        assert_eq!(median(&[7]), Some(7));
+        assert_eq!(median(&[240, 280, 520, 840]), Some(400));
+        assert_eq!(median(&[1, 2, 9]), Some(2));
+    }
 }
