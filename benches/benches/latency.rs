@@ -277,6 +277,8 @@ async fn voice_to_wire() {
 
 async fn barge_in_to_clear() {
     let (mut deciding, mut whole) = (Vec::new(), Vec::new());
+    let loud = |frame: &Vec<u8>| frame.iter().any(|octet| offhook_mulaw::decode(*octet).unsigned_abs() > 300);
+    let silence = line().iter().position(loud).expect("speech") as u64;
     for _ in 0..30 {
         let mut bench = Bench::start(Duration::from_secs(4)).await;
         let say = Control::Say { text: "Hello there.".into(), interruptible: Interruptible::Yes };
@@ -287,8 +289,7 @@ async fn barge_in_to_clear() {
         let quiet = std::iter::repeat_n(vec![0xFF; 160], 30);
         let Some((came, sent)) = bench.until("clear", quiet.chain(line())).await else { continue };
         deciding.push(came - sent);
-        // The line begins with 0.2 s of silence.
-        let onset = bench.begun + Duration::from_millis(20 * (before + 30 + 10));
+        let onset = bench.begun + Duration::from_millis(20 * (before + 30 + silence));
         whole.push(came.saturating_duration_since(onset));
     }
     tell("the frame that makes it certain → clear received by Twilio", deciding);

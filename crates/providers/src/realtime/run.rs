@@ -87,7 +87,7 @@ impl Running {
                     self.session.opened(Instant::now());
                     return Ok(Some(socket));
                 }
-                handed = self.handed.recv() => self.on_handed(handed),
+                Some(handed) = self.handed.recv() => self.on_handed(handed),
                 command = self.commands.recv() => match command {
                     Some(command) => self.session.on_stt(&command, Instant::now()),
                     None => return Ok(None),
@@ -96,11 +96,13 @@ impl Running {
         }
     }
 
+    /// Until the call is over or the socket fails. Nothing more is handed over once another session has taken the call's line:
+    /// this one then only listens until it is dropped.
     async fn converse(&mut self, socket: &mut Socket) -> Result<(), StageError> {
         loop {
             // All that has come at once belongs together: a reply that is dropped and asked for again, say.
             while let Ok(handed) = self.handed.try_recv() {
-                self.on_handed(Some(handed));
+                self.on_handed(handed);
             }
             self.session.settle(Instant::now())?;
             for event in std::mem::take(&mut self.session.say) {
@@ -110,7 +112,7 @@ impl Running {
             let due = self.session.due();
             tokio::select! {
                 biased;
-                handed = self.handed.recv() => self.on_handed(handed),
+                Some(handed) = self.handed.recv() => self.on_handed(handed),
                 command = self.commands.recv() => match command {
                     Some(command) => self.session.on_stt(&command, Instant::now()),
                     None => return Ok(()),
@@ -128,15 +130,13 @@ impl Running {
         }
     }
 
-    fn on_handed(&mut self, handed: Option<Handed>) {
+    fn on_handed(&mut self, handed: Handed) {
         let now = Instant::now();
         match handed {
-            Some(Handed::Model(events)) => self.model = Some(events),
-            Some(Handed::Voice(events, voice)) => self.voice = Some((events, voice)),
-            Some(Handed::Llm(command)) => self.session.on_llm(command, now),
-            Some(Handed::Tts(command)) => self.session.on_tts(command, now),
-            // The line itself keeps the other end.
-            None => {}
+            Handed::Model(events) => self.model = Some(events),
+            Handed::Voice(events, voice) => self.voice = Some((events, voice)),
+            Handed::Llm(command) => self.session.on_llm(command, now),
+            Handed::Tts(command) => self.session.on_tts(command, now),
         }
     }
 
