@@ -23,15 +23,21 @@ const STEP: usize = 80;
 /// Synthesis ends after this many 10 ms steps.
 const LAST_STEP: usize = 6;
 
-/// Remembers the newest speech and invents what is missing.
+/// Remembers the newest speech and invents what is missing. What only a loss needs has its room, 1.5 KiB, while one lasts.
 #[derive(Clone, Debug)]
 pub struct Plc {
     history: [i16; HISTORY],
+    loss: Option<Box<Loss>>,
+}
+
+/// What is made up while frames are missing.
+#[derive(Clone, Debug)]
+struct Loss {
     /// The history as it was when the loss began: no synthesised sound in it.
     origin: [i16; HISTORY],
     /// 10 ms steps concealed since the last good frame.
     steps: usize,
-    /// Pitch period in samples, valid while concealing.
+    /// Pitch period in samples.
     pitch: usize,
     /// Read position inside the cycled periods.
     phase: usize,
@@ -42,106 +48,79 @@ pub struct Plc {
 
 impl Default for Plc {
     fn default() -> Self {
-        Self {
-            history: [0; HISTORY],
-            origin: [0; HISTORY],
-            steps: 0,
-            pitch: PITCH_MIN,
-            phase: 0,
-            cycle: [0; PITCH_MAX * 3],
-            cycle_len: 0,
-        }
+        Self { history: [0; HISTORY], loss: None }
     }
 }
 
 impl Plc {
     /// A frame arrived: remembers it, and smooths its beginning if frames before it were missing.
     pub fn good(&mut self, frame: &mut PcmFrame) {
-        if self.steps > 0 && self.steps <= LAST_STEP {
-            // Overlap the continued synthesis with the real sound: 4 ms, more after longer losses.
-            let overlap = (32 + 16 * self.steps.saturating_sub(1)).min(STEP);
-            let level = self.attenuation();
-            for n in 0..overlap {
-                let synthetic = self.next_sample(level);
-                let weight = (n + 1) as i32 * 256 / (overlap as i32 + 1);
-                let mixed = i32::from(frame.0[n]) * weight + synthetic * (256 - weight);
-                frame.0[n] = (mixed >> 8) as i16;
-            }
+        if let Some(mut loss) = self.loss.take() {
+            loss.fade_into(frame);
         }
-        self.steps = 0;
         self.remember(&frame.0);
     }
 
     /// A frame is missing: what to put in its place.
     pub fn conceal(&mut self) -> PcmFrame {
+        let loss = self.loss.get_or_insert_with(|| Box::new(Loss::behind(&self.history)));
         let mut frame = PcmFrame::SILENCE;
-        for half in frame.0.chunks_mut(STEP) {
-            if self.steps == 0 {
-                self.origin = self.history;
-                self.pitch = self.find_pitch();
-                self.phase = 0;
-            }
-            if self.steps < 3 {
-                self.use_periods(self.steps + 1);
-            }
-            let (start, end) = (self.level_at(self.steps), self.level_at(self.steps + 1));
-            for (n, sample) in half.iter_mut().enumerate() {
-                let level = start + (end - start) * n as i32 / STEP as i32;
-                *sample = self.next_sample(level) as i16;
-            }
-            self.steps = (self.steps + 1).min(LAST_STEP + 1);
-        }
+        frame.0.chunks_mut(STEP).for_each(|half| loss.step(half));
         self.remember(&frame.0);
         frame
-    }
-
-    /// Gain at the start of a 10 ms step, in 1/256: full for the first, then 20 % less each.
-    const fn level_at(&self, step: usize) -> i32 {
-        match step {
-            0 | 1 => 256,
-            2 => 205,
-            3 => 154,
-            4 => 102,
-            5 => 51,
-            _ => 0,
-        }
-    }
-
-    const fn attenuation(&self) -> i32 {
-        self.level_at(self.steps)
-    }
-
-    fn next_sample(&mut self, level: i32) -> i32 {
-        if self.cycle_len == 0 {
-            return 0;
-        }
-        let sample = i32::from(self.cycle[self.phase % self.cycle_len]);
-        self.phase = (self.phase + 1) % self.cycle_len;
-        (sample * level) >> 8
     }
 
     fn remember(&mut self, samples: &[i16; FRAME_SAMPLES]) {
         self.history.copy_within(FRAME_SAMPLES.., 0);
         self.history[HISTORY - FRAME_SAMPLES..].copy_from_slice(samples);
     }
+}
 
-    /// The lag with the greatest normalised cross-correlation.
-    fn find_pitch(&self) -> usize {
-        let recent = &self.history[HISTORY - CORRELATION..];
-        let mut best = (PITCH_MAX, f64::MIN);
-        for lag in PITCH_MIN..=PITCH_MAX {
-            let earlier = &self.history[HISTORY - CORRELATION - lag..HISTORY - lag];
-            let (mut cross, mut energy) = (0i64, 1i64);
-            for (a, b) in recent.iter().zip(earlier) {
-                cross += i64::from(*a) * i64::from(*b);
-                energy += i64::from(*b) * i64::from(*b);
-            }
-            let score = cross as f64 / (energy as f64).sqrt();
-            if score > best.1 {
-                best = (lag, score);
-            }
+impl Loss {
+    fn behind(history: &[i16; HISTORY]) -> Self {
+        Self {
+            origin: *history,
+            steps: 0,
+            pitch: find_pitch(history),
+            phase: 0,
+            cycle: [0; PITCH_MAX * 3],
+            cycle_len: 0,
         }
-        best.0
+    }
+
+    /// The next 10 ms.
+    fn step(&mut self, half: &mut [i16]) {
+        if self.steps < 3 {
+            self.use_periods(self.steps + 1);
+        }
+        let (start, end) = (level_at(self.steps), level_at(self.steps + 1));
+        for (n, sample) in half.iter_mut().enumerate() {
+            let level = start + (end - start) * n as i32 / STEP as i32;
+            *sample = self.next_sample(level) as i16;
+        }
+        self.steps = (self.steps + 1).min(LAST_STEP + 1);
+    }
+
+    /// Goes over to the first frame that came again.
+    fn fade_into(&mut self, frame: &mut PcmFrame) {
+        if self.steps > LAST_STEP {
+            return;
+        }
+        // 4 ms, and 2 ms more for every 10 ms lost, at most 10 ms.
+        let overlap = (32 + 16 * self.steps.saturating_sub(1)).min(STEP);
+        let level = level_at(self.steps);
+        for n in 0..overlap {
+            let synthetic = self.next_sample(level);
+            let weight = (n + 1) as i32 * 256 / (overlap as i32 + 1);
+            let mixed = i32::from(frame.0[n]) * weight + synthetic * (256 - weight);
+            frame.0[n] = (mixed >> 8) as i16;
+        }
+    }
+
+    fn next_sample(&mut self, level: i32) -> i32 {
+        let sample = i32::from(self.cycle[self.phase % self.cycle_len]);
+        self.phase = (self.phase + 1) % self.cycle_len;
+        (sample * level) >> 8
     }
 
     /// From now on cycles through the newest so many periods before the loss. The end of the cycle is blended into
@@ -165,6 +144,37 @@ impl Plc {
         self.phase %= self.pitch;
         self.cycle_len = length;
     }
+}
+
+/// Gain at the start of a 10 ms step, in 1/256: full for the first, then 20 % less each.
+const fn level_at(step: usize) -> i32 {
+    match step {
+        0 | 1 => 256,
+        2 => 205,
+        3 => 154,
+        4 => 102,
+        5 => 51,
+        _ => 0,
+    }
+}
+
+/// The lag with the greatest normalised cross-correlation.
+fn find_pitch(history: &[i16; HISTORY]) -> usize {
+    let recent = &history[HISTORY - CORRELATION..];
+    let mut best = (PITCH_MAX, f64::MIN);
+    for lag in PITCH_MIN..=PITCH_MAX {
+        let earlier = &history[HISTORY - CORRELATION - lag..HISTORY - lag];
+        let (mut cross, mut energy) = (0i64, 1i64);
+        for (a, b) in recent.iter().zip(earlier) {
+            cross += i64::from(*a) * i64::from(*b);
+            energy += i64::from(*b) * i64::from(*b);
+        }
+        let score = cross as f64 / (energy as f64).sqrt();
+        if score > best.1 {
+            best = (lag, score);
+        }
+    }
+    best.0
 }
 
 #[cfg(test)]

@@ -8,8 +8,7 @@ use futures_util::future::{AbortHandle, Aborted, abortable};
 use futures_util::stream::FuturesUnordered;
 use offhook_call::Control;
 use offhook_call::stage::{ToolCall, ToolResult};
-use offhook_stages::BoxFuture;
-use tokio::sync::mpsc;
+use offhook_stages::{BoxFuture, Rx, Tx, WhenFull, bounded};
 
 /// Wishes that wait for a call at most; it takes them within a frame's time.
 const WAITING: usize = 16;
@@ -18,15 +17,13 @@ const MOST_TOOLS: usize = 8;
 /// A tool that takes longer has failed.
 const TOOL_WITHIN: Duration = Duration::from_secs(20);
 
-// Boxed: a channel has room for 32 from the beginning, and few calls ever get one.
-
 /// Reaches into a running call. Clones reach the same call.
 #[derive(Clone, Debug)]
-pub struct ControlSender(mpsc::Sender<Box<Control>>);
+pub struct ControlSender(Tx<Control>);
 
 /// The call's end of it.
 #[derive(Debug)]
-pub struct ControlReceiver(mpsc::Receiver<Box<Control>>);
+pub struct ControlReceiver(Rx<Control>);
 
 /// Why a wish did not reach the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +39,7 @@ pub enum ControlError {
 /// Both ends, for one call.
 #[must_use]
 pub fn control() -> (ControlSender, ControlReceiver) {
-    let (sender, receiver) = mpsc::channel(WAITING);
+    let (sender, receiver) = bounded(WAITING, WhenFull::PushBack);
     (ControlSender(sender), ControlReceiver(receiver))
 }
 
@@ -52,10 +49,9 @@ impl ControlSender {
     /// # Errors
     /// If the call is over, or too many wishes wait for it.
     pub fn send(&self, control: Control) -> Result<(), ControlError> {
-        self.0.try_send(Box::new(control)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => ControlError::Full,
-            mpsc::error::TrySendError::Closed(_) => ControlError::Over,
-        })
+        self.0
+            .offer(control)
+            .map_err(|_| if self.is_over() { ControlError::Over } else { ControlError::Full })
     }
 
     /// Whether the call is over.
@@ -69,7 +65,7 @@ impl ControlReceiver {
     /// The next wish; waits for ever when nobody can send one any more. Safe to drop while it waits.
     pub async fn recv(&mut self) -> Control {
         match self.0.recv().await {
-            Some(control) => *control,
+            Some(control) => control,
             None => std::future::pending().await,
         }
     }

@@ -12,6 +12,6 @@ mod setup;
 mod stages;
 
 pub use control::{ControlError, ControlReceiver, ControlSender, Tools, control};
-pub use run::{Observer, SessionEnd, SessionError, SessionReport, serve_call};
+pub use run::{Observer, OpenCall, SessionEnd, SessionError, SessionReport, open_call, serve_call};
 pub use setup::Setup;
 pub use stages::StageSet;

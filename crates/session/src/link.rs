@@ -1,8 +1,9 @@
 //! The socket: Media Streams messages in and out.
 
+use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{Sink, SinkExt, StreamExt};
 use offhook_call::{MarkName, Output};
 use offhook_twilio::StreamSid;
 use offhook_twilio::stream::{write_clear, write_mark, write_media};
@@ -38,55 +39,57 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         self.socket.next().await
     }
 
-    /// Writes an output that is for Twilio into the socket's buffer; others are given back.
-    pub(crate) async fn write(&mut self, output: Output) -> Result<Option<Output>, Error> {
+    /// Writes an output that is for Twilio into the socket's buffer; others are given back. It goes out, and a peer that takes
+    /// nothing is waited for, with [`flush`](Self::flush).
+    pub(crate) fn write(&mut self, output: Output) -> Result<Option<Output>, Error> {
         match output {
             Output::Media(frame) | Output::HiddenMedia(frame) => {
                 self.media.extend_from_slice(&frame.0);
                 if self.media.len() >= MOST_OCTETS {
-                    self.write_media().await?;
+                    self.write_media()?;
                 }
             }
             Output::Mark(name) => {
-                self.write_media().await?;
-                self.write_mark(name).await?;
+                self.write_media()?;
+                self.write_mark(name)?;
             }
             Output::Clear => {
-                self.write_media().await?;
+                self.write_media()?;
                 write_clear(&mut self.text, &self.stream);
-                self.feed().await?;
+                self.feed()?;
             }
             other => return Ok(Some(other)),
         }
         Ok(None)
     }
 
-    async fn write_media(&mut self) -> Result<(), Error> {
+    fn write_media(&mut self) -> Result<(), Error> {
         if self.media.is_empty() {
             return Ok(());
         }
         write_media(&mut self.text, &self.stream, &self.media);
         self.media.clear();
-        self.feed().await
+        self.feed()
     }
 
     /// Marks stand where a sentence ends: perhaps it is quiet for a while, and needs no room.
-    async fn write_mark(&mut self, name: MarkName) -> Result<(), Error> {
+    fn write_mark(&mut self, name: MarkName) -> Result<(), Error> {
         self.media = Vec::new();
         write_mark(&mut self.text, &self.stream, &name.to_string());
-        self.feed().await
+        self.feed()
     }
 
-    async fn feed(&mut self) -> Result<(), Error> {
+    fn feed(&mut self) -> Result<(), Error> {
         // Given away rather than copied: a link that is silent holds nothing.
         let text = Utf8Bytes::from(std::mem::take(&mut self.text));
         self.dirty = true;
-        in_time(self.socket.feed(Message::Text(text))).await
+        // Needs no room to be there: whoever writes flushes next.
+        Pin::new(&mut self.socket).start_send(Message::Text(text))
     }
 
     /// Sends what was written.
     pub(crate) async fn flush(&mut self) -> Result<(), Error> {
-        self.write_media().await?;
+        self.write_media()?;
         if std::mem::take(&mut self.dirty) {
             in_time(self.socket.flush()).await?;
         }

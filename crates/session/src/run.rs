@@ -37,7 +37,7 @@ pub trait Observer {
 }
 
 /// How a call went.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SessionReport {
     /// The stream, if it began.
     pub start: Option<StartMessage>,
@@ -56,9 +56,10 @@ pub struct SessionReport {
 }
 
 /// Why a session ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SessionEnd {
     /// Twilio said `stop`, or closed.
+    #[default]
     Stopped,
     /// We hung up.
     HungUp,
@@ -92,38 +93,47 @@ pub enum SessionError {
     Socket(String),
 }
 
-/// Serves one call, from the upgraded socket to its end.
-///
-/// `admit` judges the `start` message and gives what to serve the call with, or why not; `observe` makes the observer
-/// once the stream is known.
-pub async fn serve_call<S, A, O, W>(mut socket: WebSocketStream<S>, admit: A, observe: O) -> SessionReport
+/// Serves one call, from the upgraded socket to its end: [`open_call`], then [`OpenCall::serve`].
+pub async fn serve_call<S, A, O, W>(socket: WebSocketStream<S>, admit: A, observe: O) -> SessionReport
 where
     S: AsyncRead + AsyncWrite + Unpin,
     A: FnOnce(&StartMessage) -> Result<Setup, String>,
     O: FnOnce(&StartMessage) -> W,
     W: Observer,
 {
-    let mut report = SessionReport {
-        start: None,
-        end: SessionEnd::Stopped,
-        turns: Vec::new(),
-        totals: CallTotals::default(),
-        bad_messages: 0,
-        unknown_events: 0,
-        dropped_audio: 0,
-    };
+    match open_call(socket, admit, observe).await {
+        Ok(call) => call.serve().await,
+        Err(report) => *report,
+    }
+}
+
+/// Waits for a stream to begin, and readies what serves it. In two steps, so that what the first needs is gone when calls last.
+///
+/// `admit` judges the `start` message and gives what to serve the call with, or why not; `observe` makes the observer
+/// once the stream is known.
+///
+/// # Errors
+/// The report of a call that did not begin: the peer left, isn't Twilio, or was refused.
+pub async fn open_call<S, A, O, W>(
+    mut socket: WebSocketStream<S>,
+    admit: A,
+    observe: O,
+) -> Result<OpenCall<S, W>, Box<SessionReport>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    A: FnOnce(&StartMessage) -> Result<Setup, String>,
+    O: FnOnce(&StartMessage) -> W,
+    W: Observer,
+{
     let start = match tokio::time::timeout(START_WITHIN, wait_for_start(&mut socket)).await {
         Ok(Ok(Some(start))) => start,
-        Ok(Ok(None)) => return report,
-        Ok(Err(error)) => return refuse(socket, report, error).await,
-        Err(_) => return refuse(socket, report, SessionError::NoStart).await,
+        Ok(Ok(None)) => return Err(Box::default()),
+        Ok(Err(error)) => return Err(refuse(socket, None, error).await),
+        Err(_) => return Err(refuse(socket, None, SessionError::NoStart).await),
     };
     let setup = match admit(&start) {
         Ok(setup) => setup,
-        Err(why) => {
-            report.start = Some(start);
-            return refuse(socket, report, SessionError::Refused(why)).await;
-        }
+        Err(why) => return Err(refuse(socket, Some(start), SessionError::Refused(why)).await),
     };
     let info = CallInfo {
         call: start.call_sid.to_shared(),
@@ -139,7 +149,7 @@ where
         Arc::make_mut(&mut config).turn.model = model;
     }
     // On the heap, once: futures hold what they are given in more than one place.
-    let session = Box::new(Session {
+    Ok(OpenCall(Box::new(Session {
         link: Link::new(socket, start.stream_sid.clone()),
         stages: Running::start(&setup.stages, &info),
         call: Call::new(config),
@@ -148,21 +158,35 @@ where
         backlog: Vec::new(),
         control: setup.control,
         tools: Toolbox::new(setup.tools),
-    });
-    report.start = Some(start);
-    session.run(report).await
+        report: SessionReport { start: Some(start), ..SessionReport::default() },
+    })))
+}
+
+/// A call whose stream has begun.
+pub struct OpenCall<S, W>(Box<Session<S, W>>);
+
+impl<S, W> std::fmt::Debug for OpenCall<S, W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("OpenCall").field(&self.0.call).finish()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> OpenCall<S, W> {
+    /// Serves it to its end.
+    pub async fn serve(self) -> SessionReport {
+        self.0.run().await
+    }
 }
 
 async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
     socket: WebSocketStream<S>,
-    mut report: SessionReport,
+    start: Option<StartMessage>,
     error: SessionError,
-) -> SessionReport {
+) -> Box<SessionReport> {
     if let Ok(nameless) = offhook_twilio::StreamSid::parse("-") {
         Link::new(socket, nameless).close(CloseCode::Policy, "refused").await;
     }
-    report.end = SessionEnd::Failed(error);
-    report
+    Box::new(SessionReport { start, end: SessionEnd::Failed(error), ..SessionReport::default() })
 }
 
 /// Reads up to `start`; `None` if the peer leaves before.
@@ -198,6 +222,7 @@ struct Session<S, W> {
     backlog: Vec<StageEvent>,
     control: Option<ControlReceiver>,
     tools: Toolbox,
+    report: SessionReport,
 }
 
 enum Happened {
@@ -209,12 +234,12 @@ enum Happened {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
-    async fn run(mut self: Box<Self>, mut report: SessionReport) -> SessionReport {
+    async fn run(mut self: Box<Self>) -> SessionReport {
         self.feed(Input::Start);
         // One timer for the whole call, moved only when the deadline moves.
         let timer = tokio::time::sleep_until(self.clock);
         tokio::pin!(timer);
-        report.end = loop {
+        self.report.end = loop {
             match self.drain().await {
                 Ok(false) => {}
                 Ok(true) => break SessionEnd::HungUp,
@@ -240,28 +265,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
                 Happened::Control(control) => self.feed(Input::Control(control)),
                 Happened::Tool(result) => self.feed(Input::Tool(result)),
                 Happened::Deadline => self.feed(Input::Timeout),
-                Happened::Message(message) => match self.on_message(message, &mut report) {
+                Happened::Message(message) => match self.on_message(message) {
                     None => {}
                     Some(end) => break end,
                 },
             }
         };
-        if report.end == SessionEnd::HungUp {
+        if self.report.end == SessionEnd::HungUp {
             // Closing lets Twilio go on with the TwiML after `<Connect>`, which hangs up.
             self.link.close(CloseCode::Normal, "done").await;
-        } else if let SessionEnd::Failed(_) = report.end {
+        } else if let SessionEnd::Failed(_) = self.report.end {
             self.link.close(CloseCode::Policy, "failed").await;
         }
         self.feed(Input::Stop);
         while let Some(output) = self.call.poll_output() {
             self.observer.output(self.now(), &output);
         }
-        report.turns = self.call.turns().to_vec();
-        report.totals = self.call.totals();
-        report.dropped_audio = self.stages.dropped_audio();
+        self.report.turns = self.call.turns().to_vec();
+        self.report.totals = self.call.totals();
+        self.report.dropped_audio = self.stages.dropped_audio();
         // What they used last is written down when they end: before the observer sums up.
         self.stages.end().await;
-        report
+        self.report
     }
 
     fn now(&self) -> CallTime {
@@ -293,7 +318,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
         loop {
             while let Some(output) = self.call.poll_output() {
                 self.observer.output(self.now(), &output);
-                let Some(output) = self.link.write(output).await? else { continue };
+                let Some(output) = self.link.write(output)? else { continue };
                 match self.stages.dispatch(output) {
                     Dispatched::Taken => {}
                     Dispatched::Refused(event) => self.backlog.push(event),
@@ -314,11 +339,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
     }
 
     /// Takes a message. Gives why the session ends, if it does.
-    fn on_message(
-        &mut self,
-        message: Option<Result<Message, Error>>,
-        report: &mut SessionReport,
-    ) -> Option<SessionEnd> {
+    fn on_message(&mut self, message: Option<Result<Message, Error>>) -> Option<SessionEnd> {
         let text = match message {
             None => return Some(SessionEnd::Stopped),
             Some(Err(Error::ConnectionClosed | Error::AlreadyClosed)) => return Some(SessionEnd::Stopped),
@@ -343,30 +364,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
                 };
                 match media.decode(octets) {
                     Ok(payload) => self.feed(Input::Media { timestamp_ms: media.timestamp_ms, payload }),
-                    Err(error) => return self.bad_message(&error.to_string(), report),
+                    Err(error) => return self.bad_message(&error.to_string()),
                 }
             }
             Ok(Inbound::Mark { name }) => self.feed(Input::Mark(&name)),
             Ok(Inbound::Dtmf { digit }) => match Key::new(digit) {
                 Some(key) => self.feed(Input::Dtmf(key)),
-                None => return self.bad_message("a digit that no keypad has", report),
+                None => return self.bad_message("a digit that no keypad has"),
             },
             Ok(Inbound::Stop) => return Some(SessionEnd::Stopped),
             Ok(Inbound::Start(_)) => return not_media_streams("a second `start`; a stream has one"),
             Ok(Inbound::Connected { .. }) => {}
-            Ok(Inbound::Unknown { .. }) => report.unknown_events += 1,
+            Ok(Inbound::Unknown { .. }) => self.report.unknown_events += 1,
             Err(error) => return not_media_streams(&error.to_string()),
         }
         None
     }
 
-    fn bad_message(&mut self, why: &str, report: &mut SessionReport) -> Option<SessionEnd> {
-        report.bad_messages += 1;
-        if report.bad_messages == 1 {
+    fn bad_message(&mut self, why: &str) -> Option<SessionEnd> {
+        self.report.bad_messages += 1;
+        if self.report.bad_messages == 1 {
             let message = format!("a message could not be used and was dropped: {why}");
             self.observer.output(self.now(), &Output::Event(CallEvent::Trouble { message }));
         }
-        let over = report.bad_messages >= MOST_BAD_MESSAGES;
+        let over = self.report.bad_messages >= MOST_BAD_MESSAGES;
         over.then(|| SessionEnd::Failed(SessionError::TooManyBad(why.to_owned())))
     }
 }

@@ -43,8 +43,6 @@ impl std::fmt::Debug for StageSet {
 /// 2 s of audio: a recogniser further behind than that gets what is newest. Its room is taken from the beginning, 184
 /// octets a frame.
 const AUDIO_QUEUE: usize = 100;
-/// The same for one that doesn't listen: onsets and pauses only.
-const SILENT_QUEUE: usize = 8;
 /// Commands and events with meaning are few; more than this means that somebody doesn't read.
 const QUEUE: usize = 256;
 
@@ -93,8 +91,11 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn start(set: &StageSet, call: &CallInfo) -> Self {
         let hears = set.stt.wants_audio();
-        let room = if hears { AUDIO_QUEUE } else { SILENT_QUEUE };
-        let (to_stt, stt_commands) = bounded(room, WhenFull::DropOldest);
+        // One that doesn't listen gets onsets and pauses only.
+        let (to_stt, stt_commands) = match hears {
+            true => bounded(AUDIO_QUEUE, WhenFull::DropOldest),
+            false => bounded(QUEUE, WhenFull::PushBack),
+        };
         let (to_llm, llm_commands) = bounded(QUEUE, WhenFull::PushBack);
         let (to_tts, tts_commands) = bounded(QUEUE, WhenFull::PushBack);
         let arrivals = Arc::new(Notify::new());

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use offhook_session::{SessionEnd, SessionError, SessionReport, Setup, serve_call};
+use offhook_session::{SessionEnd, SessionError, SessionReport, Setup, open_call};
 use offhook_stages::script::Transport;
 use offhook_twilio::signature::is_valid_upgrade;
 use offhook_twilio::stream::{LONGEST_MESSAGE, StartMessage};
@@ -68,12 +68,11 @@ pub(crate) fn upgrade(
     let base = (PublicBase::find(shared.public_url.as_deref(), request.headers()), carries);
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::task::spawn_local(async move {
-        let _counted = guard;
         match upgraded.await {
             // Without hyper's layers around it the socket costs less, a frame and a call.
             Ok(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
-                Ok(parts) => serve(parts.io.into_inner(), parts.read_buf, shared, base).await,
-                Err(upgraded) => serve(TokioIo::new(upgraded), Bytes::new(), shared, base).await,
+                Ok(parts) => serve(parts.io.into_inner(), parts.read_buf, shared, base, guard).await,
+                Err(upgraded) => serve(TokioIo::new(upgraded), Bytes::new(), shared, base, guard).await,
             },
             Err(error) => tracing::warn!(%error, "a stream's connection broke during the handshake"),
         }
@@ -113,11 +112,12 @@ fn is_signed(
 }
 
 /// Serves the call on an upgraded socket, of which `read` was read already.
-async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     io: S,
     read: Bytes,
     shared: Arc<Shared>,
     (base, carries): (Option<PublicBase>, Carries),
+    guard: Rc<LoadGuard>,
 ) {
     let limits = WebSocketConfig::default()
         .max_message_size(Some(LONGEST_MESSAGE))
@@ -140,7 +140,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     shared.calls.fetch_add(1, Ordering::Relaxed);
     let admitting = Arc::clone(&shared);
     let observing = Arc::clone(&shared);
-    let mut report = serve_call(
+    let call = open_call(
         socket,
         move |start| admit(start, &admitting, base.as_ref()),
         move |start| {
@@ -149,6 +149,18 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         },
     )
     .await;
+    match call {
+        // A task of its own: this one, and what the handshake needed, is over.
+        Ok(call) => drop(tokio::task::spawn_local(async move {
+            let _counted = guard;
+            conclude(call.serve().await, &shared);
+        })),
+        Err(report) => conclude(*report, &shared),
+    }
+}
+
+/// A call is over, or did not begin.
+fn conclude(mut report: SessionReport, shared: &Shared) {
     shared.calls.fetch_sub(1, Ordering::Relaxed);
     let refused = matches!(report.end, SessionEnd::Failed(SessionError::Refused(_)));
     if let Some(start) = report.start.as_ref().filter(|_| !refused) {
