@@ -53,6 +53,8 @@ pub struct SessionReport {
     pub unknown_events: u32,
     /// Frames that the recogniser could not take.
     pub dropped_audio: u64,
+    /// Commands that a stage had no room for.
+    pub refused_commands: u64,
 }
 
 /// Why a session ended.
@@ -284,6 +286,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
         self.report.turns = self.call.turns().to_vec();
         self.report.totals = self.call.totals();
         self.report.dropped_audio = self.stages.dropped_audio();
+        self.report.refused_commands = self.stages.refused_commands();
         // What they used last is written down when they end: before the observer sums up.
         self.stages.end().await;
         self.report

@@ -210,6 +210,11 @@ impl Running {
     pub(crate) fn dropped_audio(&self) -> u64 {
         self.to_stt.dropped()
     }
+
+    /// Commands that a stage had no room for.
+    pub(crate) fn refused_commands(&self) -> u64 {
+        self.to_llm.refused() + self.to_tts.refused()
+    }
 }
 
 impl Running {

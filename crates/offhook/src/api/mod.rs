@@ -66,7 +66,8 @@ impl Api {
         }
     }
 
-    fn opens(&self, headers: &HeaderMap) -> bool {
+    /// Whether a request has the token.
+    pub(crate) fn opens(&self, headers: &HeaderMap) -> bool {
         let given = headers.get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
         self.bearer.as_bytes().ct_eq(given).into()
     }

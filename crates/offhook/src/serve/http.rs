@@ -15,7 +15,7 @@ use hyper::{Request, Response, StatusCode};
 use super::routes::{Does, Found, find};
 use super::socket::Carries;
 use super::workers::LoadGuard;
-use super::{Shared, callbacks, relay, socket, voice};
+use super::{Shared, callbacks, metrics, relay, socket, voice};
 use crate::api;
 
 /// An answer; some have a body that goes on for as long as a call.
@@ -34,7 +34,7 @@ pub(crate) async fn route(
             return Ok(text(StatusCode::METHOD_NOT_ALLOWED, "this address takes another method\n"));
         }
         Found::Nothing => {
-            let hint = "nothing is here; the webhook is /voice, the sockets /media-stream and /conversation-relay, health /healthz and /readyz, the API \
+            let hint = "nothing is here; the webhook is /voice, the sockets /media-stream and /conversation-relay, health /healthz and /readyz, counters /metrics, the API \
                         /openapi.json\n";
             return Ok(text(StatusCode::NOT_FOUND, hint));
         }
@@ -52,6 +52,7 @@ pub(crate) async fn route(
         Does::Healthy => text(StatusCode::OK, "ok\n"),
         Does::Ready if stopping => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
         Does::Ready => text(StatusCode::OK, "ready\n"),
+        Does::Metrics => metrics::answer(request.headers(), &shared),
         Does::OpenApi => typed(StatusCode::OK, "application/json", api::DESCRIPTION),
         Does::Place if stopping => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
         Does::Place

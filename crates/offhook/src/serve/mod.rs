@@ -3,6 +3,7 @@
 pub(crate) mod address;
 mod callbacks;
 pub(crate) mod http;
+mod metrics;
 pub(crate) mod overload;
 mod parking;
 mod relay;
@@ -32,6 +33,7 @@ use crate::console::say;
 use crate::record::Keeper;
 use crate::rest::Rest;
 use crate::switchboard::{Served, Switchboard};
+use metrics::Metrics;
 use overload::Overload;
 use parking::Parking;
 use tokens::Tokens;
@@ -43,7 +45,7 @@ use workers::Workers;
 #[command(
     after_help = "Examples:\n  offhook serve\n  offhook serve --agent booking --listen 127.0.0.1:8080\n  \
                         offhook serve --config offhook.toml --record calls\n\n\
-                        Routes: POST|GET /voice (TwiML), GET /media-stream (WebSocket), GET /healthz, GET /readyz"
+                        Routes: POST|GET /voice (TwiML), GET /media-stream (WebSocket), GET /healthz, GET /readyz, GET /metrics"
 )]
 pub(crate) struct ServeArgs {
     /// Configuration file; `offhook.toml` in this folder is read if there is one
@@ -104,6 +106,7 @@ pub(crate) struct Shared {
     tokens: Tokens,
     parking: Parking,
     overload: Overload,
+    metrics: Metrics,
     show: bool,
     stopping: AtomicBool,
     calls: AtomicU64,
@@ -162,6 +165,7 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
         tokens: Tokens::new(),
         parking: Parking::default(),
         overload: Overload::new(config.overload, count),
+        metrics: Metrics::new(),
         show,
         stopping: AtomicBool::new(false),
         calls: AtomicU64::new(0),
@@ -203,7 +207,7 @@ async fn accept(listen: SocketAddr, shared: &Arc<Shared>, workers: &Workers) -> 
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => workers.hand_over(socket),
+                Ok((socket, _)) => workers.hand_over(socket, &shared.metrics),
                 Err(error) => {
                     // Out of file descriptors, say: calls in progress go on, and so does the listener.
                     tracing::warn!(%error, "a connection could not be accepted");

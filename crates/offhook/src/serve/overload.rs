@@ -70,8 +70,17 @@ impl Overload {
 
     /// The lateness of the worker that is least late.
     pub(crate) fn lateness(&self) -> Duration {
-        let least = self.lateness.iter().map(|gauge| gauge.load(Ordering::Relaxed)).min().unwrap_or(0);
-        Duration::from_micros(u64::from(least))
+        self.all_lateness().min().unwrap_or_default()
+    }
+
+    /// The lateness of each worker.
+    pub(crate) fn all_lateness(&self) -> impl Iterator<Item = Duration> {
+        self.lateness.iter().map(|gauge| Duration::from_micros(gauge.load(Ordering::Relaxed).into()))
+    }
+
+    /// Calls turned away so far.
+    pub(crate) fn turned_away(&self) -> u64 {
+        self.turned_away.load(Ordering::Relaxed)
     }
 
     /// What to answer a new call with, if it can't be taken.

@@ -27,6 +27,8 @@ pub(crate) enum Does {
     Healthy,
     /// Does it take new calls?
     Ready,
+    /// What is counted.
+    Metrics,
     /// The API's description.
     OpenApi,
     /// The rest is the API; see [`crate::api`].
@@ -97,6 +99,7 @@ pub(crate) static ROUTES: &[Route] = &[
     route(GET, RELAY_PATH, Does::Relay),
     route(GET, "/healthz", Does::Healthy),
     route(GET, "/readyz", Does::Ready),
+    route(GET, "/metrics", Does::Metrics),
     route(GET, "/openapi.json", Does::OpenApi),
     route(POST, "/calls", Does::Place),
     route(GET, "/calls", Does::List),

@@ -162,6 +162,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(
 /// A call is over, or did not begin.
 fn conclude(mut report: SessionReport, shared: &Shared) {
     shared.calls.fetch_sub(1, Ordering::Relaxed);
+    shared.metrics.count(&report);
     let refused = matches!(report.end, SessionEnd::Failed(SessionError::Refused(_)));
     if let Some(start) = report.start.as_ref().filter(|_| !refused) {
         let sid = start.call_sid.as_str();

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
+use super::metrics::Metrics;
 use super::{Shared, http};
 
 /// Connections waiting for a worker; more are refused, which the peer sees as a reset.
@@ -37,7 +38,7 @@ impl Workers {
     }
 
     /// Gives a connection to the worker that has the fewest.
-    pub(crate) fn hand_over(&self, socket: TcpStream) {
+    pub(crate) fn hand_over(&self, socket: TcpStream, metrics: &Metrics) {
         let Some(worker) = self.all.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed)) else {
             return;
         };
@@ -51,6 +52,7 @@ impl Workers {
         worker.load.fetch_add(1, Ordering::Relaxed);
         if worker.sockets.try_send(socket).is_err() {
             worker.load.fetch_sub(1, Ordering::Relaxed);
+            metrics.connections_refused.inc();
             tracing::warn!("a connection was refused: {WAITING} are waiting already");
         }
     }

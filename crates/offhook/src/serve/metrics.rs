@@ -1,0 +1,170 @@
+//! `/metrics`: what is counted, as Prometheus reads it (OpenMetrics text). Counts alone: no number, no name, no word of a call.
+//!
+//! What a call counts is added when it is over. With an API token the address wants it too.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
+
+use hyper::StatusCode;
+use hyper::header::HeaderMap;
+use offhook_call::Histogram;
+use offhook_session::{SessionEnd, SessionError, SessionReport};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::Shared;
+use super::http::{Answer, text, typed};
+
+/// The type that OpenMetrics has.
+const MIME: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Label = [(&'static str, String); 1];
+type Seconds = Gauge<f64, std::sync::atomic::AtomicU64>;
+
+/// All counters.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    calls: Family<Label, Counter>,
+    in_progress: Gauge,
+    turned_away: Counter,
+    pub(super) connections_refused: Counter,
+    lateness: Family<Label, Seconds>,
+    frames_in: Counter,
+    frames_concealed: Counter,
+    frames_late: Counter,
+    frames_out: Counter,
+    underruns: Counter,
+    clears: Counter,
+    audio_dropped: Counter,
+    commands_refused: Counter,
+    messages_dropped: Counter,
+    pacing: Family<Label, Seconds>,
+    paced: Mutex<Histogram>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut new = Self {
+            registry: Registry::with_prefix("offhook"),
+            calls: Family::default(),
+            in_progress: Gauge::default(),
+            turned_away: Counter::default(),
+            connections_refused: Counter::default(),
+            lateness: Family::default(),
+            frames_in: Counter::default(),
+            frames_concealed: Counter::default(),
+            frames_late: Counter::default(),
+            frames_out: Counter::default(),
+            underruns: Counter::default(),
+            clears: Counter::default(),
+            audio_dropped: Counter::default(),
+            commands_refused: Counter::default(),
+            messages_dropped: Counter::default(),
+            pacing: Family::default(),
+            paced: Mutex::default(),
+        };
+        let all = &mut new.registry;
+        all.register("calls", "Calls that are over, by how they ended", new.calls.clone());
+        all.register("calls_in_progress", "Calls in progress", new.in_progress.clone());
+        for (name, help, counter) in [
+            ("calls_turned_away", "Calls not taken because every worker was late", &new.turned_away),
+            ("connections_refused", "Connections for which no worker had room", &new.connections_refused),
+            ("frames_in", "Frames of 20 ms received", &new.frames_in),
+            ("frames_concealed", "Frames that were missing and were filled in", &new.frames_concealed),
+            ("frames_late", "Messages that came late or twice and were dropped", &new.frames_late),
+            ("frames_out", "Frames of 20 ms sent", &new.frames_out),
+            ("underruns", "Times that sound ran out in the midst of an utterance", &new.underruns),
+            ("clears", "Times that Twilio was told to drop what it had not played", &new.clears),
+            ("recogniser_frames_dropped", "Frames that a recogniser could not take", &new.audio_dropped),
+            ("stage_commands_refused", "Commands that a stage had no room for", &new.commands_refused),
+            ("messages_dropped", "Messages that could not be used", &new.messages_dropped),
+        ] {
+            all.register(name, help, counter.clone());
+        }
+        let late = "How late each worker's clock rings, smoothed; over `late` in [overload] no calls are taken";
+        all.register_with_unit("worker_lateness", late, Unit::Seconds, new.lateness.clone());
+        let paced = "How late frames were sent, against when there was room for them: bounds of this share of all";
+        all.register_with_unit("pacing_error", paced, Unit::Seconds, new.pacing.clone());
+        new
+    }
+
+    /// A call is over.
+    pub(super) fn count(&self, report: &SessionReport) {
+        let end = match &report.end {
+            SessionEnd::Stopped => "stopped",
+            SessionEnd::HungUp => "hung_up",
+            SessionEnd::Failed(SessionError::Refused(_)) => "refused",
+            SessionEnd::Failed(_) => "failed",
+        };
+        self.calls.get_or_create(&[("end", end.to_owned())]).inc();
+        let (inbound, playout) = (report.totals.inbound, report.totals.playout);
+        self.frames_in.inc_by(inbound.frames);
+        self.frames_concealed.inc_by(inbound.concealed);
+        self.frames_late.inc_by(inbound.late);
+        self.frames_out.inc_by(playout.frames);
+        self.underruns.inc_by(playout.underruns);
+        self.clears.inc_by(playout.clears);
+        self.audio_dropped.inc_by(report.dropped_audio);
+        self.commands_refused.inc_by(report.refused_commands);
+        self.messages_dropped.inc_by(u64::from(report.bad_messages));
+        self.paced.lock().unwrap_or_else(PoisonError::into_inner).merge(&report.totals.pacing);
+    }
+
+    fn render(&self, shared: &Shared) -> Result<String, std::fmt::Error> {
+        let calls = shared.calls.load(Ordering::Relaxed);
+        self.in_progress.set(i64::try_from(calls).unwrap_or(i64::MAX));
+        self.turned_away.inner().store(shared.overload.turned_away(), Ordering::Relaxed);
+        for (worker, late) in shared.overload.all_lateness().enumerate() {
+            self.lateness.get_or_create(&[("worker", worker.to_string())]).set(late.as_secs_f64());
+        }
+        let paced = *self.paced.lock().unwrap_or_else(PoisonError::into_inner);
+        for quantile in ["0.5", "0.99", "0.999"] {
+            let bound = paced.quantile(quantile.parse().unwrap_or(1.0)).as_secs_f64();
+            self.pacing.get_or_create(&[("quantile", quantile.to_owned())]).set(bound);
+        }
+        let mut out = String::new();
+        encode(&mut out, &self.registry)?;
+        Ok(out)
+    }
+}
+
+/// Answers a scrape.
+pub(super) fn answer(headers: &HeaderMap, shared: &Shared) -> Answer {
+    if shared.api.as_ref().is_some_and(|api| !api.opens(headers)) {
+        return text(StatusCode::UNAUTHORIZED, "send `Authorization: Bearer …` with the API's token\n");
+    }
+    match shared.metrics.render(shared) {
+        Ok(page) => typed(StatusCode::OK, MIME, page),
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the counters can't be written down\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_calls_counted_is_added() {
+        let metrics = Metrics::new();
+        let mut report = SessionReport { dropped_audio: 3, ..SessionReport::default() };
+        report.totals.inbound.frames = 50;
+        report.totals.pacing.add(std::time::Duration::from_micros(700));
+        metrics.count(&report);
+        metrics.count(&SessionReport { end: SessionEnd::HungUp, ..report });
+        let mut page = String::new();
+        encode(&mut page, &metrics.registry).unwrap();
+        for line in [
+            "offhook_calls_total{end=\"stopped\"} 1",
+            "offhook_calls_total{end=\"hung_up\"} 1",
+            "offhook_frames_in_total 100",
+            "offhook_recogniser_frames_dropped_total 6",
+        ] {
+            assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
+        }
+        assert_eq!(metrics.paced.lock().unwrap().count(), 2);
+    }
+}
