@@ -12,6 +12,7 @@ mod setup;
 mod stages;
 
 pub use control::{ControlError, ControlReceiver, ControlSender, Tools, control};
+pub use link::socket_config;
 pub use run::{Observer, SessionEnd, SessionError, SessionReport, serve_call};
 pub use setup::Setup;
 pub use stages::StageSet;
