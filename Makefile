@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PACKAGES := gcc libc6-dev libflite1 libpocketsphinx3 pocketsphinx-en-us
 CARGO := cargo
 
-.PHONY: help demo demo-providers run test sdks bench load scenes lint fixtures docs docs-figures layers setup
+.PHONY: help demo demo-providers run test sdks bench load loaded scenes lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -59,6 +59,9 @@ scenes: ## how well turns are taken: hundreds of scenes on a virtual line
 
 load: setup ## calls per core: server and load on a core each, more and more calls (some minutes)
 	@bash benches/load.sh
+
+loaded: ## how long frames wait, and how late sound leaves, at 70 % of a core (some minutes)
+	@$(CARGO) bench --quiet --package offhook-benches --bench loaded
 
 fixtures: ## make the callers' sound anew (needs flite and sox)
 	@bash .ci/setup flite sox

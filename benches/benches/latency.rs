@@ -14,14 +14,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
+use offhook_benches::probes::{Ears, Mind, Mouth, Nobody, line, quantile, tone};
 use offhook_call::config::Interruptible;
-use offhook_call::stage::{AudioChunk, LlmCommand, LlmEvent, SttCommand, SttEvent, TtsCommand, TtsEvent};
-use offhook_call::{CallConfig, CallTime, Control, Input, Output};
-use offhook_session::{Observer, Setup, StageSet, control, serve_call};
-use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, Tx};
+use offhook_call::{CallConfig, Control};
+use offhook_session::{Setup, StageSet, control, serve_call, socket_config};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{WebSocketStream, accept_async, client_async};
+use tokio_tungstenite::{WebSocketStream, accept_async_with_config, client_async};
 
 type Times = Arc<Mutex<Vec<Instant>>>;
 
@@ -31,95 +30,6 @@ fn note(times: &Times) {
 
 fn last(times: &Times) -> Option<Instant> {
     times.lock().unwrap_or_else(PoisonError::into_inner).last().copied()
-}
-
-/// Notes when each frame comes.
-struct Ears(Times);
-
-impl Stt for Ears {
-    fn name(&self) -> &str {
-        "probe"
-    }
-
-    fn run(
-        &self,
-        _: CallInfo,
-        commands: Rx<SttCommand>,
-        _: Tx<SttEvent>,
-    ) -> BoxFuture<Result<(), StageError>> {
-        let times = Arc::clone(&self.0);
-        Box::pin(async move {
-            while let Some(command) = commands.recv().await {
-                if matches!(command, SttCommand::Audio { .. }) {
-                    note(&times);
-                }
-            }
-            Ok(())
-        })
-    }
-}
-
-/// Says nothing.
-struct Mind;
-
-impl Llm for Mind {
-    fn name(&self) -> &str {
-        "probe"
-    }
-
-    fn run(
-        &self,
-        _: CallInfo,
-        commands: Rx<LlmCommand>,
-        _: Tx<LlmEvent>,
-    ) -> BoxFuture<Result<(), StageError>> {
-        Box::pin(async move {
-            while commands.recv().await.is_some() {}
-            Ok(())
-        })
-    }
-}
-
-/// Notes when it gives sound: a tone as long as was asked for.
-struct Mouth(Times, Duration);
-
-impl Tts for Mouth {
-    fn name(&self) -> &str {
-        "probe"
-    }
-
-    fn voice(&self) -> &str {
-        ""
-    }
-
-    fn run(
-        &self,
-        _: CallInfo,
-        commands: Rx<TtsCommand>,
-        events: Tx<TtsEvent>,
-    ) -> BoxFuture<Result<(), StageError>> {
-        let (times, length) = (Arc::clone(&self.0), self.1);
-        Box::pin(async move {
-            while let Some(command) = commands.recv().await {
-                let TtsCommand::Speak(request) = command else { continue };
-                let (utterance, segment) = (request.utterance, request.segment);
-                let octets: Vec<u8> =
-                    (0..length.as_millis() * 8).map(|n| if n % 16 < 8 { 0x20 } else { 0xA0 }).collect();
-                let chunk = AudioChunk::Mulaw(octets.into());
-                note(&times);
-                let _call_is_over = events.send(TtsEvent::Audio { utterance, segment, chunk }).await;
-                let _call_is_over = events.send(TtsEvent::Done { utterance, segment }).await;
-            }
-            Ok(())
-        })
-    }
-}
-
-struct Nobody;
-
-impl Observer for Nobody {
-    fn input(&mut self, _: CallTime, _: &Input<'_>) {}
-    fn output(&mut self, _: CallTime, _: &Output) {}
 }
 
 /// Twilio's side, and what the probes noted.
@@ -137,17 +47,18 @@ impl Bench {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (heard, spoken) = (Times::default(), Times::default());
+        let (hears, speaks) = (Arc::clone(&heard), Arc::clone(&spoken));
         let stages = StageSet {
-            stt: Arc::new(Ears(Arc::clone(&heard))),
+            stt: Arc::new(Ears { on_frame: Arc::new(move |_| note(&hears)), words: None }),
             turn: None,
-            llm: Arc::new(Mind),
-            tts: Arc::new(Mouth(Arc::clone(&spoken), utterance)),
+            llm: Arc::new(Mind::default()),
+            tts: Arc::new(Mouth { on_sound: Arc::new(move || note(&speaks)), sound: tone(utterance) }),
         };
         let (sender, receiver) = control();
         tokio::task::spawn_local(async move {
             let (stream, _) = listener.accept().await.expect("a connection");
             stream.set_nodelay(true).expect("no delay");
-            let socket = accept_async(stream).await.expect("a WebSocket");
+            let socket = accept_async_with_config(stream, Some(socket_config())).await.expect("a WebSocket");
             let mut config = CallConfig::default();
             config.patience.caller_silent = Duration::from_secs(3_600);
             let mut setup = Setup::new(Arc::new(config), stages, "en-US");
@@ -189,7 +100,7 @@ impl Bench {
     async fn until(
         &mut self,
         event: &str,
-        mut sound: impl Iterator<Item = Vec<u8>>,
+        mut sound: impl Iterator<Item = [u8; 160]>,
     ) -> Option<(Instant, Instant)> {
         let wanted = format!("\"event\":\"{event}\"");
         let mut sent = Instant::now();
@@ -213,26 +124,16 @@ impl Bench {
                     () = &mut next => break,
                 }
             }
-            let octets = sound.next().unwrap_or_else(|| vec![0xFF; 160]);
+            let octets = sound.next().unwrap_or([0xFF; 160]);
             sent = self.frame(&octets).await;
         }
         None
     }
 }
 
-/// A caller's line, in frames.
-fn line() -> Vec<Vec<u8>> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/callers/pizza-2.wav");
-    let wav = std::fs::read(path).expect("a fixture");
-    let data = wav.windows(4).position(|four| four == b"data").expect("sound") + 8;
-    wav[data..].chunks_exact(160).map(<[u8]>::to_vec).collect()
-}
-
 fn tell(what: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
-    let at = |part: f64| {
-        times.get(((times.len() - 1) as f64 * part) as usize).map_or(0.0, |t| t.as_secs_f64() * 1e6)
-    };
+    let at = |share: f64| quantile(&times, share).as_secs_f64() * 1e6;
     println!("{what:<64} {:>8.0} {:>8.0} {:>6}", at(0.5), at(0.99), times.len());
 }
 
@@ -277,8 +178,10 @@ async fn voice_to_wire() {
 
 async fn barge_in_to_clear() {
     let (mut deciding, mut whole) = (Vec::new(), Vec::new());
-    let loud = |frame: &Vec<u8>| frame.iter().any(|octet| offhook_mulaw::decode(*octet).unsigned_abs() > 300);
-    let silence = line().iter().position(loud).expect("speech") as u64;
+    let line = line("pizza-2");
+    let loud =
+        |frame: &[u8; 160]| frame.iter().any(|octet| offhook_mulaw::decode(*octet).unsigned_abs() > 300);
+    let silence = line.iter().position(loud).expect("speech") as u64;
     for _ in 0..30 {
         let mut bench = Bench::start(Duration::from_secs(4)).await;
         let say = Control::Say { text: "Hello there.".into(), interruptible: Interruptible::Yes };
@@ -286,8 +189,10 @@ async fn barge_in_to_clear() {
             break;
         }
         let before = bench.frames;
-        let quiet = std::iter::repeat_n(vec![0xFF; 160], 30);
-        let Some((came, sent)) = bench.until("clear", quiet.chain(line())).await else { continue };
+        let quiet = std::iter::repeat_n([0xFF; 160], 30);
+        let Some((came, sent)) = bench.until("clear", quiet.chain(line.iter().copied())).await else {
+            continue;
+        };
         deciding.push(came - sent);
         let onset = bench.begun + Duration::from_millis(20 * (before + 30 + silence));
         whole.push(came.saturating_duration_since(onset));

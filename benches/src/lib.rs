@@ -1,6 +1,7 @@
-//! What the benches share: other people's resamplers, and how a conversion is measured.
+//! What the benches share: stages that are probes, other people's resamplers, and how a conversion is measured.
 //!
 //! The benches themselves live in `benches/`.
 
 pub mod curves;
 pub mod peers;
+pub mod probes;

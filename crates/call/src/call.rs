@@ -33,7 +33,9 @@ pub struct CallTotals {
     pub inbound: InboundTotals,
     /// The agent's sound.
     pub playout: PlayoutTotals,
-    /// How late sound was sent, against the moment at which there was room for it.
+    /// How late sound left, one for each batch: from the moment at which the playout clock said that there is room for it (the
+    /// lead has shrunk to `lead` less `batch`) to that at which the call gave it out. It is never early; to encode it and hand it
+    /// to the socket comes after, some tens of microseconds.
     pub pacing: Histogram,
 }
 

@@ -1,23 +1,46 @@
-//! How late things were: counts by powers of two.
+//! How late things were: counts by powers of two, each in four.
 
 use std::time::Duration;
 
-/// Bucket `n` holds durations under 2ⁿ µs, and from half of that; the first everything under 1 µs, the last from 0.5 s on.
-const BUCKETS: usize = 21;
+/// Each power of two microseconds is divided in so many buckets; durations under so many microseconds have one each.
+const PARTS: u64 = 4;
+/// The last bucket holds everything from 0.92 s on.
+const BUCKETS: usize = 76;
+
+/// The bucket of a duration: the power of two, and the two bits behind its first.
+const fn bucket(us: u64) -> usize {
+    if us < PARTS {
+        return us as usize;
+    }
+    let power = us.ilog2();
+    let part = us >> (power - 2) & (PARTS - 1);
+    ((power as u64 - 1) * PARTS + part) as usize
+}
+
+/// The first duration in microseconds that lies beyond a bucket.
+const fn end(bucket: usize) -> u64 {
+    let next = bucket as u64 + 1;
+    if next < PARTS { next } else { (PARTS + next % PARTS) << (next / PARTS - 1) }
+}
 
 /// A histogram of durations from microseconds to a second. Taking one down is an addition.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Histogram {
     buckets: [u32; BUCKETS],
     most_us: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { buckets: [0; BUCKETS], most_us: 0 }
+    }
 }
 
 impl Histogram {
     /// Takes one down.
     pub fn add(&mut self, duration: Duration) {
         let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        let bucket = (u64::BITS - us.leading_zeros()) as usize;
-        if let Some(count) = self.buckets.get_mut(bucket.min(BUCKETS - 1)) {
+        if let Some(count) = self.buckets.get_mut(bucket(us).min(BUCKETS - 1)) {
             *count = count.saturating_add(1);
         }
         self.most_us = self.most_us.max(us);
@@ -35,7 +58,7 @@ impl Histogram {
         Duration::from_micros(self.most_us)
     }
 
-    /// A duration that this share of them, 0 to 1, doesn't exceed; up to twice the true one. Zero if there are none.
+    /// A duration that this share of them, 0 to 1, doesn't exceed; up to a quarter more than the true one. Zero if there are none.
     #[must_use]
     pub fn quantile(&self, share: f64) -> Duration {
         let wanted = (self.count() as f64 * share).ceil() as u64;
@@ -43,7 +66,7 @@ impl Histogram {
         for (bucket, &count) in self.buckets.iter().enumerate() {
             seen += u64::from(count);
             if seen >= wanted && count > 0 {
-                let top = if bucket + 1 == BUCKETS { self.most_us } else { 1 << bucket };
+                let top = if bucket + 1 == BUCKETS { self.most_us } else { end(bucket) };
                 return Duration::from_micros(top.min(self.most_us));
             }
         }
@@ -62,6 +85,15 @@ impl Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buckets_follow_each_other_without_a_gap() {
+        for us in 0..1 << 20 {
+            let bucket = bucket(us);
+            assert!(us < end(bucket) && (bucket == 0 || us >= end(bucket - 1)), "{us} in {bucket}");
+            assert!(bucket < BUCKETS && end(bucket) <= us + us / 4 + 1, "{us} in {bucket}");
+        }
+    }
 
     #[test]
     fn quantiles_are_bounds() {

@@ -12,6 +12,7 @@ mod setup;
 mod stages;
 
 pub use control::{ControlError, ControlReceiver, ControlSender, Tools, control};
+pub use link::socket_config;
 pub use run::{Observer, OpenCall, SessionEnd, SessionError, SessionReport, open_call, serve_call};
 pub use setup::Setup;
 pub use stages::StageSet;

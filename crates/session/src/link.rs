@@ -6,15 +6,28 @@ use std::time::Duration;
 use futures_util::{Sink, SinkExt, StreamExt};
 use offhook_call::{MarkName, Output};
 use offhook_twilio::StreamSid;
-use offhook_twilio::stream::{write_clear, write_mark, write_media};
+use offhook_twilio::stream::{LONGEST_MESSAGE, write_clear, write_mark, write_media};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 /// A peer that doesn't take our messages for so long is gone.
 const SLOWEST_WRITE: Duration = Duration::from_secs(5);
+
+/// What a call's WebSocket is best configured with.
+#[must_use]
+pub fn socket_config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .max_message_size(Some(LONGEST_MESSAGE))
+        .max_frame_size(Some(LONGEST_MESSAGE))
+        // The defaults are 128 KiB each; Twilio's messages have some 400 octets, ours 1.2 KiB at most. Buffers grow by doubling
+        // and stay: what is read begins small, and what is written is handed on after each large message.
+        .read_buffer_size(512)
+        .write_buffer_size(1024)
+        .max_write_buffer_size(1024 * 1024)
+}
 
 /// A call's socket.
 pub(crate) struct Link<S> {

@@ -86,6 +86,8 @@ pub(crate) fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
             speech,
             echo: args.echo,
             server: args.server_pid,
+            punctual: false,
+            stamps: None,
         };
         let report = runtime.block_on(load(plan));
         let broken = report.broken(args.latest);

@@ -13,12 +13,12 @@ use hyper_util::rt::TokioIo;
 use offhook_session::{SessionEnd, SessionError, SessionReport, Setup, open_call};
 use offhook_stages::script::Transport;
 use offhook_twilio::signature::is_valid_upgrade;
-use offhook_twilio::stream::{LONGEST_MESSAGE, StartMessage};
+use offhook_twilio::stream::StartMessage;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::address::PublicBase;
 use super::http::{Answer, text};
@@ -119,14 +119,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     (base, carries): (Option<PublicBase>, Carries),
     guard: Rc<LoadGuard>,
 ) {
-    let limits = WebSocketConfig::default()
-        .max_message_size(Some(LONGEST_MESSAGE))
-        .max_frame_size(Some(LONGEST_MESSAGE))
-        // The defaults are 128 KiB each; Twilio's messages have some 400 octets, ours 1.2 KiB at most. Buffers grow by doubling
-        // and stay: what is read begins small, and what is written is handed on after each large message.
-        .read_buffer_size(512)
-        .write_buffer_size(1024)
-        .max_write_buffer_size(1024 * 1024);
+    let limits = offhook_session::socket_config();
     let socket = if read.is_empty() {
         // Dropped here, for it holds the 8 KiB that the handshake was read into.
         drop(read);

@@ -15,12 +15,12 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::http::Request;
 
 use super::figures::Figures;
+use super::metronome::Metronome;
 use super::wire::{frame, push, push_text};
-use super::{LoadPlan, Said, Window};
+use super::{FRAME, LoadPlan, Said, Times, Window, stamp};
 use crate::http::{Target, Wire, connect, post};
 use crate::messages::Messages;
 
-const FRAME: Duration = Duration::from_millis(20);
 /// A pause no longer than this, in the midst of speech, is a hole; longer ones are pauses between utterances.
 const LONGEST_GAP: Duration = Duration::from_millis(500);
 /// Sound that comes so long after what was there had been played can't be heard as a hole.
@@ -31,7 +31,7 @@ const FIRST_TIMESTAMP_MS: u64 = 155;
 pub(crate) async fn run(
     plan: &LoadPlan,
     said: &Said,
-    index: usize,
+    (index, times): (usize, Times),
     window: Window,
 ) -> Result<Figures, String> {
     let sid = |kind: &str| format!("{kind}{index:032x}");
@@ -62,11 +62,12 @@ pub(crate) async fn run(
         playing_until: None,
         marks: VecDeque::new(),
         speech_ended: None,
-        began: Instant::now(),
+        began: next_on(times.grid, Instant::now()),
+        stamps: plan.stamps,
     };
     push_text(&mut line.out, Messages::connected().as_bytes());
     push_text(&mut line.out, messages.start(&parameters).as_bytes());
-    line.talk(said, stream.as_str()).await?;
+    line.talk(said, stream.as_str(), (index, times.metronome.as_deref())).await?;
     let stop = messages.stop();
     push_text(&mut line.out, stop.as_bytes());
     push(&mut line.out, 0x8, &1_000u16.to_be_bytes());
@@ -116,21 +117,39 @@ struct OnTheLine {
     marks: VecDeque<(Instant, Vec<u8>)>,
     /// When the caller's speech ended that has no answer yet.
     speech_ended: Option<Instant>,
+    /// When its first frame is due.
     began: Instant,
+    stamps: Option<Instant>,
+}
+
+/// The first of `grid`'s frames that isn't over.
+fn next_on(grid: Instant, now: Instant) -> Instant {
+    let frames = now.saturating_duration_since(grid).as_nanos().div_ceil(FRAME.as_nanos());
+    grid + FRAME * u32::try_from(frames).unwrap_or(u32::MAX)
 }
 
 impl OnTheLine {
-    async fn talk(&mut self, said: &Said, stream: &str) -> Result<(), String> {
-        let began = Instant::now();
-        self.began = began;
+    async fn talk(
+        &mut self,
+        said: &Said,
+        stream: &str,
+        (index, metronome): (usize, Option<&Metronome>),
+    ) -> Result<(), String> {
+        let began = self.began;
         let mut ticks: u64 = 0;
-        let timer = tokio::time::sleep_until(began);
+        let mut due = began;
+        let timer = tokio::time::sleep_until(due);
         tokio::pin!(timer);
         loop {
+            let tick = async {
+                match metronome {
+                    Some(metronome) => metronome.at(due, index).await,
+                    None => timer.as_mut().await,
+                }
+            };
             tokio::select! {
                 biased;
-                () = timer.as_mut() => {
-                    let due = began + FRAME * u32::try_from(ticks).unwrap_or(u32::MAX);
+                () = tick => {
                     let now = Instant::now();
                     if now >= self.window.until {
                         return Ok(());
@@ -142,7 +161,8 @@ impl OnTheLine {
                     }
                     self.flush().await?;
                     ticks += 1;
-                    timer.as_mut().reset(began + FRAME * u32::try_from(ticks).unwrap_or(u32::MAX));
+                    due = began + FRAME * u32::try_from(ticks).unwrap_or(u32::MAX);
+                    timer.as_mut().reset(due);
                 }
                 count = self.wire.read_buf(&mut self.read) => {
                     match count {
@@ -166,11 +186,15 @@ impl OnTheLine {
         let Some(payload) = said.frames.get(place) else { return };
         let (number, timestamp) = (ticks + 2, FIRST_TIMESTAMP_MS + ticks * 20);
         let chunk = ticks + 1;
+        let since = |from: Instant| u64::try_from(from.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let stamp = self.stamps.map(|from| stamp::write(since(from)));
+        let head = stamp.as_ref().and_then(|stamp| std::str::from_utf8(stamp).ok()).unwrap_or("");
+        let rest = payload.get(head.len()..).unwrap_or(payload);
         self.text.clear();
         // Into memory, which takes it.
         let _written = write!(
             self.text,
-            r#"{{"event":"media","sequenceNumber":"{number}","media":{{"track":"inbound","chunk":"{chunk}","timestamp":"{timestamp}","payload":"{payload}"}},"streamSid":"{stream}"}}"#
+            r#"{{"event":"media","sequenceNumber":"{number}","media":{{"track":"inbound","chunk":"{chunk}","timestamp":"{timestamp}","payload":"{head}{rest}"}},"streamSid":"{stream}"}}"#
         );
         push_text(&mut self.out, &self.text);
         self.figures.frames_sent += u64::from(self.window.contains(now));
@@ -300,6 +324,14 @@ fn string_of<'a>(text: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn frames_leave_on_their_grid() {
+        let grid = Instant::now();
+        assert_eq!(next_on(grid, grid - FRAME), grid);
+        assert_eq!(next_on(grid, grid), grid);
+        assert_eq!(next_on(grid, grid + FRAME.mul_f64(2.1)), grid + FRAME * 3);
+    }
 
     #[test]
     fn what_is_measured_is_found_in_messages() {
