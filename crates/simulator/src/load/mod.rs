@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 pub use process::resident;
 
-pub use figures::{Figures, LoadReport, ServerCost};
+pub use figures::{Figures, Limits, LoadReport, ServerCost};
 
 /// What calls to place.
 #[derive(Clone, Debug)]
