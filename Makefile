@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PACKAGES := gcc libc6-dev libflite1 libpocketsphinx3 pocketsphinx-en-us
 CARGO := cargo
 
-.PHONY: help demo demo-providers run test sdks bench load loaded scenes lint fixtures docs docs-figures layers setup
+.PHONY: help demo demo-providers run test sdks bench load loaded peers scenes lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -57,8 +57,11 @@ layers: ## the core has no I/O: its crates must not depend on tokio, mio or rand
 scenes: ## how well turns are taken: hundreds of scenes on a virtual line
 	@$(CARGO) run --release --quiet --package offhook-call --example scenes
 
-load: setup ## calls per core: server and load on a core each, more and more calls (some minutes)
-	@bash benches/load.sh
+load: setup ## calls per core: server and load on a core each, more and more calls (some minutes); PEERS=1: and other engines
+	@bash benches/load.sh ours $(if $(PEERS),peers)
+
+peers: setup ## other engines' calls per core, the same way (Pipecat and rustvani, installed into target/)
+	@bash benches/load.sh peers
 
 loaded: ## how long frames wait, and how late sound leaves, at 70 % of a core (some minutes)
 	@$(CARGO) bench --quiet --package offhook-benches --bench loaded

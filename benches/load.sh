@@ -1,51 +1,82 @@
 #!/usr/bin/env bash
-# Calls per core: server on one core, load on another, more and more calls until the objective breaks. Writes the table of
-# docs/performance.md, and pages with curves in target/load/.
+# Calls per core: server on one core, load on another, more and more calls until the objective breaks.
+#
+#   benches/load.sh [ours] [peers]
+#
+# `ours`, the default: a bare echo, and our server. `peers`: servers made with other engines (benches/peers), the same way.
+# What ours and, in the same run, peers can do becomes the table of docs/performance.md. Pages with curves are in target/load/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 steps=${STEPS:-100,300,500,700,900,1100,1300,1500,1700}
 window=${WINDOW:-12s}
+load=target/release/offhook
+what=" ${*:-ours} "
 cargo build --release --quiet --bin offhook
-cargo build --release --quiet --package offhook-benches --example bare_echo
+if [[ $what == *" ours "* ]]; then cargo build --release --quiet --package offhook-benches --example bare_echo; fi
+if [[ $what == *" peers "* ]]; then bash benches/peers/install.sh; fi
 mkdir -p target/load
 table=target/load/table.md
+runs=target/load/runs.tsv
 server=
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true' EXIT
 : > "$table"
+: > "$runs"
 
-# name, port, load's address, load's own options, then the server's command
+# what it is, what it does, port, load's address, load's own options, steps, then the server's command
 measure() {
-    local name=$1 port=$2 address=$3 options=$4
-    shift 4
-    echo "== $name"
+    local name=$1 does=$2 port=$3 address=$4 options=$5 steps=$6 kind=answer
+    shift 6
+    if [[ $options == *--echo* ]]; then kind=echo; fi
+    echo "== $name, $does"
     OFFHOOK_LOG=error taskset -c 0 "$@" >"target/load/$port.log" 2>&1 &
     server=$!
-    for _ in $(seq 100); do
+    for _ in $(seq 300); do
         (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break
         sleep 0.1
     done
+    # A call that isn't measured: what the first one brings once and for all (code, networks, voices) is no call's price.
     # The knee is what is looked for: breaking the objective ends a run, and is no failure of it.
     # shellcheck disable=SC2086
-    taskset -c 1 ./target/release/offhook load "$address" $options --steps "$steps" --window "$window" --ramp 6s \
+    taskset -c 1 "$load" load "$address" $options --calls 1 --ramp 0s --window 4s >/dev/null || true
+    # shellcheck disable=SC2086
+    taskset -c 1 "$load" load "$address" $options --steps "$steps" --window "$window" --ramp 6s --answer-within 1s \
         --server-pid "$server" --html "target/load/$port.html" | tee "target/load/$port.txt" || true
     kill "$server" 2>/dev/null || true
     wait "$server" 2>/dev/null || true
     server=
-    { printf '\n**%s**\n\n```\n' "$name"; cat "target/load/$port.txt"; printf '```\n'; } >> "$table"
+    { printf '\n**%s, %s**\n\n```\n' "$name" "$does"; cat "target/load/$port.txt"; printf '```\n'; } >> "$table"
+    printf '%s\t%s\t%s\t%s\n' "$kind" "$name" "$does" "target/load/$port.txt" >> "$runs"
 }
 
 uptime
-measure "tokio-tungstenite, bare echo" 8765 ws://127.0.0.1:8765/ --echo \
-    ./target/release/examples/bare_echo 127.0.0.1:8765
-measure "offhook, echo through the whole path" 8766 http://127.0.0.1:8766/voice --echo \
-    ./target/release/offhook serve --agent echo --workers 1 --listen 127.0.0.1:8766
-measure "offhook, listening and answering (script, flite's voice, no recogniser)" 8767 http://127.0.0.1:8767/voice "" \
-    ./target/release/offhook serve --agent listener --workers 1 --listen 127.0.0.1:8767
+if [[ $what == *" ours "* ]]; then
+    measure "tokio-tungstenite" "bare echo" 8765 ws://127.0.0.1:8765/ --echo "$steps" \
+        ./target/release/examples/bare_echo 127.0.0.1:8765
+    measure "offhook" "echo through the whole path" 8766 http://127.0.0.1:8766/voice --echo "$steps" \
+        ./target/release/offhook serve --agent echo --workers 1 --listen 127.0.0.1:8766
+    measure "offhook" "listening and answering (script, flite's voice, no recogniser)" 8767 http://127.0.0.1:8767/voice "" \
+        "$steps" ./target/release/offhook serve --agent listener --workers 1 --listen 127.0.0.1:8767
+fi
+if [[ $what == *" peers "* ]]; then
+    pipecat=(target/peers/pipecat/bin/python benches/peers/pipecat/server.py)
+    rustvani=target/peers/rustvani/release/rustvani-peer
+    measure "rustvani 0.4.0-dev.27" "echo" 8771 ws://127.0.0.1:8771/ --echo 50,100,150,200,250,300,350,400,450,500,600 \
+        "$rustvani" echo 8771
+    measure "rustvani 0.4.0-dev.27" "Silero, fixed reply" 8772 ws://127.0.0.1:8772/ "" 10,20,40,60,80,100,120 \
+        "$rustvani" vad 8772
+    measure "Pipecat 1.14" "echo" 8773 ws://127.0.0.1:8773/ "--echo --latest 60ms" 5,10,20,30,40,60,80 \
+        "${pipecat[@]}" echo 8773
+    measure "Pipecat 1.14" "Silero, fixed reply" 8774 ws://127.0.0.1:8774/ "" 1,2,3,4,5,6,8,10,12,15 \
+        "${pipecat[@]}" vad 8774
+fi
+awk -f benches/summary.awk "$runs" | tee target/load/summary.md
+[[ $what == *" ours "* ]] || exit 0
 
 page=docs/performance.md
 {
     sed '/<!-- table -->/q' "$page"
-    cat "$table"
+    echo
+    cat target/load/summary.md "$table"
     sed -n '/<!-- end of table -->/,$p' "$page"
 } > target/load/page.md
 cp target/load/page.md "$page"

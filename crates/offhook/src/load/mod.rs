@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use offhook_simulator::Say;
-use offhook_simulator::load::{LoadPlan, LoadReport, load};
+use offhook_simulator::load::{Limits, LoadPlan, LoadReport, load};
 use offhook_twilio::signature::AuthToken;
 
 use crate::call::parse_time;
@@ -21,7 +21,8 @@ use crate::wav;
 #[command(after_help = "Examples:\n  offhook load http://127.0.0.1:5000/voice --calls 200\n  \
                   offhook load ws://127.0.0.1:8765/ --echo --steps 100,200,400,800 --server-pid 4242 --html load.html\n\n\
                   Steps go on until one breaks the objective: a call that fails, a turn that isn't answered, a hole in the agent's\n\
-                  voice, or, with an echo, 1 frame of 100 later than --latest. Pin server and load to cores of their own (taskset).\n\n\
+                  voice, 1 answer of 100 later than --answer-within, or, with an echo, 1 frame of 100 later than --latest. Pin server\n\
+                  and load to cores of their own (taskset).\n\n\
                   Exit status: 0 the last step kept the objective, 1 it broke it, 2 no call could be placed")]
 pub(crate) struct LoadArgs {
     /// The webhook's URL, or a stream's (ws://…), which is opened without a webhook
@@ -50,6 +51,9 @@ pub(crate) struct LoadArgs {
     /// With --echo: what 99 of 100 frames may take there and back
     #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "20ms")]
     latest: Duration,
+    /// What 99 of 100 answers may take, from the end of the caller's speech
+    #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "2s")]
+    answer_within: Duration,
     /// The server's process, if it runs here: tells processor time and memory
     #[arg(long, value_name = "PID")]
     server_pid: Option<u32>,
@@ -70,6 +74,7 @@ pub(crate) fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
     let (sound, speech) = sound(args)?;
     let token = std::env::var(&args.auth_token_env).ok().filter(|token| !token.trim().is_empty());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let limits = Limits { round_trip: args.latest, answer: args.answer_within };
     let idle = args.server_pid.and_then(offhook_simulator::load::resident);
     let mut reports: Vec<LoadReport> = Vec::new();
     if !args.json {
@@ -90,7 +95,7 @@ pub(crate) fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
             stamps: None,
         };
         let report = runtime.block_on(load(plan));
-        let broken = report.broken(args.latest);
+        let broken = report.broken(limits);
         if args.json {
             say(&serde_json::to_string(&report)?);
         } else {
@@ -109,7 +114,7 @@ pub(crate) fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
             .with_context(|| format!("can't write {}", path.display()))?;
     }
     let Some(last) = reports.last() else { return Ok(ExitCode::from(2)) };
-    Ok(match last.broken(args.latest) {
+    Ok(match last.broken(limits) {
         _ if reports.len() == 1 && last.failed == last.calls => ExitCode::from(2),
         Some(_) => ExitCode::FAILURE,
         None => ExitCode::SUCCESS,

@@ -38,6 +38,15 @@ pub struct ServerCost {
     pub resident: u64,
 }
 
+/// What callers bear.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// With an echo: what 99 of 100 frames may take there and back.
+    pub round_trip: Duration,
+    /// What 99 of 100 answers may take from the end of speech.
+    pub answer: Duration,
+}
+
 /// Percentiles of something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Spread {
@@ -148,8 +157,7 @@ impl LoadReport {
 
     /// The first thing that no caller should have to bear; `None` if there is none.
     #[must_use]
-    pub fn broken(&self, latest: Duration) -> Option<String> {
-        let latest_ms = latest.as_secs_f64() * 1_000.0;
+    pub fn broken(&self, limits: Limits) -> Option<String> {
         if self.failed > 0 {
             return Some(format!("{} calls failed", self.failed));
         }
@@ -159,7 +167,34 @@ impl LoadReport {
         if self.unanswered > 0 {
             return Some(format!("{} turns were not answered", self.unanswered));
         }
-        let late = self.round_trip_ms.count > 0 && self.round_trip_ms.p99 > latest_ms;
-        late.then(|| format!("frames took {:.1} ms there and back (p99)", self.round_trip_ms.p99))
+        if over(self.response_ms, limits.answer) {
+            return Some(format!("answers took {:.0} ms (p99)", self.response_ms.p99));
+        }
+        over(self.round_trip_ms, limits.round_trip)
+            .then(|| format!("frames took {:.1} ms there and back (p99)", self.round_trip_ms.p99))
+    }
+}
+
+/// More than 1 of 100 took longer.
+fn over(spread: Spread, limit: Duration) -> bool {
+    spread.count > 0 && spread.p99 > limit.as_secs_f64() * 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_too_late_breaks_the_objective() {
+        let limits = Limits { round_trip: Duration::from_millis(20), answer: Duration::from_secs(2) };
+        let of = |p99| Spread { count: 100, p99, ..Spread::default() };
+        assert_eq!(LoadReport::default().broken(limits), None);
+        let late = LoadReport { response_ms: of(2_001.0), ..LoadReport::default() };
+        assert_eq!(late.broken(limits).as_deref(), Some("answers took 2001 ms (p99)"));
+        let late = LoadReport { round_trip_ms: of(20.1), ..LoadReport::default() };
+        assert_eq!(late.broken(limits).as_deref(), Some("frames took 20.1 ms there and back (p99)"));
+        let in_time =
+            LoadReport { response_ms: of(2_000.0), round_trip_ms: of(20.0), ..LoadReport::default() };
+        assert_eq!(in_time.broken(limits), None);
     }
 }

@@ -25,7 +25,7 @@ use metronome::Metronome;
 
 pub use process::resident;
 
-pub use figures::{Figures, LoadReport, ServerCost};
+pub use figures::{Figures, Limits, LoadReport, ServerCost};
 pub use stamp::sent_us;
 
 /// What calls to place.
