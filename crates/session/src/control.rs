@@ -115,6 +115,11 @@ impl Toolbox {
         None
     }
 
+    /// Whether there is a result to wait for.
+    pub(crate) fn at_work(&self) -> bool {
+        !self.running.is_empty()
+    }
+
     /// The next result; waits for ever while no tool is at work. Safe to drop while it waits.
     pub(crate) async fn result(&mut self) -> ToolResult {
         loop {

@@ -255,7 +255,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
                 message = self.link.recv() => Happened::Message(message),
                 () = self.stages.arrival() => Happened::Stage,
                 control = wish(&mut self.control) => Happened::Control(control),
-                result = self.tools.result() => Happened::Tool(result),
+                result = self.tools.result(), if self.tools.at_work() => Happened::Tool(result),
                 () = timer.as_mut(), if deadline.is_some() => Happened::Deadline,
             };
             match happened {

@@ -85,9 +85,11 @@ impl Metrics {
         ] {
             all.register(name, help, counter.clone());
         }
-        let late = "How late each worker's clock rings, smoothed; over `late` in [overload] no calls are taken";
+        let late =
+            "How late each worker's clock rings, smoothed; over `late` in [overload] no calls are taken";
         all.register_with_unit("worker_lateness", late, Unit::Seconds, new.lateness.clone());
-        let paced = "How late frames were sent, against when there was room for them: bounds of this share of all";
+        let paced =
+            "How late frames were sent, against when there was room for them: bounds of this share of all";
         all.register_with_unit("pacing_error", paced, Unit::Seconds, new.pacing.clone());
         new
     }
