@@ -85,8 +85,8 @@ fn main() {
             match layer.as_str() {
                 "fastwebsockets" => drop(tokio::task::spawn_local(fastwebsockets(stream))),
                 "tuned" => {
-                    let small = WebSocketConfig::default().read_buffer_size(512).write_buffer_size(1_024);
-                    drop(tokio::task::spawn_local(tungstenite(stream, Some(small))));
+                    let engines = offhook_session::socket_config();
+                    drop(tokio::task::spawn_local(tungstenite(stream, Some(engines))));
                 }
                 _ => drop(tokio::task::spawn_local(tungstenite(stream, None))),
             }
