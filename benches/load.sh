@@ -22,12 +22,10 @@ trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true' EXIT
 : > "$table"
 : > "$runs"
 
-# what it is, what it does, port, load's address, load's own options, steps, then the server's command
-measure() {
-    local name=$1 does=$2 port=$3 address=$4 options=$5 steps=$6 kind=answer
-    shift 6
-    if [[ $options == *--echo* ]]; then kind=echo; fi
-    echo "== $name, $does"
+# port, load's address, load's own options, then the server's command
+start() {
+    local port=$1 address=$2 options=$3
+    shift 3
     OFFHOOK_LOG=error taskset -c 0 "$@" >"target/load/$port.log" 2>&1 &
     server=$!
     for _ in $(seq 300); do
@@ -35,17 +33,37 @@ measure() {
         sleep 0.1
     done
     # A call that isn't measured: what the first one brings once and for all (code, networks, voices) is no call's price.
-    # The knee is what is looked for: breaking the objective ends a run, and is no failure of it.
     # shellcheck disable=SC2086
     taskset -c 1 "$load" load "$address" $options --calls 1 --ramp 0s --window 4s >/dev/null || true
-    # shellcheck disable=SC2086
-    taskset -c 1 "$load" load "$address" $options --steps "$steps" --window "$window" --ramp 6s --answer-within 1s \
-        --server-pid "$server" --html "target/load/$port.html" | tee "target/load/$port.txt" || true
+}
+
+stop() {
     kill "$server" 2>/dev/null || true
     wait "$server" 2>/dev/null || true
     server=
-    { printf '\n**%s, %s**\n\n```\n' "$name" "$does"; cat "target/load/$port.txt"; printf '```\n'; } >> "$table"
-    printf '%s\t%s\t%s\t%s\n' "$kind" "$name" "$does" "target/load/$port.txt" >> "$runs"
+}
+
+# What it is, what it does, port, load's address, load's own options, steps, then the server's command. Steps between commas
+# are one server's, after a space comes a new one.
+measure() {
+    local name=$1 does=$2 port=$3 address=$4 options=$5 steps=$6 kind=answer some
+    local rows=target/load/$port.txt
+    shift 6
+    if [[ $options == *--echo* ]]; then kind=echo; fi
+    echo "== $name, $does"
+    : > "$rows"
+    for some in $steps; do
+        start "$port" "$address" "$options" "$@"
+        # The knee is what is looked for: breaking the objective ends a run, and is no failure of it.
+        # shellcheck disable=SC2086
+        taskset -c 1 "$load" load "$address" $options --steps "$some" --window "$window" --ramp 6s --answer-within 1s \
+            --server-pid "$server" --html "target/load/$port.html" \
+            | { if [ -s "$rows" ]; then tail -n +2; else cat; fi; } | tee -a "$rows" || true
+        stop
+        if grep -q 'objective broken' "$rows"; then break; fi
+    done
+    { printf '\n**%s, %s**\n\n```\n' "$name" "$does"; cat "$rows"; printf '```\n'; } >> "$table"
+    printf '%s\t%s\t%s\t%s\n' "$kind" "$name" "$does" "$rows" >> "$runs"
 }
 
 uptime
@@ -58,16 +76,17 @@ if [[ $what == *" ours "* ]]; then
         "$steps" ./target/release/offhook serve --agent listener --workers 1 --listen 127.0.0.1:8767
 fi
 if [[ $what == *" peers "* ]]; then
+    # A new server for each step: what Pipecat's process keeps of calls that ended would count as the next ones'.
     pipecat=(target/peers/pipecat/bin/python benches/peers/pipecat/server.py)
     rustvani=target/peers/rustvani/release/rustvani-peer
-    measure "rustvani 0.4.0-dev.27" "echo" 8771 ws://127.0.0.1:8771/ --echo 50,100,150,200,250,300,350,400,450,500,600 \
-        "$rustvani" echo 8771
-    measure "rustvani 0.4.0-dev.27" "Silero, fixed reply" 8772 ws://127.0.0.1:8772/ "" 10,20,40,60,80,100,120 \
-        "$rustvani" vad 8772
-    measure "Pipecat 1.14" "echo" 8773 ws://127.0.0.1:8773/ "--echo --latest 60ms" 5,10,20,30,40,60,80 \
-        "${pipecat[@]}" echo 8773
-    measure "Pipecat 1.14" "Silero, fixed reply" 8774 ws://127.0.0.1:8774/ "" 1,2,3,4,5,6,8,10,12,15 \
-        "${pipecat[@]}" vad 8774
+    measure "rustvani 0.4.0-dev.27" "echo" 8771 ws://127.0.0.1:8771/ --echo \
+        "50 100 150 200 250 300 350 400 450 500 600" "$rustvani" echo 8771
+    measure "rustvani 0.4.0-dev.27" "Silero, fixed reply" 8772 ws://127.0.0.1:8772/ "" \
+        "10 20 40 50 60 70 80 90 100 120" "$rustvani" vad 8772
+    measure "Pipecat 1.14" "echo" 8773 ws://127.0.0.1:8773/ "--echo --latest 60ms" \
+        "5 10 20 30 40 60 80" "${pipecat[@]}" echo 8773
+    measure "Pipecat 1.14" "Silero, fixed reply" 8774 ws://127.0.0.1:8774/ "" \
+        "1 2 3 4 5 6 8 10 12 15 20 25" "${pipecat[@]}" vad 8774
 fi
 awk -f benches/summary.awk "$runs" | tee target/load/summary.md
 [[ $what == *" ours "* ]] || exit 0
