@@ -3,5 +3,6 @@
 //! The benches themselves live in `benches/`.
 
 pub mod curves;
+pub mod diagram;
 pub mod peers;
 pub mod probes;
