@@ -59,6 +59,8 @@ mod tests {
             now = waits => assert!(now >= due),
             () = metronome.run() => {}
         }
+        // Whoever saw by himself that it is time is woken once more, and forgotten.
+        metronome.wake(due);
         assert!(metronome.0.borrow().is_empty());
     }
 }
