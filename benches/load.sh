@@ -90,13 +90,13 @@ if [[ $what == *" peers "* ]]; then
     pipecat=(target/peers/pipecat/bin/python benches/peers/pipecat/server.py)
     rustvani=target/peers/rustvani/release/rustvani-peer
     measure "rustvani 0.4.0-dev.27" "echo" 8771 ws://127.0.0.1:8771/ --echo \
-        "50 100 150 200 250 300 350 400 500 600" "$rustvani" echo 8771
+        "50 100 200 300 400 500 600" "$rustvani" echo 8771
     measure "rustvani 0.4.0-dev.27" "Silero, fixed reply" 8772 ws://127.0.0.1:8772/ "" \
-        "10 40 50 60 70 80 100 120" "$rustvani" vad 8772
+        "20 40 60 80 100 120" "$rustvani" vad 8772
     measure "Pipecat 1.14" "echo" 8773 ws://127.0.0.1:8773/ "--echo --latest 60ms" \
-        "5 10 20 30 40 60 80" "${pipecat[@]}" echo 8773
+        "5 10 20 40 60 80" "${pipecat[@]}" echo 8773
     measure "Pipecat 1.14" "Silero, fixed reply" 8774 ws://127.0.0.1:8774/ "" \
-        "1 2 3 4 5 6 8 10 12 15 20 25" "${pipecat[@]}" vad 8774
+        "1 4 6 8 10 12 15 20" "${pipecat[@]}" vad 8774
 fi
 awk -f benches/summary.awk "$runs" | tee target/load/summary.md
 [[ $what == *" ours "* ]] || exit 0

@@ -10,9 +10,11 @@ pub use crate::curves::resample::Point;
 pub type Fault = Box<dyn std::error::Error>;
 
 /// A curve and its name.
+#[derive(Clone, Debug)]
 pub struct Curve<'a>(pub &'a str, pub Vec<Point>);
 
 /// A diagram: titles, and the ranges of its axes.
+#[derive(Clone, Debug)]
 pub struct Diagram {
     /// Above it.
     pub title: &'static str,
