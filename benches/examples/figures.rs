@@ -6,7 +6,7 @@ use offhook_audio::SampleRate;
 use offhook_benches::curves::codec::{self, Signal};
 use offhook_benches::curves::filters;
 use offhook_benches::curves::resample::{Stream, response};
-use offhook_benches::diagram::{Curve, Diagram, Fault, Point, draw};
+use offhook_benches::diagram::{Curve, Diagram, Fault, Point, SeriesLabelPosition, draw};
 use offhook_resample::Resampler;
 
 fn codecs(folder: &Path) -> Result<(), Fault> {
@@ -22,6 +22,7 @@ fn codecs(folder: &Path) -> Result<(), Fault> {
             title: "Signal to total distortion of G.711",
             x: ("level, dBm0", -60.0..5.0),
             y: ("dB", 0.0..45.0),
+            names: SeriesLabelPosition::LowerMiddle,
         },
         &[
             Curve("μ-law, 1 020 Hz", over(codec::mulaw, Signal::Sine)),
@@ -49,6 +50,7 @@ fn resampler(folder: &Path) -> Result<(), Fault> {
             title: "Conversion of rates: gain of a tone, images and aliases beyond 4 kHz",
             x: ("Hz", 0.0..12_000.0),
             y: ("dB", -110.0..5.0),
+            names: SeriesLabelPosition::LowerMiddle,
         },
         &[
             Curve("8 → 16 kHz", of(8_000, 16_000)),
@@ -62,7 +64,12 @@ fn resampler(folder: &Path) -> Result<(), Fault> {
 fn high_pass(folder: &Path) -> Result<(), Fault> {
     draw(
         &folder.join("high-pass.svg"),
-        &Diagram { title: "The inbound high-pass", x: ("Hz", 0.0..1_000.0), y: ("dB", -60.0..5.0) },
+        &Diagram {
+            title: "The inbound high-pass",
+            x: ("Hz", 0.0..1_000.0),
+            y: ("dB", -60.0..5.0),
+            names: SeriesLabelPosition::LowerMiddle,
+        },
         &[Curve("gain", filters::high_pass())],
     )
 }

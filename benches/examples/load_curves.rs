@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use offhook_benches::diagram::{Curve, Diagram, Fault, Point, draw};
+use offhook_benches::diagram::{Curve, Diagram, Fault, Point, SeriesLabelPosition, draw};
 
 /// A step: calls, the 99th percentile in ms, share of a core a call in percent, memory a call in KiB.
 struct Step {
@@ -58,24 +58,34 @@ fn main() -> Result<(), Fault> {
     let runs: Vec<Run> = read(Path::new(&runs))?.into_iter().filter(|run| run.steps.len() > 1).collect();
     let most = |of: fn(&Step) -> f64| runs.iter().flat_map(|run| &run.steps).map(of).fold(1.0, f64::max);
     let calls = ("calls", 0.0..most(|step| step.calls));
-    let curves = |of: fn(&Step) -> f64, wanted: fn(&Run) -> bool| -> Vec<Curve<'_>> {
+    // What lies above the diagram is left to the tables.
+    let curves = |of: fn(&Step) -> f64, most: f64, wanted: fn(&Run) -> bool| -> Vec<Curve<'_>> {
         let points =
             |run: &Run| -> Vec<Point> { run.steps.iter().map(|step| (step.calls, of(step))).collect() };
-        runs.iter().filter(|run| wanted(run)).map(|run| Curve(&run.name, points(run))).collect()
+        let fits = |run: &&Run| wanted(run) && run.steps.iter().any(|step| of(step) < most);
+        runs.iter().filter(fits).map(|run| Curve(&run.name, points(run))).collect()
     };
+    let diagram =
+        |title, unit, most: f64, names| Diagram { title, x: calls.clone(), y: (unit, 0.0..most), names };
+    let upper_right = SeriesLabelPosition::UpperRight;
     draw(
         &folder.join("load-processor.svg"),
-        &Diagram { title: "A call's share of a core", x: calls.clone(), y: ("percent", 0.0..1.0) },
-        &curves(|step| step.share, |_| true),
+        &diagram("A call's share of a core", "percent", 1.0, upper_right.clone()),
+        &curves(|step| step.share, 1.0, |_| true),
     )?;
     draw(
         &folder.join("load-memory.svg"),
-        &Diagram { title: "Memory of a call", x: calls.clone(), y: ("KiB", 0.0..160.0) },
-        &curves(|step| step.memory, |_| true),
+        &diagram("Memory of a call", "KiB", 250.0, upper_right),
+        &curves(|step| step.memory, 250.0, |_| true),
     )?;
     draw(
         &folder.join("load-echo.svg"),
-        &Diagram { title: "An echo's way there and back, 99th percentile", x: calls, y: ("ms", 0.0..60.0) },
-        &curves(|step| step.p99, |run| run.echo),
+        &diagram(
+            "An echo's way there and back, 99th percentile",
+            "ms",
+            60.0,
+            SeriesLabelPosition::Coordinate(70, 10),
+        ),
+        &curves(|step| step.p99, 60.0, |run| run.echo),
     )
 }

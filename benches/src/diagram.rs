@@ -4,6 +4,8 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
+pub use plotters::prelude::SeriesLabelPosition;
+
 pub use crate::curves::resample::Point;
 
 /// Whatever may go wrong.
@@ -22,6 +24,8 @@ pub struct Diagram {
     pub x: (&'static str, std::ops::Range<f64>),
     /// What goes up, and its range.
     pub y: (&'static str, std::ops::Range<f64>),
+    /// Where the curves' names are: where no curve is.
+    pub names: SeriesLabelPosition,
 }
 
 const COLOURS: [RGBColor; 6] = [
@@ -59,7 +63,7 @@ pub fn draw(path: &Path, diagram: &Diagram, curves: &[Curve<'_>]) -> Result<(), 
         .configure_series_labels()
         .background_style(WHITE.mix(0.85))
         .border_style(BLACK.mix(0.3))
-        .position(SeriesLabelPosition::LowerMiddle)
+        .position(diagram.names.clone())
         .draw()?;
     canvas.present()?;
     Ok(())
