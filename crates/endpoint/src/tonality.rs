@@ -4,7 +4,7 @@
 //! takes every third sample: neighbouring ones are so alike that the codec's noise would drown what tells low tones
 //! apart. A frame is tonal when the predictor leaves less than 0.8 % of its energy.
 
-use offhook_audio::PcmFrame;
+use offhook_audio::{FRAME_SAMPLES, PcmFrame};
 
 const ORDER: usize = 4;
 /// Samples between a predictor's taps.
@@ -35,23 +35,36 @@ impl ToneGuard {
 }
 
 fn is_tonal(frame: &PcmFrame) -> bool {
-    let x = &frame.0;
-    let energy = x.iter().map(|&s| i64::from(s) * i64::from(s)).sum::<i64>() as f64;
+    let energy = product(&frame.0, &frame.0) as f64;
     // Under −60 dBov it doesn't matter, and the codec's steps look like anything.
-    energy >= 160.0 * 1_000.0 && unforetold(x) < UNFORETOLD * energy
+    energy >= 160.0 * 1_000.0 && unforetold(&frame.0) < UNFORETOLD * energy
+}
+
+fn product(a: &[i16], b: &[i16]) -> i64 {
+    a.iter().zip(b).map(|(&a, &b)| i64::from(i32::from(a) * i32::from(b))).sum()
 }
 
 /// Energy left by the best predictor of order four, by the covariance method: no window, so that a steady sine leaves
 /// nothing. The normal equations are small enough for plain elimination.
-fn unforetold(x: &[i16]) -> f64 {
+fn unforetold(x: &[i16; FRAME_SAMPLES]) -> f64 {
+    const TERMS: usize = FRAME_SAMPLES - ORDER * STRIDE;
+    // Row and column n belong to the samples that lie n strides before the foretold one. The last row is summed up; a cell's
+    // upper left neighbour has the same products, but for a stride at either end.
     let mut matrix = [[0f64; ORDER + 1]; ORDER + 1];
-    for (i, row) in matrix.iter_mut().enumerate() {
-        for (j, cell) in row.iter_mut().enumerate() {
-            let a = x.iter().skip((ORDER - i) * STRIDE);
-            let b = x.iter().skip((ORDER - j) * STRIDE);
-            let sum: i64 =
-                a.zip(b).take(x.len() - ORDER * STRIDE).map(|(&a, &b)| i64::from(a) * i64::from(b)).sum();
-            *cell = sum as f64;
+    for column in 0..=ORDER {
+        let delay = (ORDER - column) * STRIDE;
+        let mut sum = product(&x[..TERMS], &x[delay..delay + TERMS]);
+        let (mut row, mut column) = (ORDER, column);
+        loop {
+            matrix[row][column] = sum as f64;
+            matrix[column][row] = sum as f64;
+            if row == 0 || column == 0 {
+                break;
+            }
+            let (a, b) = ((ORDER - row) * STRIDE, (ORDER - column) * STRIDE);
+            sum += product(&x[a + TERMS..][..STRIDE], &x[b + TERMS..][..STRIDE]);
+            sum -= product(&x[a..][..STRIDE], &x[b..][..STRIDE]);
+            (row, column) = (row - 1, column - 1);
         }
     }
     // Eliminate the predictors (rows 1..): what stays of the target's energy (cell 0, 0) is the residual.

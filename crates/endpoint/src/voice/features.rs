@@ -8,7 +8,8 @@
 
 use offhook_audio::{FRAME_SAMPLES, PcmFrame};
 
-use super::fft::{Buffer, POINTS, power_of_real, transform};
+use super::correlation::{BINS, correlate};
+use super::fft::{Buffer, POINTS, power_of_real};
 use super::math::{cos_turns, log2};
 
 /// Bands of the spectrum.
@@ -21,14 +22,14 @@ pub const FEATURES: usize = 2 * BANDS + 12;
 
 const WINDOW: usize = 2 * FRAME_SAMPLES;
 
-/// Half of the symmetric Hann window over 40 ms.
-static HANN: [f32; WINDOW] = hann();
+/// The symmetric Hann window over 40 ms: for even samples, and for odd ones.
+static HANN: [[f32; FRAME_SAMPLES]; 2] = hann();
 
-const fn hann() -> [f32; WINDOW] {
-    let mut window = [0.0; WINDOW];
+const fn hann() -> [[f32; FRAME_SAMPLES]; 2] {
+    let mut window = [[0.0; FRAME_SAMPLES]; 2];
     let mut n = 0;
     while n < WINDOW {
-        window[n] = (0.5 - 0.5 * cos_turns((n as f64 + 0.5) / WINDOW as f64)) as f32;
+        window[n % 2][n / 2] = (0.5 - 0.5 * cos_turns((n as f64 + 0.5) / WINDOW as f64)) as f32;
         n += 1;
     }
     window
@@ -38,8 +39,8 @@ const fn hann() -> [f32; WINDOW] {
 const LEAST_POWER: f32 = 160.0;
 /// Lags of the autocorrelation, in steps of 250 µs: pitches of 400 down to 69 Hz, in three registers.
 const REGISTERS: [(usize, usize); 3] = [(10, 16), (16, 28), (28, 59)];
-/// Bins that tell of pitch: 250 to 2 000 Hz.
-const PITCH_BINS: (usize, usize) = (16, 128);
+/// Bins that tell of pitch: 250 Hz and up, to 2 000 Hz.
+const PITCH_FROM: usize = 16;
 
 /// Makes features of a stream of frames.
 #[derive(Clone, Debug)]
@@ -83,11 +84,11 @@ impl Features {
         let (mut even, mut odd, mut power): (Buffer, Buffer, _) =
             ([0.0; POINTS], [0.0; POINTS], [0.0; POINTS + 1]);
         for n in 0..FRAME_SAMPLES / 2 {
-            even[n] = f32::from(self.last[2 * n]) * HANN[2 * n];
-            odd[n] = f32::from(self.last[2 * n + 1]) * HANN[2 * n + 1];
+            even[n] = f32::from(self.last[2 * n]) * HANN[0][n];
+            odd[n] = f32::from(self.last[2 * n + 1]) * HANN[1][n];
             let m = FRAME_SAMPLES / 2 + n;
-            even[m] = f32::from(frame.0[2 * n]) * HANN[2 * m];
-            odd[m] = f32::from(frame.0[2 * n + 1]) * HANN[2 * m + 1];
+            even[m] = f32::from(frame.0[2 * n]) * HANN[0][m];
+            odd[m] = f32::from(frame.0[2 * n + 1]) * HANN[1][m];
         }
         self.last = frame.0;
         power_of_real(&mut even, &mut odd, &mut power);
@@ -107,12 +108,14 @@ impl Features {
     #[inline(always)]
     fn look_at_bands(&mut self, power: &[f32; POINTS + 1], out: &mut [f32]) -> (f32, f32) {
         let mut bands = [0.0; BANDS];
-        let mut mean = 0.0;
         for (band, edges) in bands.iter_mut().zip(EDGES.windows(2)) {
             let bins = &power[edges[0]..edges[1]];
-            *band = log2(sum(bins) / bins.len() as f32 + LEAST_POWER);
-            mean += *band / BANDS as f32;
+            *band = sum(bins) / bins.len() as f32;
         }
+        for band in &mut bands {
+            *band = log2(*band + LEAST_POWER);
+        }
+        let mean = sum(&bands) / BANDS as f32;
         if !self.started {
             self.floors = bands;
             self.bands = bands;
@@ -152,27 +155,24 @@ impl Features {
     /// Periodicity in three registers of pitch, and how far the pitch has moved.
     #[inline(always)]
     fn look_at_pitch(&mut self, power: &[f32; POINTS + 1], out: &mut [f32]) {
-        let (mut re, mut im): (Buffer, Buffer) = ([0.0; POINTS], [0.0; POINTS]);
-        for k in PITCH_BINS.0..PITCH_BINS.1 {
-            let magnitude = power[k].sqrt();
-            re[k] = magnitude;
-            re[POINTS - k] = magnitude;
+        let mut magnitudes = [0.0; BINS];
+        for (magnitude, power) in magnitudes[PITCH_FROM..].iter_mut().zip(&power[PITCH_FROM..]) {
+            *magnitude = power.sqrt();
         }
-        transform(&mut re, &mut im);
-        let whole = re[0] + 40.0;
+        let (whole, correlation) = correlate(&magnitudes);
+        let whole = whole + 20.0;
         let mut best = (0.0, 0);
-        for (register, &(from, until)) in REGISTERS.iter().enumerate() {
-            let mut most = -1.0;
-            for (lag, &r) in re.iter().enumerate().take(until).skip(from) {
-                let r = r / whole;
-                if r > most {
-                    most = r;
-                }
-                if r > best.0 {
-                    best = (r, lag);
+        for (out, (from, until)) in out.iter_mut().zip(REGISTERS) {
+            let mut most = (-whole, 0);
+            for (lag, &r) in correlation.iter().enumerate().take(until).skip(from) {
+                if r > most.0 {
+                    most = (r, lag);
                 }
             }
-            out[register] = most * 2.0;
+            if most.0 > best.0 {
+                best = most;
+            }
+            *out = most.0 / whole * 2.0;
         }
         let lag = log2(best.1.max(1) as f32);
         out[3] = ((lag - self.lag).abs() * 2.0).min(2.0);
@@ -189,22 +189,33 @@ fn look_at_peaks(power: &[f32; POINTS + 1], out: &mut [f32]) {
     for (log, &bin) in logs.iter_mut().zip(bins) {
         *log = log2(bin + LEAST_POWER);
     }
-    let most = bins.iter().fold(0.0f32, |most, &bin| if bin > most { bin } else { most });
+    let mut greatest = [0.0; STRANDS];
+    for eight in bins.as_chunks::<STRANDS>().0 {
+        for (most, &bin) in greatest.iter_mut().zip(eight) {
+            *most = if bin > *most { bin } else { *most };
+        }
+    }
+    let rest = bins.as_chunks::<STRANDS>().1;
+    let most = greatest.iter().chain(rest).fold(0.0, |most, &bin| if bin > most { bin } else { most });
     out[0] = (log2(most + LEAST_POWER) - mean) * 0.2;
     out[1] = (sum(&logs) / logs.len() as f32 - mean) * 0.2;
 }
 
-/// A sum in four strands, always the same ones, so that it may run in SIMD without changing its result.
+/// Numbers that are added up side by side.
+const STRANDS: usize = 8;
+
+/// A sum in strands, always the same ones, so that it may run in SIMD without changing its result.
 #[inline(always)]
 fn sum(values: &[f32]) -> f32 {
-    let (fours, rest) = values.as_chunks::<4>();
-    let mut strands = [0.0f32; 4];
-    for four in fours {
-        for (strand, value) in strands.iter_mut().zip(four) {
+    let (eights, rest) = values.as_chunks::<STRANDS>();
+    let mut strands = [0.0f32; STRANDS];
+    for eight in eights {
+        for (strand, value) in strands.iter_mut().zip(eight) {
             *strand += value;
         }
     }
-    let mut whole = (strands[0] + strands[2]) + (strands[1] + strands[3]);
+    let fours = [0, 1, 2, 3].map(|n| strands[n] + strands[n + 4]);
+    let mut whole = (fours[0] + fours[2]) + (fours[1] + fours[3]);
     for value in rest {
         whole += value;
     }

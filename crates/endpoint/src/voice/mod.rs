@@ -3,15 +3,18 @@
 //! It was trained on talkers mixed with street, car, train, café, music, babble and made-up noises at 28 to −3 dB, and on
 //! tones, clicks and hum as what isn't speech; `training/` holds how. Its arithmetic is fixed to the bit.
 
+mod correlation;
 mod features;
 mod fft;
 pub(crate) mod math;
 mod net;
+mod whole;
 
 use offhook_audio::PcmFrame;
 
 pub use features::{FEATURES, Features};
 use net::{Memory, Weights};
+use whole::{Multiply, Plain};
 
 use crate::Detector;
 
@@ -44,17 +47,20 @@ impl Offhook {
 }
 
 impl Offhook {
-    /// Every sum is one output's, and runs in the same order whatever the vectors' width: with AVX2 the bits are the same.
+    /// Every sum is one output's, and of whole numbers or in the same order whatever the vectors' width: with AVX2 the bits are
+    /// the same.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
     fn step_avx2(&mut self, frame: &PcmFrame) -> f32 {
-        self.step(frame)
+        // SAFETY: the processor has AVX2, or this function could not be called.
+        #[allow(unsafe_code, reason = "wider vectors, only where the processor has them")]
+        self.step(frame, unsafe { whole::Avx2::new() })
     }
 
     #[inline(always)]
-    fn step(&mut self, frame: &PcmFrame) -> f32 {
+    fn step(&mut self, frame: &PcmFrame, by: impl Multiply) -> f32 {
         let features = self.features.push(frame);
-        self.memory.step(self.weights, &features)
+        self.memory.step(self.weights, &features, by)
     }
 }
 
@@ -70,7 +76,7 @@ impl Detector for Offhook {
             #[allow(unsafe_code, reason = "wider vectors, only where the processor has them")]
             return unsafe { self.step_avx2(frame) };
         }
-        self.step(frame)
+        self.step(frame, Plain)
     }
 
     fn reset(&mut self) {
@@ -102,13 +108,17 @@ mod tests {
                 *sample = if frame % 50 < 30 { pulse } else { pulse / 64 };
             }
             let probability = detector.push(&pcm);
-            assert_eq!(plain.step(&pcm).to_bits(), probability.to_bits(), "wider vectors change no bit");
+            assert_eq!(
+                plain.step(&pcm, Plain).to_bits(),
+                probability.to_bits(),
+                "wider vectors change no bit"
+            );
             assert!((0.0..=1.0).contains(&probability));
             for octet in probability.to_bits().to_le_bytes() {
                 hash = (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3);
             }
         }
-        assert_eq!(format!("{hash:016x}"), "09a26804d687e01d");
+        assert_eq!(format!("{hash:016x}"), "bf87a23f1acd24cf");
         detector.reset();
         assert!(detector.push(&PcmFrame::SILENCE) < 0.5);
     }

@@ -1,34 +1,48 @@
 //! The network: a layer, a gated recurrent unit (Cho et al., 2014), one probability.
 //!
-//! Weights are bytes with a scale for each output, widened once for all calls. Sums run in one fixed order, without fused
-//! operations, so every machine gets the same bits.
+//! Weights are bytes with a scale for each output. What they are multiplied with is rounded to 16 bits, so that sums of products
+//! are whole numbers: the same on every machine, in whatever order, and two products at once where a processor can. What stays in
+//! floating point runs in one fixed order, without fused operations.
 
 use std::sync::OnceLock;
 
 use super::features::FEATURES;
 use super::math::{sigmoid, tanh};
+use super::whole::{Multiply, Pair, Rows, round};
 
 /// Width of the layer.
 const LAYER: usize = 48;
 /// Width of the memory.
 const STATE: usize = 64;
-const GATES: usize = 3 * STATE;
+const GATES: usize = 3;
+
+/// Steps in a feature's or a layer's value of 1: they stay under 32.
+const FINE: f32 = 1_024.0;
+/// Steps in a memory's value of 1, which is the most.
+const FINEST: f32 = 16_384.0;
 
 /// What `training/train.py` writes: for each matrix the scales of its outputs, then its bytes, input by input; then the
 /// other vectors, all little endian.
 static STORED: &[u8] = include_bytes!("weights.bin");
 
-/// The shipped weights, widened.
+/// The shipped weights, as they are multiplied: some 25 KiB.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Weights {
-    layer: Box<[[f32; LAYER]; FEATURES]>,
-    input: Box<[[f32; GATES]; LAYER]>,
-    memory: Box<[[f32; GATES]; STATE]>,
+    layer: Matrix<{ FEATURES / 2 }, LAYER>,
+    input: [Matrix<{ LAYER / 2 }, STATE>; GATES],
+    memory: [Matrix<{ STATE / 2 }, STATE>; GATES],
     layer_bias: [f32; LAYER],
-    input_bias: [f32; GATES],
+    input_bias: [[f32; STATE]; GATES],
     memory_bias: [f32; STATE],
     output: [f32; STATE],
     output_bias: f32,
+}
+
+/// A matrix of bytes, two inputs side by side, and the worth of a product of steps for each output.
+#[derive(Clone, Debug, PartialEq)]
+struct Matrix<const PAIRS: usize, const OUT: usize> {
+    rows: Box<Rows<PAIRS, OUT>>,
+    worth: [f32; OUT],
 }
 
 impl Weights {
@@ -41,12 +55,13 @@ impl Weights {
     /// Missing bytes count as zeros: a test holds that none are missing.
     pub(crate) fn read(stored: &[u8]) -> Self {
         let mut rest = Reader(stored);
+        let [layer] = rest.matrices(FINE);
         Self {
-            layer: rest.matrix(),
-            input: rest.matrix(),
-            memory: rest.matrix(),
+            layer,
+            input: rest.matrices(FINE),
+            memory: rest.matrices(FINEST),
             layer_bias: rest.vector(),
-            input_bias: rest.vector(),
+            input_bias: [(); GATES].map(|()| rest.vector()),
             memory_bias: rest.vector(),
             output: rest.vector(),
             output_bias: rest.vector::<1>()[0],
@@ -71,16 +86,24 @@ impl Reader<'_> {
         vector
     }
 
-    fn matrix<const IN: usize, const OUT: usize>(&mut self) -> Box<[[f32; OUT]; IN]> {
-        let scale: [f32; OUT] = self.vector();
-        let mut matrix = Box::new([[0.0; OUT]; IN]);
-        let octets = self.take(IN * OUT);
-        for (row, octets) in matrix.iter_mut().zip(octets.as_chunks::<OUT>().0) {
-            for ((to, octet), scale) in row.iter_mut().zip(octets).zip(scale) {
-                *to = f32::from(octet.cast_signed()) * scale;
+    /// Matrices whose outputs lie side by side.
+    fn matrices<const MATRICES: usize, const PAIRS: usize, const OUT: usize>(
+        &mut self,
+        steps: f32,
+    ) -> [Matrix<PAIRS, OUT>; MATRICES] {
+        let mut all =
+            [(); MATRICES].map(|()| Matrix { rows: Box::new([[[0; 2]; OUT]; PAIRS]), worth: self.vector() });
+        for matrix in &mut all {
+            matrix.worth = matrix.worth.map(|scale| scale / steps);
+        }
+        for input in 0..2 * PAIRS {
+            for matrix in &mut all {
+                for (pair, octet) in matrix.rows[input / 2].iter_mut().zip(self.take(OUT)) {
+                    pair[input % 2] = octet.cast_signed();
+                }
             }
         }
-        matrix
+        all
     }
 }
 
@@ -95,37 +118,42 @@ impl Memory {
 
     /// The probability of speech in the frame with these features.
     #[inline(always)]
-    pub(crate) fn step(&mut self, weights: &Weights, features: &[f32; FEATURES]) -> f32 {
+    pub(crate) fn step(&mut self, weights: &Weights, features: &[f32; FEATURES], by: impl Multiply) -> f32 {
         let mut layer = weights.layer_bias;
-        multiply_add(&weights.layer, features, &mut layer);
+        weights.layer.multiply_add(&round(features, FINE), &mut layer, by);
         for value in &mut layer {
             *value = value.max(0.0);
         }
+        let (layer, state) = (round(&layer, FINE), round(&self.0, FINEST));
         let mut input = weights.input_bias;
-        multiply_add(&weights.input, &layer, &mut input);
-        let mut memory = [0.0; GATES];
-        multiply_add(&weights.memory, &self.0, &mut memory);
+        let mut memory = [[0.0; STATE], [0.0; STATE], weights.memory_bias];
+        for gate in 0..GATES {
+            weights.input[gate].multiply_add(&layer, &mut input[gate], by);
+            weights.memory[gate].multiply_add(&state, &mut memory[gate], by);
+        }
+        let mut strands = [0.0; 8];
         for n in 0..STATE {
-            let keep = sigmoid(input[n] + memory[n]);
-            let reset = sigmoid(input[STATE + n] + memory[STATE + n]);
-            let fresh = tanh(input[2 * STATE + n] + reset * (memory[2 * STATE + n] + weights.memory_bias[n]));
+            let keep = sigmoid(input[0][n] + memory[0][n]);
+            let reset = sigmoid(input[1][n] + memory[1][n]);
+            let fresh = tanh(input[2][n] + reset * memory[2][n]);
             self.0[n] = keep * self.0[n] + (1.0 - keep) * fresh;
         }
-        let products = self.0.iter().zip(&weights.output).map(|(value, weight)| value * weight);
-        sigmoid(products.fold(weights.output_bias, |sum, product| sum + product))
+        for (values, weights) in self.0.as_chunks::<8>().0.iter().zip(weights.output.as_chunks::<8>().0) {
+            for n in 0..8 {
+                strands[n] += values[n] * weights[n];
+            }
+        }
+        sigmoid(strands.iter().fold(weights.output_bias, |sum, strand| sum + strand))
     }
 }
 
-/// `out += matrix · vector`, output by output in step, so that the compiler's vectors change no sum.
-#[inline(always)]
-fn multiply_add<const IN: usize, const OUT: usize>(
-    matrix: &[[f32; OUT]; IN],
-    vector: &[f32; IN],
-    out: &mut [f32; OUT],
-) {
-    for (row, &value) in matrix.iter().zip(vector) {
-        for (out, weight) in out.iter_mut().zip(row) {
-            *out += value * weight;
+impl<const PAIRS: usize, const OUT: usize> Matrix<PAIRS, OUT> {
+    /// `out += matrix · vector`, `vector` in steps.
+    #[inline(always)]
+    fn multiply_add(&self, vector: &[Pair; PAIRS], out: &mut [f32; OUT], by: impl Multiply) {
+        let sums = by.multiply(&self.rows, vector);
+        for ((out, sum), worth) in out.iter_mut().zip(sums).zip(self.worth) {
+            *out += sum as f32 * worth;
         }
     }
 }
@@ -136,8 +164,9 @@ mod tests {
 
     #[test]
     fn the_shipped_weights_are_whole() {
-        let matrices = 4 * LAYER + FEATURES * LAYER + 4 * GATES + LAYER * GATES + 4 * GATES + STATE * GATES;
-        let vectors = 4 * (LAYER + GATES + STATE + STATE + 1);
+        const WIDE: usize = GATES * STATE;
+        let matrices = 4 * LAYER + FEATURES * LAYER + 4 * WIDE + LAYER * WIDE + 4 * WIDE + STATE * WIDE;
+        let vectors = 4 * (LAYER + WIDE + STATE + STATE + 1);
         assert_eq!(STORED.len(), matrices + vectors);
     }
 }
