@@ -30,7 +30,7 @@ impl HighPass {
             let x = i64::from(*sample);
             let sum = B0 * (x - 2 * self.x1 + self.x2) - A1 * self.y1 - A2 * self.y2 + self.error;
             let y = sum >> Q;
-            self.error = sum - (y << Q);
+            self.error = sum & ((1 << Q) - 1); // what the shift took
             (self.x2, self.x1) = (self.x1, x);
             (self.y2, self.y1) = (self.y1, y);
             *sample = y.clamp(i64::from(i16::MIN), i64::from(i16::MAX)) as i16;

@@ -16,6 +16,8 @@ const PITCH_MIN: usize = 40;
 const PITCH_MAX: usize = 120;
 /// 3¼ of the longest pitch periods: what Appendix I keeps.
 const HISTORY: usize = 390;
+/// Frames that hold it.
+const KEPT: usize = HISTORY.div_ceil(FRAME_SAMPLES);
 /// Samples over which the correlation is taken: 20 ms.
 const CORRELATION: usize = 160;
 /// 10 ms, the Appendix's frame.
@@ -26,7 +28,10 @@ const LAST_STEP: usize = 6;
 /// Remembers the newest speech and invents what is missing. What only a loss needs has its room, 1.5 KiB, while one lasts.
 #[derive(Clone, Debug)]
 pub struct Plc {
-    history: [i16; HISTORY],
+    /// The newest frames, in a ring: nothing is moved while none is missing.
+    frames: [[i16; FRAME_SAMPLES]; KEPT],
+    /// The oldest of them.
+    oldest: usize,
     loss: Option<Box<Loss>>,
 }
 
@@ -48,7 +53,7 @@ struct Loss {
 
 impl Default for Plc {
     fn default() -> Self {
-        Self { history: [0; HISTORY], loss: None }
+        Self { frames: [[0; FRAME_SAMPLES]; KEPT], oldest: 0, loss: None }
     }
 }
 
@@ -63,7 +68,8 @@ impl Plc {
 
     /// A frame is missing: what to put in its place.
     pub fn conceal(&mut self) -> PcmFrame {
-        let loss = self.loss.get_or_insert_with(|| Box::new(Loss::behind(&self.history)));
+        let history = self.history();
+        let loss = self.loss.get_or_insert_with(|| Box::new(Loss::behind(&history)));
         let mut frame = PcmFrame::SILENCE;
         frame.0.chunks_mut(STEP).for_each(|half| loss.step(half));
         self.remember(&frame.0);
@@ -71,8 +77,19 @@ impl Plc {
     }
 
     fn remember(&mut self, samples: &[i16; FRAME_SAMPLES]) {
-        self.history.copy_within(FRAME_SAMPLES.., 0);
-        self.history[HISTORY - FRAME_SAMPLES..].copy_from_slice(samples);
+        self.frames[self.oldest] = *samples;
+        self.oldest = (self.oldest + 1) % KEPT;
+    }
+
+    /// The newest samples, oldest first.
+    fn history(&self) -> [i16; HISTORY] {
+        let mut history = [0; HISTORY];
+        let (older, newer) = (&self.frames[self.oldest..], &self.frames[..self.oldest]);
+        let all = older.as_flattened().iter().chain(newer.as_flattened());
+        for (to, sample) in history.iter_mut().zip(all.skip(KEPT * FRAME_SAMPLES - HISTORY)) {
+            *to = *sample;
+        }
+        history
     }
 }
 
