@@ -131,8 +131,11 @@ impl Call {
     /// `Media` while nobody speaks. A `now` before an earlier one counts as that earlier one.
     pub fn handle(&mut self, input: Input<'_>, now: CallTime) {
         self.now = self.now.max(now);
-        if self.out.is_empty() && self.out.capacity() > 2 * USUAL_OUTPUTS {
-            self.out.shrink_to(USUAL_OUTPUTS); // an utterance's first frames come in a heap
+        if self.out.is_empty() {
+            self.out.clear(); // begins anew where it began before: in memory that is known to the processor
+            if self.out.capacity() > 2 * USUAL_OUTPUTS {
+                self.out.shrink_to(USUAL_OUTPUTS); // an utterance's first frames come in a heap
+            }
         }
         match (self.state, &input) {
             (State::Fresh, Input::Start) => return self.start(),

@@ -90,11 +90,20 @@ pub struct InboundConfig {
     pub echo_guard: bool,
     /// Voice activity.
     pub speech: TalkspurtConfig,
+    /// Give the sound out for a recogniser or a turn model, frame by frame. Whoever runs the call sets it: false spares a frame's
+    /// way to where nobody listens. Default true; on no tape, for tapes have no such outputs.
+    #[serde(skip)]
+    pub heard: bool,
 }
 
 impl Default for InboundConfig {
     fn default() -> Self {
-        Self { max_gap: Duration::from_secs(5), echo_guard: true, speech: TalkspurtConfig::turn_taking() }
+        Self {
+            max_gap: Duration::from_secs(5),
+            echo_guard: true,
+            speech: TalkspurtConfig::turn_taking(),
+            heard: true,
+        }
     }
 }
 

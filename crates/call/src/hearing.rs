@@ -33,13 +33,15 @@ impl Call {
             }
             count += 1;
         });
-        for heard in batch.into_iter().flatten().chain(rest) {
-            self.on_frame(&heard);
+        for heard in batch.iter().flatten().chain(&rest) {
+            self.on_frame(heard);
         }
     }
 
     fn on_frame(&mut self, heard: &Heard) {
-        self.out.push_back(Output::Stt(SttCommand::Audio { at: heard.at, frame: heard.wire }));
+        if self.config.inbound.heard {
+            self.out.push_back(Output::Stt(SttCommand::Audio { at: heard.at, frame: heard.wire }));
+        }
         if self.on_machine_frame(heard) {
             return;
         }

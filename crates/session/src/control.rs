@@ -1,6 +1,8 @@
 //! What the application may want of a running call, from any thread, and what tools do for it.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -8,7 +10,7 @@ use futures_util::future::{AbortHandle, Aborted, abortable};
 use futures_util::stream::FuturesUnordered;
 use offhook_call::Control;
 use offhook_call::stage::{ToolCall, ToolResult};
-use offhook_stages::{BoxFuture, Rx, Tx, WhenFull, bounded};
+use offhook_stages::{Bell, BoxFuture, Rx, Tx, WhenFull, bounded};
 
 /// Wishes that wait for a call at most; it takes them within a frame's time.
 const WAITING: usize = 16;
@@ -62,6 +64,16 @@ impl ControlSender {
 }
 
 impl ControlReceiver {
+    /// What is rung when a wish comes.
+    pub(crate) fn bell(&self) -> &Arc<Bell> {
+        self.0.bell()
+    }
+
+    /// The next wish, if there is one.
+    pub(crate) fn try_recv(&self) -> Option<Control> {
+        self.0.try_recv().ok()
+    }
+
     /// The next wish; waits for ever when nobody can send one any more. Safe to drop while it waits.
     pub async fn recv(&mut self) -> Control {
         match self.0.recv().await {
@@ -122,14 +134,19 @@ impl Toolbox {
 
     /// The next result; waits for ever while no tool is at work. Safe to drop while it waits.
     pub(crate) async fn result(&mut self) -> ToolResult {
+        poll_fn(|context| self.poll_result(context)).await
+    }
+
+    /// The next result, if there is one yet.
+    pub(crate) fn poll_result(&mut self, context: &mut Context<'_>) -> Poll<ToolResult> {
         loop {
-            match self.running.next().await {
-                Some(Some(result)) => {
+            match self.running.poll_next_unpin(context) {
+                Poll::Ready(Some(Some(result))) => {
                     self.handles.retain(|(id, _)| *id != result.id);
-                    return result;
+                    return Poll::Ready(result);
                 }
-                Some(None) => {}
-                None => std::future::pending().await,
+                Poll::Ready(Some(None)) => {}
+                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The socket: Media Streams messages in and out.
 
 use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::{Sink, SinkExt, StreamExt};
@@ -47,14 +48,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         Self { socket, stream, text: String::new(), dirty: false, media: Vec::new() }
     }
 
-    /// The next message; `None` when the peer has closed. Safe to drop while it waits.
-    pub(crate) async fn recv(&mut self) -> Option<Result<Message, Error>> {
-        self.socket.next().await
+    /// The next message; `None` when the peer has closed.
+    pub(crate) fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
+        self.socket.poll_next_unpin(context)
     }
 
-    /// Writes an output that is for Twilio into the socket's buffer; others are given back. It goes out, and a peer that takes
-    /// nothing is waited for, with [`flush`](Self::flush).
-    pub(crate) fn write(&mut self, output: Output) -> Result<Option<Output>, Error> {
+    /// Writes an output that is for Twilio into the socket's buffer; false if it is for somebody else. It goes out, and a peer
+    /// that takes nothing is waited for, with [`flush`](Self::flush).
+    pub(crate) fn write(&mut self, output: &Output) -> Result<bool, Error> {
         match output {
             Output::Media(frame) | Output::HiddenMedia(frame) => {
                 self.media.extend_from_slice(&frame.0);
@@ -64,16 +65,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             }
             Output::Mark(name) => {
                 self.write_media()?;
-                self.write_mark(name)?;
+                self.write_mark(*name)?;
             }
             Output::Clear => {
                 self.write_media()?;
                 write_clear(&mut self.text, &self.stream);
                 self.feed()?;
             }
-            other => return Ok(Some(other)),
+            _ => return Ok(false),
         }
-        Ok(None)
+        Ok(true)
     }
 
     fn write_media(&mut self) -> Result<(), Error> {

@@ -1,12 +1,14 @@
 //! The loop.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use offhook_call::stage::{ToolResult, Turn};
-use offhook_call::{Call, CallEvent, CallTime, CallTotals, Control, Input, Key, Output};
-use offhook_stages::CallInfo;
+use offhook_call::{Call, CallEvent, CallTime, CallTotals, Input, Key, Output};
+use offhook_stages::{Bell, CallInfo};
 use offhook_twilio::stream::{Inbound, StartMessage, parse};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -150,10 +152,17 @@ where
     if config.turn.model != model {
         Arc::make_mut(&mut config).turn.model = model;
     }
+    // Sound for which there is a listener must not be kept from it; the rest only costs time.
+    if setup.stages.listen() && !config.inbound.heard {
+        Arc::make_mut(&mut config).inbound.heard = true;
+    }
+    // Whoever has something for the call, other than the socket, rings the same bell.
+    let bell = setup.control.as_ref().map(|control| Arc::clone(control.bell())).unwrap_or_default();
     // On the heap, once: futures hold what they are given in more than one place.
     Ok(OpenCall(Box::new(Session {
         link: Link::new(socket, start.stream_sid.clone()),
-        stages: Running::start(&setup.stages, &info),
+        stages: Running::start(&setup.stages, &info, &bell),
+        bell,
         call: Call::new(config),
         observer: observe(&start),
         clock: Instant::now(),
@@ -217,6 +226,8 @@ async fn wait_for_start<S: AsyncRead + AsyncWrite + Unpin>(
 struct Session<S, W> {
     link: Link<S>,
     stages: Running,
+    /// Rung when a stage has said something, or the application wants something.
+    bell: Arc<Bell>,
     call: Call,
     observer: W,
     clock: Instant,
@@ -229,8 +240,7 @@ struct Session<S, W> {
 
 enum Happened {
     Message(Option<Result<Message, Error>>),
-    Stage,
-    Control(Control),
+    Bell,
     Tool(ToolResult),
     Deadline,
 }
@@ -251,20 +261,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
             if let Some(deadline) = deadline.filter(|deadline| *deadline != timer.deadline()) {
                 timer.as_mut().reset(deadline);
             }
-            let happened = tokio::select! {
-                message = self.link.recv() => Happened::Message(message),
-                () = self.stages.arrival() => Happened::Stage,
-                control = wish(&mut self.control) => Happened::Control(control),
-                result = self.tools.result(), if self.tools.at_work() => Happened::Tool(result),
-                () = timer.as_mut(), if deadline.is_some() => Happened::Deadline,
-            };
-            match happened {
-                Happened::Stage => {
+            // Nothing is registered anew for a message that is there already; and messages without end keep nobody waiting.
+            let happened = poll_fn(|context| {
+                if self.bell.was_rung() {
+                    return Poll::Ready(Happened::Bell);
+                }
+                if self.tools.at_work()
+                    && let Poll::Ready(result) = self.tools.poll_result(context)
+                {
+                    return Poll::Ready(Happened::Tool(result));
+                }
+                if let Poll::Ready(message) = self.link.poll_recv(context) {
+                    return Poll::Ready(Happened::Message(message));
+                }
+                if self.bell.poll(context).is_ready() {
+                    return Poll::Ready(Happened::Bell);
+                }
+                if deadline.is_some() && timer.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(Happened::Deadline);
+                }
+                Poll::Pending
+            });
+            match happened.await {
+                Happened::Bell => {
                     while let Some(event) = self.stages.next() {
                         self.on_stage(event);
                     }
+                    while let Some(control) = self.control.as_ref().and_then(ControlReceiver::try_recv) {
+                        self.feed(Input::Control(control));
+                    }
                 }
-                Happened::Control(control) => self.feed(Input::Control(control)),
                 Happened::Tool(result) => self.feed(Input::Tool(result)),
                 Happened::Deadline => self.feed(Input::Timeout),
                 Happened::Message(message) => match self.on_message(message) {
@@ -321,7 +347,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
         loop {
             while let Some(output) = self.call.poll_output() {
                 self.observer.output(self.now(), &output);
-                let Some(output) = self.link.write(output)? else { continue };
+                if self.link.write(&output)? {
+                    continue;
+                }
                 match self.stages.dispatch(output) {
                     Dispatched::Taken => {}
                     Dispatched::Refused(event) => self.backlog.push(event),
@@ -392,14 +420,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
         }
         let over = self.report.bad_messages >= MOST_BAD_MESSAGES;
         over.then(|| SessionEnd::Failed(SessionError::TooManyBad(why.to_owned())))
-    }
-}
-
-/// What the application wants next; waits for ever if nothing can reach the call.
-pub(crate) async fn wish(control: &mut Option<ControlReceiver>) -> Control {
-    match control {
-        Some(control) => control.recv().await,
-        None => std::future::pending().await,
     }
 }
 

@@ -9,9 +9,8 @@ use offhook_call::stage::{
     TurnCommand, TurnEvent,
 };
 use offhook_stages::{
-    BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, TurnModel, Tx, WhenFull, bounded, bounded_with,
+    Bell, BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, TurnModel, Tx, WhenFull, bounded, bounded_with,
 };
-use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// The stages of an agent, shared by its calls.
@@ -28,6 +27,12 @@ pub struct StageSet {
 }
 
 impl StageSet {
+    /// Whether anybody listens to the caller's sound.
+    #[must_use]
+    pub fn listen(&self) -> bool {
+        self.stt.wants_audio() || self.turn.is_some()
+    }
+
     /// Opens what connections it can, ahead of a call.
     pub async fn warm(&self) {
         tokio::join!(self.stt.warm(), self.llm.warm(), self.tts.warm());
@@ -81,15 +86,14 @@ pub(crate) struct Running {
     from_turn: Rx<TurnEvent>,
     from_llm: Rx<LlmEvent>,
     from_tts: Rx<TtsEvent>,
-    /// Something came from a stage.
-    arrivals: Arc<Notify>,
     /// Does the recogniser listen at all?
     hears: bool,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Running {
-    pub(crate) fn start(set: &StageSet, call: &CallInfo) -> Self {
+    /// Starts the stages; what they say rings the bell.
+    pub(crate) fn start(set: &StageSet, call: &CallInfo, bell: &Arc<Bell>) -> Self {
         let hears = set.stt.wants_audio();
         // One that doesn't listen gets onsets and pauses only.
         let (to_stt, stt_commands) = match hears {
@@ -98,11 +102,10 @@ impl Running {
         };
         let (to_llm, llm_commands) = bounded(QUEUE, WhenFull::PushBack);
         let (to_tts, tts_commands) = bounded(QUEUE, WhenFull::PushBack);
-        let arrivals = Arc::new(Notify::new());
-        let (stt_events, from_stt) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(&arrivals));
-        let (llm_events, from_llm) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(&arrivals));
-        let (tts_events, from_tts) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(&arrivals));
-        let (turn_events, from_turn) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(&arrivals));
+        let (stt_events, from_stt) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(bell));
+        let (llm_events, from_llm) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(bell));
+        let (tts_events, from_tts) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(bell));
+        let (turn_events, from_turn) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(bell));
         let stt_failed = stt_events.clone();
         let stt = set.stt.run(call.clone(), stt_commands, stt_events);
         let llm = set.llm.run(call.clone(), llm_commands, llm_events);
@@ -121,24 +124,7 @@ impl Running {
             tasks.push(spawn(call, model.run(call.clone(), commands, turn_events), |_| {}));
             to_turn
         });
-        Self {
-            to_stt,
-            to_turn,
-            to_llm,
-            to_tts,
-            from_stt,
-            from_turn,
-            from_llm,
-            from_tts,
-            arrivals,
-            hears,
-            tasks,
-        }
-    }
-
-    /// Waits until [`next`](Self::next) may have something. For ever, once all stages are gone.
-    pub(crate) async fn arrival(&self) {
-        self.arrivals.notified().await;
+        Self { to_stt, to_turn, to_llm, to_tts, from_stt, from_turn, from_llm, from_tts, hears, tasks }
     }
 
     /// The next thing that a stage has said, if there is one.

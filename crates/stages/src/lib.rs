@@ -6,6 +6,7 @@
 //! future itself, on the call's own worker; native stages hand it to OS threads, which use the queues' blocking ends.
 #![forbid(unsafe_code)]
 
+mod bell;
 pub mod cache;
 pub mod chain;
 mod error;
@@ -27,6 +28,7 @@ use offhook_call::stage::{
     LlmCommand, LlmEvent, SttCommand, SttEvent, TtsCommand, TtsEvent, TurnCommand, TurnEvent,
 };
 
+pub use bell::Bell;
 pub use error::StageError;
 pub use queue::{Rx, Tx, WhenFull, bounded, bounded_with};
 pub use toml_text::toml_error;

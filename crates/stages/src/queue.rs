@@ -4,7 +4,7 @@
 //! and takes room as it comes, up to the bound: an idle call's queues are empty.
 //!
 //! A [`crossbeam_channel`] carries sound, a [`flume`] channel what is rare: ten of them idle in each call, and crossbeam's take a
-//! kilobyte each. A [`Notify`] beside them lets an async side wait. Both ends can be used from a task or from an OS thread. When
+//! kilobyte each. A [`Bell`] beside them lets the async reader wait. Both ends can be used from a task or from an OS thread. When
 //! full, a queue does what its [`WhenFull`] says, and counts.
 
 use std::sync::Arc;
@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError};
 use tokio::sync::Notify;
+
+use crate::bell::Bell;
 
 /// What [`Tx::offer`] does when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +50,7 @@ struct Shared {
     closed: AtomicBool,
     dropped: AtomicU64,
     refused: AtomicU64,
-    items: Arc<Notify>,
+    items: Arc<Bell>,
     space: Notify,
 }
 
@@ -185,7 +187,7 @@ pub fn bounded<T>(capacity: usize, when_full: WhenFull) -> (Tx<T>, Rx<T>) {
 
 /// The same, for one of several queues that have one reader: whatever comes in any of them wakes it.
 #[must_use]
-pub fn bounded_with<T>(capacity: usize, when_full: WhenFull, arrivals: Arc<Notify>) -> (Tx<T>, Rx<T>) {
+pub fn bounded_with<T>(capacity: usize, when_full: WhenFull, arrivals: Arc<Bell>) -> (Tx<T>, Rx<T>) {
     let capacity = capacity.max(1);
     let (sender, receiver) = match when_full {
         WhenFull::DropOldest => {
@@ -244,7 +246,7 @@ impl<T> Tx<T> {
         }
         match self.items.try_send(item) {
             Ok(()) => {
-                self.shared.items.notify_one();
+                self.shared.items.ring();
                 Ok(())
             }
             Err(TrySendError::Full(item)) => {
@@ -313,19 +315,24 @@ impl<T> Drop for Tx<T> {
         // Disconnect first, then wake: a sleeping async reader looks again and sees the end.
         let (dead, _) = crossbeam_channel::bounded(0);
         drop(std::mem::replace(&mut self.items, Sending::Array(dead)));
-        self.shared.items.notify_one();
+        self.shared.items.ring();
     }
 }
 
 impl<T> Rx<T> {
+    /// What is rung when an item comes, or when the last sender goes.
+    #[must_use]
+    pub fn bell(&self) -> &Arc<Bell> {
+        &self.shared.items
+    }
+
     /// The next item; `None` when the sender is gone and everything was read.
     pub async fn recv(&self) -> Option<T> {
         loop {
-            let arrival = self.shared.items.notified();
             match self.try_recv() {
                 Ok(item) => return Some(item),
                 Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => arrival.await,
+                Err(TryRecvError::Empty) => self.shared.items.rung().await,
             }
         }
     }

@@ -134,6 +134,7 @@ impl Agent {
         let mut call = usual.clone();
         call.mode = self.mode;
         call.turn.model = self.stages.turn.is_some();
+        call.inbound.heard = self.stages.listen();
         call.tools.clone_from(&self.manners);
         call.languages.clone_from(&self.languages);
         if self.greeting.is_some() {

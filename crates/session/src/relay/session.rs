@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::link::RelayLink;
 use super::talk::{Parked, Talk};
 use super::{CLOSED_WITHIN, Leave, RelayEnd, RelayError, RelayObserver, RelayReport};
-use crate::run::wish;
+use crate::control::ControlReceiver;
 
 pub(super) struct Session<S, W> {
     link: RelayLink<S>,
@@ -180,6 +180,14 @@ async fn drain<S: AsyncRead + AsyncWrite + Unpin, W: RelayObserver>(
     }
     link.flush().await?;
     Ok(over)
+}
+
+/// What the application wants next; waits for ever if nothing can reach the call.
+async fn wish(control: &mut Option<ControlReceiver>) -> Control {
+    match control {
+        Some(control) => control.recv().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for ever when nobody can tell any more. Safe to drop while it waits.

@@ -5,10 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::sync::Notify;
-
 use crate::queue::OfferError;
-use crate::{BoxFuture, CallInfo, Rx, StageError, Tx, WhenFull, bounded, bounded_with};
+use crate::{Bell, BoxFuture, CallInfo, Rx, StageError, Tx, WhenFull, bounded, bounded_with};
 
 /// Commands and events with meaning, as the session's queues have.
 pub(crate) const QUEUE: usize = 256;
@@ -44,13 +42,13 @@ struct Slot<C, E> {
 pub(crate) struct Links<C, E> {
     call: CallInfo,
     slots: Vec<Slot<C, E>>,
-    arrivals: Arc<Notify>,
+    arrivals: Arc<Bell>,
 }
 
 impl<C, E> Links<C, E> {
     pub(crate) fn new(call: CallInfo, starts: impl Iterator<Item = (String, Start<C, E>)>) -> Self {
         let slots = starts.map(|(name, start)| Slot { name, start, running: None }).collect();
-        Self { call, slots, arrivals: Arc::new(Notify::new()) }
+        Self { call, slots, arrivals: Arc::default() }
     }
 
     pub(crate) fn is_running(&self, link: usize) -> bool {
@@ -125,24 +123,19 @@ impl<C, E> Links<C, E> {
 
     /// What a link did next; for ever nothing if none runs. May be dropped and called again.
     pub(crate) async fn next(&mut self) -> (usize, Did<E>) {
-        loop {
-            let arrivals = Arc::clone(&self.arrivals);
-            let arrival = arrivals.notified();
-            tokio::pin!(arrival);
-            let found = poll_fn(|context| {
-                if let Some(found) = self.look() {
-                    return Poll::Ready(Some(found));
-                }
-                self.poll_runs(context);
-                match self.look() {
-                    Some(found) => Poll::Ready(Some(found)),
-                    None => arrival.as_mut().poll(context).map(|()| None),
-                }
-            });
-            if let Some(found) = found.await {
-                return found;
+        let look = |context: &mut Context<'_>| loop {
+            if let Some(found) = self.look() {
+                return Poll::Ready(found);
             }
-        }
+            self.poll_runs(context);
+            if let Some(found) = self.look() {
+                return Poll::Ready(found);
+            }
+            if self.arrivals.poll(context).is_pending() {
+                return Poll::Pending;
+            }
+        };
+        poll_fn(look).await
     }
 
     fn poll_runs(&mut self, context: &mut Context<'_>) {
