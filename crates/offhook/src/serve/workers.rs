@@ -9,8 +9,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
 
 use super::metrics::Metrics;
 use super::{Shared, http};
@@ -62,13 +62,18 @@ impl Worker {
     fn start(index: usize, shared: &Arc<Shared>) -> anyhow::Result<Self> {
         let (sockets, mut queue) = mpsc::channel::<StdTcpStream>(WAITING);
         let load = Arc::new(AtomicUsize::new(0));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (shared, counted) = (Arc::clone(shared), Arc::clone(&load));
+        let (ready, started) = std::sync::mpsc::sync_channel(1);
         std::thread::Builder::new()
             .name(format!("worker-{index}"))
             .spawn(move || {
-                let local = LocalSet::new();
-                local.block_on(&runtime, async move {
+                let made = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+                let (runtime, made) =
+                    made.map_or_else(|error| (None, Err(error)), |made| (Some(made), Ok(())));
+                // Whoever starts a worker waits for this.
+                let _heard = ready.send(made);
+                let Some(runtime) = runtime else { return };
+                runtime.block_on(async move {
                     let watched = Arc::clone(&shared);
                     tokio::task::spawn_local(async move { watched.overload.watch(index).await });
                     while let Some(socket) = queue.recv().await {
@@ -78,6 +83,7 @@ impl Worker {
                 });
             })
             .context("a worker could not be started")?;
+        started.recv().context("a worker did not start")?.context("a worker has no runtime")?;
         Ok(Self { sockets, load })
     }
 }
