@@ -1,10 +1,11 @@
 """A server made with Pipecat, to be measured beside ours: one process, one event loop, as its Twilio examples do it.
 
-    python server.py echo|vad PORT
+    python server.py echo|vad|usual PORT
 
 `echo` returns every frame. `vad` listens with Silero's detector and plays a fixed second of sound when the caller has
 spoken, as a voice service would: no recogniser, no language model, no network. Whatever costs time and isn't needed for
-that is switched off (RTVI, turn tracking, idle watch, resampling, log).
+that is switched off (RTVI, turn tracking, idle watch, resampling, log). `usual` is the same with all but the log left as it
+comes.
 """
 
 import math
@@ -39,7 +40,9 @@ RATE = 8000
 TONE = [round(4000 * math.sin(2 * math.pi * 440 * sample / RATE)) for sample in range(RATE)]
 REPLY = [struct.pack("<160h", *TONE[start : start + 160]) for start in range(0, RATE, 160)]
 # Pauses between words are shorter than this.
-SILENCE_SECS = 0.5
+PATIENT = VADParams(stop_secs=0.5)
+# What costs time and isn't needed.
+BARE = {"enable_rtvi": False, "enable_turn_tracking": False, "idle_timeout_secs": None}
 
 
 class Echo(FrameProcessor):
@@ -71,7 +74,8 @@ class Reply(FrameProcessor):
 def processors(mode: str) -> list[FrameProcessor]:
     if mode == "echo":
         return [Echo()]
-    return [VADProcessor(vad_analyzer=SileroVADAnalyzer(params=VADParams(stop_secs=SILENCE_SECS))), Reply()]
+    params = VADParams() if mode == "usual" else PATIENT
+    return [VADProcessor(vad_analyzer=SileroVADAnalyzer(params=params)), Reply()]
 
 
 def app(mode: str) -> FastAPI:
@@ -98,9 +102,7 @@ def app(mode: str) -> FastAPI:
         worker = PipelineWorker(
             Pipeline([transport.input(), *processors(mode), transport.output()]),
             params=PipelineParams(audio_in_sample_rate=RATE, audio_out_sample_rate=RATE),
-            enable_rtvi=False,
-            enable_turn_tracking=False,
-            idle_timeout_secs=None,
+            **({} if mode == "usual" else BARE),
         )
 
         @transport.event_handler("on_client_disconnected")

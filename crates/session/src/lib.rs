@@ -2,8 +2,9 @@
 //!
 //! Reads what Twilio and the stages say, feeds it to the [`Call`](offhook_call::Call) with the time, and does what the
 //! call wants done. No decision is made here.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod ahead;
 mod control;
 mod link;
 pub mod relay;

@@ -16,6 +16,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use crate::ahead::fetch;
 use crate::control::{ControlReceiver, Toolbox};
 use crate::link::Link;
 use crate::setup::Setup;
@@ -262,7 +263,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
                 timer.as_mut().reset(deadline);
             }
             // Nothing is registered anew for a message that is there already; and messages without end keep nobody waiting.
+            let mut woken = false;
             let happened = poll_fn(|context| {
+                if std::mem::replace(&mut woken, true) {
+                    // While the socket is read, which takes some microseconds.
+                    fetch(&*self);
+                }
                 if self.bell.was_rung() {
                     return Poll::Ready(Happened::Bell);
                 }

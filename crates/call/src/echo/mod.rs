@@ -258,7 +258,9 @@ fn strongest(
         for (at, window) in part.windows(WINDOW).enumerate() {
             let Some(window) = window.first_chunk::<WINDOW>() else { continue };
             power = match at.checked_sub(1) {
-                Some(before) => power - square(part.get(before).copied().unwrap_or(0)) + square(window[WINDOW - 1]),
+                Some(before) => {
+                    power - square(part.get(before).copied().unwrap_or(0)) + square(window[WINDOW - 1])
+                }
                 None => energy(window),
             };
             let product = product(heard, window);
