@@ -19,6 +19,7 @@ use offhook_call::config::Interruptible;
 use offhook_call::{CallConfig, Control};
 use offhook_session::{Setup, StageSet, control, serve_call, socket_config};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, accept_async_with_config, client_async};
 
@@ -207,10 +208,10 @@ fn main() {
     if listing {
         return;
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    let runtime = runtime.expect("a runtime");
     println!("{:<64} {:>8} {:>8} {:>6}", "latency, µs", "p50", "p99", "n");
-    let here = tokio::task::LocalSet::new();
-    here.block_on(&runtime, async {
+    runtime.block_on(async {
         media_to_stt().await;
         voice_to_wire().await;
         barge_in_to_clear().await;

@@ -29,7 +29,7 @@ use offhook_session::{Observer, SessionEnd, Setup, StageSet, serve_call, socket_
 use offhook_simulator::load::{LoadPlan, LoadReport, load, sent_us};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::LocalSet;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::Instant;
 use tokio_tungstenite::accept_async_with_config;
 
@@ -205,11 +205,11 @@ fn robbed(core: usize) -> Duration {
 /// A worker on its core, until all calls that came are over.
 fn work(probes: &Arc<Probes>, address: &mpsc::Sender<SocketAddr>) -> Served {
     pin(CORES[0]);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let local = LocalSet::new();
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    let runtime = runtime.expect("a runtime");
     let served = Rc::new(RefCell::new(Served::default()));
     let (in_all, stages) = (Rc::new(Cell::new(0)), stages(probes));
-    local.block_on(&runtime, async {
+    runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         address.send(listener.local_addr().expect("an address")).expect("the load waits for it");
         let (probes, reports, begun) = (Arc::clone(probes), Rc::clone(&served), Rc::clone(&in_all));
@@ -270,7 +270,7 @@ fn step(calls: usize, window: Duration) -> ([f64; 2], [Duration; 2]) {
     let worker = std::thread::Builder::new().name("worker-0".into());
     let worker = worker.spawn(move || work(&watched, &sender)).expect("a thread");
     plan.url = format!("ws://{}/", address.recv().expect("a worker"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let report = runtime.block_on(load(plan));
     let served = worker.join().expect("a worker");
     tell(&report, &served, &probes)
