@@ -262,7 +262,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
             if let Some(deadline) = deadline.filter(|deadline| *deadline != timer.deadline()) {
                 timer.as_mut().reset(deadline);
             }
-            // Nothing is registered anew for a message that is there already; and messages without end keep nobody waiting.
+            // The socket comes after everything else that is there already: messages without end keep nobody waiting, not even
+            // the deadline, which a peer that only pings would else hold up.
             let mut woken = false;
             let happened = poll_fn(|context| {
                 if std::mem::replace(&mut woken, true) {
@@ -277,16 +278,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
                 {
                     return Poll::Ready(Happened::Tool(result));
                 }
-                if let Poll::Ready(message) = self.link.poll_recv(context) {
-                    return Poll::Ready(Happened::Message(message));
-                }
-                if self.bell.poll(context).is_ready() {
-                    return Poll::Ready(Happened::Bell);
-                }
                 if deadline.is_some() && timer.as_mut().poll(context).is_ready() {
                     return Poll::Ready(Happened::Deadline);
                 }
-                Poll::Pending
+                if let Poll::Ready(message) = self.link.poll_recv(context) {
+                    return Poll::Ready(Happened::Message(message));
+                }
+                self.bell.poll(context).map(|()| Happened::Bell)
             });
             match happened.await {
                 Happened::Bell => {
