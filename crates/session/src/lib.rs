@@ -8,12 +8,14 @@ mod ahead;
 mod control;
 mod link;
 pub mod relay;
+mod report;
 mod run;
 mod setup;
 mod stages;
 
 pub use control::{ControlError, ControlReceiver, ControlSender, Tools, control};
 pub use link::socket_config;
-pub use run::{Observer, OpenCall, SessionEnd, SessionError, SessionReport, open_call, serve_call};
+pub use report::{SessionEnd, SessionError, SessionReport};
+pub use run::{Observer, OpenCall, open_call, serve_call};
 pub use setup::Setup;
 pub use stages::StageSet;

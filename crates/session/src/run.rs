@@ -6,8 +6,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use offhook_call::stage::{ToolResult, Turn};
-use offhook_call::{Call, CallEvent, CallTime, CallTotals, Input, Key, Output};
+use offhook_call::stage::ToolResult;
+use offhook_call::{Call, CallEvent, CallTime, Input, Key, Output};
 use offhook_stages::{Bell, CallInfo};
 use offhook_twilio::stream::{Inbound, StartMessage, parse};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,13 +19,10 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use crate::ahead::fetch;
 use crate::control::{ControlReceiver, Toolbox};
 use crate::link::Link;
+use crate::report::{MOST_BAD_MESSAGES, START_WITHIN, SessionEnd, SessionError, SessionReport};
 use crate::setup::Setup;
 use crate::stages::{Dispatched, Running, StageEvent};
 
-/// `connected` and `start` must come within this.
-const START_WITHIN: Duration = Duration::from_secs(10);
-/// So many payloads that can't be used end the call; fewer are dropped and counted.
-const MOST_BAD_MESSAGES: u32 = 50;
 /// Longest payload of one `media` message: 2 s.
 const LONGEST_PAYLOAD: usize = 16_000;
 /// Payloads up to this, two of Twilio's, are decoded on the stack.
@@ -37,65 +34,6 @@ pub trait Observer {
     fn input(&mut self, now: CallTime, input: &Input<'_>);
     /// What comes out of it.
     fn output(&mut self, now: CallTime, output: &Output);
-}
-
-/// How a call went.
-#[derive(Clone, Debug, Default)]
-pub struct SessionReport {
-    /// The stream, if it began.
-    pub start: Option<StartMessage>,
-    /// Why it ended.
-    pub end: SessionEnd,
-    /// The conversation, as the caller heard it.
-    pub turns: Vec<Turn>,
-    /// What was counted.
-    pub totals: CallTotals,
-    /// Messages that could not be used.
-    pub bad_messages: u32,
-    /// Events that this version doesn't know.
-    pub unknown_events: u32,
-    /// Frames that the recogniser could not take.
-    pub dropped_audio: u64,
-    /// Commands that a stage had no room for.
-    pub refused_commands: u64,
-}
-
-/// Why a session ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum SessionEnd {
-    /// Twilio said `stop`, or closed.
-    #[default]
-    Stopped,
-    /// We hung up.
-    HungUp,
-    /// It could not go on.
-    Failed(SessionError),
-}
-
-/// Why a session could not begin or go on.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SessionError {
-    /// No `start` came.
-    #[error(
-        "no `start` message came within {START_WITHIN:?}: the peer is not Twilio's Media Streams, or is stuck"
-    )]
-    NoStart,
-    /// The `start` was refused.
-    #[error("the stream was refused: {0}")]
-    Refused(String),
-    /// Before `start` came something that can't come there.
-    #[error("before `start`: {0}")]
-    BadStart(String),
-    /// Something came that Twilio never sends: the peer is another, or a proxy spoils what it sends.
-    #[error("the peer sent what Media Streams never sends: {0}")]
-    NotMediaStreams(String),
-    /// Too many messages could not be used.
-    #[error("{MOST_BAD_MESSAGES} messages could not be used; the last: {0}")]
-    TooManyBad(String),
-    /// The socket failed.
-    #[error("the socket failed: {0}")]
-    Socket(String),
 }
 
 /// Serves one call, from the upgraded socket to its end: [`open_call`], then [`OpenCall::serve`].

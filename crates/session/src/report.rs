@@ -1,0 +1,71 @@
+//! How a call went, and why it ended.
+
+use std::time::Duration;
+
+use offhook_call::CallTotals;
+use offhook_call::stage::Turn;
+use offhook_twilio::stream::StartMessage;
+
+/// `connected` and `start` must come within this.
+pub(crate) const START_WITHIN: Duration = Duration::from_secs(10);
+/// So many payloads that can't be used end the call; fewer are dropped and counted.
+pub(crate) const MOST_BAD_MESSAGES: u32 = 50;
+
+/// How a call went.
+#[derive(Clone, Debug, Default)]
+pub struct SessionReport {
+    /// The stream, if it began.
+    pub start: Option<StartMessage>,
+    /// Why it ended.
+    pub end: SessionEnd,
+    /// The conversation, as the caller heard it.
+    pub turns: Vec<Turn>,
+    /// What was counted.
+    pub totals: CallTotals,
+    /// Messages that could not be used.
+    pub bad_messages: u32,
+    /// Events that this version doesn't know.
+    pub unknown_events: u32,
+    /// Frames that the recogniser could not take.
+    pub dropped_audio: u64,
+    /// Commands that a stage had no room for.
+    pub refused_commands: u64,
+}
+
+/// Why a session ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// Twilio said `stop`, or closed.
+    #[default]
+    Stopped,
+    /// We hung up.
+    HungUp,
+    /// It could not go on.
+    Failed(SessionError),
+}
+
+/// Why a session could not begin or go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// No `start` came.
+    #[error(
+        "no `start` message came within {START_WITHIN:?}: the peer is not Twilio's Media Streams, or is stuck"
+    )]
+    NoStart,
+    /// The `start` was refused.
+    #[error("the stream was refused: {0}")]
+    Refused(String),
+    /// Before `start` came something that can't come there.
+    #[error("before `start`: {0}")]
+    BadStart(String),
+    /// Something came that Twilio never sends: the peer is another, or a proxy spoils what it sends.
+    #[error("the peer sent what Media Streams never sends: {0}")]
+    NotMediaStreams(String),
+    /// Too many messages could not be used.
+    #[error("{MOST_BAD_MESSAGES} messages could not be used; the last: {0}")]
+    TooManyBad(String),
+    /// The socket failed.
+    #[error("the socket failed: {0}")]
+    Socket(String),
+}
