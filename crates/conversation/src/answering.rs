@@ -1,0 +1,494 @@
+//! From the caller's turn to the model's reply and its tools.
+
+use std::sync::Arc;
+
+use offhook_stage_api::tools::{COLLECT_DIGITS, END_CALL, SEND_DTMF, SWITCH_LANGUAGE, TRANSFER};
+use offhook_stage_api::{
+    Expectation, LlmCommand, LlmEvent, ReplyReason, ReplyRequest, StageFailure, ToolCall, ToolResult, ToolUse,
+};
+
+use crate::conversation::{Conversation, Todo};
+use crate::deadline::ms;
+use crate::event::{CallEvent, EndReason, ReplyTiming};
+use crate::leaving::WantedBy;
+use crate::line::{Line, LineCommand};
+use crate::reply::{Phase, Reply};
+use crate::speech::{Occasion, Progress, Purpose, must_be_heard};
+use crate::tools::{Verdict, digits_asked_for, digits_to_press};
+
+impl Conversation {
+    /// Requests the answer to a turn or number that is over and has none. True if it did something.
+    pub(crate) fn answer_turn(&mut self, line: &mut dyn Line) -> bool {
+        let turn = self.turn.decided().map(|_| self.turn.number);
+        let digits = self.unanswered_digits.is_some() && (self.turn.is_quiet() || turn.is_some());
+        if (turn.is_none() && !digits) || self.voicemail.is_there() {
+            return false;
+        }
+        if let Some(reply) = &self.reply {
+            let asked = reply.answers == turn && (reply.has_digits || !digits);
+            if asked && !reply.has_begun() {
+                return false;
+            }
+            // What must be heard is written to its end first.
+            let said = reply.utterance.and_then(|id| self.speech.get(id));
+            if reply.has_begun() && !reply.done && said.is_some_and(must_be_heard) {
+                return false;
+            }
+        }
+        self.drop_reply();
+        let reason = match &self.unanswered_digits {
+            Some(digits) => ReplyReason::Digits(digits.clone()),
+            None => self.caller_said(),
+        };
+        self.request(reason, false, line);
+        true
+    }
+
+    /// Requests a reply.
+    pub(crate) fn request(&mut self, reason: ReplyReason, speculative: bool, line: &mut dyn Line) {
+        self.close_reply(line);
+        self.last_reply = self.last_reply.next();
+        let id = self.last_reply;
+        let may_use_tools = match reason {
+            ReplyReason::Tool => {
+                self.silence.bridged = 0;
+                self.tools.step(&self.config.tool_limits)
+            }
+            _ => true,
+        };
+        if !may_use_tools {
+            self.trouble("the model has used tools for long enough; it is told to speak");
+        }
+        self.tools.results_due = false;
+        let words = self.turn.words();
+        let span = (self.turn.began, self.turn.ended);
+        let unanswered = speculative.then_some((words.as_str(), span));
+        let speech = &self.speech;
+        let texts = |id| speech.get(id).map(|said| said.text.clone());
+        let history = self.history.render(&*line, texts, unanswered, self.now);
+        let phase = if speculative { Phase::Speculative } else { Phase::Due };
+        let mut reply = Reply::new(id, reason.clone(), phase, self.now);
+        reply.language = self.language.tag();
+        reply.has_digits = self.unanswered_digits.is_some();
+        reply.answers = (speculative || self.turn.is_decided()).then_some(self.turn.number);
+        reply.since = match reason {
+            ReplyReason::Caller { .. } => self.turn.ended,
+            ReplyReason::Digits(_) => self.keypad.last().max(self.turn.ended),
+            ReplyReason::Greeting | ReplyReason::Tool => self.now,
+        };
+        self.reply = Some(reply);
+        if speculative {
+            self.event(CallEvent::Speculated { reply: id });
+        }
+        if let Some(failure) = self.llm_ended.clone() {
+            let failed = LlmEvent::Failed { reply: id, failure };
+            return self.on_llm(failed, line);
+        }
+        let tools = if may_use_tools { ToolUse::Auto } else { ToolUse::None };
+        let language = self.language.tag();
+        let request = ReplyRequest { reply: id, reason, history, language, tools };
+        self.todo.push_back(Todo::Llm(LlmCommand::Respond(Arc::new(request))));
+    }
+
+    /// Another reply takes the place of one that is being spoken: what was written of it is said, no more comes.
+    fn close_reply(&mut self, line: &mut dyn Line) {
+        let Some(old) = self.reply.take().filter(|old| !old.done) else { return };
+        self.todo.push_back(Todo::Llm(LlmCommand::Cancel { reply: old.id }));
+        if let Some(said) = old.utterance.and_then(|id| self.speech.get_mut(id)) {
+            said.closed = true;
+            line.command(LineCommand::Close(said.id), self.now);
+        }
+    }
+
+    /// The turn is over: a reply that was held may be heard.
+    pub(crate) fn release_reply(&mut self, line: &mut dyn Line) {
+        let Some(reply) = &mut self.reply else { return };
+        reply.phase = Phase::Due;
+        reply.since = self.turn.ended;
+        reply.answers = Some(self.turn.number);
+        if let Some(said) = reply.utterance.and_then(|id| self.speech.get_mut(id)) {
+            said.progress =
+                if said.has_sound { Progress::Ready } else { Progress::Waiting { since: self.now } };
+            line.command(LineCommand::Release(said.id), self.now);
+        }
+        self.check_wordless(line);
+    }
+
+    /// Throws away a reply that was requested before the turn was over.
+    pub(crate) fn drop_speculation(&mut self) {
+        if self.reply.as_ref().is_some_and(Reply::is_speculative) {
+            self.drop_reply();
+        }
+    }
+
+    /// Throws away a reply of which nothing was heard.
+    pub(crate) fn drop_reply(&mut self) {
+        if self.reply.as_ref().is_none_or(Reply::has_begun) {
+            return;
+        }
+        self.cancel_reply();
+    }
+
+    /// No more of the reply is wanted. What was heard of it stays.
+    pub(crate) fn cancel_reply(&mut self) {
+        let Some(reply) = self.reply.take() else { return };
+        if reply.is_speculative() {
+            self.event(CallEvent::SpeculationDropped { reply: reply.id });
+        }
+        self.todo.push_back(Todo::Llm(LlmCommand::Cancel { reply: reply.id }));
+        let unbegun = reply.utterance.and_then(|id| self.speech.get(id)).filter(|said| !said.has_begun());
+        if let Some(id) = unbegun.map(|said| said.id) {
+            self.speech.remove(id);
+            self.discarded.push(id);
+        }
+    }
+
+    pub(crate) fn on_llm_ended(&mut self, failure: StageFailure, line: &mut dyn Line) {
+        self.trouble(&format!("the language model has ended: {failure}"));
+        let pending = self.reply.as_ref().filter(|reply| !reply.done).map(|reply| reply.id);
+        self.llm_ended = Some(failure.clone());
+        if let Some(reply) = pending {
+            self.on_llm(LlmEvent::Failed { reply, failure }, line);
+        }
+    }
+
+    pub(crate) fn on_llm(&mut self, event: LlmEvent, line: &mut dyn Line) {
+        let id = event.reply();
+        // Events of a cancelled reply are ignored.
+        let Some(reply) = self.reply.as_mut().filter(|reply| reply.id == id && !reply.done) else { return };
+        match event {
+            LlmEvent::Text { delta, .. } => {
+                reply.first_text.get_or_insert(self.now);
+                self.write(&delta, line);
+            }
+            LlmEvent::Interruptible { by, .. } => {
+                reply.interruptible = Some(by);
+                if let Some(said) = reply.utterance.and_then(|id| self.speech.get_mut(id)) {
+                    said.interruptible = by;
+                    line.command(LineCommand::Interruptible(said.id, by), self.now);
+                }
+            }
+            LlmEvent::Expect { expectation, .. } if reply.has_begun() => self.expect(&expectation, line),
+            LlmEvent::Expect { expectation, .. } => reply.expectation = Some(expectation),
+            LlmEvent::Tool { call, .. } => {
+                reply.used_tools = true;
+                if reply.has_begun() {
+                    self.use_tool(call, line);
+                } else {
+                    reply.tools.push(call);
+                }
+            }
+            LlmEvent::Done { .. } => self.reply_written(line),
+            LlmEvent::Failed { failure, .. } => {
+                self.trouble(&format!("no reply could be had: {failure}"));
+                // What was written stays; where nothing was, an apology takes its place.
+                if self.reply.as_ref().is_some_and(|reply| reply.utterance.is_some()) {
+                    self.reply_written(line);
+                } else {
+                    self.give_up_reply(line);
+                }
+            }
+        }
+    }
+
+    /// More of the reply's text. It opens its mouth with its first word.
+    fn write(&mut self, delta: &str, line: &mut dyn Line) {
+        let Some(reply) = &mut self.reply else { return };
+        if let Some(id) = reply.utterance {
+            if let Some(said) = self.speech.get_mut(id) {
+                said.text.push_str(delta);
+                line.command(LineCommand::Append { id, text: delta.to_owned() }, self.now);
+            }
+            return;
+        }
+        reply.blank.push_str(delta);
+        if !reply.blank.chars().any(char::is_alphanumeric) {
+            return;
+        }
+        let text = std::mem::take(&mut reply.blank);
+        let (id, held, by) = (reply.id, reply.is_speculative(), reply.interruptible);
+        let purpose = if reply.reason == ReplyReason::Greeting {
+            Purpose::Greeting(Some(id))
+        } else {
+            Purpose::Reply(Some(id))
+        };
+        let language = reply.language.clone();
+        let opened = self.open(purpose, &text, by, held, language, line);
+        if let Some(reply) = &mut self.reply {
+            reply.utterance = Some(opened);
+        }
+    }
+
+    fn reply_written(&mut self, line: &mut dyn Line) {
+        let Some(reply) = &mut self.reply else { return };
+        reply.done = true;
+        if let Some(said) = reply.utterance.and_then(|id| self.speech.get_mut(id)) {
+            said.closed = true;
+            line.command(LineCommand::Close(said.id), self.now);
+        }
+        self.check_wordless(line);
+    }
+
+    /// A reply that is done and has no words: only tools make it true; nothing at all is no answer.
+    fn check_wordless(&mut self, line: &mut dyn Line) {
+        let Some(reply) = &mut self.reply else { return };
+        if reply.phase != Phase::Due || !reply.done || reply.utterance.is_some() {
+            return;
+        }
+        let accepted = match reply.reason {
+            ReplyReason::Greeting => true,
+            // Keys that were pressed and the like may be all there is to do.
+            ReplyReason::Tool => reply.used_tools || !self.tools.results_matter,
+            ReplyReason::Caller { .. } | ReplyReason::Digits(_) => reply.used_tools,
+        };
+        if accepted {
+            return self.begin_reply(false, line);
+        }
+        if reply.again {
+            return self.give_up_reply(line);
+        }
+        let (reason, since) = (reply.reason.clone(), reply.since);
+        self.trouble("the model answered without a word; it is asked again");
+        self.request(reason, false, line);
+        if let Some(reply) = &mut self.reply {
+            reply.again = true;
+            reply.since = since;
+        }
+    }
+
+    /// The reply, or its rest, can't be had: an apology takes its place.
+    pub(crate) fn give_up_reply(&mut self, line: &mut dyn Line) {
+        let Some(reply) = &self.reply else { return };
+        if reply.is_speculative() {
+            return self.drop_reply(); // it is requested again when the turn is over
+        }
+        self.cancel_reply();
+        self.close_turn(line);
+        self.unanswered_digits = None;
+        self.silence.bridged = 0;
+        let apology = self.language.phrases(&self.config).apology.clone();
+        self.say(Purpose::Apology, &apology, None, line);
+    }
+
+    /// The reply's first sound went out: now it is true.
+    pub(crate) fn begin_reply(&mut self, sounded: bool, line: &mut dyn Line) {
+        let Some(reply) = self.reply.as_mut().filter(|reply| !reply.has_begun()) else { return };
+        reply.phase = Phase::Begun;
+        let id = reply.id;
+        let answers_words = reply.answers_words() || reply.has_digits;
+        let expectation = reply.expectation.take();
+        let tools = std::mem::take(&mut reply.tools);
+        let (requested, first_text, first_audio) = (reply.requested, reply.first_text, reply.first_audio);
+        if std::mem::take(&mut reply.has_digits) {
+            self.unanswered_digits = None;
+        }
+        self.silence.bridged = 0;
+        self.todo.push_back(Todo::Llm(LlmCommand::Commit { reply: id }));
+        self.drop_ended(Occasion::ReplyReady(id), line);
+        if let Some(decided) = self.turn.decided() {
+            let end = self.turn.ended;
+            let since = |at| ms(at).saturating_sub(ms(end));
+            if sounded {
+                self.event(CallEvent::ReplyTimed(ReplyTiming {
+                    speech_end_ms: ms(end),
+                    transcript_ms: decided.settled_at.map(since),
+                    decided_ms: since(decided.at),
+                    requested_ms: since(requested),
+                    first_text_ms: first_text.map(since),
+                    first_audio_ms: first_audio.map(since),
+                    first_frame_ms: since(self.now),
+                }));
+            }
+            self.close_turn(line);
+        }
+        if answers_words {
+            self.interrupt_tools(line);
+            self.stop_collecting();
+        }
+        if let Some(expectation) = expectation {
+            self.expect(&expectation, line);
+        }
+        for tool in tools {
+            self.use_tool(tool, line);
+        }
+    }
+
+    fn expect(&mut self, expectation: &Arc<Expectation>, line: &mut dyn Line) {
+        self.answer = expectation.answer;
+        line.command(LineCommand::Expect(self.language.expectation(expectation)), self.now);
+    }
+
+    fn use_tool(&mut self, mut call: ToolCall, line: &mut dyn Line) {
+        self.tools.name(&mut call);
+        let mut noted = call.clone();
+        if call.name == SEND_DTMF {
+            // Keys are not reported, not even to the model's own later turns.
+            noted.arguments = serde_json::json!({ "digits": "(hidden)" });
+        }
+        self.history.tool_call(noted, self.now);
+        if call.name != END_CALL
+            && let Verdict::Refuse(why) = self.tools.judge(&call, &self.config.tool_limits)
+        {
+            self.trouble(&format!("the tool `{}` was not run: {why}", call.name));
+            return self.refuse_tool(call, why, line);
+        }
+        match call.name.as_str() {
+            END_CALL => {
+                self.leaving.hang_up(EndReason::AgentDone);
+                let outcome = Ok("the call ends when you have finished speaking".to_owned());
+                let result = ToolResult { id: call.id, name: call.name, outcome };
+                self.history.tool_result(result, self.now);
+            }
+            SEND_DTMF => {
+                let pressed =
+                    digits_to_press(&call).and_then(|digits| self.press(&digits, Some(call.id.clone()), line));
+                match pressed {
+                    // Its result comes when they were sent.
+                    Ok(()) => {
+                        let event = self.tools.begin(&call, self.now);
+                        self.event(event);
+                    }
+                    Err(why) => self.tool_result(call.id, call.name, Err(why)),
+                }
+            }
+            TRANSFER => {
+                let (id, name) = (call.id.clone(), call.name.clone());
+                if !self.transfer(call, WantedBy::Model) {
+                    self.tool_result(id, name, Err("the call is about to end already".to_owned()));
+                }
+            }
+            COLLECT_DIGITS => self.collect_digits(call),
+            SWITCH_LANGUAGE => self.switch_language(call, line),
+            _ => {
+                let event = self.tools.begin(&call, self.now);
+                self.event(event);
+                self.todo.push_back(Todo::Tool(call));
+            }
+        }
+    }
+
+    /// A model that was told to speak and calls tools all the same won't: an apology takes the place of its words.
+    fn refuse_tool(&mut self, call: ToolCall, why: String, line: &mut dyn Line) {
+        let told_before = self.reply.as_ref().is_some_and(|reply| reply.told_to_speak);
+        self.tool_result(call.id, call.name, Err(why));
+        let wordless = self.reply.as_ref().is_some_and(|reply| reply.done && reply.utterance.is_none());
+        if told_before && wordless && !self.speech.iter().any(|said| said.purpose == Purpose::Apology) {
+            self.tools.results_due = false;
+            let apology = self.language.phrases(&self.config).apology.clone();
+            self.say(Purpose::Apology, &apology, None, line);
+        }
+    }
+
+    /// Hands the caller to somebody else once everything that is being said was heard.
+    pub(crate) fn transfer(&mut self, call: ToolCall, by: WantedBy) -> bool {
+        let free = self.leaving.transfer(call, by);
+        if !free {
+            self.trouble("a transfer was wanted, but the call is about to end already");
+        }
+        free
+    }
+
+    /// A tool has returned. One that was cancelled is ignored.
+    pub(crate) fn on_tool_result(&mut self, result: ToolResult, line: &mut dyn Line) {
+        if let Some((call, by)) = self.leaving.answered(&result.name) {
+            return self.on_transferred(call, by, result, line);
+        }
+        if let Some(event) = self.tools.end(&result, self.now) {
+            self.event(event);
+            self.tools.results_matter = true;
+            self.take_result(result);
+            if !self.tools.any() {
+                self.drop_ended(Occasion::ToolsEnded, line);
+            }
+        }
+    }
+
+    fn on_transferred(&mut self, call: ToolCall, by: WantedBy, result: ToolResult, line: &mut dyn Line) {
+        match (result.outcome, by) {
+            (Ok(outcome), _) => {
+                let result = ToolResult { id: call.id.clone(), name: call.name.clone(), outcome: Ok(outcome) };
+                self.todo.push_back(Todo::Llm(LlmCommand::ToolResult(result)));
+                self.hang_up(EndReason::Transferred, Some(call), line);
+            }
+            (Err(why), WantedBy::Model) => {
+                self.tools.results_matter = true;
+                self.tool_result(call.id, call.name, Err(why));
+            }
+            (Err(why), WantedBy::Application) => {
+                let to = call.arguments.get("to").and_then(|to| to.as_str()).unwrap_or("another number");
+                self.history.note(
+                    format!("The caller was to be transferred to {to}, but that failed: {why}"),
+                    self.now,
+                );
+                self.tools.results_matter = true;
+                self.tools.results_due = true;
+            }
+        }
+    }
+
+    /// The result of a tool of the engine's own.
+    pub(crate) fn tool_result(&mut self, id: String, name: String, outcome: Result<String, String>) {
+        self.take_result(ToolResult { id, name, outcome });
+    }
+
+    /// Takes a result into the conversation; the model goes on with it.
+    pub(crate) fn take_result(&mut self, result: ToolResult) {
+        self.history.tool_result(result.clone(), self.now);
+        self.todo.push_back(Todo::Llm(LlmCommand::ToolResult(result)));
+        self.tools.results_due = true;
+    }
+
+    /// Requests the follow-up reply once all tool results have arrived and the caller is silent. True if it did.
+    pub(crate) fn go_on_after_tools(&mut self, line: &mut dyn Line) -> bool {
+        let ready = self.tools.results_due
+            && !self.tools.any()
+            && !self.leaving.is_wanted()
+            && !self.voicemail.is_there()
+            && self.turn.is_quiet()
+            && self.barge_in.is_none()
+            && self.unanswered_digits.is_none()
+            && self.reply.as_ref().is_none_or(Reply::is_over);
+        if ready {
+            self.request(ReplyReason::Tool, false, line);
+            let exhausted = self.tools.is_exhausted();
+            if let Some(reply) = &mut self.reply {
+                reply.told_to_speak = exhausted;
+            }
+            self.tools.results_matter &= self.reply.is_some();
+        }
+        ready
+    }
+
+    /// The tool `collect_digits`: the keys come as the caller's next turn.
+    fn collect_digits(&mut self, call: ToolCall) {
+        self.answer = digits_asked_for(&call, &self.config.dtmf);
+        self.tools.collecting = true;
+        // The caller was asked in the same reply, or is asked now.
+        let asked = self.reply.as_ref().is_some_and(|reply| reply.utterance.is_some());
+        let outcome = Ok("the caller's keys will come as a note".to_owned());
+        self.tool_result(call.id, call.name, outcome);
+        if asked {
+            self.tools.results_due = false;
+        }
+    }
+
+    /// The tool `switch_language`.
+    fn switch_language(&mut self, call: ToolCall, line: &mut dyn Line) {
+        let outcome = self.language.switch(&call, &self.config).map(|(tag, changed)| {
+            if changed {
+                // Grammars and the like were for the other language.
+                let expectation = Expectation {
+                    language: Some(tag.clone()),
+                    answer: self.answer,
+                    ..Expectation::default()
+                };
+                line.command(LineCommand::Language(tag.as_str().into()), self.now);
+                line.command(LineCommand::Expect(Arc::new(expectation)), self.now);
+                self.event(CallEvent::Language { language: tag.clone() });
+            }
+            format!("from now on the call is in {tag}: go on in that language")
+        });
+        self.tools.results_matter = true;
+        self.tool_result(call.id, call.name, outcome);
+    }
+}

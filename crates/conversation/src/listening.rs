@@ -1,0 +1,547 @@
+//! What the caller does: speech, words, keys, and what becomes of them.
+
+use std::time::Duration;
+
+use offhook_stage_api::{
+    AnswerKind, CallTime, Interruptible, Key, LlmCommand, ReplyReason, Transcript, UtteranceId,
+};
+
+use crate::barge_in::BargeIn;
+use crate::conversation::{Conversation, Todo};
+use crate::deadline::{Deadline, Why, duration_ms, ms};
+use crate::event::{BargeInStage, CallEvent, DropReason, TurnEnded};
+use crate::keypad::KeyPressed;
+use crate::line::{Heard, Line, LineCommand, TurnHint};
+use crate::speech::Occasion;
+use crate::turn::{Evidence, Onset, OverAgent, TurnState, WordsEffect, same_words};
+
+/// With less than this left to be heard, an utterance is as good as over, and a "yes" over it is an answer.
+const NEARLY_OVER: Duration = Duration::from_millis(600);
+/// After the line has cut the agent off, words come within this; else there are none.
+const WORDS_WITHIN: Duration = Duration::from_secs(2);
+/// Nobody speaks longer without a pause; if the end isn't reported, it was lost.
+const LONGEST_SPEECH: Duration = Duration::from_secs(30);
+/// So many replies are requested before the end of a turn is certain: each costs money.
+const MOST_SPECULATIONS: u8 = 2;
+
+impl Conversation {
+    pub(crate) fn on_caller_began(&mut self, at: CallTime, position: u64, line: &mut dyn Line) {
+        if self.voicemail.on_speech(None) {
+            return;
+        }
+        self.event(CallEvent::SpeechStarted { at_ms: ms(at) });
+        self.silence.caller = self.silence.caller.max(self.now);
+        if self.turn.on_onset(at, position) == Onset::Speaking {
+            self.silence.bridged = 0;
+        }
+        self.drop_ended(Occasion::CallerBegan, line);
+        if self.turn.decided().is_some() && !self.turn.has_partials() {
+            // No words will come before the speech is over: it has to be taken for speech.
+            self.reopen_turn(line);
+        }
+        self.suspect_barge_in(at, line);
+    }
+
+    pub(crate) fn on_caller_paused(&mut self, at: CallTime, position: u64, line: &mut dyn Line) {
+        if self.voicemail.on_speech(Some(self.now)) {
+            return;
+        }
+        self.silence.caller = self.silence.caller.max(self.now);
+        if !self.turn.on_pause(at, position) {
+            return;
+        }
+        self.event(CallEvent::SpeechPaused { at_ms: ms(at) });
+        self.judge_barge_in(line);
+        self.ask_turn_model(line);
+    }
+
+    fn ask_turn_model(&mut self, line: &mut dyn Line) {
+        if self.config.turn.model
+            && let Some(question) = self.turn.ask()
+        {
+            line.command(LineCommand::Ask(question), self.now);
+        }
+    }
+
+    pub(crate) fn on_hint(&mut self, hint: TurnHint) {
+        match hint {
+            TurnHint::Eager => {}
+            TurnHint::End => self.turn.on_recogniser_end(true),
+            TurnHint::Resumed => self.turn.on_recogniser_end(false),
+        }
+    }
+
+    pub(crate) fn on_heard(
+        &mut self,
+        transcript: Transcript,
+        is_final: bool,
+        span: (CallTime, CallTime),
+        line: &mut dyn Line,
+    ) {
+        if self.voicemail.is_there() {
+            return; // a mailbox's greeting is no turn
+        }
+        let effect = self.turn.on_words(transcript, is_final, span, self.now);
+        if let WordsEffect::Corrected(turn, text) = &effect {
+            self.history.caller(*turn, text, span);
+            let message =
+                format!("the final transcript came after the answer: the caller's turn is now “{text}”");
+            return self.trouble(&message);
+        }
+        let text = self.turn.words();
+        if effect != WordsEffect::None && !text.is_empty() {
+            self.silence.caller = self.silence.caller.max(self.now);
+            self.event(CallEvent::Hearing { text: text.clone() });
+            self.ask_turn_model(line);
+            // A word that no onset came before is speech all the same.
+            self.suspect_barge_in(span.0, line);
+        }
+        if effect == WordsEffect::WentOn {
+            let more = self.turn.words_since_decided();
+            if line.audible(self.now).is_some() && self.config.barge_in.judge(&more) == OverAgent::Backchannel {
+                // "Okay" to "one moment, please" changes nothing.
+                self.turn.stay_decided();
+            } else {
+                self.reopen_turn(line);
+            }
+        }
+        if self.turn.is_settled() {
+            self.drop_ended(Occasion::WordsKnown, line);
+        }
+        self.judge_barge_in(line);
+        self.check_basis(is_final);
+    }
+
+    /// A reply that was requested on other words is worth nothing.
+    fn check_basis(&mut self, is_final: bool) {
+        let text = self.turn.words();
+        let Some(reply) = self.reply.as_ref().filter(|reply| !reply.has_begun() && reply.answers_words()) else {
+            return;
+        };
+        if same_words(reply.basis(), &text) {
+            return;
+        }
+        // What comes over a filler ("okay") is no reason to ask again.
+        let over_filler = self.turn.is_decided() && text.starts_with(reply.basis());
+        let speculative = reply.is_speculative();
+        if speculative || (is_final && self.turn.is_decided() && !over_filler) {
+            self.drop_reply();
+        }
+    }
+
+    /// The line knows that the turn is over, and its words.
+    pub(crate) fn on_said(&mut self, text: &str, line: &mut dyn Line) {
+        if self.voicemail.on_speech(Some(self.now)) {
+            return;
+        }
+        let text = text.trim();
+        self.silence.heard_caller(self.now);
+        let cut_off = matches!(self.barge_in, Some(BargeIn::CutOff { .. }));
+        let speaking = cut_off || (line.audible(self.now).is_some() && line.unheard(self.now) >= NEARLY_OVER);
+        let backchannel = speaking
+            && self.answer != AnswerKind::YesNo
+            && !text.is_empty()
+            && self.config.barge_in.judge(text) == OverAgent::Backchannel;
+        if text.is_empty() || backchannel {
+            let why = if backchannel { DropReason::Backchannel } else { DropReason::Noise };
+            self.event(CallEvent::TurnDropped { text: text.to_owned(), why });
+            if self.turn.is_decided() {
+                self.turn.stay_decided();
+            } else {
+                self.close_turn(line);
+            }
+            return self.resume(why, line);
+        }
+        let before = if self.turn.is_decided() { self.turn.words() } else { String::new() };
+        if self.turn.is_decided() {
+            self.reopen_turn(line);
+        }
+        // An answer of which nothing was heard is for both turns.
+        let all = if before.is_empty() { text.to_owned() } else { format!("{before} {text}") };
+        self.turn.said(&all, self.now);
+        self.barge_in = None;
+        self.interrupt_tools(line);
+        self.end_turn(line);
+    }
+
+    /// When something is done about the present pause.
+    pub(crate) fn turn_deadline(&self) -> Option<Deadline> {
+        if self.barge_in.is_some() {
+            // First it must be clear whether the caller wants the floor at all.
+            return None;
+        }
+        let wait = self.turn.wait(self.answer, &self.config.turn)?;
+        let end = Deadline::new(self.turn.ended + wait.decide, Why::EndOfTurn);
+        let eager = self.wants_speculation(wait.evidence).then(|| {
+            Deadline::new(self.turn.ended + self.config.turn.eager, Why::Eager)
+        });
+        Deadline::earliest([eager.filter(|eager| eager.at < end.at), Some(end)])
+    }
+
+    /// Whether a reply is to be requested before the turn's end is certain.
+    fn wants_speculation(&self, evidence: Evidence) -> bool {
+        let unlikely = matches!(
+            evidence,
+            Evidence::Trailing | Evidence::DigitsMissing | Evidence::Wordless | Evidence::Hanging
+        );
+        // Once was in vain: only on words that won't change.
+        let sure = self.turn.speculations == 0 || self.turn.is_settled();
+        self.config.turn.speculate
+            && !unlikely
+            && sure
+            && self.turn.speculations < MOST_SPECULATIONS
+            && self.unanswered_digits.is_none()
+            && self.keypad.is_empty()
+            && !self.leaving.is_wanted()
+            && self.llm_ended.is_none()
+            && !self.turn.words().is_empty()
+            && self.reply.as_ref().is_none_or(|reply| reply.is_over())
+    }
+
+    pub(crate) fn speculate(&mut self, line: &mut dyn Line) {
+        self.turn.speculations += 1;
+        let reason = self.caller_said();
+        self.request(reason, true, line);
+    }
+
+    pub(crate) fn caller_said(&self) -> ReplyReason {
+        ReplyReason::Caller { text: self.turn.words(), confidence: self.turn.confidence() }
+    }
+
+    /// Reports how long the present pause will last at most.
+    pub(crate) fn report_wait(&mut self) {
+        if self.barge_in.is_some() {
+            return;
+        }
+        if let Some(wait) = self.turn.wait(self.answer, &self.config.turn) {
+            let until = self.turn.ended + wait.decide;
+            if until > self.now && self.turn.report(until, wait.evidence) {
+                self.event(CallEvent::Waiting { evidence: wait.evidence, until_ms: ms(until) });
+            }
+        }
+    }
+
+    /// The caller's turn is over.
+    pub(crate) fn end_turn(&mut self, line: &mut dyn Line) {
+        let Some(wait) = self.turn.wait(self.answer, &self.config.turn) else { return };
+        let text = self.turn.words();
+        if text.is_empty() && self.turn.spoken < self.config.turn.shortest_wordless {
+            return self.drop_turn(DropReason::Noise, line);
+        }
+        let span = (self.turn.began, self.turn.ended);
+        self.turn.decide(self.now, wait.answer);
+        self.silence.heard_caller(self.now);
+        self.tools.new_turn();
+        self.history.caller(self.turn.number, &text, span);
+        self.event(CallEvent::TurnEnded(TurnEnded {
+            text: text.clone(),
+            began_ms: ms(span.0),
+            speech_end_ms: ms(span.1),
+            decided_ms: ms(self.now),
+            evidence: wait.evidence,
+        }));
+        let ready = self.unanswered_digits.is_none()
+            && self
+                .reply
+                .as_ref()
+                .is_some_and(|reply| reply.is_speculative() && same_words(reply.basis(), &text));
+        if ready {
+            self.release_reply(line);
+        } else {
+            self.drop_speculation();
+        }
+    }
+
+    /// When the answer to a turn that is over may be heard.
+    pub(crate) fn answer_deadline(&self) -> Option<Deadline> {
+        let TurnState::Decided(decided) = self.turn.state else { return None };
+        let waits = decided.answer_from > self.now;
+        waits.then(|| Deadline::new(decided.answer_from, Why::Answer))
+    }
+
+    /// The caller goes on although the turn had been taken for over: nothing of the answer was heard, so nothing happened.
+    fn reopen_turn(&mut self, line: &mut dyn Line) {
+        if !self.turn.is_decided() {
+            return;
+        }
+        self.turn.reopen(self.now);
+        self.history.withdraw(self.turn.number);
+        self.drop_reply();
+        self.silence.bridged = 0;
+        self.drop_ended(Occasion::CallerBegan, line);
+        self.event(CallEvent::TurnReopened);
+    }
+
+    /// What was heard needs no answer.
+    pub(crate) fn drop_turn(&mut self, why: DropReason, line: &mut dyn Line) {
+        let text = self.turn.words();
+        self.drop_speculation();
+        self.event(CallEvent::TurnDropped { text, why });
+        self.close_turn(line);
+    }
+
+    /// The turn is answered or dropped: its audio won't be asked for again.
+    pub(crate) fn close_turn(&mut self, line: &mut dyn Line) {
+        if !self.turn.is_quiet() {
+            let until = self.turn.close();
+            line.command(LineCommand::TurnEnded { until }, self.now);
+        }
+    }
+
+    /// Sound without words has lasted too long.
+    pub(crate) fn on_noise(&mut self, line: &mut dyn Line) {
+        let nothing_left = self.turn.on_noise();
+        if self.barge_in.is_some() {
+            self.resume(DropReason::Noise, line);
+            if nothing_left {
+                self.drop_turn(DropReason::Noise, line);
+            }
+        } else if nothing_left {
+            self.drop_turn(DropReason::Noise, line);
+        }
+    }
+
+    // The caller speaks over the agent.
+
+    /// Speech over the agent: perhaps an interruption.
+    fn suspect_barge_in(&mut self, onset: CallTime, line: &mut dyn Line) {
+        if self.barge_in.is_some() || self.turn.is_quiet() {
+            return;
+        }
+        let audible = line.audible(self.now).and_then(|id| self.speech.get(id));
+        if audible.is_some_and(|said| said.interruptible == Interruptible::Yes) {
+            self.barge_in = Some(BargeIn::Over { onset, ducked: false });
+            self.barge_event(BargeInStage::Suspected, onset);
+        }
+    }
+
+    fn barge_event(&mut self, stage: BargeInStage, onset: CallTime) {
+        let after_ms = duration_ms(self.now.since(onset));
+        self.event(CallEvent::BargeIn { stage, after_ms });
+    }
+
+    pub(crate) fn barge_in_deadline(&self) -> Option<Deadline> {
+        let config = &self.config.barge_in;
+        let text = self.turn.words();
+        let speaking = self.turn.holds_floor();
+        match self.barge_in.as_ref()? {
+            BargeIn::Over { onset, ducked } => {
+                let duck = (speaking && !ducked).then(|| Deadline::new(*onset + config.confirm, Why::Duck));
+                let resolve = match self.turn.state {
+                    // Sound without words is judged by its length only where no words can come yet.
+                    TurnState::Speaking { .. } if text.is_empty() && !self.turn.has_partials() => {
+                        Some(*onset + config.certain)
+                    }
+                    TurnState::Speaking { .. } if text.is_empty() => None,
+                    TurnState::Speaking { .. } => Some(*onset + config.certain * 3),
+                    TurnState::Reopening { .. } => None,
+                    _ => Some(self.turn.ended.max(*onset) + config.resolve),
+                };
+                let resolve = resolve.map(|at| Deadline::new(at, Why::ResolveBargeIn));
+                Deadline::earliest([duck, resolve])
+            }
+            BargeIn::CutOff { at, .. } => {
+                let until = match self.turn.state {
+                    TurnState::Speaking { onset, .. } => onset + LONGEST_SPEECH,
+                    TurnState::Reopening { onset, ended: None, .. } => onset + LONGEST_SPEECH,
+                    TurnState::Paused(_) => self.turn.ended.max(*at) + WORDS_WITHIN,
+                    _ => *at + WORDS_WITHIN,
+                };
+                Some(Deadline::new(until, Why::ResolveBargeIn))
+            }
+        }
+    }
+
+    /// The speech has lasted: the agent's voice is lowered until it is clear what it is.
+    pub(crate) fn duck(&mut self, line: &mut dyn Line) {
+        let Some(BargeIn::Over { onset, ducked }) = &mut self.barge_in else { return };
+        *ducked = true;
+        let onset = *onset;
+        line.command(LineCommand::Duck(true), self.now);
+        self.barge_event(BargeInStage::Ducked, onset);
+    }
+
+    /// Judges speech over the agent by the words that there are.
+    fn judge_barge_in(&mut self, line: &mut dyn Line) {
+        if !matches!(self.barge_in, Some(BargeIn::Over { .. })) || self.turn.is_decided() {
+            return;
+        }
+        let text = self.turn.words();
+        let settled = self.turn.is_settled();
+        if text.is_empty() {
+            if settled {
+                self.resume(DropReason::Noise, line);
+                self.drop_turn(DropReason::Noise, line);
+            }
+            return;
+        }
+        match self.judge_words(&text, line) {
+            OverAgent::Interruption => self.interrupt(line),
+            OverAgent::Backchannel if settled => self.pass_over(DropReason::Backchannel, line),
+            OverAgent::Beginning if settled => self.interrupt(line),
+            OverAgent::Backchannel | OverAgent::Beginning => {}
+        }
+    }
+
+    fn judge_words(&self, text: &str, line: &dyn Line) -> OverAgent {
+        let judged = self.config.barge_in.judge(text);
+        // "Yeah" to a yes-or-no question, or at the end of what is said, is an answer.
+        let answer = self.answer == AnswerKind::YesNo || line.unheard(self.now) < NEARLY_OVER;
+        if answer && judged == OverAgent::Backchannel { OverAgent::Interruption } else { judged }
+    }
+
+    /// Time is up: decides by what there is.
+    pub(crate) fn resolve_barge_in(&mut self, line: &mut dyn Line) {
+        match &self.barge_in {
+            None => {}
+            Some(BargeIn::CutOff { .. }) => {
+                let nothing = self.turn.words().is_empty();
+                if nothing && !self.turn.is_quiet() && !self.turn.is_decided() {
+                    self.drop_turn(DropReason::Noise, line);
+                }
+                self.turn.stay_decided();
+                self.resume(DropReason::Noise, line);
+            }
+            Some(BargeIn::Over { .. }) => {
+                let text = self.turn.words();
+                let long = self.turn.is_speaking() || self.turn.spoken >= self.config.barge_in.certain;
+                if text.is_empty() {
+                    if long && !self.turn.has_partials() {
+                        self.interrupt(line);
+                    } else {
+                        self.pass_over(DropReason::Noise, line);
+                    }
+                } else if self.judge_words(&text, line) == OverAgent::Interruption {
+                    self.interrupt(line);
+                } else {
+                    self.pass_over(DropReason::Backchannel, line);
+                }
+            }
+        }
+    }
+
+    /// It asks for no answer: the agent goes on, and the turn is dropped.
+    fn pass_over(&mut self, why: DropReason, line: &mut dyn Line) {
+        self.resume(why, line);
+        if !self.turn.is_decided() {
+            self.drop_turn(why, line);
+        }
+    }
+
+    /// It was an interruption: the agent stops, and what was heard stands.
+    pub(crate) fn interrupt(&mut self, line: &mut dyn Line) {
+        let onset = self.barge_in.as_ref().map(BargeIn::began);
+        self.cut_ended(Occasion::Interrupted, line);
+        self.end_barge_in(line);
+        self.call_off_leaving();
+        self.interrupt_tools(line);
+        if let Some(onset) = onset {
+            self.barge_event(BargeInStage::Interrupted, onset);
+        }
+    }
+
+    fn call_off_leaving(&mut self) {
+        if let Some(call) = self.leaving.interrupted() {
+            let why = "the transfer was called off: the caller interrupted its announcement".to_owned();
+            self.tool_result(call.id, call.name, Err(why));
+        }
+    }
+
+    /// The line has cut the agent off.
+    pub(crate) fn on_cut_off(&mut self, cut: Vec<(UtteranceId, Heard)>) {
+        if self.voicemail.is_there() {
+            return;
+        }
+        self.silence.heard_caller(self.now);
+        self.event(CallEvent::BargeIn { stage: BargeInStage::Interrupted, after_ms: 0 });
+        let mut unheard = String::new();
+        for (id, heard) in cut {
+            if self.speech.get(id).is_some_and(|said| said.purpose.is_worth_repeating()) {
+                unheard.push_str(heard.rest.trim());
+                unheard.push(' ');
+            }
+            self.note_cut(id, &heard);
+        }
+        self.call_off_leaving();
+        self.barge_in = Some(BargeIn::CutOff { at: self.now, unheard: unheard.trim().to_owned() });
+    }
+
+    /// The agent's voice is as before; nothing is judged any more.
+    pub(crate) fn end_barge_in(&mut self, line: &mut dyn Line) {
+        if let Some(BargeIn::Over { ducked: true, .. }) = self.barge_in.take() {
+            line.command(LineCommand::Duck(false), self.now);
+        }
+    }
+
+    /// It was none: the agent goes on.
+    fn resume(&mut self, _why: DropReason, line: &mut dyn Line) {
+        let Some(barge_in) = self.barge_in.clone() else { return };
+        self.end_barge_in(line);
+        let onset = barge_in.began();
+        match barge_in {
+            BargeIn::Over { .. } => self.barge_event(BargeInStage::Resumed, onset),
+            BargeIn::CutOff { unheard, .. } if !unheard.is_empty() => {
+                self.barge_event(BargeInStage::Resumed, onset);
+                self.say(crate::speech::Purpose::Reply(None), &unheard, None, line);
+            }
+            BargeIn::CutOff { .. } => {}
+        }
+    }
+
+    /// The caller spoke up: tools that are declared so are cancelled.
+    pub(crate) fn interrupt_tools(&mut self, line: &mut dyn Line) {
+        for tool in self.tools.interrupt(&self.config.tools) {
+            self.event(tool.event(crate::event::ToolStage::Cancelled, self.now));
+            let result = tool.cancelled();
+            self.todo.push_back(Todo::CancelTool(result.id.clone()));
+            self.todo.push_back(Todo::Llm(LlmCommand::ToolResult(result.clone())));
+            self.history.tool_result(result, self.now);
+        }
+        if !self.tools.any() {
+            self.drop_ended(Occasion::ToolsEnded, line);
+        }
+    }
+
+    // Keys.
+
+    pub(crate) fn on_key(&mut self, key: Key, line: &mut dyn Line) {
+        if self.voicemail.is_there() {
+            return;
+        }
+        self.silence.heard_caller(self.now);
+        let answer = self.answer;
+        let pressed = self.keypad.press(key, self.now, answer, &self.config.dtmf);
+        if pressed == KeyPressed::Swallowed {
+            return;
+        }
+        let audible = line.audible(self.now).and_then(|id| self.speech.get(id));
+        if audible.is_some_and(|said| said.interruptible != Interruptible::No) {
+            self.interrupt(line);
+        }
+        if pressed == KeyPressed::Whole {
+            self.flush_digits(line);
+        }
+    }
+
+    /// The keys are a whole number: it is to be answered, with whatever is said beside it.
+    pub(crate) fn flush_digits(&mut self, line: &mut dyn Line) {
+        let Some((digits, span)) = self.keypad.take() else { return };
+        self.event(CallEvent::Digits { count: digits.reveal().len() });
+        self.stop_collecting();
+        self.tools.new_turn();
+        self.drop_speculation();
+        if self.reply.as_ref().is_some_and(|reply| !reply.has_begun()) {
+            self.drop_reply();
+        }
+        self.history.digits(digits.clone(), span);
+        self.unanswered_digits = Some(digits);
+        self.drop_ended(Occasion::CallerBegan, line);
+    }
+
+    /// The answer to a collection came, in keys or otherwise: what is expected next is anything again.
+    pub(crate) fn stop_collecting(&mut self) {
+        if std::mem::take(&mut self.tools.collecting) {
+            self.answer = AnswerKind::Open;
+        }
+    }
+}

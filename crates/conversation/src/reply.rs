@@ -1,0 +1,96 @@
+//! A reply on its way from the language model to the line.
+
+use std::sync::Arc;
+
+use offhook_stage_api::{CallTime, Expectation, Interruptible, ReplyId, ReplyReason, ToolCall, UtteranceId};
+
+/// How certain it is that a reply is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Requested before the end of the turn was certain: nothing of it may be heard.
+    Speculative,
+    /// It is waited for.
+    Due,
+    /// Its first sound went out, or it has none and is done: whatever it changes is true.
+    Begun,
+}
+
+/// One attempt to answer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) id: ReplyId,
+    pub(crate) reason: ReplyReason,
+    pub(crate) phase: Phase,
+    /// What it says, if it has said something.
+    pub(crate) utterance: Option<UtteranceId>,
+    /// Text that has come and holds no word yet.
+    pub(crate) blank: String,
+    /// What may interrupt it, if it isn't as configured.
+    pub(crate) interruptible: Option<Interruptible>,
+    /// It is written to its end.
+    pub(crate) done: bool,
+    /// Tools that it wants, once it is true.
+    pub(crate) tools: Vec<ToolCall>,
+    /// It has wanted tools.
+    pub(crate) used_tools: bool,
+    pub(crate) expectation: Option<Arc<Expectation>>,
+    /// The language that it was requested in, if the call was switched to one.
+    pub(crate) language: Option<Arc<str>>,
+    pub(crate) requested: CallTime,
+    pub(crate) first_text: Option<CallTime>,
+    pub(crate) first_audio: Option<CallTime>,
+    /// It had no words at all, and is requested once more.
+    pub(crate) again: bool,
+    /// Its voice failed: what is written of it is not spoken.
+    pub(crate) after_tool: bool,
+}
+
+impl Reply {
+    pub(crate) fn new(id: ReplyId, reason: ReplyReason, phase: Phase, now: CallTime) -> Self {
+        let after_tool = reason == ReplyReason::Tool;
+        Self {
+            id,
+            reason,
+            phase,
+            utterance: None,
+            blank: String::new(),
+            interruptible: None,
+            done: false,
+            tools: Vec::new(),
+            used_tools: false,
+            expectation: None,
+            language: None,
+            requested: now,
+            first_text: None,
+            first_audio: None,
+            again: false,
+            after_tool,
+        }
+    }
+
+    /// The words that it answers; empty if it answers none.
+    pub(crate) fn basis(&self) -> &str {
+        match &self.reason {
+            ReplyReason::Caller { text, .. } => text,
+            _ => "",
+        }
+    }
+
+    /// The caller's words are what it answers.
+    pub(crate) const fn answers_words(&self) -> bool {
+        matches!(self.reason, ReplyReason::Caller { .. })
+    }
+
+    pub(crate) fn is_speculative(&self) -> bool {
+        self.phase == Phase::Speculative
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.phase == Phase::Begun
+    }
+
+    /// Nothing more comes of it, and it is true.
+    pub(crate) fn is_over(&self) -> bool {
+        self.done && self.has_begun()
+    }
+}

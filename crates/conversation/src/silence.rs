@@ -1,0 +1,49 @@
+//! What has been said into silences so far.
+
+use offhook_stage_api::CallTime;
+
+use crate::phrases::Phrases;
+
+/// What has been tried so far.
+#[derive(Debug, Default)]
+pub(crate) struct Silence {
+    check_ins_said: usize,
+    /// Counts over the call, so that not every wait begins with the same filler.
+    filler_turn: usize,
+    /// Fillers that were said into the present wait.
+    pub(crate) bridged: u32,
+    /// When the latest thing that was said was over, or was given up.
+    pub(crate) since: CallTime,
+    /// When the caller was last heard.
+    pub(crate) caller: CallTime,
+    /// The engine's own phrases, one after the other, that the voice gave no sound for.
+    pub(crate) voice_failures: u32,
+}
+
+impl Silence {
+    /// What to say into the caller's silence; `None` when everything was said.
+    pub(crate) fn next_check_in(&mut self, phrases: &Phrases) -> Option<String> {
+        let check_in = phrases.check_ins.get(self.check_ins_said).cloned();
+        self.check_ins_said += 1;
+        check_in
+    }
+
+    /// What to bridge a wait with; not always the same.
+    pub(crate) fn next_filler(&mut self, phrases: &Phrases) -> Option<String> {
+        let count = phrases.fillers.len().max(1);
+        let filler = phrases.fillers.get(self.filler_turn % count).cloned()?;
+        self.filler_turn += 1;
+        Some(filler)
+    }
+
+    /// The caller said or keyed something.
+    pub(crate) fn heard_caller(&mut self, now: CallTime) {
+        self.check_ins_said = 0;
+        self.caller = self.caller.max(now);
+    }
+
+    /// Something was said to its end, or won't be said.
+    pub(crate) fn over(&mut self, now: CallTime) {
+        self.since = self.since.max(now);
+    }
+}

@@ -1,0 +1,479 @@
+//! What is said, what becomes of it, and what is said into silences.
+
+use std::sync::Arc;
+
+use offhook_stage_api::{Digits, Interruptible, LlmCommand, ReplyReason, UtteranceId};
+
+use crate::conversation::{Conversation, Pending, State, Todo};
+use crate::deadline::{Deadline, Why};
+use crate::event::{CallEvent, DropCause, EndReason};
+use crate::line::{Heard, Line, LineCommand, Opening};
+use crate::reply::{Phase, Reply};
+use crate::speech::{Bridge, Occasion, Progress, Purpose};
+use crate::turn::TurnState;
+use crate::waits::Waiting;
+
+/// So many of the engine's own phrases without a sound, one after the other, and the voice is given up.
+const MOST_VOICE_FAILURES: u32 = 3;
+
+impl Conversation {
+    /// Says something of the engine's own. Nothing for an empty text.
+    pub(crate) fn say(
+        &mut self,
+        purpose: Purpose,
+        text: &str,
+        by: Option<Interruptible>,
+        line: &mut dyn Line,
+    ) -> Option<UtteranceId> {
+        if text.trim().is_empty() {
+            return None;
+        }
+        let language = self.language.tag();
+        let id = self.open(purpose, text, by, false, language, line);
+        if let Some(said) = self.speech.get_mut(id) {
+            said.closed = true;
+        }
+        line.command(LineCommand::Close(id), self.now);
+        Some(id)
+    }
+
+    /// Begins to say something.
+    pub(crate) fn open(
+        &mut self,
+        purpose: Purpose,
+        text: &str,
+        by: Option<Interruptible>,
+        held: bool,
+        language: Option<Arc<str>>,
+        line: &mut dyn Line,
+    ) -> UtteranceId {
+        self.discard_dropped(line);
+        let interruptible = by.unwrap_or(match purpose {
+            Purpose::Greeting(_) => self.config.barge_in.greeting,
+            Purpose::Reply(_) => self.config.barge_in.reply,
+            _ => Interruptible::Yes,
+        });
+        let kind = purpose.kind();
+        let (id, before) = self.speech.add(purpose, interruptible, held, self.now);
+        line.command(
+            LineCommand::Open(Opening { id, kind, before, held, interruptible, language }),
+            self.now,
+        );
+        if let Some(said) = self.speech.get_mut(id) {
+            text.clone_into(&mut said.text);
+        }
+        line.command(LineCommand::Append { id, text: text.to_owned() }, self.now);
+        id
+    }
+
+    /// Presses keys, behind what is being said.
+    pub(crate) fn press(
+        &mut self,
+        digits: &Digits,
+        tool: Option<String>,
+        line: &mut dyn Line,
+    ) -> Result<(), String> {
+        if digits.reveal().is_empty() {
+            return Err("there are no keys to press".to_owned());
+        }
+        self.discard_dropped(line);
+        let (id, _) = self.speech.add(Purpose::Keys(tool), Interruptible::No, false, self.now);
+        line.press(id, digits, self.now).inspect_err(|_| {
+            self.speech.remove(id);
+        })?;
+        if let Some(said) = self.speech.get_mut(id) {
+            said.closed = true;
+            said.text = format!("(pressed {} keys)", digits.reveal().len());
+        }
+        Ok(())
+    }
+
+    /// Tells the line of replies that were thrown away.
+    pub(crate) fn discard_dropped(&mut self, line: &mut dyn Line) {
+        for id in std::mem::take(&mut self.discarded) {
+            line.command(LineCommand::Discard(id), self.now);
+        }
+    }
+
+    /// Nothing begins while the caller holds the floor, or before the answer's time.
+    pub(crate) fn update_block(&mut self, line: &mut dyn Line) {
+        self.discard_dropped(line);
+        let must_go = matches!(self.leaving, crate::leaving::Leaving::WhenSaid(EndReason::TooLong));
+        let bridges_words = |purpose: &Purpose| *purpose == Purpose::Filler(Bridge::Words);
+        let mut waiting = self.speech.iter().filter(|said| !said.has_begun());
+        let blocked = !self.voicemail.is_there()
+            && !must_go
+            && match self.turn.state {
+                TurnState::Quiet => false,
+                TurnState::Paused(_) => !waiting.any(|said| bridges_words(&said.purpose)),
+                TurnState::Decided(decided) => self.now < decided.answer_from,
+                TurnState::Speaking { .. } | TurnState::Reopening { .. } => true,
+            };
+        if blocked != self.blocked {
+            self.blocked = blocked;
+            if !blocked {
+                self.speech.next_in_turn(self.now);
+            }
+            line.command(LineCommand::Block(blocked), self.now);
+        }
+        self.report_wait();
+    }
+
+    pub(crate) fn on_ready(&mut self, id: UtteranceId, line: &mut dyn Line) {
+        let Some(said) = self.speech.get_mut(id) else { return };
+        said.has_sound = true;
+        if matches!(said.progress, Progress::Waiting { .. }) {
+            said.progress = Progress::Ready;
+        }
+        let (begun, reply) = (said.has_begun(), said.purpose.reply());
+        if begun {
+            self.drop_ended(Occasion::RestReady(id), line);
+        } else if let Some(reply) = reply {
+            let now = self.now;
+            if let Some(reply) = self.reply.as_mut().filter(|current| current.id == reply) {
+                reply.first_audio.get_or_insert(now);
+            }
+            self.drop_ended(Occasion::ReplyReady(reply), line);
+        }
+    }
+
+    pub(crate) fn on_began(&mut self, id: UtteranceId, line: &mut dyn Line) {
+        let Some(said) = self.speech.get_mut(id) else { return };
+        said.progress = Progress::Begun;
+        let (what, text, reply) = (said.purpose.kind(), said.text.clone(), said.purpose.reply());
+        let speaks = !matches!(said.purpose, Purpose::Keys(_) | Purpose::Echo);
+        self.event(CallEvent::Speaking { utterance: id, what, text });
+        // The turn that it answers comes before it.
+        if speaks {
+            self.silence.voice_failures = 0;
+            self.history.began(id, self.now);
+        }
+        if reply.is_some() && self.reply.as_ref().is_some_and(|current| Some(current.id) == reply) {
+            self.begin_reply(true, line);
+        }
+    }
+
+    /// An utterance was played to its end.
+    pub(crate) fn on_over(&mut self, id: UtteranceId, heard: &Heard, line: &mut dyn Line) {
+        let Some(said) = self.speech.remove(id) else { return };
+        self.history.ended(id, &heard.text, heard.is_whole(), self.now);
+        if said.purpose != Purpose::Echo {
+            self.event(CallEvent::Said {
+                utterance: id,
+                what: said.purpose.kind(),
+                heard: heard.text.clone(),
+                text: said.text.trim().to_owned(),
+                interrupted: !heard.is_whole(),
+                timed: heard.timed,
+            });
+        }
+        if let Purpose::Keys(Some(tool)) = said.purpose {
+            self.keys_done(tool, Ok("pressed".to_owned()), line);
+        }
+        self.silence.over(self.now);
+        self.speech.next_in_turn(self.now);
+    }
+
+    fn keys_done(&mut self, id: String, outcome: Result<String, String>, line: &mut dyn Line) {
+        let name = offhook_stage_api::tools::SEND_DTMF.to_owned();
+        let result = offhook_stage_api::ToolResult { id, name, outcome };
+        if let Some(event) = self.tools.end(&result, self.now) {
+            self.event(event);
+        }
+        self.take_result(result);
+        if !self.tools.any() {
+            self.drop_ended(Occasion::ToolsEnded, line);
+        }
+    }
+
+    /// The voice gave no sound at all for an utterance. If it is the answer, the caller still waits for one.
+    pub(crate) fn on_soundless(&mut self, id: UtteranceId, line: &mut dyn Line) {
+        let Some(said) = self.speech.remove(id) else { return };
+        let what = said.purpose.kind();
+        self.event(CallEvent::Dropped { utterance: id, what, why: DropCause::NoSound });
+        self.silence.over(self.now);
+        self.speech.next_in_turn(self.now);
+        let of_reply = self.reply.as_ref().filter(|reply| reply.utterance == Some(id) && !reply.has_begun());
+        if of_reply.is_some() {
+            self.trouble("the voice gave no sound for the reply");
+            if let Some(reply) = &mut self.reply {
+                reply.utterance = None;
+            }
+            self.give_up_reply(line);
+        } else {
+            self.voice_failed(line);
+        }
+    }
+
+    fn voice_failed(&mut self, line: &mut dyn Line) {
+        self.silence.voice_failures += 1;
+        if self.silence.voice_failures >= MOST_VOICE_FAILURES {
+            self.trouble("the voice gives no sound any more; the call is given up");
+            self.hang_up(EndReason::VoiceFailed, None, line);
+        }
+    }
+
+    /// When one of the engine's own phrases has waited too long for its voice.
+    pub(crate) fn voice_deadline(&self) -> Option<Deadline> {
+        if self.blocked {
+            return None;
+        }
+        let (_, since) = self.speech.waits_for_voice()?;
+        Some(Deadline::new(since + self.config.timeouts.voice_late, Why::VoiceLate))
+    }
+
+    pub(crate) fn on_voice_late(&mut self, line: &mut dyn Line) {
+        let Some((id, _)) = self.speech.waits_for_voice() else { return };
+        line.command(LineCommand::Discard(id), self.now);
+        let keys = self.speech.get(id).map(|said| said.purpose.clone());
+        if let Some(Purpose::Keys(Some(tool))) = keys {
+            self.keys_done(tool, Err("not pressed: the line was not free in time".to_owned()), line);
+        }
+        self.on_soundless(id, line);
+    }
+
+    // What is dropped and cut off.
+
+    /// Drops what this occasion ends; what has begun is cut off.
+    pub(crate) fn drop_ended(&mut self, occasion: Occasion, line: &mut dyn Line) {
+        let ended = self.speech.ended_by(occasion);
+        if ended.is_empty() {
+            return;
+        }
+        let begun = |id: UtteranceId| self.speech.get(id).is_some_and(|said| said.has_begun());
+        let (cut, dropped): (Vec<_>, Vec<_>) = ended.into_iter().partition(|(id, _)| begun(*id));
+        for (id, why) in dropped {
+            line.command(LineCommand::Discard(id), self.now);
+            self.note_dropped(id, why);
+        }
+        let ids: Vec<UtteranceId> = cut.iter().map(|(id, _)| *id).collect();
+        if !ids.is_empty() {
+            for (id, heard) in line.cut(&ids, self.now) {
+                self.note_cut(id, &heard);
+            }
+        }
+        self.silence.over(self.now);
+        self.speech.next_in_turn(self.now);
+    }
+
+    /// The call is over: everything that is still said ends.
+    pub(crate) fn cut_all(&mut self, line: &mut dyn Line) {
+        self.discard_dropped(line);
+        let ids: Vec<UtteranceId> = self.speech.iter().map(|said| said.id).collect();
+        for id in ids {
+            let Some(said) = self.speech.get(id) else { continue };
+            if said.has_begun() {
+                let heard = line.heard(id, self.now);
+                self.note_cut(id, &heard);
+            } else {
+                self.note_dropped(id, DropCause::Leaving);
+            }
+        }
+    }
+
+    fn note_dropped(&mut self, id: UtteranceId, why: DropCause) {
+        let Some(said) = self.speech.remove(id) else { return };
+        self.event(CallEvent::Dropped { utterance: id, what: said.purpose.kind(), why });
+        self.reply_lost(id);
+    }
+
+    /// An utterance was cut off; this was heard of it.
+    pub(crate) fn note_cut(&mut self, id: UtteranceId, heard: &Heard) {
+        let Some(said) = self.speech.remove(id) else { return };
+        if !said.has_begun() {
+            let what = said.purpose.kind();
+            self.event(CallEvent::Dropped { utterance: id, what, why: DropCause::Interrupted });
+            return self.reply_lost(id);
+        }
+        if let Some(reply) = said.purpose.reply() {
+            self.todo.push_back(Todo::Llm(LlmCommand::Interrupted { reply, heard: heard.lasted }));
+        }
+        self.history.ended(id, &heard.text, heard.is_whole(), self.now);
+        if said.purpose != Purpose::Echo {
+            self.event(CallEvent::Said {
+                utterance: id,
+                what: said.purpose.kind(),
+                heard: heard.text.clone(),
+                text: said.text.trim().to_owned(),
+                interrupted: true,
+                timed: heard.timed,
+            });
+        }
+        if let Purpose::Keys(Some(tool)) = said.purpose {
+            let why = Err("not all keys were pressed: the call is about to end".to_owned());
+            self.take_result(offhook_stage_api::ToolResult {
+                id: tool,
+                name: offhook_stage_api::tools::SEND_DTMF.to_owned(),
+                outcome: why,
+            });
+        }
+        self.reply_lost(id);
+    }
+
+    /// The utterance of a reply is gone: no more of it is wanted.
+    fn reply_lost(&mut self, id: UtteranceId) {
+        if self.reply.as_ref().is_some_and(|reply| reply.utterance == Some(id)) {
+            self.cancel_reply();
+        }
+    }
+
+    // What is said into silences.
+
+    pub(crate) fn wait_deadline(&self, line: &dyn Line) -> Option<Deadline> {
+        let waiting = self.waiting(line)?;
+        // While something else is said, or about to be, the wait hasn't begun.
+        let busy = |said: &crate::speech::Utterance| {
+            said.progress != Progress::Held && !waiting.is_for(said.id, &said.purpose)
+        };
+        if self.speech.iter().any(busy) {
+            return None;
+        }
+        let timeouts = &self.config.timeouts;
+        let at = if self.silence.bridged == 0 {
+            let since = waiting.since.max(self.silence.since);
+            (since + waiting.first).max(waiting.not_before)
+        } else if waiting.bridge == Bridge::Words {
+            return None;
+        } else {
+            waiting.since.max(self.silence.since) + timeouts.reply_very_late
+        };
+        Some(Deadline::new(at, waiting.why))
+    }
+
+    /// The caller has waited too long: a filler, or after one, where that is no tool, an apology.
+    pub(crate) fn bridge_wait(&mut self, line: &mut dyn Line) {
+        let Some(Waiting { bridge, .. }) = self.waiting(&*line) else { return };
+        if self.silence.bridged > 0 && bridge != Bridge::Tools {
+            return match bridge {
+                Bridge::Reply(_) => {
+                    self.trouble("the reply takes too long; it was given up");
+                    self.give_up_reply(line);
+                }
+                Bridge::Rest(id) => self.give_up_rest(id, line),
+                Bridge::Words | Bridge::Tools => {}
+            };
+        }
+        let own = (bridge == Bridge::Tools && self.silence.bridged == 0)
+            .then(|| self.own_tool_filler().cloned())
+            .flatten();
+        let filler = own.or_else(|| self.silence.next_filler(self.language.phrases(&self.config)));
+        self.silence.bridged += 1;
+        self.silence.over(self.now);
+        if let Some(filler) = filler {
+            self.say(Purpose::Filler(bridge), &filler, None, line);
+        }
+        if bridge == Bridge::Tools
+            && let Some(sound) = self.tool_sound()
+        {
+            line.command(LineCommand::Music(sound), self.now);
+        }
+    }
+
+    fn tool_sound(&self) -> Option<String> {
+        self.tools.running().find_map(|tool| self.config.tools.get(&tool.name)?.sound.clone())
+    }
+
+    /// What is being said has run dry for good.
+    fn give_up_rest(&mut self, id: UtteranceId, line: &mut dyn Line) {
+        let Some(said) = self.speech.get(id) else { return };
+        let of_reply = said.purpose.reply().is_some();
+        self.trouble("the rest of what was being said takes too long; it was given up");
+        let heard = line.give_up(id, self.now);
+        self.note_cut(id, &heard);
+        self.silence.over(self.now);
+        self.silence.bridged = 0;
+        if of_reply {
+            let apology = self.language.phrases(&self.config).apology.clone();
+            self.say(Purpose::Apology, &apology, None, line);
+        } else {
+            self.voice_failed(line);
+        }
+    }
+
+    /// When the caller has been silent for too long.
+    pub(crate) fn silence_deadline(&self, line: &dyn Line) -> Option<Deadline> {
+        let idle = self.turn.is_quiet()
+            && self.barge_in.is_none()
+            && self.speech.is_idle()
+            && self.keypad.is_empty()
+            && self.unanswered_digits.is_none()
+            && !self.tools.any()
+            && !self.tools.results_due
+            && !self.leaving.is_wanted()
+            && self.reply.as_ref().is_none_or(Reply::is_over);
+        let since = self.silence.since.max(self.silence.caller).max(self.tools.ended_at);
+        let since = since.max(line.plays_until(self.now).min(self.now));
+        idle.then(|| Deadline::new(since + self.config.timeouts.caller_silent, Why::CallerSilent))
+    }
+
+    pub(crate) fn on_caller_silent(&mut self, line: &mut dyn Line) {
+        self.silence.over(self.now);
+        match self.silence.next_check_in(self.language.phrases(&self.config)) {
+            Some(text) => {
+                self.say(Purpose::CheckIn, &text, None, line);
+            }
+            None => {
+                let farewell = self.language.phrases(&self.config).farewell.clone();
+                self.say(Purpose::Farewell, &farewell, None, line);
+                self.leaving.hang_up(EndReason::CallerSilent);
+            }
+        }
+    }
+
+    // The connection breaks, and the call comes back over another.
+
+    pub(crate) fn on_lost(&mut self, cut: Vec<(UtteranceId, Heard)>) {
+        let mut unheard = String::new();
+        let asked = self.reply.as_ref().filter(|reply| reply.phase == Phase::Due);
+        let asked = asked.map(|reply| reply.reason.clone());
+        for (id, heard) in cut {
+            if self.speech.get(id).is_some_and(|said| said.purpose.is_worth_repeating()) {
+                unheard.push_str(heard.rest.trim());
+                unheard.push(' ');
+            }
+            self.note_cut(id, &heard);
+        }
+        self.cancel_reply();
+        let rest: Vec<UtteranceId> = self.speech.iter().map(|said| said.id).collect();
+        for id in rest {
+            self.note_dropped(id, DropCause::ReasonGone);
+        }
+        self.discarded.clear();
+        self.barge_in = None;
+        self.pending = Pending { unheard: unheard.trim().to_owned(), asked };
+        self.trouble("the connection was lost; the call goes on if Twilio connects it again");
+        self.state = State::Lost { until: self.now + self.config.timeouts.reconnect };
+    }
+
+    pub(crate) fn on_back(&mut self, line: &mut dyn Line) {
+        self.state = State::Running;
+        self.blocked = false;
+        let Pending { unheard, asked } = std::mem::take(&mut self.pending);
+        if let Some(tag) = self.language.tag() {
+            line.command(LineCommand::Language(tag), self.now);
+        }
+        self.silence.over(self.now);
+        let sorry = self.language.phrases(&self.config).reconnected.clone();
+        self.say(Purpose::Apology, &sorry, None, line);
+        if !unheard.is_empty() {
+            self.say(Purpose::Reply(None), &unheard, None, line);
+        }
+        match asked {
+            // The turn is still unanswered, and is requested with everything else.
+            Some(ReplyReason::Caller { .. } | ReplyReason::Digits(_)) => {}
+            Some(reason) => self.request(reason, false, line),
+            None if unheard.is_empty() && !self.leaving.is_wanted() && self.turn.is_quiet() => {
+                let question = self.history.last_of_agent().map(last_sentence).unwrap_or_default();
+                self.say(Purpose::Reply(None), &question, None, line);
+            }
+            None => {}
+        }
+    }
+}
+
+/// The last sentence: a question, mostly.
+fn last_sentence(text: &str) -> String {
+    let end = text.trim_end_matches(['.', '!', '?', '…']).len();
+    let start = text.get(..end).and_then(|text| text.rfind(['.', '!', '?', '…'])).map_or(0, |at| at + 1);
+    text.get(start..).unwrap_or(text).trim_start_matches(['.', '!', '?', '…']).trim().to_owned()
+}

@@ -1,0 +1,81 @@
+//! Who may speak before whom, what is dropped when, and what must be heard. The only place where this is decided.
+//!
+//! | what | goes in front of | dropped, unbegun, when | cut off, begun, when |
+//! | --- | --- | --- | --- |
+//! | filler | the reply, or the rest, that it bridges the wait for | that begins, the caller begins, its reason is gone | the caller interrupts |
+//! | apology, check-in | what is held | the caller begins | the caller interrupts |
+//! | reply, greeting | – | it is withdrawn, the caller interrupts | the caller interrupts, unless it is not interruptible |
+//! | announcement, farewell | what is held | the caller interrupts, unless it is not interruptible | the same |
+//! | keys, message | what is held | – | – |
+//!
+//! A mailbox ends everything but keys; the end of the allowed time ends everything but keys and what is not interruptible.
+
+use std::collections::VecDeque;
+
+use offhook_stage_api::{Interruptible, ReplyId, UtteranceId};
+
+use super::{Bridge, Progress, Purpose, Utterance};
+use crate::event::DropCause;
+
+/// Something on which part of what is to be said is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// Sound of this reply is there, or it was given up: nothing bridges the wait for it any more.
+    ReplyReady(ReplyId),
+    /// Sound of the rest of this utterance is there, or none will come.
+    RestReady(UtteranceId),
+    /// The words of the pause are known.
+    WordsKnown,
+    /// No tool runs any more.
+    ToolsEnded,
+    /// The caller began to speak.
+    CallerBegan,
+    /// The caller interrupted by speech or key.
+    Interrupted,
+    /// A mailbox has answered.
+    Mailbox,
+    /// The call has reached its greatest length.
+    TooLong,
+}
+
+/// Where something goes: in front of the one at this place, or (`None`) behind everything.
+pub(super) fn place(purpose: &Purpose, queue: &VecDeque<Utterance>) -> Option<usize> {
+    let bridged = |utterance: &Utterance| match purpose {
+        Purpose::Filler(Bridge::Reply(reply)) => utterance.purpose.reply() == Some(*reply),
+        Purpose::Filler(Bridge::Rest(id)) => utterance.id == *id,
+        _ => false,
+    };
+    if purpose.reply().is_some() {
+        return None;
+    }
+    // What is held may never go out: nothing waits behind it.
+    queue.iter().position(|utterance| bridged(utterance) || utterance.progress == Progress::Held)
+}
+
+/// It is said to its end, whatever the caller says.
+pub(crate) const fn must_be_heard(utterance: &Utterance) -> bool {
+    matches!(utterance.purpose, Purpose::Keys(_) | Purpose::Message | Purpose::Echo)
+        || matches!(utterance.interruptible, Interruptible::No)
+}
+
+/// Whether an occasion ends something, and why.
+pub(super) fn ends(utterance: &Utterance, occasion: Occasion) -> Option<DropCause> {
+    let begun = utterance.has_begun();
+    let bridge = match utterance.purpose {
+        Purpose::Filler(bridge) => Some(bridge),
+        _ => None,
+    };
+    let bridges = |wanted: Bridge| bridge == Some(wanted) && !begun;
+    match occasion {
+        Occasion::ReplyReady(reply) => bridges(Bridge::Reply(reply)).then_some(DropCause::ReplyBegan),
+        Occasion::RestReady(id) => bridges(Bridge::Rest(id)).then_some(DropCause::ReasonGone),
+        Occasion::WordsKnown => bridges(Bridge::Words).then_some(DropCause::ReasonGone),
+        Occasion::ToolsEnded => bridges(Bridge::Tools).then_some(DropCause::ReasonGone),
+        Occasion::CallerBegan => (!begun && utterance.purpose.is_own()).then_some(DropCause::CallerBegan),
+        Occasion::Interrupted => (!must_be_heard(utterance)).then_some(DropCause::Interrupted),
+        Occasion::Mailbox => {
+            (!matches!(utterance.purpose, Purpose::Keys(_) | Purpose::Echo)).then_some(DropCause::Leaving)
+        }
+        Occasion::TooLong => (!must_be_heard(utterance)).then_some(DropCause::Leaving),
+    }
+}

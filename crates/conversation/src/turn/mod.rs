@@ -1,0 +1,472 @@
+//! The caller's side of the conversation: when a turn begins, pauses and ends, and what was said in it.
+
+mod backchannel;
+mod dictation;
+mod evidence;
+mod pauses;
+mod words;
+
+use std::time::Duration;
+
+use offhook_stage_api::{AnswerKind, CallTime, Transcript, TurnEvent, TurnQuestion};
+
+use crate::config::TurnConfig;
+use crate::deadline::{Deadline, Why};
+use crate::history::TurnNumber;
+
+pub(crate) use backchannel::OverAgent;
+pub use evidence::Evidence;
+use evidence::{Known, Wait, wait};
+use pauses::{Pauses, Stops};
+use words::TurnText;
+pub use words::contains_words;
+pub(crate) use words::same_words;
+
+/// Recognisers send a word some 150 to 300 ms after it was spoken: with a word that just came, the caller spoke until then at least.
+const WORD_DELAY: Duration = Duration::from_millis(250);
+
+/// Where the caller's turn stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum TurnState {
+    /// The caller has said nothing since the last turn.
+    #[default]
+    Quiet,
+    /// The caller speaks.
+    Speaking {
+        /// Since when.
+        onset: CallTime,
+        /// Words have come since then.
+        words: bool,
+        /// When the final transcript of the speech before the last pause came.
+        settled_at: Option<CallTime>,
+    },
+    /// The caller has spoken and is silent; perhaps the turn is over.
+    Paused(Pause),
+    /// The turn is over, but nothing of the answer was heard: it can be reopened.
+    Decided(Decided),
+    /// The same, and there is sound again: the caller goes on, or it is noise.
+    Reopening {
+        /// The decision that may have been too early.
+        decided: Decided,
+        /// When the sound began.
+        onset: CallTime,
+        /// When it ended, if it has.
+        ended: Option<CallTime>,
+    },
+}
+
+/// A pause within, or at the end of, a turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Pause {
+    /// When the final transcript of the speech before it came.
+    pub(crate) settled_at: Option<CallTime>,
+    /// The recogniser's own turn detection says that the caller is done.
+    recogniser_end: bool,
+    /// 0 to 1 that the turn is over, from a turn model.
+    model: Option<f32>,
+    /// Until when it waits, and why, as was last reported.
+    reported: Option<(CallTime, Evidence)>,
+}
+
+/// The end of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Decided {
+    pub(crate) at: CallTime,
+    /// The answer's first sound may go out from here on.
+    pub(crate) answer_from: CallTime,
+    pub(crate) settled_at: Option<CallTime>,
+    /// How many words the turn had.
+    words: usize,
+}
+
+/// What words have changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum WordsEffect {
+    /// Nothing.
+    None,
+    /// The words of the turn are others, or more.
+    Changed,
+    /// They are more than the turn had when it was taken for over.
+    WentOn,
+    /// A turn that was already answered had other words.
+    Corrected(TurnNumber, String),
+}
+
+/// What an onset means to the turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Onset {
+    /// The turn begins, or goes on.
+    Speaking,
+    /// The turn was taken for over; it isn't clear yet whether it goes on.
+    Unclear,
+}
+
+/// A turn that was answered.
+#[derive(Clone, Debug, Default)]
+struct Closed {
+    number: TurnNumber,
+    text: TurnText,
+    until: u64,
+}
+
+/// The caller's turn.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CallerTurn {
+    pub(crate) state: TurnState,
+    pub(crate) number: TurnNumber,
+    text: TurnText,
+    /// The first onset and the end of the latest speech, on the caller's time line.
+    from: u64,
+    pub(crate) until: u64,
+    /// The first onset and the end of the latest speech, on the call's clock.
+    pub(crate) began: CallTime,
+    pub(crate) ended: CallTime,
+    /// Speech heard in this turn, pauses left out.
+    pub(crate) spoken: Duration,
+    /// Replies that were requested before the turn was over.
+    pub(crate) speculations: u8,
+    /// The latest question that the turn model was asked; counts over the call.
+    question: u32,
+    closed: Closed,
+    pauses: Pauses,
+    stops: Stops,
+    /// The recogniser sends partial transcripts: sound for which none come is no speech.
+    partials: bool,
+}
+
+impl CallerTurn {
+    /// All the words so far.
+    pub(crate) fn words(&self) -> String {
+        self.text.text()
+    }
+
+    pub(crate) fn confidence(&self) -> Option<f32> {
+        self.text.confidence()
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.state == TurnState::Quiet
+    }
+
+    pub(crate) const fn is_decided(&self) -> bool {
+        matches!(self.state, TurnState::Decided(_) | TurnState::Reopening { .. })
+    }
+
+    pub(crate) const fn pause(&self) -> Option<&Pause> {
+        match &self.state {
+            TurnState::Paused(pause) => Some(pause),
+            _ => None,
+        }
+    }
+
+    /// The latest decision that the turn is over, if it still stands.
+    pub(crate) const fn decided(&self) -> Option<Decided> {
+        match self.state {
+            TurnState::Decided(decided) | TurnState::Reopening { decided, .. } => Some(decided),
+            _ => None,
+        }
+    }
+
+    /// The caller speaks, as far as is known: nobody else may begin to.
+    pub(crate) const fn holds_floor(&self) -> bool {
+        matches!(self.state, TurnState::Speaking { .. } | TurnState::Reopening { .. })
+    }
+
+    /// The caller speaks, and words are among it.
+    pub(crate) const fn is_speaking(&self) -> bool {
+        matches!(self.state, TurnState::Speaking { .. })
+    }
+
+    /// The newest words are a final transcript, which came after the speech.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.text.is_settled() && self.pause().is_some_and(|pause| pause.settled_at.is_some())
+    }
+
+    /// The recogniser sends partial transcripts.
+    pub(crate) const fn has_partials(&self) -> bool {
+        self.partials
+    }
+
+    /// Words won't come any more.
+    pub(crate) fn deaf(&mut self) {
+        self.partials = false;
+    }
+
+    fn begin(&mut self, at: CallTime, position: u64) {
+        self.number.0 = self.number.0.wrapping_add(1);
+        (self.from, self.until) = (position, position);
+        (self.began, self.ended) = (at, at);
+        (self.spoken, self.speculations) = (Duration::ZERO, 0);
+    }
+
+    /// The caller began to speak, or went on.
+    pub(crate) fn on_onset(&mut self, at: CallTime, position: u64) -> Onset {
+        // A gap that was filled moves the caller's time line against the clock; a turn's times still don't go back.
+        let onset = at.max(self.began).max(self.ended);
+        match self.state {
+            TurnState::Decided(decided) | TurnState::Reopening { decided, .. } => {
+                self.state = TurnState::Reopening { decided, onset, ended: None };
+                return Onset::Unclear;
+            }
+            TurnState::Quiet => {
+                self.begin(at, position);
+                self.state = TurnState::Speaking { onset: at, words: false, settled_at: None };
+            }
+            TurnState::Speaking { .. } | TurnState::Paused(_) => {
+                let settled_at = self.pause().and_then(|pause| pause.settled_at);
+                self.state = TurnState::Speaking { onset, words: false, settled_at };
+            }
+        }
+        Onset::Speaking
+    }
+
+    /// The caller fell silent. True if that is a pause of the turn's.
+    pub(crate) fn on_pause(&mut self, at: CallTime, position: u64) -> bool {
+        match &mut self.state {
+            TurnState::Speaking { onset, .. } => {
+                let ended = at.max(*onset);
+                self.spoken += ended.since(*onset);
+                (self.until, self.ended) = (position, ended);
+                self.state = TurnState::Paused(Pause::default());
+                true
+            }
+            TurnState::Reopening { ended, .. } => {
+                *ended = Some(at);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What had been taken for the end of the turn wasn't.
+    pub(crate) fn reopen(&mut self, now: CallTime) {
+        let TurnState::Reopening { onset, ended, .. } = self.state else {
+            if self.is_decided() {
+                self.state = TurnState::Paused(Pause::default());
+            }
+            return;
+        };
+        self.pauses.went_on(onset.since(self.ended));
+        match ended {
+            None => self.state = TurnState::Speaking { onset, words: true, settled_at: None },
+            Some(ended) => {
+                self.ended = ended.max(onset).min(now.max(onset));
+                self.spoken += self.ended.since(onset);
+                self.state = TurnState::Paused(Pause::default());
+            }
+        }
+    }
+
+    /// What was heard after the end of the turn was noise: the end stands.
+    pub(crate) fn stay_decided(&mut self) {
+        if let TurnState::Reopening { decided, .. } = self.state {
+            self.state = TurnState::Decided(decided);
+        }
+    }
+
+    /// Whether a transcript is of a turn that was already answered.
+    pub(crate) const fn is_late(&self, transcript: &Transcript) -> bool {
+        transcript.until <= self.closed.until
+    }
+
+    /// Words have come.
+    pub(crate) fn on_words(
+        &mut self,
+        transcript: Transcript,
+        is_final: bool,
+        span: (CallTime, CallTime),
+        now: CallTime,
+    ) -> WordsEffect {
+        let has_words = !transcript.text.trim().is_empty();
+        self.partials |= !is_final && has_words;
+        if self.is_late(&transcript) {
+            return if is_final && has_words { self.on_late_final(transcript) } else { WordsEffect::None };
+        }
+        if is_final {
+            self.stops.on_final(&transcript.text);
+        }
+        let before = self.text.text();
+        if self.is_quiet() {
+            if !has_words {
+                return WordsEffect::None;
+            }
+            // Words without a talkspurt: too soft for our detector, not for the recogniser's.
+            self.begin(span.0.min(now), transcript.from);
+            self.until = transcript.until;
+            self.ended = span.1.min(now).max(self.began);
+            self.spoken = self.ended.since(self.began);
+            self.state = TurnState::Paused(Pause::default());
+        }
+        let until = transcript.until;
+        if is_final {
+            self.text.on_final(transcript);
+        } else {
+            self.text.on_partial(transcript);
+        }
+        let text = self.text.text();
+        let changed = !same_words(&before, &text);
+        let more = changed && words::count(&text) > words::count(&before);
+        match &mut self.state {
+            TurnState::Speaking { onset, words, .. } => {
+                if more && !*words && !before.is_empty() {
+                    self.pauses.went_on(onset.since(self.ended));
+                }
+                *words |= more;
+            }
+            TurnState::Paused(pause) => {
+                if is_final {
+                    pause.settled_at.get_or_insert(now);
+                }
+                // A word that comes now was spoken a moment ago, whether the detector noticed or not.
+                let spoke = span.1.min(now.back(WORD_DELAY));
+                if more && !is_final && spoke > self.ended {
+                    self.ended = spoke;
+                    self.until = self.until.max(until);
+                    *pause = Pause::default();
+                }
+            }
+            TurnState::Reopening { .. } if more => return WordsEffect::WentOn,
+            TurnState::Decided(decided) | TurnState::Reopening { decided, .. } => {
+                if is_final {
+                    decided.settled_at.get_or_insert(now);
+                }
+            }
+            TurnState::Quiet => {}
+        }
+        if changed || before != text { WordsEffect::Changed } else { WordsEffect::None }
+    }
+
+    /// A final transcript for a turn that was already answered: it replaces what it overlaps, and must not vanish.
+    fn on_late_final(&mut self, transcript: Transcript) -> WordsEffect {
+        let before = self.closed.text.text();
+        if contains_words(&before, &transcript.text) {
+            return WordsEffect::None;
+        }
+        self.closed.text.on_late_final(transcript);
+        WordsEffect::Corrected(self.closed.number, self.closed.text.text())
+    }
+
+    pub(crate) fn on_recogniser_end(&mut self, ended: bool) {
+        if let TurnState::Paused(pause) = &mut self.state {
+            pause.recogniser_end = ended;
+        } else if let TurnState::Speaking { words: false, settled_at, .. } = self.state
+            && ended
+            && !self.text.text().is_empty()
+        {
+            // Noise after the words: the recogniser hears that the caller is done.
+            self.state = TurnState::Paused(Pause { recogniser_end: true, settled_at, ..Pause::default() });
+        }
+    }
+
+    /// The next question for the turn model, about the pause that there is now.
+    pub(crate) fn ask(&mut self) -> Option<TurnQuestion> {
+        self.pause()?;
+        self.question = self.question.wrapping_add(1);
+        let (question, text) = (self.question, self.words());
+        Some(TurnQuestion { question, from: self.from, until: self.until, text })
+    }
+
+    /// The turn model's answer; an old one, or one that is no probability, is ignored.
+    pub(crate) fn on_model(&mut self, event: TurnEvent) {
+        let current = event.question == self.question;
+        if let TurnState::Paused(pause) = &mut self.state
+            && current
+            && (0.0..=1.0).contains(&event.probability)
+        {
+            pause.model = Some(event.probability);
+        }
+    }
+
+    /// How long the present pause is waited for.
+    pub(crate) fn wait(&self, answer: AnswerKind, config: &TurnConfig) -> Option<Wait> {
+        let pause = self.pause()?;
+        let (text, settled) = (self.words(), self.is_settled());
+        let mut wait = wait(
+            Known {
+                text: &text,
+                settled,
+                complete: self.text.complete(),
+                answer,
+                recogniser_end: pause.recogniser_end,
+                model: pause.model,
+                stops_count: self.stops.count(),
+                pauses: self.pauses.longest(),
+            },
+            config,
+        );
+        // That there are no words is certain: no longer wait than words would get.
+        if wait.evidence == Evidence::Wordless && settled {
+            wait.decide = config.plain;
+        }
+        Some(wait)
+    }
+
+    /// Whether a wait is to be reported: once for each pause, moment and reason.
+    pub(crate) fn report(&mut self, until: CallTime, evidence: Evidence) -> bool {
+        match &mut self.state {
+            TurnState::Paused(pause) => pause.reported.replace((until, evidence)) != Some((until, evidence)),
+            _ => false,
+        }
+    }
+
+    /// The turn is over.
+    pub(crate) fn decide(&mut self, now: CallTime, answer_after: Duration) {
+        let settled_at = self.pause().and_then(|pause| pause.settled_at);
+        let answer_from = self.ended + answer_after;
+        let words = words::count(&self.words());
+        self.state = TurnState::Decided(Decided { at: now, answer_from, settled_at, words });
+    }
+
+    /// The words that have come since the turn was taken for over.
+    pub(crate) fn words_since_decided(&self) -> String {
+        let words = self.decided().map_or(0, |decided| decided.words);
+        self.words().split_whitespace().skip(words).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The line has decided that the turn is over, with these words.
+    pub(crate) fn said(&mut self, text: &str, now: CallTime) {
+        if self.is_quiet() {
+            self.begin(now, 0);
+        }
+        self.on_pause(now, self.until);
+        self.reopen(now);
+        self.text = TurnText::whole(text, self.from);
+        if self.pause().is_none() {
+            self.state = TurnState::Paused(Pause::default());
+        }
+        if let TurnState::Paused(pause) = &mut self.state {
+            *pause = Pause { recogniser_end: true, settled_at: Some(now), ..Pause::default() };
+        }
+    }
+
+    /// Sound without words that has lasted too long is noise: when that is.
+    pub(crate) fn noise_deadline(&self, config: &TurnConfig, resolve: Duration) -> Option<Deadline> {
+        let at = match self.state {
+            TurnState::Speaking { onset, words: false, .. } if self.partials => onset + config.noise_after,
+            TurnState::Reopening { onset, ended: None, .. } if self.partials => onset + config.noise_after,
+            TurnState::Reopening { ended: Some(ended), .. } => ended + resolve,
+            _ => return None,
+        };
+        Some(Deadline::new(at, Why::Noise))
+    }
+
+    /// The sound has lasted too long without words. True if nothing is left of the turn.
+    pub(crate) fn on_noise(&mut self) -> bool {
+        let TurnState::Speaking { settled_at, .. } = self.state else {
+            self.stay_decided();
+            return false;
+        };
+        self.state = TurnState::Paused(Pause { settled_at, ..Pause::default() });
+        self.words().is_empty()
+    }
+
+    /// The turn is answered, or needs no answer. Gives where its sound ends.
+    pub(crate) fn close(&mut self) -> u64 {
+        let until = self.until.max(self.from).max(self.text.settled_until());
+        let text = std::mem::take(&mut self.text);
+        self.closed = Closed { number: self.number, text: text.settled(), until: until.max(self.closed.until) };
+        self.pauses.turn_over();
+        self.state = TurnState::Quiet;
+        until
+    }
+}

@@ -1,0 +1,176 @@
+//! What the caller said in a turn, put together from transcripts by where they lie on the caller's time line.
+
+use offhook_stage_api::Transcript;
+
+/// The words of one turn.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TurnText {
+    finals: Vec<Transcript>,
+    partial: Option<Transcript>,
+}
+
+impl TurnText {
+    /// All the words of a turn at once, from a line that knows when it is over.
+    pub(crate) fn whole(text: &str, at: u64) -> Self {
+        let piece = Transcript { from: at, until: at + 1, text: text.to_owned(), ..Transcript::default() };
+        Self { finals: vec![piece], partial: None }
+    }
+
+    /// The same, with words that might still have changed taken as they are.
+    pub(crate) fn settled(mut self) -> Self {
+        if let Some(partial) = self.partial.take() {
+            self.finals.retain(|old| old.until <= partial.from);
+            self.finals.push(partial);
+        }
+        self
+    }
+
+    /// A final transcript for a turn that is over: replaces what it covers for the most part.
+    pub(crate) fn on_late_final(&mut self, transcript: Transcript) {
+        self.finals.retain(|old| {
+            let shared = old.until.min(transcript.until).saturating_sub(old.from.max(transcript.from));
+            shared * 2 < old.until.saturating_sub(old.from).max(1)
+        });
+        let place = self.finals.partition_point(|old| old.from <= transcript.from);
+        self.finals.insert(place, transcript);
+    }
+
+    /// A transcript that won't change: replaces what it overlaps.
+    pub(crate) fn on_final(&mut self, transcript: Transcript) {
+        self.finals.retain(|old| !overlaps(old, &transcript));
+        if self.partial.as_ref().is_some_and(|old| overlaps(old, &transcript)) {
+            self.partial = None;
+        }
+        let place = self.finals.partition_point(|old| old.from <= transcript.from);
+        self.finals.insert(place, transcript);
+    }
+
+    /// A transcript that may change: replaces the earlier partial.
+    pub(crate) fn on_partial(&mut self, transcript: Transcript) {
+        if !self.finals.iter().any(|old| transcript.until <= old.until && old.from <= transcript.from) {
+            self.partial = Some(transcript);
+        }
+    }
+
+    /// All the words so far.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        let from = self.partial.as_ref().map_or(u64::MAX, |partial| partial.from);
+        // A partial that covers the whole turn again stands for the finals it overlaps.
+        let finals = self.finals.iter().filter(|old| old.until <= from || self.partial.is_none());
+        for piece in finals.chain(&self.partial) {
+            let words = piece.text.trim();
+            if !words.is_empty() {
+                if !text.is_empty() {
+                    text.push(' ');
+                }
+                text.push_str(words);
+            }
+        }
+        text
+    }
+
+    /// The newest words are final, and there are some (or it is final that there are none).
+    pub(crate) fn is_settled(&self) -> bool {
+        self.partial.is_none() && !self.finals.is_empty()
+    }
+
+    /// Where the newest final transcript ends, on the caller's time line.
+    pub(crate) fn settled_until(&self) -> u64 {
+        self.finals.last().map_or(0, |last| last.until)
+    }
+
+    /// Whether the recogniser thinks that the last words complete an answer.
+    pub(crate) fn complete(&self) -> Option<bool> {
+        match &self.partial {
+            Some(_) => None,
+            None => self.finals.last().and_then(|last| last.complete),
+        }
+    }
+
+    /// The least confidence of the finals.
+    pub(crate) fn confidence(&self) -> Option<f32> {
+        self.finals.iter().filter_map(|piece| piece.confidence).min_by(f32::total_cmp)
+    }
+}
+
+fn overlaps(a: &Transcript, b: &Transcript) -> bool {
+    a.from < b.until && b.from < a.until
+}
+
+/// Words as compared: case and punctuation don't count.
+fn plain_words(text: &str) -> Vec<String> {
+    text.split_whitespace()
+        .map(|word| word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect())
+        .filter(|word: &String| !word.is_empty())
+        .collect()
+}
+
+/// How many words a text has.
+pub(crate) fn count(text: &str) -> usize {
+    plain_words(text).len()
+}
+
+/// Whether two texts have the same words.
+pub(crate) fn same_words(a: &str, b: &str) -> bool {
+    plain_words(a) == plain_words(b)
+}
+
+/// Whether the words of a piece stand in a text, one after the other.
+#[must_use]
+pub fn contains_words(text: &str, piece: &str) -> bool {
+    let (text, piece) = (plain_words(text), plain_words(piece));
+    piece.is_empty() || text.windows(piece.len()).any(|some| some == piece)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(from: u64, until: u64, text: &str) -> Transcript {
+        Transcript { from, until, text: text.into(), ..Transcript::default() }
+    }
+
+    #[test]
+    fn a_later_final_replaces_what_it_overlaps() {
+        let mut turn = TurnText::default();
+        turn.on_partial(piece(0, 50, "a table"));
+        turn.on_final(piece(0, 100, "a table for two"));
+        assert_eq!(turn.text(), "a table for two");
+        turn.on_partial(piece(120, 150, "tonight"));
+        assert_eq!(turn.text(), "a table for two tonight");
+        assert!(!turn.is_settled());
+        turn.on_final(piece(0, 200, "a table for two tonight at eight"));
+        assert_eq!(turn.text(), "a table for two tonight at eight");
+        assert!(turn.is_settled());
+    }
+
+    #[test]
+    fn a_late_final_replaces_the_part_that_it_covers() {
+        let mut turn = TurnText::default();
+        turn.on_final(piece(0, 100, "two pizzas"));
+        turn.on_partial(piece(110, 200, "and a water"));
+        let mut turn = turn.settled();
+        turn.on_late_final(piece(0, 100, "two large pizzas"));
+        assert_eq!(turn.text(), "two large pizzas and a water");
+        turn.on_late_final(piece(105, 200, "and some water"));
+        assert_eq!(turn.text(), "two large pizzas and some water");
+    }
+
+    #[test]
+    fn finals_are_ordered_by_place_not_by_arrival() {
+        let mut turn = TurnText::default();
+        turn.on_final(piece(100, 200, "world"));
+        turn.on_final(piece(0, 100, "hello"));
+        assert_eq!(turn.text(), "hello world");
+    }
+
+    #[test]
+    fn case_and_punctuation_do_not_count() {
+        assert!(same_words("Two pizzas, please.", "two pizzas please"));
+        assert!(!same_words("two pizzas", "three pizzas"));
+        assert!(contains_words("Open from eleven, to ten at night.", "eleven to ten"));
+        assert!(!contains_words("Open from eleven to ten.", "eleven ten"));
+        assert!(!contains_words("Open.", "open at night"));
+    }
+}
