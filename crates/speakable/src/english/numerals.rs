@@ -1,6 +1,6 @@
 //! Numbers in words.
 
-use crate::number_words::{ONES, TENS};
+use super::number_words::{ONES, TENS};
 
 const SCALES: [(u64, &str); 5] = [
     (1_000_000_000_000_000, "quadrillion"),

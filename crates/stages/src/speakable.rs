@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use offhook_call::id::{SegmentId, UtteranceId};
 use offhook_call::stage::{SpeakRequest, TimedWord, TtsCommand, TtsEvent};
+use offhook_speakable::Speakable;
 
-use super::Speakable;
 use crate::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx, WhenFull, bounded};
 
 /// As the session's queues are.

@@ -2,7 +2,7 @@
 
 use super::Cursor;
 use super::numerals::digits;
-use crate::speakable::{Match, Place};
+use crate::{Match, Place};
 
 /// Written with a full stop, and what is said. Case counts.
 const ALWAYS: [(&str, &str); 30] = [

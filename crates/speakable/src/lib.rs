@@ -5,15 +5,13 @@
 //! sentences, and without any memory of earlier ones.
 //!
 //! [`Speakable`] keeps which spoken words stand for which written ones, so that what was heard can be told as it was
-//! written. [`SpeakableTts`] stands before a voice and does both.
+//! written.
+#![forbid(unsafe_code)]
 
 mod english;
 mod markup;
-mod stage;
 
 use std::ops::Range;
-
-pub use stage::SpeakableTts;
 
 /// A text as it is spoken, and where each part of it comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

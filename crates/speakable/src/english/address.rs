@@ -2,7 +2,7 @@
 
 use super::Cursor;
 use super::numerals::{digits, grouped_digits};
-use crate::speakable::Match;
+use crate::Match;
 
 /// Ends of names that are taken for addresses without a scheme before them.
 const DOMAINS: [&str; 26] = [

@@ -4,6 +4,7 @@ mod address;
 mod amount;
 mod calendar;
 mod cursor;
+mod number_words;
 mod numerals;
 mod short;
 

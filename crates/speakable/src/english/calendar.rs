@@ -3,7 +3,7 @@
 use super::Cursor;
 use super::amount::range;
 use super::numerals::{cardinal, ordinal, year};
-use crate::speakable::Match;
+use crate::Match;
 
 const MONTHS: [&str; 12] = [
     "January",

@@ -2,7 +2,7 @@
 
 use super::Cursor;
 use super::numerals::{cardinal, decimal, digits, ordinal, year};
-use crate::speakable::{Match, Place};
+use crate::{Match, Place};
 
 /// Sign, one whole, many, one hundredth, many hundredths.
 const CURRENCIES: [(&str, &str, &str, &str, &str); 13] = [
