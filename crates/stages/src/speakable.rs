@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use offhook_call::id::{SegmentId, UtteranceId};
-use offhook_call::stage::{SpeakRequest, TimedWord, TtsCommand, TtsEvent};
 use offhook_speakable::Speakable;
+use offhook_stage_api::id::{SegmentId, UtteranceId};
+use offhook_stage_api::{SpeakRequest, TimedWord, TtsCommand, TtsEvent};
 
 use crate::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx, WhenFull, bounded};
 
