@@ -50,8 +50,8 @@ lint: layers ## format, clippy, documentation, licences
 	else echo "cargo-deny is missing, licences were not checked: cargo install cargo-deny --locked"; fi
 
 layers: ## the core has no I/O: its crates must not depend on tokio, mio or rand
-	@for crate in mulaw audio twilio resample endpoint call tape; do \
-	  if $(CARGO) tree --edges normal --package offhook-$$crate --prefix none | grep -E '^(tokio|mio|rand) '; then \
+	@for crate in mulaw audio twilio resample stage-api endpoint speakable call tape script; do \
+	  if $(CARGO) tree --edges normal --package offhook-$$crate --no-default-features --prefix none | grep -E '^(tokio|mio|rand) '; then \
 	    echo "offhook-$$crate must not depend on this"; exit 1; fi; done; echo "layers: the core has no I/O"
 
 scenes: ## how well turns are taken: hundreds of scenes on a virtual line

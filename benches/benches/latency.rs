@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use offhook_benches::probes::{Ears, Mind, Mouth, Nobody, line, quantile, tone};
-use offhook_call::config::Interruptible;
 use offhook_call::{CallConfig, Control};
 use offhook_session::{Setup, StageSet, control, serve_call, socket_config};
+use offhook_stage_api::Interruptible;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio_tungstenite::tungstenite::Message;

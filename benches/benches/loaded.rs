@@ -23,10 +23,10 @@ use std::time::Duration;
 
 use offhook_benches::probes::{Ears, Mind, Mouth, line, quantile, tone};
 
-use offhook_call::stage::SttCommand;
 use offhook_call::{CallConfig, CallTime, Histogram, Input, Output};
 use offhook_session::{Observer, SessionEnd, Setup, StageSet, serve_call, socket_config};
 use offhook_simulator::load::{LoadPlan, LoadReport, load, sent_us};
+use offhook_stage_api::SttCommand;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_call::stage::{
-    AudioChunk, LlmCommand, LlmEvent, SttCommand, SttEvent, Transcript, TtsCommand, TtsEvent,
-};
 use offhook_call::{CallTime, Input, Output};
 use offhook_session::Observer;
+use offhook_stage_api::{
+    AudioChunk, LlmCommand, LlmEvent, SttCommand, SttEvent, Transcript, TtsCommand, TtsEvent,
+};
 use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, Tx};
 
 /// Called with each frame, in the recogniser's own task.

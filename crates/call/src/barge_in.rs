@@ -5,13 +5,14 @@
 //! decide: an interruption ends the utterance, and the context keeps what was heard; anything else lets it go on from
 //! the very sample where it stopped.
 
-use crate::CallTime;
 use crate::call::Call;
-use crate::config::{BargeInConfig, Interruptible};
+use crate::config::BargeInConfig;
 use crate::io::{BargeInStage, CallEvent, DropReason};
-use crate::stage::AnswerKind;
 use crate::timers::Timer;
 use crate::turn::Floor;
+use offhook_stage_api::AnswerKind;
+use offhook_stage_api::CallTime;
+use offhook_stage_api::Interruptible;
 
 /// Speech over the agent, not yet judged.
 #[derive(Clone, Copy, Debug)]

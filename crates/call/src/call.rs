@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use offhook_audio::Dbov;
 
-use crate::CallTime;
 use crate::barge_in::BargeIn;
 use crate::config::{CallConfig, CallMode};
 use crate::context::Context;
 use crate::histogram::Histogram;
-use crate::id::{ReplyId, UtteranceId};
 use crate::inbound::{Inbound, InboundTotals};
 use crate::io::{CallEvent, Control, EndReason, Input, Output, UtteranceKind};
 use crate::keypad::Keypad;
@@ -21,10 +19,12 @@ use crate::outbound::Outbound;
 use crate::patience::Patience;
 use crate::playout::{Playout, PlayoutTotals};
 use crate::reply::Reply;
-use crate::stage::{AnswerKind, LlmCommand, ReplyReason, ToolCall, Turn};
 use crate::timers::{Timer, Timers};
 use crate::turn::CallerTurn;
 use crate::working::Working;
+use offhook_stage_api::CallTime;
+use offhook_stage_api::id::{ReplyId, UtteranceId};
+use offhook_stage_api::{AnswerKind, LlmCommand, ReplyReason, ToolCall, Turn};
 
 /// Counts over a whole call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use offhook_endpoint::TalkspurtConfig;
+use offhook_stage_api::Interruptible;
 
 use crate::language::LanguageTexts;
-use crate::stage::Turn;
+use offhook_stage_api::Turn;
 
 /// How a call behaves.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -168,19 +169,6 @@ impl Default for TurnConfig {
             shortest_wordless: Duration::from_millis(400),
         }
     }
-}
-
-/// When the agent may be interrupted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Interruptible {
-    /// By speech and by keys.
-    #[default]
-    Yes,
-    /// By keys only.
-    DtmfOnly,
-    /// Not at all.
-    No,
 }
 
 /// `[barge_in]`: when the caller speaks over the agent.

@@ -2,15 +2,15 @@
 
 use offhook_endpoint::SpeechEvent;
 
-use crate::CallTime;
 use crate::call::Call;
-use crate::config::Interruptible;
 use crate::inbound::Heard;
 use crate::io::{CallEvent, DropReason, Key, Output, TurnEnded};
 use crate::keypad::Keyed;
-use crate::stage::{Party, ReplyReason, SttCommand, SttEvent, Transcript};
 use crate::timers::Timer;
 use crate::turn::{Evidence, Floor, contains_words, is_sentence, same_words};
+use offhook_stage_api::CallTime;
+use offhook_stage_api::Interruptible;
+use offhook_stage_api::{Party, ReplyReason, SttCommand, SttEvent, Transcript};
 
 use offhook_audio::SamplePos;
 

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use offhook_audio::MulawFrame;
-pub use offhook_endpoint::dtmf::Key;
+pub use offhook_stage_api::Key;
 
-use crate::config::Interruptible;
-use crate::id::{Generation, ReplyId, UtteranceId};
-use crate::stage::{
+use offhook_stage_api::Interruptible;
+use offhook_stage_api::id::{Generation, ReplyId, UtteranceId};
+use offhook_stage_api::{
     Digits, LlmCommand, LlmEvent, SttCommand, SttEvent, ToolCall, ToolResult, TtsCommand, TtsEvent,
     TurnEvent, TurnQuestion,
 };

@@ -1,9 +1,9 @@
 //! Keys the caller presses, gathered to whole numbers: the same on a line of sound and on one of text.
 
-use crate::CallTime;
 use crate::config::DtmfConfig;
 use crate::io::Key;
-use crate::stage::{AnswerKind, Digits};
+use offhook_stage_api::CallTime;
+use offhook_stage_api::{AnswerKind, Digits};
 
 /// The number that is being keyed.
 #[derive(Default)]

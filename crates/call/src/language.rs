@@ -12,10 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::Call;
 use crate::config::{CallConfig, PatienceConfig};
 use crate::io::{CallEvent, Output};
-use crate::stage::{Expectation, SttCommand, ToolCall, ToolResult};
-
-/// The tool that changes the language: argument `language`, a BCP 47 tag.
-pub const SWITCH_LANGUAGE: &str = "switch_language";
+use offhook_stage_api::{Expectation, SttCommand, ToolCall, ToolResult};
 
 /// What the engine itself says in a language: takes the place of the same settings of `[patience]` while it is spoken. What
 /// isn't set is as there.
@@ -145,7 +142,7 @@ pub(crate) fn told(tag: &str) -> String {
 }
 
 impl Call {
-    /// The tool [`SWITCH_LANGUAGE`].
+    /// The tool [`SWITCH_LANGUAGE`](offhook_stage_api::tools::SWITCH_LANGUAGE).
     pub(crate) fn switch_language(&mut self, call: ToolCall) {
         let outcome = wanted(&self.config, &call).map(|(tag, patience)| {
             self.speak_language(&tag, patience);

@@ -5,19 +5,8 @@
 
 use crate::call::{Call, State};
 use crate::io::{EndReason, Output};
-use crate::stage::{LlmCommand, ToolCall, ToolResult};
-
-/// The tool that hands the caller to another number: argument `to`.
-pub const TRANSFER: &str = "transfer_call";
-
-impl ToolCall {
-    /// The call of [`TRANSFER`] that hands the caller to this number or SIP address.
-    #[must_use]
-    pub fn transfer(to: &str) -> Self {
-        let arguments = serde_json::json!({ "to": to });
-        Self { id: String::new(), name: TRANSFER.to_owned(), arguments }
-    }
-}
+use offhook_stage_api::tools::TRANSFER;
+use offhook_stage_api::{LlmCommand, ToolCall, ToolResult};
 
 /// A transfer on its way.
 #[derive(Debug)]

@@ -22,7 +22,6 @@ mod context;
 mod echo;
 mod hearing;
 mod histogram;
-pub mod id;
 mod inbound;
 mod io;
 mod keypad;
@@ -36,8 +35,6 @@ pub mod relay;
 mod reply;
 mod sentence;
 mod speaking;
-pub mod stage;
-mod time;
 mod timers;
 mod turn;
 mod working;
@@ -50,10 +47,7 @@ pub use io::{
     BargeInStage, CallEvent, Control, DropReason, EndReason, Input, Key, MarkName, Output, ReplyTiming,
     ToolStage, TurnEnded, UtteranceKind,
 };
-pub use language::{LanguageTexts, SWITCH_LANGUAGE};
-pub use leaving::TRANSFER;
+pub use language::LanguageTexts;
+pub use offhook_stage_api::CallTime;
 pub use playout::PlayoutTotals;
-pub use sentence::SHORTEST_CLAUSE;
-pub use time::CallTime;
 pub use turn::Evidence;
-pub use working::COLLECT_DIGITS;

@@ -10,13 +10,13 @@ use std::time::Duration;
 use offhook_endpoint::SpeechEvent;
 use offhook_endpoint::tones::BeepDetector;
 
-use crate::CallTime;
 use crate::call::Call;
-use crate::config::Interruptible;
 use crate::inbound::Heard;
 use crate::io::{EndReason, UtteranceKind};
 use crate::timers::Timer;
 use crate::turn::Floor;
+use offhook_stage_api::CallTime;
+use offhook_stage_api::Interruptible;
 
 /// What becomes of a mailbox.
 pub(crate) enum Machine {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::CallTime;
 use crate::call::Call;
 use crate::config::{CallConfig, PatienceConfig};
 use crate::io::{EndReason, UtteranceKind};
 use crate::timers::Timer;
 use crate::turn::Floor;
+use offhook_stage_api::CallTime;
 
 /// Without media for so long, a talkspurt that was going on has ended.
 pub(crate) const STARVED: Duration = Duration::from_secs(1);
@@ -151,7 +151,7 @@ impl Call {
             self.drop_reply();
             self.say(UtteranceKind::Apology, &apology);
             let when = (self.turn.began, self.turn.ended);
-            self.context.push(crate::stage::Party::Caller, basis, false, when);
+            self.context.push(offhook_stage_api::Party::Caller, basis, false, when);
             self.close_turn();
             self.patience.fillers_said = 0;
             return;

@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::CallTime;
 use crate::call::Call;
-use crate::config::Interruptible;
 use crate::hearing::ms;
-use crate::id::{ReplyId, UtteranceId};
 use crate::io::{CallEvent, Output, ReplyTiming, UtteranceKind};
 use crate::playout::Utterance;
 use crate::sentence::SentenceCutter;
-use crate::stage::{
+use crate::timers::Timer;
+use crate::turn::Floor;
+use offhook_stage_api::CallTime;
+use offhook_stage_api::Interruptible;
+use offhook_stage_api::id::{ReplyId, UtteranceId};
+use offhook_stage_api::tools;
+use offhook_stage_api::{
     Expectation, LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, SpeakRequest, SttCommand, ToolCall,
     TtsCommand,
 };
-use crate::timers::Timer;
-use crate::turn::Floor;
 
 /// One attempt to answer.
 #[derive(Debug)]
@@ -300,15 +301,16 @@ impl Call {
 
     fn use_tool(&mut self, call: ToolCall) {
         // Keys are nobody's business, the model's own later turns included.
-        let arguments = if call.name == "send_dtmf" { "keys".to_owned() } else { call.arguments.to_string() };
+        let arguments =
+            if call.name == tools::SEND_DTMF { "keys".to_owned() } else { call.arguments.to_string() };
         let text = format!("{}({arguments})", call.name);
         self.context.push(Party::Tool, text, false, (self.now, self.now));
         match call.name.as_str() {
-            "end_call" => self.end_when_said(crate::EndReason::AgentDone),
-            "send_dtmf" => self.send_keys(call),
-            crate::TRANSFER => self.transfer_when_said(call, true),
-            crate::COLLECT_DIGITS => self.collect_digits(call),
-            crate::SWITCH_LANGUAGE => self.switch_language(call),
+            tools::END_CALL => self.end_when_said(crate::EndReason::AgentDone),
+            tools::SEND_DTMF => self.send_keys(call),
+            tools::TRANSFER => self.transfer_when_said(call, true),
+            tools::COLLECT_DIGITS => self.collect_digits(call),
+            tools::SWITCH_LANGUAGE => self.switch_language(call),
             _ => self.begin_tool(call),
         }
     }

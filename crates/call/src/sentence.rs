@@ -3,9 +3,8 @@
 //! The first piece goes out as soon as it is speakable, so that the agent begins to speak early; later ones, and what is there
 //! all at once, are whole sentences, which sound better.
 
-/// A first piece may end at a comma if it has at least so many characters, as long as the sentence isn't whole yet: some 0.8 s
-/// of speech, in which the rest is written and spoken.
-pub const SHORTEST_CLAUSE: usize = 12;
+use offhook_stage_api::text::SHORTEST_CLAUSE;
+
 /// Without any sentence end, text is cut at a space after so many characters.
 const LONGEST: usize = 220;
 

@@ -4,12 +4,12 @@ use offhook_audio::{MulawFrame, SampleCount};
 use offhook_endpoint::dtmf::tones;
 
 use crate::call::Call;
-use crate::config::Interruptible;
-use crate::id::UtteranceId;
 use crate::io::{CallEvent, Output, UtteranceKind};
 use crate::playout::{Raw, Utterance};
 use crate::reply::Reply;
-use crate::stage::{Digits, LlmCommand, Party, SpeakRequest, TtsCommand, TtsEvent};
+use offhook_stage_api::Interruptible;
+use offhook_stage_api::id::UtteranceId;
+use offhook_stage_api::{Digits, LlmCommand, Party, SpeakRequest, TtsCommand, TtsEvent};
 
 /// So many samples are converted before they can be sent: 100 ms.
 const AHEAD: u64 = 800;
@@ -214,7 +214,7 @@ impl Call {
 
     pub(crate) fn echo_frame(&mut self, id: UtteranceId, frame: &MulawFrame) {
         if let Some(utterance) = self.playout.get_mut(id) {
-            utterance.push_audio(crate::id::SegmentId(0), &frame.0);
+            utterance.push_audio(offhook_stage_api::id::SegmentId(0), &frame.0);
         }
     }
 }

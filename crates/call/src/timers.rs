@@ -1,6 +1,6 @@
 //! All timers of a call: an enum and one array of deadlines.
 
-use crate::CallTime;
+use offhook_stage_api::CallTime;
 
 /// What a deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

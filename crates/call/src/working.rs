@@ -6,16 +6,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::CallTime;
 use crate::call::Call;
 use crate::config::{OnInterruption, PatienceConfig, ToolManners};
 use crate::io::{CallEvent, Output, ToolStage, UtteranceKind};
-use crate::stage::{AnswerKind, Digits, LlmCommand, Party, ReplyReason, ToolCall, ToolResult};
 use crate::timers::Timer;
 use crate::turn::Floor;
-
-/// The tool that lets the caller key a number: arguments `min` and `max`, both counts of digits.
-pub const COLLECT_DIGITS: &str = "collect_digits";
+use offhook_stage_api::CallTime;
+use offhook_stage_api::tools;
+use offhook_stage_api::{AnswerKind, Digits, LlmCommand, Party, ReplyReason, ToolCall, ToolResult};
 
 /// A tool with a word of its own for the wait says it after this; a quick one has returned by then.
 pub(crate) const OWN_FILLER_AFTER: Duration = Duration::from_millis(400);
@@ -118,7 +116,7 @@ impl Call {
         let Some(result) = self.on_transferred(result) else { return };
         if let Some(event) = self.working.end(&result, self.now) {
             self.event(event);
-        } else if result.name != crate::TRANSFER {
+        } else if result.name != tools::TRANSFER {
             return;
         }
         self.tool_returned(result);
@@ -200,7 +198,7 @@ impl Call {
         }
     }
 
-    /// The tool [`COLLECT_DIGITS`]: the keys come as the caller's next turn, so that they stay out of tapes.
+    /// The tool [`COLLECT_DIGITS`](tools::COLLECT_DIGITS): the keys come as the caller's next turn, so that they stay out of tapes.
     pub(crate) fn collect_digits(&mut self, call: ToolCall) {
         self.answer = digits_asked_for(&call, self.config.dtmf.most);
         self.working.collecting = true;
@@ -234,7 +232,7 @@ impl Call {
     }
 }
 
-/// How many digits a call of [`COLLECT_DIGITS`] wants.
+/// How many digits a call of [`COLLECT_DIGITS`](tools::COLLECT_DIGITS) wants.
 pub(crate) fn digits_asked_for(call: &ToolCall, most: usize) -> AnswerKind {
     let count = |name: &str| call.arguments.get(name).and_then(serde_json::Value::as_u64);
     let most = most as u64;

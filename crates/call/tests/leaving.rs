@@ -4,9 +4,9 @@
 mod line;
 
 use line::Line;
-use offhook_call::config::Interruptible;
-use offhook_call::stage::{Party, Turn};
 use offhook_call::{CallConfig, Control, EndReason};
+use offhook_stage_api::Interruptible;
+use offhook_stage_api::{Party, Turn};
 
 /// A mailbox's beep: 400 ms of 1 kHz.
 fn beep() -> Vec<u8> {

@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use offhook_call::config::Interruptible;
-use offhook_call::id::{ReplyId, SegmentId, UtteranceId};
-use offhook_call::stage::{
+use offhook_call::{Call, CallConfig, CallEvent, CallTime, Control, Input, Key, MarkName, Output};
+use offhook_endpoint::DetectorKind;
+use offhook_stage_api::Interruptible;
+use offhook_stage_api::id::{ReplyId, SegmentId, UtteranceId};
+use offhook_stage_api::{
     AudioChunk, Digits, FailureKind, LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, ToolCall,
     ToolResult, Transcript, TtsCommand, TtsEvent, TurnEvent,
 };
-use offhook_call::{Call, CallConfig, CallEvent, CallTime, Control, Input, Key, MarkName, Output};
-use offhook_endpoint::DetectorKind;
 use proptest::prelude::*;
 
 /// Something that may happen.

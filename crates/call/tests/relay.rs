@@ -5,8 +5,8 @@ mod phone;
 
 use offhook_call::config::{OnInterruption, ToolManners};
 use offhook_call::relay::RelayInput;
-use offhook_call::stage::{Digits, ToolResult};
 use offhook_call::{CallConfig, Control, Key, LanguageTexts};
+use offhook_stage_api::{Digits, ToolResult};
 use phone::{Does, Phone};
 use proptest::prelude::*;
 

@@ -4,7 +4,8 @@ mod line;
 
 use line::Line;
 use offhook_call::CallConfig;
-use offhook_call::config::{BargeInConfig, Interruptible};
+use offhook_call::config::BargeInConfig;
+use offhook_stage_api::Interruptible;
 
 #[test]
 fn a_question_and_its_answer() {

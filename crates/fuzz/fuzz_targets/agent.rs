@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use offhook_call::stage::ReplyReason;
-use offhook_stages::script::{Dialog, Script, shipped};
+use offhook_script::{Dialog, Script, shipped};
+use offhook_stage_api::ReplyReason;
 
 fuzz_target!(|input: (&str, Vec<String>)| {
     let (file, lines) = input;

@@ -120,7 +120,7 @@ impl Config {
     /// Reads text.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let config: Self =
-            toml::from_str(text).map_err(|error| anyhow::anyhow!(offhook_stages::toml_error(&error)))?;
+            toml::from_str(text).map_err(|error| anyhow::anyhow!(offhook_script::toml_error(&error)))?;
         if let Some(url) = &config.public_url
             && !(url.starts_with("https://") || url.starts_with("http://"))
         {

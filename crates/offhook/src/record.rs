@@ -13,10 +13,10 @@ use anyhow::Context;
 use crossbeam_channel::{Sender, TrySendError};
 use offhook_call::relay::{RelayInput, RelayOutput};
 use offhook_call::{CallConfig, CallEvent, CallTime, Input, Output};
+use offhook_script::Transport;
 use offhook_session::Observer;
 use offhook_session::relay::RelayObserver;
 use offhook_stages::Usage;
-use offhook_stages::script::Transport;
 use offhook_tape::{
     Header, packed, write_header, write_input, write_output, write_relay_input, write_relay_output,
 };

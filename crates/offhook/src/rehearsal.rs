@@ -85,7 +85,9 @@ key_file = "{key}"
 fn script() -> Script {
     let rule = |heard: &str, say: &str| Rule { heard: heard.into(), say: say.into(), ..Rule::default() };
     let mut goodbye = rule("yes please", "Thank you, it will be with you in half an hour. Goodbye!");
-    goodbye.calls.push(ToolCall { name: "end_call".into(), arguments: serde_json::json!({}) });
+    goodbye
+        .calls
+        .push(ToolCall { name: offhook_stage_api::tools::END_CALL.into(), arguments: serde_json::json!({}) });
     let caller = [
         "Two large pepperoni pizzas.",
         "What are your opening hours?",

@@ -1,8 +1,8 @@
 //! Recognises 8 kHz WAV or raw μ-law files by a grammar: `transcribe GRAMMAR.gram FILE…`.
 use std::io::Write;
 
-use offhook_call::stage::Expectation;
 use offhook_providers::embedded::{NativePool, PocketSphinx, SphinxOptions};
+use offhook_stage_api::Expectation;
 
 fn main() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);

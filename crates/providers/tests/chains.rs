@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use offhook_call::id::{ReplyId, SegmentId, UtteranceId};
-use offhook_call::stage::{
-    LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, SpeakRequest, TtsCommand, TtsEvent, Turn,
-};
+use offhook_chain::{Deadlines, Link, LinkConfig, LlmChain, TtsChain};
 use offhook_doubles::{Doubles, DoublesConfig, Fault, FaultRule, Moment, Rule, Script, Stage};
 use offhook_providers::llm::{LlmConfig, LlmProvider, NetworkLlm, Prompt};
 use offhook_providers::net::Secret;
 use offhook_providers::tts::TtsConfig;
-use offhook_stages::chain::{Deadlines, Link, LinkConfig, LlmChain, TtsChain};
+use offhook_stage_api::id::{ReplyId, SegmentId, UtteranceId};
+use offhook_stage_api::{
+    LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, SpeakRequest, TtsCommand, TtsEvent, Turn,
+};
 use offhook_stages::{CallInfo, Llm, Tts, WhenFull, bounded};
 use serde_json::json;
 use tokio::time::timeout;

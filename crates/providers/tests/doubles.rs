@@ -7,11 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_audio::{MulawFrame, SamplePos};
-use offhook_call::id::{ReplyId, SegmentId, UtteranceId};
-use offhook_call::stage::{
-    LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, SpeakRequest, SttCommand, TtsCommand, TtsEvent,
-    Turn,
-};
 use offhook_doubles::{
     Doubles, DoublesConfig, Fault, FaultRule, Hum, Moment, Rule, Script, Speaker, Stage, ToolCall,
 };
@@ -19,6 +14,11 @@ use offhook_providers::llm::{LlmConfig, NetworkLlm, Prompt};
 use offhook_providers::net::Secret;
 use offhook_providers::stt::SttConfig;
 use offhook_providers::tts::TtsConfig;
+use offhook_stage_api::id::{ReplyId, SegmentId, UtteranceId};
+use offhook_stage_api::{
+    LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, SpeakRequest, SttCommand, TtsCommand, TtsEvent,
+    Turn,
+};
 use offhook_stages::{CallInfo, Llm, StageError, ToolSpec, WhenFull, bounded};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};

@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use offhook_audio::{MulawFrame, PcmFrame, SamplePos};
-use offhook_call::stage::{FailureKind, SttCommand, SttEvent, Transcript};
 use offhook_doubles::{Doubles, DoublesConfig, Fault, FaultRule, Hum, Moment, Quirk, Script, Speaker, Stage};
 use offhook_providers::net::Secret;
 use offhook_providers::stt::SttConfig;
+use offhook_stage_api::{FailureKind, SttCommand, SttEvent, Transcript};
 use offhook_stages::{CallInfo, WhenFull, bounded};
 use tokio::time::{Instant, sleep_until, timeout};
 

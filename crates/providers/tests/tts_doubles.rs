@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use offhook_call::id::{SegmentId, UtteranceId};
-use offhook_call::stage::{SpeakRequest, TtsCommand, TtsEvent};
 use offhook_doubles::{Doubles, DoublesConfig, Fault, FaultRule, Key, Moment, Quirk, Stage};
 use offhook_providers::net::Secret;
 use offhook_providers::tts::TtsConfig;
+use offhook_stage_api::id::{SegmentId, UtteranceId};
+use offhook_stage_api::{SpeakRequest, TtsCommand, TtsEvent};
 use offhook_stages::{CallInfo, Rx, Tx, WhenFull, bounded};
 use serde_json::{Value, json};
 use tokio::time::timeout;

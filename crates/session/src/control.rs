@@ -9,8 +9,8 @@ use futures_util::StreamExt;
 use futures_util::future::{AbortHandle, Aborted, abortable};
 use futures_util::stream::FuturesUnordered;
 use offhook_call::Control;
-use offhook_call::stage::{ToolCall, ToolResult};
-use offhook_stages::{Bell, BoxFuture, Rx, Tx, WhenFull, bounded};
+use offhook_stage_api::{ToolCall, ToolResult};
+use offhook_stages::{BoxFuture, Notifier, Rx, Tx, WhenFull, bounded};
 
 /// Wishes that wait for a call at most; it takes them within a frame's time.
 const WAITING: usize = 16;
@@ -65,8 +65,8 @@ impl ControlSender {
 
 impl ControlReceiver {
     /// What is rung when a wish comes.
-    pub(crate) fn bell(&self) -> &Arc<Bell> {
-        self.0.bell()
+    pub(crate) fn notifier(&self) -> &Arc<Notifier> {
+        self.0.notifier()
     }
 
     /// The next wish, if there is one.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use offhook_call::CallTotals;
-use offhook_call::stage::Turn;
+use offhook_stage_api::Turn;
 use offhook_twilio::stream::StartMessage;
 
 /// `connected` and `start` must come within this.

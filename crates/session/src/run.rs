@@ -6,9 +6,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use offhook_call::stage::ToolResult;
 use offhook_call::{Call, CallEvent, CallTime, Input, Key, Output};
-use offhook_stages::{Bell, CallInfo};
+use offhook_stage_api::ToolResult;
+use offhook_stages::{CallInfo, Notifier};
 use offhook_twilio::stream::{Inbound, StartMessage, parse};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -95,13 +95,13 @@ where
     if setup.stages.listen() && !config.inbound.heard {
         Arc::make_mut(&mut config).inbound.heard = true;
     }
-    // Whoever has something for the call, other than the socket, rings the same bell.
-    let bell = setup.control.as_ref().map(|control| Arc::clone(control.bell())).unwrap_or_default();
+    // Whoever has something for the call, other than the socket, notifies the same notifier.
+    let notifier = setup.control.as_ref().map(|control| Arc::clone(control.notifier())).unwrap_or_default();
     // On the heap, once: futures hold what they are given in more than one place.
     Ok(OpenCall(Box::new(Session {
         link: Link::new(socket, start.stream_sid.clone()),
-        stages: Running::start(&setup.stages, &info, &bell),
-        bell,
+        stages: Running::start(&setup.stages, &info, &notifier),
+        notifier,
         call: Call::new(config),
         observer: observe(&start),
         clock: Instant::now(),
@@ -166,7 +166,7 @@ struct Session<S, W> {
     link: Link<S>,
     stages: Running,
     /// Rung when a stage has said something, or the application wants something.
-    bell: Arc<Bell>,
+    notifier: Arc<Notifier>,
     call: Call,
     observer: W,
     clock: Instant,
@@ -179,7 +179,7 @@ struct Session<S, W> {
 
 enum Happened {
     Message(Option<Result<Message, Error>>),
-    Bell,
+    Notifier,
     Tool(ToolResult),
     Deadline,
 }
@@ -208,8 +208,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
                     // While the socket is read, which takes some microseconds.
                     fetch(&*self);
                 }
-                if self.bell.was_rung() {
-                    return Poll::Ready(Happened::Bell);
+                if self.notifier.was_notified() {
+                    return Poll::Ready(Happened::Notifier);
                 }
                 if self.tools.at_work()
                     && let Poll::Ready(result) = self.tools.poll_result(context)
@@ -222,10 +222,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
                 if let Poll::Ready(message) = self.link.poll_recv(context) {
                     return Poll::Ready(Happened::Message(message));
                 }
-                self.bell.poll(context).map(|()| Happened::Bell)
+                self.notifier.poll(context).map(|()| Happened::Notifier)
             });
             match happened.await {
-                Happened::Bell => {
+                Happened::Notifier => {
                     while let Some(event) = self.stages.next() {
                         self.on_stage(event);
                     }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_call::Output;
-use offhook_call::stage::{
+use offhook_stage_api::{
     LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, ToolCall, ToolResult, TtsCommand, TtsEvent,
     TurnCommand, TurnEvent,
 };
 use offhook_stages::{
-    Bell, BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, TurnModel, Tx, WhenFull, bounded, bounded_with,
+    BoxFuture, CallInfo, Llm, Notifier, Rx, StageError, Stt, Tts, TurnModel, Tx, WhenFull, bounded,
+    bounded_with,
 };
 use tokio::task::JoinHandle;
 
@@ -92,8 +93,8 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts the stages; what they say rings the bell.
-    pub(crate) fn start(set: &StageSet, call: &CallInfo, bell: &Arc<Bell>) -> Self {
+    /// Starts the stages; what they say wakes it by the notifier.
+    pub(crate) fn start(set: &StageSet, call: &CallInfo, notifier: &Arc<Notifier>) -> Self {
         let hears = set.stt.wants_audio();
         // One that doesn't listen gets onsets and pauses only.
         let (to_stt, stt_commands) = match hears {
@@ -102,10 +103,10 @@ impl Running {
         };
         let (to_llm, llm_commands) = bounded(QUEUE, WhenFull::PushBack);
         let (to_tts, tts_commands) = bounded(QUEUE, WhenFull::PushBack);
-        let (stt_events, from_stt) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(bell));
-        let (llm_events, from_llm) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(bell));
-        let (tts_events, from_tts) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(bell));
-        let (turn_events, from_turn) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(bell));
+        let (stt_events, from_stt) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(notifier));
+        let (llm_events, from_llm) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(notifier));
+        let (tts_events, from_tts) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(notifier));
+        let (turn_events, from_turn) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(notifier));
         let stt_failed = stt_events.clone();
         let stt = set.stt.run(call.clone(), stt_commands, stt_events);
         let llm = set.llm.run(call.clone(), llm_commands, llm_events);

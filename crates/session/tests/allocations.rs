@@ -5,8 +5,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use offhook_call::stage::SttCommand;
 use offhook_call::{Call, CallConfig, CallTime, Input, Output};
+use offhook_stage_api::SttCommand;
 use offhook_stages::{WhenFull, bounded};
 use offhook_twilio::stream::{Inbound, parse};
 

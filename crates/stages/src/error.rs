@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offhook_call::stage::{FailureKind, StageFailure};
+use offhook_stage_api::{FailureKind, StageFailure};
 
 /// Why a stage ended before its commands did. The text tells a person what to do; it never holds a secret.
 #[derive(Debug, thiserror::Error)]

@@ -1,21 +1,14 @@
-//! The stage traits (speech-to-text, language model, text-to-speech), their queues, the cache of spoken sound, and the script
-//! engine.
+//! The stage traits (speech-to-text, language model, text-to-speech), their queues, errors, usage and tools.
 //!
 //! A stage serves one call at a time per [`run`](Stt::run): a future between two bounded queues. Commands come in,
 //! events go out, its return value is why it ended, and dropping it cancels it. Network stages do their work in the
 //! future itself, on the call's own worker; native stages hand it to OS threads, which use the queues' blocking ends.
 #![forbid(unsafe_code)]
 
-mod bell;
-pub mod cache;
-pub mod chain;
 mod error;
-mod number_words;
-pub mod polyglot;
+mod notifier;
 pub mod queue;
-pub mod script;
 pub mod speakable;
-mod toml_text;
 pub mod tools;
 mod usage;
 
@@ -24,14 +17,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use offhook_call::stage::{
+use offhook_stage_api::{
     LlmCommand, LlmEvent, SttCommand, SttEvent, TtsCommand, TtsEvent, TurnCommand, TurnEvent,
 };
 
-pub use bell::Bell;
 pub use error::StageError;
+pub use notifier::Notifier;
 pub use queue::{Rx, Tx, WhenFull, bounded, bounded_with};
-pub use toml_text::toml_error;
 pub use tools::ToolSpec;
 pub use usage::{Meter, Usage};
 
@@ -134,4 +126,22 @@ pub trait Tts: Send + Sync + 'static {
         commands: Rx<TtsCommand>,
         events: Tx<TtsEvent>,
     ) -> BoxFuture<Result<(), StageError>>;
+}
+
+impl std::fmt::Debug for dyn Llm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::fmt::Debug for dyn Stt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::fmt::Debug for dyn Tts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.name(), self.voice())
+    }
 }

@@ -4,7 +4,7 @@
 //! and takes room as it comes, up to the bound: an idle call's queues are empty.
 //!
 //! A [`crossbeam_channel`] carries sound, a [`flume`] channel what is rare: ten of them idle in each call, and crossbeam's take a
-//! kilobyte each. A [`Bell`] beside them lets the async reader wait. Both ends can be used from a task or from an OS thread. When
+//! kilobyte each. A [`Notifier`] beside them lets the async reader wait. Both ends can be used from a task or from an OS thread. When
 //! full, a queue does what its [`WhenFull`] says, and counts.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError};
 use tokio::sync::Notify;
 
-use crate::bell::Bell;
+use crate::notifier::Notifier;
 
 /// What [`Tx::offer`] does when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,13 +32,13 @@ pub trait MayDrop {
     }
 }
 
-impl MayDrop for offhook_call::stage::TurnCommand {
+impl MayDrop for offhook_stage_api::TurnCommand {
     fn may_drop(&self) -> bool {
         matches!(self, Self::Audio { .. })
     }
 }
 
-impl MayDrop for offhook_call::stage::SttCommand {
+impl MayDrop for offhook_stage_api::SttCommand {
     fn may_drop(&self) -> bool {
         matches!(self, Self::Audio { .. })
     }
@@ -50,7 +50,7 @@ struct Shared {
     closed: AtomicBool,
     dropped: AtomicU64,
     refused: AtomicU64,
-    items: Arc<Bell>,
+    items: Arc<Notifier>,
     space: Notify,
 }
 
@@ -187,7 +187,7 @@ pub fn bounded<T>(capacity: usize, when_full: WhenFull) -> (Tx<T>, Rx<T>) {
 
 /// The same, for one of several queues that have one reader: whatever comes in any of them wakes it.
 #[must_use]
-pub fn bounded_with<T>(capacity: usize, when_full: WhenFull, arrivals: Arc<Bell>) -> (Tx<T>, Rx<T>) {
+pub fn bounded_with<T>(capacity: usize, when_full: WhenFull, arrivals: Arc<Notifier>) -> (Tx<T>, Rx<T>) {
     let capacity = capacity.max(1);
     let (sender, receiver) = match when_full {
         WhenFull::DropOldest => {
@@ -246,7 +246,7 @@ impl<T> Tx<T> {
         }
         match self.items.try_send(item) {
             Ok(()) => {
-                self.shared.items.ring();
+                self.shared.items.notify();
                 Ok(())
             }
             Err(TrySendError::Full(item)) => {
@@ -315,14 +315,14 @@ impl<T> Drop for Tx<T> {
         // Disconnect first, then wake: a sleeping async reader looks again and sees the end.
         let (dead, _) = crossbeam_channel::bounded(0);
         drop(std::mem::replace(&mut self.items, Sending::Array(dead)));
-        self.shared.items.ring();
+        self.shared.items.notify();
     }
 }
 
 impl<T> Rx<T> {
     /// What is rung when an item comes, or when the last sender goes.
     #[must_use]
-    pub fn bell(&self) -> &Arc<Bell> {
+    pub fn notifier(&self) -> &Arc<Notifier> {
         &self.shared.items
     }
 
@@ -332,7 +332,7 @@ impl<T> Rx<T> {
             match self.try_recv() {
                 Ok(item) => return Some(item),
                 Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => self.shared.items.rung().await,
+                Err(TryRecvError::Empty) => self.shared.items.notified().await,
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use offhook_stage_api::tools::REPORT;
+
 /// A tool that the agent's model may call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToolSpec {
@@ -12,9 +14,6 @@ pub struct ToolSpec {
     /// A JSON Schema of its arguments: an object.
     pub parameters: serde_json::Value,
 }
-
-/// The tool by which an agent tells what came of a call that had a goal.
-pub const REPORT: &str = "report_outcome";
 
 /// [`REPORT`], for the model: to be offered in calls that have a goal. `fields`: what is to be learned, by name, and what each
 /// means; none where the model is to find out what matters.

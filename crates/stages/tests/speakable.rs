@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use offhook_call::id::{SegmentId, UtteranceId};
-use offhook_call::stage::{SpeakRequest, TimedWord, TtsCommand, TtsEvent};
+use offhook_stage_api::id::{SegmentId, UtteranceId};
+use offhook_stage_api::{SpeakRequest, TimedWord, TtsCommand, TtsEvent};
 use offhook_stages::speakable::SpeakableTts;
 use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx, WhenFull, bounded};
 

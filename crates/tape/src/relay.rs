@@ -164,9 +164,9 @@ pub(crate) fn feed(call: &mut RelayCall, input: &WireInput, now: CallTime) -> Op
 mod tests {
     use std::time::Duration;
 
-    use offhook_call::id::ReplyId;
-    use offhook_call::stage::{LlmEvent, ToolCall};
     use offhook_call::{CallConfig, CallEvent};
+    use offhook_stage_api::id::ReplyId;
+    use offhook_stage_api::{LlmEvent, ToolCall};
 
     use super::*;
     use crate::{Header, Transport, replay, write_header};

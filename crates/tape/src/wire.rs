@@ -3,13 +3,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use offhook_audio::SampleRate;
-use offhook_call::id::{SegmentId, UtteranceId};
-use offhook_call::stage::{
+use offhook_call::{CallConfig, CallEvent, CallTime, Control, Input, Key, Output};
+use offhook_stage_api::id::{SegmentId, UtteranceId};
+use offhook_stage_api::{
     AudioChunk, Digits, LlmCommand, LlmEvent, SpeakRequest, SttCommand, SttEvent, ToolCall, ToolResult,
     TtsCommand, TtsEvent,
 };
-use offhook_call::stage::{StageFailure, TimedWord, TurnEvent};
-use offhook_call::{CallConfig, CallEvent, CallTime, Control, Input, Key, Output};
+use offhook_stage_api::{StageFailure, TimedWord, TurnEvent};
 use serde::{Deserialize, Serialize};
 
 /// The format's version; a reader refuses others.
@@ -236,7 +236,7 @@ impl WireInput {
 pub(crate) fn masked(event: &LlmEvent) -> LlmEvent {
     let mut event = event.clone();
     if let LlmEvent::Tool { call, .. } = &mut event
-        && call.name == "send_dtmf"
+        && call.name == offhook_stage_api::tools::SEND_DTMF
     {
         let keys = call.arguments.get("digits").and_then(|digits| digits.as_str()).unwrap_or("");
         let ones = "1".repeat(Digits::new(keys).reveal().len());

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use line::{Line, Watch};
-use offhook_call::config::Interruptible;
 use offhook_call::{CallConfig, CallTime, Input, Output};
+use offhook_stage_api::Interruptible;
 use offhook_tape::{Header, header, replay, unpacked, write_header, write_input, write_output};
 
 /// Writes what it sees on a tape.

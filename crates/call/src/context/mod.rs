@@ -5,9 +5,9 @@
 
 mod roll_up;
 
-use crate::CallTime;
 use crate::config::ContextConfig;
-use crate::stage::{Party, Turn};
+use offhook_stage_api::CallTime;
+use offhook_stage_api::{Party, Turn};
 
 /// Turns, oldest first.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! Shortening what lies far back.
 
-use crate::stage::{Party, Turn};
+use offhook_stage_api::{Party, Turn};
 
 /// Turns at the end that are never touched: what was just said.
 const KEPT: usize = 4;

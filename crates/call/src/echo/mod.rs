@@ -15,7 +15,7 @@ mod signal;
 use offhook_audio::{PcmFrame, SamplePos};
 use offhook_endpoint::SpeechEvent;
 
-use crate::CallTime;
+use offhook_stage_api::CallTime;
 pub(crate) use signal::Played;
 use signal::{Decimator, TICKS_PER_FRAME, Tick};
 

@@ -2,7 +2,7 @@
 
 use offhook_audio::{FRAME_SAMPLES, MulawFrame};
 
-use crate::CallTime;
+use offhook_stage_api::CallTime;
 
 /// Half a millisecond of the call's clock.
 pub(crate) type Tick = u64;

@@ -6,9 +6,9 @@ use offhook_audio::{FRAME_SAMPLES, Framer, HighPass, MulawFrame, PcmFrame, Plc, 
 use offhook_endpoint::dtmf::{DtmfDetector, Key};
 use offhook_endpoint::{SpeechEvent, Talkspurts};
 
-use crate::CallTime;
 use crate::config::InboundConfig;
 use crate::echo::{EchoGuard, Played, Verdict};
+use offhook_stage_api::CallTime;
 
 /// Counts over the whole call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

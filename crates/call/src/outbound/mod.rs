@@ -7,7 +7,7 @@ use std::time::Duration;
 use offhook_audio::{Dbov, LoudnessMatcher, SampleRate};
 use offhook_resample::{Resampler, UnsupportedRate};
 
-use crate::stage::AudioChunk;
+use offhook_stage_api::AudioChunk;
 
 /// So much sound is converted at once: whole frames at any rate.
 const PIECE: Duration = Duration::from_millis(100);

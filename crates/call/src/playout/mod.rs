@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use offhook_audio::{FRAME_DURATION, SampleCount};
 
-use crate::CallTime;
 use crate::config::PlayoutConfig;
 use crate::echo::Played;
 use crate::histogram::Histogram;
-use crate::id::{Generation, UtteranceId};
 use crate::io::{MarkName, Output};
+use offhook_stage_api::CallTime;
+use offhook_stage_api::id::{Generation, UtteranceId};
 
 pub(crate) use raw::Raw;
 pub(crate) use utterance::Utterance;

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 
 use offhook_audio::{SampleCount, SampleRate};
 
-use crate::id::SegmentId;
-use crate::stage::AudioChunk;
+use offhook_stage_api::AudioChunk;
+use offhook_stage_api::id::SegmentId;
 
 /// What a voice gave, in its order.
 #[derive(Clone, Debug)]

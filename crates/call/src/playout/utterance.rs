@@ -2,11 +2,11 @@
 
 use offhook_audio::{FRAME_SAMPLES, MULAW_SILENCE, MulawFrame};
 
-use crate::CallTime;
-use crate::config::Interruptible;
-use crate::id::{ReplyId, SegmentId, UtteranceId};
 use crate::io::UtteranceKind;
-use crate::stage::{AudioChunk, TimedWord};
+use offhook_stage_api::CallTime;
+use offhook_stage_api::Interruptible;
+use offhook_stage_api::id::{ReplyId, SegmentId, UtteranceId};
+use offhook_stage_api::{AudioChunk, TimedWord};
 
 use super::raw::{Raw, RawSound};
 

@@ -9,18 +9,19 @@ use super::ledger::{Ledger, Said};
 use super::lost::Lost;
 use super::reply::Reply;
 use super::{RelayInput, RelayOutput};
-use crate::CallTime;
-use crate::config::{CallConfig, Interruptible};
+use crate::config::CallConfig;
 use crate::context::Context;
 use crate::hearing::ms;
-use crate::id::{ReplyId, UtteranceId};
 use crate::io::{CallEvent, Control, EndReason, UtteranceKind};
 use crate::keypad::Keypad;
 use crate::leaving::Transfer;
 use crate::patience::Patience;
-use crate::stage::{AnswerKind, LlmCommand, Party, ReplyReason, ToolCall};
 use crate::timers::{Timer, Timers};
 use crate::working::Working;
+use offhook_stage_api::CallTime;
+use offhook_stage_api::Interruptible;
+use offhook_stage_api::id::{ReplyId, UtteranceId};
+use offhook_stage_api::{AnswerKind, LlmCommand, Party, ReplyReason, ToolCall};
 
 /// One call of text: owns all its state, does no I/O, reads no clock, draws no random number.
 ///

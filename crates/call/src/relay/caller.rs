@@ -5,13 +5,13 @@ use std::time::Duration;
 use super::call::RelayCall;
 use super::ledger::is_begin_of;
 use super::reply::Answered;
-use crate::config::Interruptible;
 use crate::hearing::ms;
 use crate::io::{BargeInStage, CallEvent, DropReason, Key, TurnEnded, UtteranceKind};
 use crate::keypad::Keyed;
-use crate::stage::{AnswerKind, Party, ReplyReason};
 use crate::timers::Timer;
 use crate::turn::Evidence;
+use offhook_stage_api::Interruptible;
+use offhook_stage_api::{AnswerKind, Party, ReplyReason};
 
 /// After an interruption, and after the caller's voice has stopped, words come within this; else there are none.
 const WORDS_WITHIN: Duration = Duration::from_secs(2);
@@ -163,7 +163,9 @@ impl RelayCall {
     fn drop_interrupted_reply(&mut self) {
         if let Some(reply) = self.reply.take() {
             self.timers.cancel(Timer::ReplyLate);
-            self.out.push_back(super::RelayOutput::Llm(crate::stage::LlmCommand::Cancel { reply: reply.id }));
+            self.out.push_back(super::RelayOutput::Llm(offhook_stage_api::LlmCommand::Cancel {
+                reply: reply.id,
+            }));
             self.tell_language();
         }
     }

@@ -5,7 +5,7 @@ use super::call::RelayCall;
 use crate::config::PatienceConfig;
 use crate::io::CallEvent;
 use crate::language::{Spoken, told, wanted};
-use crate::stage::{ToolCall, ToolResult};
+use offhook_stage_api::{ToolCall, ToolResult};
 
 /// The language, and whether the carrier knows.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub(super) struct Language {
 }
 
 impl RelayCall {
-    /// The tool [`SWITCH_LANGUAGE`](crate::SWITCH_LANGUAGE).
+    /// The tool [`SWITCH_LANGUAGE`](offhook_stage_api::tools::SWITCH_LANGUAGE).
     pub(super) fn switch_language(&mut self, call: ToolCall) {
         let outcome = wanted(&self.config, &call).map(|(tag, patience)| {
             if self.language.spoken.switch(&tag, patience) {

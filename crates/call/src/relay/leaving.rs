@@ -2,12 +2,13 @@
 
 use super::RelayOutput;
 use super::call::RelayCall;
-use crate::CallTime;
-use crate::config::Interruptible;
 use crate::io::{EndReason, UtteranceKind};
-use crate::leaving::{TRANSFER, Transfer};
-use crate::stage::{LlmCommand, ToolCall, ToolResult};
+use crate::leaving::Transfer;
 use crate::timers::Timer;
+use offhook_stage_api::CallTime;
+use offhook_stage_api::Interruptible;
+use offhook_stage_api::tools::TRANSFER;
+use offhook_stage_api::{LlmCommand, ToolCall, ToolResult};
 
 /// A mailbox has answered: no sound is at hand to find its beep in, so its silence is waited for.
 #[derive(Debug)]

@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::CallTime;
-use crate::id::UtteranceId;
 use crate::io::UtteranceKind;
+use offhook_stage_api::CallTime;
+use offhook_stage_api::id::UtteranceId;
 
 /// From text sent to its first sound; 320 to 340 ms were seen.
 const BEGINS_AFTER: Duration = Duration::from_millis(340);

@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::RelayInput;
 use super::call::{RelayCall, State};
 use super::reply::Answered;
-use crate::config::Interruptible;
 use crate::io::{EndReason, UtteranceKind};
-use crate::stage::{Party, ReplyReason};
 use crate::timers::Timer;
+use offhook_stage_api::Interruptible;
+use offhook_stage_api::{Party, ReplyReason};
 
 /// A call that isn't back by then is over: its caller has hung up.
 const BACK_WITHIN: Duration = Duration::from_secs(30);

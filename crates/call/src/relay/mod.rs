@@ -28,7 +28,7 @@ use std::time::Duration;
 pub use call::RelayCall;
 
 use crate::io::{CallEvent, Control, Key};
-use crate::stage::{Digits, LlmCommand, LlmEvent, ToolCall, ToolResult};
+use offhook_stage_api::{Digits, LlmCommand, LlmEvent, ToolCall, ToolResult};
 
 /// One thing that happened to the call.
 #[derive(Clone, Debug)]

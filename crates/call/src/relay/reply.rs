@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use super::RelayOutput;
 use super::call::RelayCall;
-use crate::CallTime;
-use crate::config::Interruptible;
 use crate::hearing::ms;
-use crate::id::{ReplyId, UtteranceId};
 use crate::io::{CallEvent, ReplyTiming, UtteranceKind};
-use crate::stage::{Digits, Expectation, LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, ToolCall};
 use crate::timers::Timer;
+use offhook_stage_api::CallTime;
+use offhook_stage_api::Interruptible;
+use offhook_stage_api::id::{ReplyId, UtteranceId};
+use offhook_stage_api::{
+    Digits, Expectation, LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, ToolCall,
+};
 
 /// The caller's turn that a reply answers.
 #[derive(Clone, Debug)]

@@ -2,29 +2,30 @@
 
 use super::RelayOutput;
 use super::call::RelayCall;
-use crate::config::Interruptible;
 use crate::io::{EndReason, ToolStage, UtteranceKind};
-use crate::leaving::TRANSFER;
-use crate::stage::{AnswerKind, Digits, LlmCommand, Party, ReplyReason, ToolCall, ToolResult};
 use crate::timers::Timer;
-use crate::working::{AtWork, COLLECT_DIGITS, digits_asked_for, outcome_in_words};
+use crate::working::{AtWork, digits_asked_for, outcome_in_words};
+use offhook_stage_api::Interruptible;
+use offhook_stage_api::tools::{self, COLLECT_DIGITS, TRANSFER};
+use offhook_stage_api::{AnswerKind, Digits, LlmCommand, Party, ReplyReason, ToolCall, ToolResult};
 
 impl RelayCall {
     pub(super) fn use_tool(&mut self, call: ToolCall) {
         // Keys are nobody's business, the model's own later turns included.
-        let arguments = if call.name == "send_dtmf" { "keys".to_owned() } else { call.arguments.to_string() };
+        let arguments =
+            if call.name == tools::SEND_DTMF { "keys".to_owned() } else { call.arguments.to_string() };
         let text = format!("{}({arguments})", call.name);
         self.context.push(Party::Tool, text, false, (self.now, self.now));
         match call.name.as_str() {
-            "end_call" => self.end_when_said(EndReason::AgentDone),
+            tools::END_CALL => self.end_when_said(EndReason::AgentDone),
             TRANSFER => self.transfer_when_said(call, true),
-            "send_dtmf" => {
+            tools::SEND_DTMF => {
                 let keys = call.arguments.get("digits").and_then(|digits| digits.as_str()).unwrap_or("");
                 let outcome = self.press(&Digits::new(keys)).map(|()| "pressed".to_owned());
                 self.tool_returned(ToolResult { id: call.id, name: call.name, outcome });
             }
             COLLECT_DIGITS => self.collect_digits(call),
-            crate::SWITCH_LANGUAGE => self.switch_language(call),
+            tools::SWITCH_LANGUAGE => self.switch_language(call),
             _ => self.begin_tool(call),
         }
     }

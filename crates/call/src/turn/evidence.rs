@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TurnConfig;
-use crate::stage::AnswerKind;
+use offhook_stage_api::AnswerKind;
 
 /// What a decision about the end of a turn rests on. The strongest that applies is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

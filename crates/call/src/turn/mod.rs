@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use offhook_audio::SamplePos;
 
-use crate::CallTime;
 use crate::config::TurnConfig;
-use crate::stage::{AnswerKind, Transcript, TurnEvent, TurnQuestion};
+use offhook_stage_api::CallTime;
+use offhook_stage_api::{AnswerKind, Transcript, TurnEvent, TurnQuestion};
 
 pub use evidence::Evidence;
 pub(crate) use evidence::{Known, is_sentence, wait};

@@ -1,6 +1,6 @@
 //! What the caller said in a turn, put together from transcripts by where they lie on the caller's time line.
 
-use crate::stage::Transcript;
+use offhook_stage_api::Transcript;
 
 /// The words of one turn.
 #[derive(Clone, Debug, Default)]

@@ -7,9 +7,9 @@ mod timeline;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use offhook_call::config::Interruptible;
-use offhook_call::stage::{Digits, LlmEvent, SttEvent, ToolResult, Transcript, TtsEvent, TurnEvent};
 use offhook_call::{Call, CallConfig, CallTime, Control, Input, Key, Output};
+use offhook_stage_api::Interruptible;
+use offhook_stage_api::{Digits, LlmEvent, SttEvent, ToolResult, Transcript, TtsEvent, TurnEvent};
 
 /// Stands in a reply between its text and the tool that it uses.
 const TOOL: char = '\u{1}';

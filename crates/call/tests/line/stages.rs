@@ -1,6 +1,6 @@
 //! The stages of a line: they hear, think and speak what they were told to.
 
-use offhook_call::stage::{
+use offhook_stage_api::{
     AudioChunk, LlmCommand, LlmEvent, ReplyReason, SttCommand, SttEvent, TimedWord, ToolCall, Transcript,
     TtsCommand, TtsEvent,
 };

@@ -4,12 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 use std::time::Duration;
 
-use offhook_call::id::ReplyId;
 use offhook_call::relay::{RelayCall, RelayInput, RelayOutput};
-use offhook_call::stage::{
-    FailureKind, LlmCommand, LlmEvent, ReplyReason, StageFailure, ToolCall, ToolResult,
-};
 use offhook_call::{CallConfig, CallEvent, CallTime};
+use offhook_stage_api::id::ReplyId;
+use offhook_stage_api::{FailureKind, LlmCommand, LlmEvent, ReplyReason, StageFailure, ToolCall, ToolResult};
 
 /// What the model does with a request.
 #[derive(Clone)]

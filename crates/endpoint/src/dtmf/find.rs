@@ -167,7 +167,7 @@ impl DtmfDetector {
         }
         held.told = true;
         let (row, column) = held.place;
-        Some(KeyDown { key: Key(*KEYS.get(row)?.get(column)?), at: held.began })
+        Some(KeyDown { key: Key::new(*KEYS.get(row)?.get(column)?)?, at: held.began })
     }
 }
 

@@ -3,6 +3,8 @@
 mod find;
 mod make;
 
+pub use offhook_audio::Key;
+
 pub use find::{DtmfDetector, KeyDown};
 pub use make::{KeySound, tones};
 
@@ -11,31 +13,3 @@ const LOW: [f64; 4] = [697.0, 770.0, 852.0, 941.0];
 const HIGH: [f64; 4] = [1_209.0, 1_336.0, 1_477.0, 1_633.0];
 const KEYS: [[char; 4]; 4] =
     [['1', '2', '3', 'A'], ['4', '5', '6', 'B'], ['7', '8', '9', 'C'], ['*', '0', '#', 'D']];
-
-/// A key of the telephone's keypad: `0`–`9`, `*`, `#`, `A`–`D`. `Debug` doesn't show which.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Key(char);
-
-impl Key {
-    /// From its character; `None` if there is no such key.
-    #[must_use]
-    pub const fn new(key: char) -> Option<Self> {
-        match key {
-            '0'..='9' | '*' | '#' | 'A'..='D' => Some(Self(key)),
-            'a'..='d' => Some(Self(key.to_ascii_uppercase())),
-            _ => None,
-        }
-    }
-
-    /// Its character. Keep it out of logs.
-    #[must_use]
-    pub const fn reveal(self) -> char {
-        self.0
-    }
-}
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key(•)")
-    }
-}

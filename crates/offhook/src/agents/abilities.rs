@@ -1,6 +1,6 @@
 //! What a model may do besides talking: the engine's own tools, as it is told of them.
 
-use offhook_call::SWITCH_LANGUAGE;
+use offhook_stage_api::tools;
 use offhook_stages::ToolSpec;
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ fn own(ability: Ability, agent: &AgentTable) -> Option<ToolSpec> {
     };
     match ability {
         Ability::EndCall => spec(
-            "end_call",
+            tools::END_CALL,
             "Ends the call. Say goodbye in the same answer; the call ends once it was heard.",
             json!({}),
             &[],
@@ -36,27 +36,27 @@ fn own(ability: Ability, agent: &AgentTable) -> Option<ToolSpec> {
         Ability::TransferCall => {
             let names: Vec<&String> = agent.transfer.keys().collect();
             spec(
-                "transfer_call",
+                tools::TRANSFER,
                 "Hands the caller to a person. Say so in the same answer; it happens once that was heard.",
                 json!({"to": {"type": "string", "enum": names}}),
                 &["to"],
             )
         }
         Ability::SendDtmf => spec(
-            "send_dtmf",
+            tools::SEND_DTMF,
             "Presses keys of the telephone, for menus of other systems.",
             json!({"digits": {"type": "string", "description": "0 to 9, *, #"}}),
             &["digits"],
         ),
         Ability::CollectDigits => spec(
-            "collect_digits",
+            tools::COLLECT_DIGITS,
             "Lets the caller key a number. Ask for it in the same answer; the keys come as a note.",
             json!({"min": {"type": "integer"}, "max": {"type": "integer"}}),
             &["max"],
         ),
         Ability::SwitchLanguage if agent.languages.len() < 2 => None,
         Ability::SwitchLanguage => spec(
-            SWITCH_LANGUAGE,
+            tools::SWITCH_LANGUAGE,
             "Goes on in another language, with its own voice. Use it without a word as soon as the caller speaks that language \
              or asks for it; then answer in it.",
             json!({"language": {"type": "string", "enum": agent.languages}}),

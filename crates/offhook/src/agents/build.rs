@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use offhook_cache::{CachedTts, SpokenStore};
 use offhook_call::CallMode;
 use offhook_call::config::ToolManners;
+use offhook_chain::PerLanguageTts;
+use offhook_chain::{Deadlines, Link, LinkConfig, LlmChain, SttChain, TtsChain};
 use offhook_providers::embedded::{Flite, NativePool, PocketSphinx, SphinxOptions};
 use offhook_providers::llm::{LlmConfig, NetworkLlm, Prompt};
 use offhook_providers::net::Secret;
 use offhook_providers::realtime::{Realtime, RealtimeConfig};
 use offhook_providers::stt::SttConfig;
 use offhook_providers::tts::TtsConfig;
+use offhook_script::{Script, ScriptedAgent, Transport};
 use offhook_session::StageSet;
-use offhook_stages::cache::{CachedTts, SpokenStore};
-use offhook_stages::chain::{Deadlines, Link, LinkConfig, LlmChain, SttChain, TtsChain};
-use offhook_stages::polyglot::PolyglotTts;
-use offhook_stages::script::{Script, ScriptedAgent, Transport};
 use offhook_stages::speakable::SpeakableTts;
 use offhook_stages::{Llm, Stt, Tts};
 use toml::Table;
@@ -140,7 +140,7 @@ fn tts(tables: &[Table], agent: &AgentTable) -> anyhow::Result<Vec<Link<dyn Tts>
         let stage: Arc<dyn Tts> = if agent.languages.is_empty() {
             stage
         } else {
-            Arc::new(PolyglotTts::new(stage, agent.languages.clone()))
+            Arc::new(PerLanguageTts::new(stage, agent.languages.clone()))
         };
         Arc::new(CachedTts::new(stage, Arc::clone(&store)))
     };

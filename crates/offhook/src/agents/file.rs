@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use offhook_call::LanguageTexts;
 use offhook_call::config::OnInterruption;
-use offhook_stages::script::Transport;
+use offhook_script::Transport;
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -205,8 +205,7 @@ const fn ten_seconds() -> Duration {
 }
 
 /// Names that the engine has tools of its own for.
-pub(crate) const OWN_TOOLS: [&str; 6] =
-    ["end_call", "transfer_call", "send_dtmf", "collect_digits", "report_outcome", "switch_language"];
+pub(crate) use offhook_stage_api::tools::ALL as OWN_TOOLS;
 
 /// Whether a file is of this kind: it names providers. Others are scripts.
 pub(crate) fn is_of_a_model(text: &str) -> bool {
@@ -219,7 +218,7 @@ impl AgentFile {
     /// Reads a file, and checks what would go wrong in a call.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let file: Self =
-            toml::from_str(text).map_err(|error| anyhow::anyhow!(offhook_stages::toml_error(&error)))?;
+            toml::from_str(text).map_err(|error| anyhow::anyhow!(offhook_script::toml_error(&error)))?;
         if file.llm.is_empty() && file.realtime.is_none() {
             bail!(
                 "it has no [[llm]] and no [realtime]: name a model, or write a script instead (docs/agents.md)"
@@ -261,7 +260,7 @@ impl AgentFile {
 pub(crate) struct LinkTable {
     pub(crate) provider: String,
     pub(crate) own: Table,
-    pub(crate) link: offhook_stages::chain::LinkConfig,
+    pub(crate) link: offhook_chain::LinkConfig,
     pub(crate) key_env: Option<String>,
     pub(crate) key_file: Option<PathBuf>,
 }
@@ -276,7 +275,7 @@ impl LinkTable {
         };
         let link = match own.remove("link") {
             Some(link) => typed(link).with_context(|| format!("[{kind}.link] of {provider}"))?,
-            None => offhook_stages::chain::LinkConfig::default(),
+            None => offhook_chain::LinkConfig::default(),
         };
         let mut text = |name: &str| match own.remove(name) {
             None => Ok(None),
@@ -294,7 +293,7 @@ impl LinkTable {
 }
 
 fn typed<T: serde::de::DeserializeOwned>(value: Value) -> anyhow::Result<T> {
-    value.try_into().map_err(|error: toml::de::Error| anyhow::anyhow!(offhook_stages::toml_error(&error)))
+    value.try_into().map_err(|error: toml::de::Error| anyhow::anyhow!(offhook_script::toml_error(&error)))
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use offhook_call::stage::{LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, ToolCall};
+use offhook_stage_api::tools::END_CALL;
+use offhook_stage_api::{LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, ToolCall};
 use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Tx};
 use serde_json::json;
 
@@ -58,7 +59,7 @@ impl Llm for LastWords {
                     let call = match &this.transfer {
                         Some(number) => ToolCall::transfer(number),
                         None => {
-                            ToolCall { id: String::new(), name: "end_call".to_owned(), arguments: json!({}) }
+                            ToolCall { id: String::new(), name: END_CALL.to_owned(), arguments: json!({}) }
                         }
                     };
                     out.push(LlmEvent::Tool { reply, call });
@@ -77,8 +78,8 @@ impl Llm for LastWords {
 
 #[cfg(test)]
 mod tests {
-    use offhook_call::id::ReplyId;
-    use offhook_call::stage::Turn;
+    use offhook_stage_api::Turn;
+    use offhook_stage_api::id::ReplyId;
 
     use super::*;
 

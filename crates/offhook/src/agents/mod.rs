@@ -21,13 +21,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use offhook_cache::CachedTts;
 use offhook_call::config::ToolManners;
 use offhook_call::{CallConfig, CallMode, LanguageTexts};
 use offhook_providers::embedded::{Flite, NativePool, PocketSphinx, SphinxOptions, Voice};
+use offhook_script::{AgentMode, Recogniser, SHIPPED, Script, ScriptedAgent, Transport, shipped};
 use offhook_session::{StageSet, Tools};
 use offhook_stages::Stt;
-use offhook_stages::cache::CachedTts;
-use offhook_stages::script::{AgentMode, Recogniser, SHIPPED, Script, ScriptedAgent, Transport, shipped};
 
 use still::{Idle, Wordless};
 

@@ -1,6 +1,6 @@
 //! Stages for agents that need less than others.
 
-use offhook_call::stage::{SttCommand, SttEvent, Transcript};
+use offhook_stage_api::{SttCommand, SttEvent, Transcript};
 use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, Tx};
 
 /// Hears that there was speech, and no words in it.
@@ -52,8 +52,8 @@ macro_rules! idle_stage {
             fn run(
                 &self,
                 _call: CallInfo,
-                commands: Rx<offhook_call::stage::$command>,
-                events: Tx<offhook_call::stage::$event>,
+                commands: Rx<offhook_stage_api::$command>,
+                events: Tx<offhook_stage_api::$event>,
             ) -> BoxFuture<Result<(), StageError>> {
                 Box::pin(ignore(commands, events))
             }

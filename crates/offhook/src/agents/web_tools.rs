@@ -8,9 +8,9 @@ use bytes::Bytes;
 use form_urlencoded::byte_serialize;
 use http_body_util::Full;
 use hyper::Request;
-use offhook_call::stage::ToolCall;
 use offhook_providers::net::{Deadlines, Http, post_json};
 use offhook_session::Tools;
+use offhook_stage_api::ToolCall;
 use offhook_stages::{BoxFuture, StageError};
 use serde_json::Value;
 

@@ -51,7 +51,7 @@ impl Caller {
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
         let file: File = toml::from_str(&text)
-            .map_err(|error| anyhow::anyhow!(offhook_stages::toml_error(&error)))
+            .map_err(|error| anyhow::anyhow!(offhook_script::toml_error(&error)))
             .with_context(|| format!("{} is not a valid caller", path.display()))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let lines = file.lines.iter().map(|line| line.resolve(folder)).collect::<anyhow::Result<_>>()?;

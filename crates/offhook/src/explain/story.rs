@@ -1,7 +1,7 @@
 //! A tape told turn by turn: what was known when, what was decided, and why.
 
-use offhook_call::stage::{LlmEvent, SttEvent, Transcript};
 use offhook_call::{BargeInStage, CallConfig, CallEvent, ReplyTiming, TurnEnded, UtteranceKind};
+use offhook_stage_api::{LlmEvent, SttEvent, Transcript};
 use offhook_tape::{Line, WireInput, WireOutput, WireRelayInput};
 
 use super::words;

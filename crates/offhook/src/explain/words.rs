@@ -1,8 +1,9 @@
 //! Decisions in plain words.
 
-use offhook_call::config::{BargeInConfig, Interruptible};
-use offhook_call::stage::AnswerKind;
+use offhook_call::config::BargeInConfig;
 use offhook_call::{BargeInStage, DropReason, EndReason, Evidence, ReplyTiming, ToolStage, UtteranceKind};
+use offhook_stage_api::AnswerKind;
+use offhook_stage_api::Interruptible;
 
 /// A time on the call's clock.
 pub(super) fn seconds(ms: u64) -> String {

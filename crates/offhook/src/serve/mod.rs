@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use offhook_stages::script::Transport;
+use offhook_script::Transport;
 use offhook_twilio::signature::AuthToken;
 use offhook_twilio::twiml::RelayOptions;
 use tokio::net::TcpListener;

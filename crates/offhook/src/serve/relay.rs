@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
+use offhook_script::Transport;
 use offhook_session::relay::{Admitted, Leave, RelayEnd, RelayReport, serve_relay};
-use offhook_stages::script::Transport;
 use offhook_twilio::calls::PhoneNumber;
 use offhook_twilio::errors;
 use offhook_twilio::relay::{Handoff, SessionStatus, SetupMessage};

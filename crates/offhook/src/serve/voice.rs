@@ -3,7 +3,7 @@
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
-use offhook_stages::script::Transport;
+use offhook_script::Transport;
 use offhook_twilio::signature::is_valid;
 use offhook_twilio::twiml::{Connect, MIME, Noun, Parameter, Response, Stream, TwimlError, Verb};
 use offhook_twilio::webhook::WebhookForm;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_call::stage::{Party, Turn};
-use offhook_call::{CallConfig, EndReason, TRANSFER};
+use offhook_call::{CallConfig, EndReason};
+use offhook_stage_api::tools::TRANSFER;
+use offhook_stage_api::{Party, Turn};
 
 use super::Switchboard;
 use super::live::Live;
@@ -124,8 +125,8 @@ impl Switchboard {
 
 #[cfg(test)]
 mod tests {
-    use offhook_call::id::UtteranceId;
     use offhook_call::{CallEvent, UtteranceKind};
+    use offhook_stage_api::id::UtteranceId;
     use offhook_twilio::calls::CallStatus;
 
     use super::super::live::tests::about;

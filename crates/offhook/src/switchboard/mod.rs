@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use offhook_call::{CallConfig, EndReason};
+use offhook_script::Transport;
 use offhook_session::{Setup, control};
-use offhook_stages::script::Transport;
 use offhook_twilio::calls::{AnsweredBy, CallStatus, CallUpdate};
 use offhook_twilio::twiml::RelayOptions;
 

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use offhook_call::TRANSFER;
-use offhook_call::stage::ToolCall;
+use offhook_script::Transport;
 use offhook_session::Tools;
+use offhook_stage_api::ToolCall;
+use offhook_stage_api::tools::REPORT;
+use offhook_stage_api::tools::TRANSFER;
 use offhook_stages::BoxFuture;
-use offhook_stages::script::Transport;
-use offhook_stages::tools::REPORT;
 use offhook_twilio::calls::{CallUpdate, PhoneNumber};
 use offhook_twilio::twiml::{Dial, Response, Verb};
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use offhook_audio::SampleRate;
-use offhook_call::stage::{AudioChunk, SpeakRequest, TimedWord, TtsCommand, TtsEvent};
+use offhook_stage_api::{AudioChunk, SpeakRequest, TimedWord, TtsCommand, TtsEvent};
 use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx};
 
 use super::flite_ffi::Engine;

@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString, c_char, c_float, c_int, c_short, c_void};
 use std::sync::{Mutex, PoisonError};
 
 use libloading::os::unix::Library;
-use offhook_call::stage::TimedWord;
+use offhook_stage_api::TimedWord;
 use offhook_stages::StageError;
 
 use super::flite::{Spoken, Voice};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 use offhook_audio::{FRAME_SAMPLES, MulawFrame, SamplePos};
-use offhook_call::stage::{Expectation, SttCommand, SttEvent, Transcript};
+use offhook_stage_api::{Expectation, SttCommand, SttEvent, Transcript};
 use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Stt, Tx};
 
 use super::pool::NativePool;

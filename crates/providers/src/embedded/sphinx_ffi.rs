@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 use libloading::os::unix::Library;
-use offhook_call::stage::Expectation;
+use offhook_stage_api::Expectation;
 use offhook_stages::StageError;
 
 use super::library::{function, load};

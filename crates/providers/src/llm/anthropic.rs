@@ -1,6 +1,6 @@
 //! Anthropic's Messages (`POST /messages`, streamed).
 
-use offhook_call::stage::ToolCall;
+use offhook_stage_api::ToolCall;
 use offhook_stages::{StageError, Usage};
 use serde_json::{Map, Value, json};
 

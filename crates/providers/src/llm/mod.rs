@@ -14,8 +14,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
-use offhook_call::id::ReplyId;
-use offhook_call::stage::{LlmCommand, LlmEvent, ReplyRequest};
+use offhook_stage_api::id::ReplyId;
+use offhook_stage_api::{LlmCommand, LlmEvent, ReplyRequest};
 use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Tx, Usage};
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! What a model writes: text to be spoken, and calls of tools, put together from fragments.
 
-use offhook_call::stage::ToolCall;
+use offhook_stage_api::ToolCall;
 use offhook_stages::StageError;
 use serde_json::{Map, Value};
 

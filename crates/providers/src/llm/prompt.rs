@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use offhook_call::stage::{Party, ReplyReason, ReplyRequest, Turn};
-use offhook_stages::tools::{REPORT, report_outcome};
+use offhook_stage_api::tools::REPORT;
+use offhook_stage_api::{Party, ReplyReason, ReplyRequest, Turn};
+use offhook_stages::tools::report_outcome;
 use offhook_stages::{CallInfo, ToolSpec};
 use serde_json::Value;
 
@@ -216,7 +217,7 @@ fn answer_open_calls(messages: &mut Vec<Message>) {
 
 #[cfg(test)]
 mod tests {
-    use offhook_call::id::ReplyId;
+    use offhook_stage_api::id::ReplyId;
     use serde_json::json;
 
     use super::*;

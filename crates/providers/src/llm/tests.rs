@@ -1,6 +1,6 @@
 //! Both protocols, by the samples in their vendors' documentation and by what servers have been seen to send.
 
-use offhook_call::stage::{Party, ReplyReason, ToolCall, Turn};
+use offhook_stage_api::{Party, ReplyReason, ToolCall, Turn};
 use offhook_stages::{ToolSpec, WhenFull, bounded};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

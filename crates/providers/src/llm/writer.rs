@@ -1,7 +1,7 @@
 //! From a model's stream to the call: text and tools, in their order, and how it ended.
 
-use offhook_call::id::ReplyId;
-use offhook_call::stage::{LlmEvent, ReplyReason, ReplyRequest};
+use offhook_stage_api::id::ReplyId;
+use offhook_stage_api::{LlmEvent, ReplyReason, ReplyRequest};
 use offhook_stages::{StageError, Tx};
 
 use super::Reader;

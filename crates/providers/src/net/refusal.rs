@@ -174,7 +174,7 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use offhook_call::stage::FailureKind;
+    use offhook_stage_api::FailureKind;
 
     fn read(status: u16, body: &str) -> StageError {
         http_failure("x", StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())

@@ -222,7 +222,7 @@ async fn connect_now(
 
 #[cfg(test)]
 mod tests {
-    use offhook_call::stage::FailureKind;
+    use offhook_stage_api::FailureKind;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio_tungstenite::accept_async;

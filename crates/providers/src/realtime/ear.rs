@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use offhook_audio::{FRAME_SAMPLES, MULAW_SILENCE, MulawFrame, SampleCount, SamplePos};
-use offhook_call::id::ReplyId;
-use offhook_call::stage::{SttEvent, Transcript};
+use offhook_stage_api::id::ReplyId;
+use offhook_stage_api::{SttEvent, Transcript};
 use serde_json::Value;
 use tokio::time::Instant;
 

@@ -1,6 +1,6 @@
 //! What the server says, and what follows from it.
 
-use offhook_call::stage::{FailureKind, ReplyReason};
+use offhook_stage_api::{FailureKind, ReplyReason};
 use offhook_stages::StageError;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -208,7 +208,7 @@ impl Session {
         Ok(())
     }
 
-    fn complete(&mut self, id: offhook_call::id::ReplyId) -> Result<(), StageError> {
+    fn complete(&mut self, id: offhook_stage_api::id::ReplyId) -> Result<(), StageError> {
         let mut out = Vec::new();
         if let Some(reply) = self.reply(id) {
             reply.end(&mut out);
@@ -242,7 +242,7 @@ impl Session {
         if let Some(commit) = numbered("commit_") {
             self.ear.on_commit_refused(commit);
         } else if let Some(reply) = numbered("reply_").and_then(|number| u32::try_from(number).ok()) {
-            let reply = offhook_call::id::ReplyId(reply);
+            let reply = offhook_stage_api::id::ReplyId(reply);
             if code == "conversation_already_has_active_response" {
                 self.busy(reply, now);
             } else {

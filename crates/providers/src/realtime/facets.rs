@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use offhook_call::stage::{LlmCommand, LlmEvent, SttCommand, SttEvent, TtsCommand, TtsEvent};
+use offhook_stage_api::{LlmCommand, LlmEvent, SttCommand, SttEvent, TtsCommand, TtsEvent};
 use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, Tx, WhenFull, bounded};
 
 use super::line::{Handed, Line, Open};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use offhook_call::stage::{LlmCommand, LlmEvent, TtsCommand, TtsEvent};
+use offhook_stage_api::{LlmCommand, LlmEvent, TtsCommand, TtsEvent};
 use offhook_stages::Tx;
 use tokio::sync::watch;
 

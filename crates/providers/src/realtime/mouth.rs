@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use offhook_audio::SampleCount;
-use offhook_call::id::{SegmentId, UtteranceId};
-use offhook_call::stage::{AudioChunk, SpeakRequest, TtsEvent};
+use offhook_stage_api::id::{SegmentId, UtteranceId};
+use offhook_stage_api::{AudioChunk, SpeakRequest, TtsEvent};
 use tokio::time::Instant;
 
 /// Octets of sound for a letter or digit: 15 characters a second, of which every sixth is a space or a stop.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_audio::SampleCount;
-use offhook_call::id::ReplyId;
-use offhook_call::stage::{LlmEvent, ReplyReason, ReplyRequest, ToolCall};
+use offhook_stage_api::id::ReplyId;
+use offhook_stage_api::{LlmEvent, ReplyReason, ReplyRequest, ToolCall};
 use serde_json::Value;
 use tokio::time::Instant;
 

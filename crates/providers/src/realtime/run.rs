@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_call::stage::{FailureKind, LlmEvent, SttCommand, SttEvent, TtsCommand, TtsEvent};
+use offhook_stage_api::{FailureKind, LlmEvent, SttCommand, SttEvent, TtsCommand, TtsEvent};
 use offhook_stages::{CallInfo, Rx, StageError, Tx};
 use tokio::time::{Instant, sleep_until};
 

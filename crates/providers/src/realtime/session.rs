@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_call::id::{ReplyId, UtteranceId};
-use offhook_call::stage::{
+use offhook_stage_api::id::{ReplyId, UtteranceId};
+use offhook_stage_api::{
     LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, SttCommand, TtsCommand, TtsEvent, Turn,
 };
 use offhook_stages::{StageError, ToolSpec, Usage};

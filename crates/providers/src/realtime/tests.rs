@@ -6,8 +6,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use offhook_audio::{FRAME_SAMPLES, MulawFrame, SamplePos};
-use offhook_call::id::{ReplyId, SegmentId, UtteranceId};
-use offhook_call::stage::{
+use offhook_stage_api::id::{ReplyId, SegmentId, UtteranceId};
+use offhook_stage_api::{
     AudioChunk, FailureKind, LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, SpeakRequest,
     SttCommand, SttEvent, ToolResult, TtsCommand, TtsEvent, Turn,
 };
@@ -234,7 +234,7 @@ async fn a_reply_that_another_takes_the_place_of_says_what_it_was_asked_to() {
     desk.speak(1, 0, "Hello you.", false).llm(LlmCommand::Commit { reply: ReplyId(1) });
     desk.take();
     desk.llm(LlmCommand::Cancel { reply: ReplyId(1) });
-    desk.ask(2, ReplyReason::Digits(offhook_call::stage::Digits::new("12")), vec![]);
+    desk.ask(2, ReplyReason::Digits(offhook_stage_api::Digits::new("12")), vec![]);
     desk.sounds("r1", "m1", 8_000).ended("r1", "cancelled");
     insta::assert_snapshot!(desk.take());
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use offhook_call::stage::Expectation;
+use offhook_stage_api::Expectation;
 use offhook_stages::StageError;
 
 use super::outbox::Pace;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use offhook_audio::SampleCount;
-use offhook_call::stage::{SttCommand, SttEvent};
+use offhook_stage_api::{SttCommand, SttEvent};
 use offhook_stages::{CallInfo, Meter, Rx, StageError, Tx};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_call::stage::Expectation;
+use offhook_stage_api::Expectation;
 use offhook_stages::{CallInfo, StageError, Stt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

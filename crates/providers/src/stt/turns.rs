@@ -3,7 +3,7 @@
 //! Providers cut the caller's speech where they like: into segments, into turns of their own, into words that are revoked.
 //! The call is always told the whole turn so far, under one span, so that each transcript replaces the one before it.
 
-use offhook_call::stage::{SttEvent, Transcript};
+use offhook_stage_api::{SttEvent, Transcript};
 
 use super::piece::Piece;
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use offhook_call::stage::{Expectation, SttCommand, SttEvent};
+use offhook_stage_api::{Expectation, SttCommand, SttEvent};
 use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Stt, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::json;

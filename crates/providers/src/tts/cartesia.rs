@@ -2,7 +2,7 @@
 //!
 //! A context a segment: the whole text is known, so that it is spoken at once and its end is told exactly.
 
-use offhook_call::stage::TimedWord;
+use offhook_stage_api::TimedWord;
 use offhook_stages::StageError;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

@@ -20,7 +20,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use offhook_audio::SampleRate;
-use offhook_call::stage::{TtsCommand, TtsEvent};
+use offhook_stage_api::{TtsCommand, TtsEvent};
 use offhook_stages::speakable::SpeakableTts;
 use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use offhook_audio::{FRAME_SAMPLES, MULAW_SILENCE};
-use offhook_call::stage::{AudioChunk, SpeakRequest, TimedWord, TtsEvent};
+use offhook_stage_api::{AudioChunk, SpeakRequest, TimedWord, TtsEvent};
 use offhook_stages::StageError;
 
 use super::sound::{Format, Sound};

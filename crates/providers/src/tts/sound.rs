@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use offhook_audio::{SampleCount, SampleRate};
-use offhook_call::stage::AudioChunk;
+use offhook_stage_api::AudioChunk;
 use offhook_stages::StageError;
 
 use crate::sniff::{Asked, ENOUGH, WavHeader, sniff};

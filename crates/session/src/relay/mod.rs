@@ -15,8 +15,8 @@ mod thinker;
 
 use std::time::Duration;
 
-use offhook_call::CallTime;
 use offhook_call::relay::{RelayInput, RelayOutput};
+use offhook_stage_api::CallTime;
 use offhook_twilio::relay::{Inbound, MOST_BAD_IN_A_ROW, SetupMessage, parse};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;

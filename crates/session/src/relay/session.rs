@@ -1,8 +1,8 @@
 //! The loop: one session, from its `setup` to its end.
 
 use offhook_call::relay::{RelayInput, RelayOutput};
-use offhook_call::stage::{LlmEvent, ToolResult};
 use offhook_call::{CallEvent, Control, Key};
+use offhook_stage_api::{LlmEvent, ToolResult};
 use offhook_twilio::relay::{Inbound, Info, MOST_BAD_IN_A_ROW, parse};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_call::CallTime;
 use offhook_call::relay::{RelayCall, RelayInput, RelayOutput};
-use offhook_call::stage::{LlmEvent, ToolResult};
+use offhook_stage_api::CallTime;
+use offhook_stage_api::{LlmEvent, ToolResult};
 use offhook_stages::CallInfo;
 use offhook_twilio::relay::SetupMessage;
 use tokio::time::Instant;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use offhook_call::stage::{LlmCommand, LlmEvent};
+use offhook_stage_api::{LlmCommand, LlmEvent};
 use offhook_stages::{CallInfo, Llm, Rx, StageError, Tx, WhenFull, bounded};
 use tokio::task::JoinHandle;
 

@@ -12,12 +12,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use offhook_call::id::{ReplyId, SegmentId, UtteranceId};
-use offhook_call::stage::{
+use offhook_call::{Call, CallConfig, CallEvent, CallTime, Input, Output};
+use offhook_stage_api::id::{ReplyId, SegmentId, UtteranceId};
+use offhook_stage_api::{
     AudioChunk, LlmCommand, LlmEvent, ReplyReason, SpeakRequest, SttEvent, ToolResult, Transcript,
     TtsCommand, TtsEvent,
 };
-use offhook_call::{Call, CallConfig, CallEvent, CallTime, Input, Output};
 
 use crate::replay::{ReplayError, lines};
 use crate::wire::{Header, Line, Transport, WireInput, WireOutput};
@@ -232,7 +232,7 @@ impl Reenactment {
                 self.events.push((t / 1_000, event));
             }
             Output::Stt(command) => {
-                if let offhook_call::stage::SttCommand::TurnEnded { until } = command {
+                if let offhook_stage_api::SttCommand::TurnEnded { until } = command {
                     self.turn_until = until.0;
                 }
             }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use offhook_call::id::{ReplyId, SegmentId, UtteranceId};
-use offhook_call::stage::{LlmEvent, TtsEvent};
+use offhook_stage_api::id::{ReplyId, SegmentId, UtteranceId};
+use offhook_stage_api::{LlmEvent, TtsEvent};
 
 use crate::wire::{Line, WireInput, WireOutput};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use offhook_call::id::ReplyId;
-use offhook_call::stage::{LlmEvent, SttEvent};
+use offhook_stage_api::id::ReplyId;
+use offhook_stage_api::{LlmEvent, SttEvent};
 use offhook_stages::StageError;
 use tokio::time::Instant;
 

@@ -1,7 +1,7 @@
 //! The model's tools and their results.
 
-use offhook_call::id::ReplyId;
-use offhook_call::stage::{Party, ToolResult, Turn};
+use offhook_stage_api::id::ReplyId;
+use offhook_stage_api::{Party, ToolResult, Turn};
 
 use super::{CALLS, Called, Knows, Session};
 use crate::llm::Message;

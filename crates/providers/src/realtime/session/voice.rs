@@ -1,6 +1,6 @@
 //! Which voice speaks what.
 
-use offhook_call::stage::{SpeakRequest, TtsCommand};
+use offhook_stage_api::{SpeakRequest, TtsCommand};
 use tokio::time::Instant;
 
 use super::super::reply::Reply;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use offhook_call::stage::{Expectation, SttCommand};
+use offhook_stage_api::{Expectation, SttCommand};
 
 use super::{Call, Do, Got, Server, refusing};
 use crate::net::Secret;

@@ -1,4 +1,4 @@
-use offhook_call::stage::{Expectation, SttCommand};
+use offhook_stage_api::{Expectation, SttCommand};
 
 use super::{Call, Do, Got, Server};
 use crate::stt::SttConfig;

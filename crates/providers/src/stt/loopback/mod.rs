@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use offhook_audio::{MulawFrame, SamplePos};
-use offhook_call::stage::{SttCommand, SttEvent};
+use offhook_stage_api::{SttCommand, SttEvent};
 use offhook_stages::{CallInfo, Meter, Rx, StageError, Stt, Tx, WhenFull, bounded};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;

@@ -1,7 +1,7 @@
 //! Whatever a server says, nothing panics, and spans stay spans.
 
 use offhook_audio::SamplePos;
-use offhook_call::stage::SttEvent;
+use offhook_stage_api::SttEvent;
 use offhook_stages::CallInfo;
 use proptest::prelude::*;
 

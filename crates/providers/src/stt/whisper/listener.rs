@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_audio::{MULAW_SILENCE, MulawFrame, SampleCount, SamplePos};
-use offhook_call::stage::{Expectation, SttCommand, SttEvent};
+use offhook_stage_api::{Expectation, SttCommand, SttEvent};
 use offhook_stages::{Meter, Rx, StageError, Tx};
 use tokio::time::Instant;
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use offhook_call::stage::{Expectation, SttCommand, SttEvent};
+use offhook_stage_api::{Expectation, SttCommand, SttEvent};
 use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Stt, Tx};
 use serde::{Deserialize, Serialize};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use offhook_call::id::UtteranceId;
-use offhook_call::stage::{FailureKind, SpeakRequest, TtsEvent};
+use offhook_stage_api::id::UtteranceId;
+use offhook_stage_api::{FailureKind, SpeakRequest, TtsEvent};
 use offhook_stages::StageError;
 use tokio::time::Instant;
 

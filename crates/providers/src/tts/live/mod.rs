@@ -9,8 +9,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use offhook_call::id::UtteranceId;
-use offhook_call::stage::{FailureKind, SpeakRequest, TtsCommand, TtsEvent};
+use offhook_stage_api::id::UtteranceId;
+use offhook_stage_api::{FailureKind, SpeakRequest, TtsCommand, TtsEvent};
 use offhook_stages::queue::Closed;
 use offhook_stages::{CallInfo, Rx, StageError, Tx};
 use tokio::time::{Instant, sleep_until};

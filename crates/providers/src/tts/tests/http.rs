@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use offhook_call::id::UtteranceId;
-use offhook_call::stage::TtsEvent;
+use offhook_stage_api::TtsEvent;
+use offhook_stage_api::id::UtteranceId;
 use serde_json::json;
 use tokio::time::timeout;
 

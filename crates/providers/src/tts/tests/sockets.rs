@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::SinkExt;
-use offhook_call::stage::{FailureKind, TtsEvent};
+use offhook_stage_api::{FailureKind, TtsEvent};
 use serde_json::json;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as Raw;

@@ -1,0 +1,74 @@
+//! Language models one after the other.
+
+mod desk;
+mod open;
+
+use std::sync::Arc;
+
+use offhook_stage_api::{LlmCommand, LlmEvent};
+
+use super::{Link, name_of};
+use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Tx};
+
+/// The turn that ends the request for a continuation, after the agent's turn with what was already said. It stands in the
+/// caller's place, in square brackets: by these, models are told, the telephone system speaks.
+pub const GO_ON: &str = "[A fault cut your answer off there; the caller has heard all that stands there. Say only what comes \
+                         after it. Repeat nothing of it, and don't mention the fault.]";
+
+/// Language models in the order in which they are tried, as one.
+///
+/// A reply goes to the first link that is well. If it fails before a sentence was passed on, the next gets the same request. If it
+/// fails later, the next is asked to go on: its request's turns end with what was said, as an interrupted turn of the
+/// agent's, and with [`GO_ON`], in the caller's place. What its answer repeats of that is taken away. If nobody can go on, the
+/// reply fails where its last whole sentence ended. A reply that has asked for tools is not gone on with: it
+/// is done, the tools' results lead to the next.
+#[derive(Clone, Debug)]
+pub struct LlmChain {
+    links: Arc<[Link<dyn Llm>]>,
+    name: String,
+}
+
+impl LlmChain {
+    /// A chain of these links.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn new(links: Vec<Link<dyn Llm>>) -> Result<Self, StageError> {
+        let name = name_of(&links, "llm", Llm::name)?;
+        Ok(Self { links: links.into(), name })
+    }
+
+    /// The links, for metrics.
+    #[must_use]
+    pub fn links(&self) -> &[Link<dyn Llm>] {
+        &self.links
+    }
+}
+
+impl Llm for LlmChain {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The first link's connections; the others are rarely needed.
+    fn warm(&self) -> BoxFuture<()> {
+        match self.links.first() {
+            Some(link) => link.stage.warm(),
+            None => Box::pin(std::future::ready(())),
+        }
+    }
+
+    fn run(
+        &self,
+        call: CallInfo,
+        commands: Rx<LlmCommand>,
+        events: Tx<LlmEvent>,
+    ) -> BoxFuture<Result<(), StageError>> {
+        let desk = desk::Desk::new(Arc::clone(&self.links), call, events);
+        Box::pin(async move {
+            // Nobody reads what the chain says: the call is over.
+            let _over = desk.serve(commands).await;
+            Ok(())
+        })
+    }
+}

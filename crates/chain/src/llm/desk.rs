@@ -1,0 +1,339 @@
+//! One call's replies, and the links that are at them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use offhook_stage_api::id::ReplyId;
+use offhook_stage_api::{LlmCommand, LlmEvent, ReplyRequest, StageFailure, ToolResult};
+use tokio::time::Instant;
+
+use super::open::{Open, Over, Racer};
+use crate::health::{Asked, Circuit};
+use crate::links::{Did, Links, QUEUE, Start};
+use crate::{Link, sleep_until};
+use offhook_stages::queue::Closed;
+use offhook_stages::{CallInfo, Llm, Rx, StageError, Tx, WhenFull};
+
+/// A call wants one reply at a time; more that were never cancelled are a fault.
+const MOST_OPEN: usize = 8;
+/// Complete replies whose links are remembered, to be told of commits, interruptions and tools' results.
+const MOST_OVER: usize = 16;
+
+pub(super) struct Desk {
+    set: Arc<[Link<dyn Llm>]>,
+    links: Links<LlmCommand, LlmEvent>,
+    open: Vec<Open>,
+    over: VecDeque<Over>,
+    events: Tx<LlmEvent>,
+    /// What is yet to be sent, in order.
+    out: VecDeque<LlmEvent>,
+    call: Arc<str>,
+}
+
+impl Desk {
+    pub(super) fn new(set: Arc<[Link<dyn Llm>]>, call: CallInfo, events: Tx<LlmEvent>) -> Self {
+        let id = Arc::clone(&call.call);
+        let starts = set.iter().map(|link| {
+            let stage = Arc::clone(&link.stage);
+            let start: Start<LlmCommand, LlmEvent> =
+                Box::new(move |call, commands, events| stage.run(call, commands, events));
+            (link.stage.name().to_owned(), start)
+        });
+        let links = Links::new(call, starts);
+        let (open, over, out) = (Vec::new(), VecDeque::new(), VecDeque::new());
+        Self { set, links, open, over, events, out, call: id }
+    }
+
+    /// Serves until the commands end and what was asked for is answered.
+    pub(super) async fn serve(mut self, commands: Rx<LlmCommand>) -> Result<(), Closed> {
+        // Connections are made while the phone is still being answered.
+        if let Some(first) = self.set.iter().position(|link| link.health.circuit() != Circuit::Open) {
+            self.links.start(first, QUEUE, WhenFull::PushBack);
+        }
+        let mut wanted = true;
+        while wanted || !self.open.is_empty() {
+            let due = self.open.iter().flat_map(|open| self.due(open)).min();
+            tokio::select! {
+                biased;
+                command = commands.recv(), if wanted => match command {
+                    Some(command) => self.on_command(command),
+                    None => wanted = false,
+                },
+                (link, did) = self.links.next() => match did {
+                    Did::Said(event) => self.on_event(link, event),
+                    Did::Ended(error) => self.on_ended(link, &error),
+                },
+                () = sleep_until(due) => self.on_due(),
+            }
+            while let Some(event) = self.out.pop_front() {
+                self.events.send(event).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn on_command(&mut self, command: LlmCommand) {
+        match command {
+            LlmCommand::Respond(request) => self.respond(request),
+            LlmCommand::Commit { reply } => {
+                if let Some(open) = self.open.iter_mut().find(|open| open.id == reply) {
+                    open.committed = true;
+                }
+                self.tell_servers(reply, &LlmCommand::Commit { reply });
+            }
+            LlmCommand::Interrupted { reply, heard } => {
+                self.tell_servers(reply, &LlmCommand::Interrupted { reply, heard });
+            }
+            LlmCommand::Cancel { reply } => {
+                if let Some(at) = self.open.iter().position(|open| open.id == reply) {
+                    let open = self.open.remove(at);
+                    for racer in open.racers.iter().filter(|racer| !open.served.contains(&racer.link)) {
+                        self.links.tell(racer.link, LlmCommand::Cancel { reply });
+                    }
+                    self.remember(open);
+                }
+                self.tell_servers(reply, &LlmCommand::Cancel { reply });
+            }
+            LlmCommand::ToolResult(result) => self.tool_result(&result),
+        }
+    }
+
+    fn respond(&mut self, request: Arc<ReplyRequest>) {
+        if self.open.len() >= MOST_OPEN {
+            let open = self.open.remove(0);
+            for racer in &open.racers {
+                self.links.tell(racer.link, LlmCommand::Cancel { reply: open.id });
+            }
+            let what = "more replies are wanted at once than one call can have".to_owned();
+            let error = StageError::Busy { stage: "llm".to_owned(), what, retry_after: None };
+            self.out.push_back(LlmEvent::Failed { reply: open.id, failure: error.to_failure() });
+        }
+        let mut open = Open::new(request, self.set.len());
+        if self.ask_next(&mut open, Asked::First) {
+            self.open.push(open);
+        }
+    }
+
+    /// Asks the next link; if none is left, ends the reply. Whether it is still open.
+    fn ask_next(&mut self, open: &mut Open, mut why: Asked) -> bool {
+        open.start_over();
+        while let Some(link) = open.tries.choose(&self.set) {
+            self.count(link, why);
+            why = Asked::TakesOver;
+            match self.links.ask(link, LlmCommand::Respond(open.request())) {
+                Ok(()) => {
+                    open.racers.push(Racer::new(link, false));
+                    return true;
+                }
+                Err(error) => self.note_failure(link, open, error.to_failure()),
+            }
+        }
+        let failure = open.failure.take().unwrap_or_else(|| {
+            let what = "its chain has no link left".to_owned();
+            StageError::Broken { stage: "llm".to_owned(), what }.to_failure()
+        });
+        self.out.push_back(LlmEvent::Failed { reply: open.id, failure });
+        false
+    }
+
+    fn on_event(&mut self, link: usize, event: LlmEvent) {
+        let id = id_of(&event);
+        let serves = |open: &Open| open.id == id && open.racers.iter().any(|racer| racer.link == link);
+        // What comes late from a link that was given up is nothing.
+        let Some(at) = self.open.iter().position(serves) else { return };
+        let mut open = self.open.remove(at);
+        if let LlmEvent::Failed { failure, .. } = event {
+            self.count_failure(link, &failure);
+            return self.drop_racer(at, open, link, failure);
+        }
+        self.win(&mut open, link);
+        let done = matches!(event, LlmEvent::Done { .. });
+        open.take(event, &mut self.out);
+        if done {
+            if let Some(link) = self.set.get(link) {
+                link.health.succeeded();
+            }
+            self.remember(open);
+        } else {
+            self.open.insert(at, open);
+        }
+    }
+
+    /// The first who says something is taken; the other is cancelled.
+    fn win(&mut self, open: &mut Open, link: usize) {
+        for loser in open.racers.iter().filter(|racer| racer.link != link) {
+            self.links.tell(loser.link, LlmCommand::Cancel { reply: open.id });
+        }
+        open.racers.retain(|racer| racer.link == link);
+        let Some(racer) = open.racer(link) else { return };
+        racer.since = Instant::now();
+        let begins = !std::mem::replace(&mut racer.spoke, true);
+        if begins
+            && racer.hedge
+            && let Some(link) = self.set.get(link)
+        {
+            link.health.won_hedge();
+        }
+        if !open.served.contains(&link) {
+            open.served.push(link);
+            if open.committed {
+                self.links.tell(link, LlmCommand::Commit { reply: open.id });
+            }
+        }
+    }
+
+    /// A link's run is over: it answers nothing of what it owes.
+    fn on_ended(&mut self, link: usize, error: &StageError) {
+        self.count_failure(link, &error.to_failure());
+        self.lose(link, &error.to_failure());
+    }
+
+    fn lose(&mut self, link: usize, failure: &StageFailure) {
+        let mut at = 0;
+        while at < self.open.len() {
+            let before = self.open.len();
+            if self.open.get_mut(at).is_some_and(|open| open.racer(link).is_some()) {
+                let open = self.open.remove(at);
+                self.drop_racer(at, open, link, failure.clone());
+            }
+            at += usize::from(self.open.len() == before);
+        }
+    }
+
+    /// A link won't answer this reply. Puts the reply back in its place if another may.
+    fn drop_racer(&mut self, at: usize, mut open: Open, link: usize, failure: StageFailure) {
+        open.racers.retain(|racer| racer.link != link);
+        let again = self.set.get(link).is_some_and(|link| open.tries.in_time(link, &failure));
+        open.tries.failed(link, again);
+        open.failure = Some(failure);
+        if !open.racers.is_empty() {
+            return self.open.insert(at, open);
+        }
+        if !open.tools.is_empty() {
+            self.out.push_back(LlmEvent::Done { reply: open.id });
+            return self.remember(open);
+        }
+        if self.ask_next(&mut open, Asked::TakesOver) {
+            self.open.insert(at, open);
+        }
+    }
+
+    fn on_due(&mut self) {
+        let now = Instant::now();
+        let late: Vec<usize> =
+            self.open.iter().flat_map(|open| &open.racers).map(|racer| racer.link).collect();
+        for link in late {
+            let racers = self.open.iter().flat_map(|open| &open.racers);
+            let is_late = |racer: &Racer| racer.link == link && now >= racer.since + self.limit(racer);
+            let limit = racers.filter(|racer| is_late(racer)).map(|racer| self.limit(racer)).next();
+            if let Some(limit) = limit {
+                // Whatever it hangs on, it hangs on no longer.
+                self.links.stop(link);
+                let error = StageError::TooSlow { stage: self.links.name(link), what: "text", limit };
+                self.on_ended(link, &error);
+            }
+        }
+        let mut waiting = std::mem::take(&mut self.open);
+        for open in &mut waiting {
+            if self.hedge_due(open).is_some_and(|due| now >= due) {
+                self.hedge(open);
+            }
+        }
+        self.open = waiting;
+    }
+
+    fn hedge(&mut self, open: &mut Open) {
+        open.hedged = true;
+        let Some(link) = open.tries.choose_hedge(&self.set) else { return };
+        self.count(link, Asked::Hedge);
+        match self.links.ask(link, LlmCommand::Respond(open.request())) {
+            Ok(()) => open.racers.push(Racer::new(link, true)),
+            Err(error) => self.note_failure(link, open, error.to_failure()),
+        }
+    }
+
+    fn due<'a>(&'a self, open: &'a Open) -> impl Iterator<Item = Instant> + 'a {
+        let ends = open.racers.iter().map(|racer| racer.since + self.limit(racer));
+        ends.chain(self.hedge_due(open))
+    }
+
+    fn limit(&self, racer: &Racer) -> Duration {
+        let deadlines = self.set.get(racer.link).map(|link| link.deadlines);
+        deadlines.map_or(
+            Duration::ZERO,
+            |deadlines| {
+                if racer.spoke { deadlines.gap } else { deadlines.first }
+            },
+        )
+    }
+
+    fn hedge_due(&self, open: &Open) -> Option<Instant> {
+        let [racer] = open.racers.as_slice() else { return None };
+        if racer.spoke || open.hedged || !open.tries.may_hedge() {
+            return None;
+        }
+        Some(racer.since + self.set.get(racer.link)?.hedge_after?)
+    }
+
+    fn note_failure(&self, link: usize, open: &mut Open, failure: StageFailure) {
+        self.count_failure(link, &failure);
+        let again = self.set.get(link).is_some_and(|link| open.tries.in_time(link, &failure));
+        open.tries.failed(link, again);
+        open.failure = Some(failure);
+    }
+
+    fn count_failure(&self, link: usize, failure: &StageFailure) {
+        tracing::warn!(call = %self.call, %failure, "a link of the language model's chain failed");
+        if let Some(link) = self.set.get(link) {
+            link.health.failed(failure);
+        }
+    }
+
+    fn count(&self, link: usize, why: Asked) {
+        if let Some(link) = self.set.get(link) {
+            link.health.asked(why);
+        }
+    }
+
+    fn remember(&mut self, open: Open) {
+        if self.over.len() >= MOST_OVER {
+            self.over.pop_front();
+        }
+        self.over.push_back(open.into());
+    }
+
+    /// Tells those who serve, or have served, a reply.
+    fn tell_servers(&self, reply: ReplyId, command: &LlmCommand) {
+        let open = self.open.iter().filter(|open| open.id == reply).flat_map(|open| &open.served);
+        let over = self.over.iter().filter(|over| over.id == reply).flat_map(|over| &over.served);
+        for link in open.chain(over) {
+            self.links.tell(*link, command.clone());
+        }
+    }
+
+    fn tool_result(&self, result: &ToolResult) {
+        let asked = |tools: &[offhook_stage_api::ToolCall]| {
+            tools.iter().any(|call| result.answers(&call.id) && call.name == result.name)
+        };
+        let open = self.open.iter().filter(|open| asked(&open.tools)).map(|open| &open.served);
+        let over = self.over.iter().filter(|over| asked(&over.tools)).map(|over| &over.served);
+        // The latest who asked: without ids, names repeat.
+        if let Some(served) = over.chain(open).next_back() {
+            for link in served {
+                self.links.tell(*link, LlmCommand::ToolResult(result.clone()));
+            }
+        }
+    }
+}
+
+const fn id_of(event: &LlmEvent) -> ReplyId {
+    match event {
+        LlmEvent::Text { reply, .. }
+        | LlmEvent::Interruptible { reply, .. }
+        | LlmEvent::Expect { reply, .. }
+        | LlmEvent::Tool { reply, .. }
+        | LlmEvent::Done { reply }
+        | LlmEvent::Failed { reply, .. } => *reply,
+    }
+}

@@ -1,0 +1,162 @@
+//! A reply that links are at.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use offhook_stage_api::id::ReplyId;
+use offhook_stage_api::{LlmEvent, Party, ReplyReason, ReplyRequest, StageFailure, ToolCall, Turn};
+use tokio::time::Instant;
+
+use super::GO_ON;
+use crate::overlap::{Hold, Overlap};
+use crate::tries::Tries;
+
+/// A link that was asked for a reply.
+#[derive(Debug)]
+pub(super) struct Racer {
+    pub(super) link: usize,
+    /// Its latest sign of life, or when it was asked.
+    pub(super) since: Instant,
+    pub(super) spoke: bool,
+    pub(super) hedge: bool,
+}
+
+impl Racer {
+    pub(super) fn new(link: usize, hedge: bool) -> Self {
+        Self { link, since: Instant::now(), spoke: false, hedge }
+    }
+}
+
+/// A reply that was asked for and isn't complete.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) id: ReplyId,
+    request: Arc<ReplyRequest>,
+    pub(super) tries: Tries,
+    /// Who is at it: one, or two while a hedge isn't decided.
+    pub(super) racers: Vec<Racer>,
+    /// No link is left for a hedge, or one was asked.
+    pub(super) hedged: bool,
+    pub(super) committed: bool,
+    /// Links of whose answer something was passed on.
+    pub(super) served: Vec<usize>,
+    pub(super) tools: Vec<ToolCall>,
+    /// Text that was passed on.
+    said: String,
+    hold: Hold,
+    overlap: Option<Overlap>,
+    pub(super) failure: Option<StageFailure>,
+}
+
+impl Open {
+    pub(super) fn new(request: Arc<ReplyRequest>, links: usize) -> Self {
+        Self {
+            id: request.reply,
+            request,
+            tries: Tries::new(links),
+            racers: Vec::new(),
+            hedged: false,
+            committed: false,
+            served: Vec::new(),
+            tools: Vec::new(),
+            said: String::new(),
+            hold: Hold::default(),
+            overlap: None,
+            failure: None,
+        }
+    }
+
+    pub(super) fn racer(&mut self, link: usize) -> Option<&mut Racer> {
+        self.racers.iter_mut().find(|racer| racer.link == link)
+    }
+
+    /// What the next link is asked: the same, or to go on.
+    pub(super) fn request(&self) -> Arc<ReplyRequest> {
+        if self.said.is_empty() {
+            return Arc::clone(&self.request);
+        }
+        let mut request = ReplyRequest::clone(&self.request);
+        let at = request.turns.last().map_or(0, |turn| turn.ended_ms);
+        let turn = |who, text: &str| Turn {
+            who,
+            text: text.to_owned(),
+            interrupted: who == Party::Agent,
+            began_ms: at,
+            ended_ms: at,
+        };
+        request.turns.push(turn(Party::Agent, self.said.trim_end()));
+        request.turns.push(turn(Party::Caller, GO_ON));
+        // Keys stay where they can't be printed; every other reason was answered in part, and is in the turns.
+        if !matches!(request.reason, ReplyReason::Digits(_)) {
+            request.reason = ReplyReason::Caller { text: GO_ON.to_owned(), confidence: None };
+        }
+        Arc::new(request)
+    }
+
+    /// Another link starts from what was said.
+    pub(super) fn start_over(&mut self) {
+        self.hold.forget();
+        self.hedged = false;
+        self.overlap = (!self.said.is_empty()).then(|| Overlap::new(&self.said));
+    }
+
+    /// What of an event is passed on.
+    pub(super) fn take(&mut self, event: LlmEvent, out: &mut VecDeque<LlmEvent>) {
+        match event {
+            LlmEvent::Text { delta, .. } => {
+                let new = match &mut self.overlap {
+                    Some(overlap) => overlap.push(&delta),
+                    None => delta,
+                };
+                if let Some(whole) = self.hold.push(&new) {
+                    self.say(whole, out);
+                }
+            }
+            LlmEvent::Tool { call, .. } => {
+                // Text that may yet turn out to repeat what was said waits on.
+                if let Some(rest) = self.hold.flush() {
+                    self.say(rest, out);
+                }
+                // Two wishes of a kind have ids of their own.
+                if !self.tools.contains(&call) {
+                    self.tools.push(call.clone());
+                    out.push_back(LlmEvent::Tool { reply: self.id, call });
+                }
+            }
+            LlmEvent::Done { .. } => {
+                self.flush(out);
+                out.push_back(event);
+            }
+            LlmEvent::Interruptible { .. } | LlmEvent::Expect { .. } => out.push_back(event),
+            LlmEvent::Failed { .. } => {}
+        }
+    }
+
+    fn flush(&mut self, out: &mut VecDeque<LlmEvent>) {
+        let rest = self.overlap.as_mut().map(Overlap::finish).unwrap_or_default();
+        let whole = self.hold.push(&rest);
+        let whole = whole.into_iter().chain(self.hold.flush()).collect::<String>();
+        if !whole.is_empty() {
+            self.say(whole, out);
+        }
+    }
+
+    fn say(&mut self, delta: String, out: &mut VecDeque<LlmEvent>) {
+        self.said.push_str(&delta);
+        out.push_back(LlmEvent::Text { reply: self.id, delta });
+    }
+}
+
+/// A reply that is complete: whom to tell what becomes of it.
+#[derive(Debug)]
+pub(super) struct Over {
+    pub(super) id: ReplyId,
+    pub(super) served: Vec<usize>,
+    pub(super) tools: Vec<ToolCall>,
+}
+
+impl From<Open> for Over {
+    fn from(open: Open) -> Self {
+        Self { id: open.id, served: open.served, tools: open.tools }
+    }
+}

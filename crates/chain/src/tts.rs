@@ -1,0 +1,73 @@
+//! Voices one after the other.
+
+mod desk;
+mod open;
+mod spoken;
+
+use std::sync::Arc;
+
+use offhook_stage_api::{TtsCommand, TtsEvent};
+
+use super::{Link, name_of};
+use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx};
+
+/// Voices in the order in which they are tried, as one.
+///
+/// An utterance goes to the first link that is well, and stays with it: voices differ. When it fails, the next speaks what is
+/// left, from the first word that wasn't spoken, as far as the words' times, or the length of the sound, tell. A
+/// segment of which a voice gives no sound, or far less than it takes to speak it, counts as failed.
+#[derive(Clone, Debug)]
+pub struct TtsChain {
+    links: Arc<[Link<dyn Tts>]>,
+    name: String,
+}
+
+impl TtsChain {
+    /// A chain of these links.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn new(links: Vec<Link<dyn Tts>>) -> Result<Self, StageError> {
+        let name = name_of(&links, "tts", Tts::name)?;
+        Ok(Self { links: links.into(), name })
+    }
+
+    /// The links, for metrics.
+    #[must_use]
+    pub fn links(&self) -> &[Link<dyn Tts>] {
+        &self.links
+    }
+}
+
+impl Tts for TtsChain {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The first link's.
+    fn voice(&self) -> &str {
+        self.links.first().map_or("", |link| link.stage.voice())
+    }
+
+    /// The first link's connections; the others are rarely needed.
+    fn warm(&self) -> BoxFuture<()> {
+        match self.links.first() {
+            Some(link) => link.stage.warm(),
+            None => Box::pin(std::future::ready(())),
+        }
+    }
+
+    fn run(
+        &self,
+        call: CallInfo,
+        commands: Rx<TtsCommand>,
+        events: Tx<TtsEvent>,
+    ) -> BoxFuture<Result<(), StageError>> {
+        let desk = desk::Desk::new(Arc::clone(&self.links), call, events);
+        Box::pin(async move {
+            // Nobody listens to what the chain says: the call is over.
+            let _over = desk.serve(commands).await;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! An utterance that links are at.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use offhook_stage_api::id::{SegmentId, UtteranceId};
+use offhook_stage_api::{AudioChunk, SpeakRequest, StageFailure, TimedWord, TtsEvent};
+use tokio::time::Instant;
+
+use super::spoken::{length_of, rest_of};
+use crate::tries::Tries;
+
+/// No voice speaks faster than 80 letters a second, which is five times as fast as people do; of short texts nothing is
+/// expected but some sound.
+const FASTEST: Duration = Duration::from_micros(12_500);
+const SENTENCE: u32 = 20;
+
+/// A segment that isn't spoken to its end.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) request: SpeakRequest,
+    /// What links before this one have spoken of the text, in bytes, and how long that sounds.
+    from: usize,
+    base: Duration,
+    /// Of the link that is at it: its sound, and its words' times from its own beginning.
+    pub(super) sound: Duration,
+    words: Vec<TimedWord>,
+}
+
+impl Segment {
+    fn new(request: SpeakRequest) -> Self {
+        Self { request, from: 0, base: Duration::ZERO, sound: Duration::ZERO, words: Vec::new() }
+    }
+
+    fn rest(&self) -> &str {
+        self.request.text.get(self.from..).unwrap_or("")
+    }
+
+    pub(super) fn rest_is_speakable(&self) -> bool {
+        self.rest().chars().any(char::is_alphanumeric)
+    }
+
+    /// Whether it can't be all, although the link says so: providers end broken answers in good order, too.
+    pub(super) fn stops_short(&self) -> bool {
+        let letters = self.rest().chars().filter(|c| c.is_alphanumeric()).count();
+        let letters = u32::try_from(letters).unwrap_or(u32::MAX);
+        letters > 0 && self.sound.is_zero() || letters >= SENTENCE && self.sound < FASTEST * letters
+    }
+
+    /// With the pause that closes it.
+    pub(super) fn rest_length(&self) -> u32 {
+        length_of(self.rest()).saturating_add(1)
+    }
+
+    /// What the next link is asked.
+    pub(super) fn ask(&self) -> SpeakRequest {
+        SpeakRequest { text: self.rest().to_owned(), ..self.request.clone() }
+    }
+
+    pub(super) fn take_audio(&mut self, chunk: &AudioChunk) {
+        self.sound += chunk.duration();
+    }
+
+    /// The words' times from the segment's beginning.
+    pub(super) fn take_words(&mut self, words: Vec<TimedWord>) -> Vec<TimedWord> {
+        let base = u32::try_from(self.base.as_millis()).unwrap_or(u32::MAX);
+        let shifted = words.iter().map(|word| TimedWord {
+            word: word.word.clone(),
+            start_ms: word.start_ms.saturating_add(base),
+            end_ms: word.end_ms.saturating_add(base),
+        });
+        let shifted = shifted.collect();
+        self.words.extend(words);
+        shifted
+    }
+
+    /// The link that was at it failed: what it spoke is spoken.
+    fn cut(&mut self, per_char: Duration) {
+        if !self.sound.is_zero() {
+            self.from += rest_of(self.rest(), &self.words, self.sound, per_char);
+        }
+        self.base += std::mem::take(&mut self.sound);
+        self.words.clear();
+    }
+}
+
+/// A link that was asked for an utterance.
+#[derive(Debug)]
+pub(super) struct Racer {
+    pub(super) link: usize,
+    /// Its latest sign of life in this utterance, or when it was asked for the oldest segment that it owes.
+    pub(super) since: Instant,
+    /// It has begun that segment.
+    pub(super) spoke: bool,
+    pub(super) hedge: bool,
+}
+
+impl Racer {
+    pub(super) fn new(link: usize, hedge: bool) -> Self {
+        Self { link, since: Instant::now(), spoke: false, hedge }
+    }
+}
+
+/// An utterance, as long as more segments of it may come.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) id: UtteranceId,
+    pub(super) tries: Tries,
+    /// Who speaks it: one, two while a hedge isn't decided, none if all have failed.
+    pub(super) racers: Vec<Racer>,
+    /// No link is left for a hedge, or one was asked, or a voice was heard.
+    pub(super) hedged: bool,
+    pub(super) segments: VecDeque<Segment>,
+    pub(super) failure: Option<StageFailure>,
+}
+
+impl Open {
+    pub(super) fn new(id: UtteranceId, links: usize) -> Self {
+        Self {
+            id,
+            tries: Tries::new(links),
+            racers: Vec::new(),
+            hedged: false,
+            segments: VecDeque::new(),
+            failure: None,
+        }
+    }
+
+    pub(super) fn push(&mut self, request: SpeakRequest) {
+        if self.segments.is_empty() {
+            for racer in &mut self.racers {
+                (racer.since, racer.spoke) = (Instant::now(), false);
+            }
+        }
+        self.segments.push_back(Segment::new(request));
+    }
+
+    pub(super) fn racer(&mut self, link: usize) -> Option<&mut Racer> {
+        self.racers.iter_mut().find(|racer| racer.link == link)
+    }
+
+    pub(super) fn segment(&mut self, id: SegmentId) -> Option<&mut Segment> {
+        self.segments.iter_mut().find(|segment| segment.request.segment == id)
+    }
+
+    pub(super) fn remove(&mut self, id: SegmentId) -> Option<Segment> {
+        let at = self.segments.iter().position(|segment| segment.request.segment == id)?;
+        self.segments.remove(at)
+    }
+
+    /// What was spoken stays spoken; segments of which no word is left are done.
+    pub(super) fn cut(&mut self, per_char: Duration, out: &mut VecDeque<TtsEvent>) {
+        let utterance = self.id;
+        for segment in &mut self.segments {
+            segment.cut(per_char);
+        }
+        self.segments.retain(|segment| {
+            let left = segment.base.is_zero() || segment.rest_is_speakable();
+            if !left {
+                out.push_back(TtsEvent::Done { utterance, segment: segment.request.segment });
+            }
+            left
+        });
+    }
+
+    /// Nobody can speak it: what is owed of it has failed.
+    pub(super) fn fail(&mut self, failure: &StageFailure, out: &mut VecDeque<TtsEvent>) {
+        for owed in self.segments.drain(..) {
+            let (utterance, segment) = (self.id, owed.request.segment);
+            out.push_back(TtsEvent::Failed { utterance, segment, failure: failure.clone() });
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! Chains of language models.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use offhook_chain::{Circuit, Deadlines, GO_ON, Link, LlmChain};
+use offhook_stage_api::id::ReplyId;
+use offhook_stage_api::{
+    FailureKind, LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, ToolCall, ToolResult, Turn,
+};
+use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Tx, WhenFull, bounded};
+use proptest::prelude::*;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::faults::{FAULTS, Fault, Plan, call_info, end, failure, link, plan, run};
+
+const ANSWER: [&str; 10] =
+    ["One ", "two ", "three. ", "Four ", "fi", "ve ", "six. ", "Seven ", "eight ", "nine."];
+const SENTENCES: [&str; 4] = ["", "One two three.", "One two three. Four five six.", WHOLE];
+const WHOLE: &str = "One two three. Four five six. Seven eight nine.";
+
+/// How a model goes on.
+#[derive(Clone, Copy, Debug)]
+enum Style {
+    /// Where it is asked to.
+    Exactly,
+    /// From the beginning.
+    Restarts,
+    /// Some words back.
+    Overlaps,
+}
+
+/// A model that says [`ANSWER`], a piece every 50 ms, and fails as planned, a plan a request.
+#[derive(Clone)]
+struct Model {
+    plans: Arc<Mutex<VecDeque<Plan>>>,
+    style: Style,
+    latency: Duration,
+    /// It wants this tool after so many pieces.
+    tool: Option<usize>,
+    seen: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<Arc<ReplyRequest>>>>,
+}
+
+impl Model {
+    fn new(plans: &[Plan]) -> Self {
+        Self {
+            plans: Arc::new(Mutex::new(plans.iter().copied().collect())),
+            style: Style::Exactly,
+            latency: Duration::from_millis(300),
+            tool: None,
+            seen: Arc::default(),
+            requests: Arc::default(),
+        }
+    }
+
+    fn link(&self) -> Link<dyn Llm> {
+        link(Arc::new(self.clone()), Deadlines::LLM, None)
+    }
+
+    fn seen(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    fn begin(&self, request: &Arc<ReplyRequest>) -> (ReplyId, VecDeque<&'static str>, Plan, usize) {
+        self.requests.lock().unwrap().push(Arc::clone(request));
+        let said = match request.turns.as_slice() {
+            [.., said, go_on] if go_on.text == GO_ON => said.text.as_str(),
+            _ => "",
+        };
+        let back = match self.style {
+            Style::Exactly => 0,
+            Style::Restarts => usize::MAX,
+            Style::Overlaps => 3,
+        };
+        let at = SENTENCES.iter().position(|sentence| *sentence == said).unwrap();
+        let from = [0usize, 3, 7, 10].get(at).unwrap().saturating_sub(back);
+        let plan = self.plans.lock().unwrap().pop_front().flatten();
+        (request.reply, ANSWER.into_iter().skip(from).collect(), plan, 0)
+    }
+}
+
+impl Llm for Model {
+    fn name(&self) -> &str {
+        "fake"
+    }
+
+    fn run(
+        &self,
+        _: CallInfo,
+        commands: Rx<LlmCommand>,
+        events: Tx<LlmEvent>,
+    ) -> BoxFuture<Result<(), StageError>> {
+        let model = self.clone();
+        Box::pin(async move {
+            let mut at_work = None;
+            let mut next = Instant::now();
+            loop {
+                tokio::select! {
+                    biased;
+                    command = commands.recv() => match command {
+                        None => return Ok(()),
+                        Some(LlmCommand::Respond(request)) => {
+                            model.seen.lock().unwrap().push(format!("respond {}", request.reply));
+                            at_work = Some(model.begin(&request));
+                            next = Instant::now() + model.latency;
+                        }
+                        Some(LlmCommand::Cancel { reply }) => {
+                            model.seen.lock().unwrap().push(format!("cancel {reply}"));
+                            at_work = at_work.filter(|(id, ..)| *id != reply);
+                        }
+                        Some(LlmCommand::Interrupted { reply, .. }) => {
+                            model.seen.lock().unwrap().push(format!("interrupted {reply}"));
+                        }
+                        Some(LlmCommand::Commit { reply }) => {
+                            model.seen.lock().unwrap().push(format!("commit {reply}"));
+                        }
+                        Some(LlmCommand::ToolResult(result)) => {
+                            model.seen.lock().unwrap().push(format!("result {}", result.name));
+                        }
+                    },
+                    () = tokio::time::sleep_until(next), if at_work.is_some() => {
+                        next += Duration::from_millis(50);
+                        let Some((reply, rest, plan, given)) = &mut at_work else { continue };
+                        let reply = *reply;
+                        if let Some((_, fault)) = plan.filter(|(after, _)| after == given) {
+                            at_work = None;
+                            if let Fault::Failed(kind) = fault {
+                                let failure = failure(kind);
+                                events.send(LlmEvent::Failed { reply, failure }).await.unwrap();
+                            } else if let Some(outcome) = end(fault) {
+                                return outcome;
+                            }
+                            continue;
+                        }
+                        if model.tool == Some(*given) {
+                            let call = ToolCall { id: "t1".into(), name: "look_up".into(), arguments: serde_json::json!({}) };
+                            events.send(LlmEvent::Tool { reply, call: call.clone() }).await.unwrap();
+                            events.send(LlmEvent::Tool { reply, call }).await.unwrap();
+                        }
+                        *given += 1;
+                        let event = match rest.pop_front() {
+                            Some(piece) => LlmEvent::Text { reply, delta: piece.to_owned() },
+                            None => {
+                                at_work = None;
+                                LlmEvent::Done { reply }
+                            }
+                        };
+                        if events.send(event).await.is_err() {
+                            return Ok(());
+                        }
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// A call's side of a chain.
+struct Line {
+    to: Tx<LlmCommand>,
+    from: Rx<LlmEvent>,
+    task: tokio::task::JoinHandle<Result<(), StageError>>,
+}
+
+impl Line {
+    fn new(links: &[Link<dyn Llm>]) -> Self {
+        Self::with_room(links, 256)
+    }
+
+    fn with_room(links: &[Link<dyn Llm>], room: usize) -> Self {
+        let chain = LlmChain::new(links.to_vec()).unwrap();
+        let (to, commands) = bounded(256, WhenFull::PushBack);
+        let (events, from) = bounded(room, WhenFull::PushBack);
+        Self { to, from, task: tokio::spawn(chain.run(call_info(), commands, events)) }
+    }
+
+    fn ask(&self, reply: u32) {
+        let text = "count".to_owned();
+        let turn =
+            Turn { who: Party::Caller, text: text.clone(), interrupted: false, began_ms: 0, ended_ms: 9 };
+        let reason = ReplyReason::Caller { text, confidence: None };
+        let request = ReplyRequest { reply: ReplyId(reply), reason, turns: vec![turn], language: None };
+        self.to.offer(LlmCommand::Respond(Arc::new(request))).unwrap();
+    }
+
+    /// Everything up to the end of a reply: its text, tools, and failure, if it is one.
+    async fn answer(&self, id: u32) -> (String, usize, Option<FailureKind>) {
+        let (mut text, mut tools) = (String::new(), 0);
+        loop {
+            let event = timeout(Duration::from_secs(60), self.from.recv()).await.unwrap().unwrap();
+            match event {
+                LlmEvent::Text { reply, delta } if reply.0 == id => text += &delta,
+                LlmEvent::Tool { reply, .. } if reply.0 == id => tools += 1,
+                LlmEvent::Done { reply } if reply.0 == id => return (text, tools, None),
+                LlmEvent::Failed { reply, failure } if reply.0 == id => {
+                    return (text, tools, Some(failure.kind));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_fault_at_every_moment_is_bridged_without_a_word_lost_or_doubled() {
+    for fault in FAULTS {
+        for after in 0..=ANSWER.len() {
+            for style in [Style::Exactly, Style::Restarts, Style::Overlaps] {
+                let first = Model::new(&[Some((after, fault)), Some((0, fault))]);
+                let second = Model { style, ..Model::new(&[]) };
+                let line = Line::new(&[first.link(), second.link()]);
+                line.ask(1);
+                let (text, _, failed) = line.answer(1).await;
+                assert_eq!((text.trim(), failed), (WHOLE, None), "{fault:?} after {after}, {style:?}");
+                sleep(Duration::from_secs(30)).await;
+                assert!(line.from.try_recv().is_err(), "nothing comes after the end");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_nobody_can_go_on_a_reply_ends_with_its_last_sentence() {
+    let first = Model::new(&[Some((5, Fault::Failed(FailureKind::Busy)))]);
+    let second = Model::new(&[Some((1, Fault::Hung))]);
+    let line = Line::new(&[first.link(), second.link()]);
+    line.ask(1);
+    assert_eq!(line.answer(1).await, ("One two three. ".into(), 0, Some(FailureKind::TooSlow)));
+    let requests = second.requests.lock().unwrap().clone();
+    let turns: Vec<_> = requests.iter().flat_map(|request| &request.turns).collect();
+    insta::assert_debug_snapshot!(turns);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hanging_link_costs_its_deadline_and_is_then_avoided() {
+    let hung = Some((0, Fault::Hung));
+    let first = Model::new(&[hung, hung, hung]);
+    let links = [first.link(), Model::new(&[]).link()];
+    let line = Line::new(&links);
+    for (reply, least_ms) in [(1, 2_800), (2, 2_800), (3, 2_800), (4, 300)] {
+        let began = Instant::now();
+        line.ask(reply);
+        assert!(line.answer(reply).await.2.is_none());
+        let took = began.elapsed().as_millis();
+        assert!((least_ms..least_ms + 600).contains(&took), "{took} ms");
+    }
+    assert_eq!(links[0].health.circuit(), Circuit::Open);
+    // Another call sees it too, and tries it again when it has rested.
+    let other = Line::new(&links);
+    other.ask(1);
+    assert!(other.answer(1).await.2.is_none());
+    assert_eq!(first.seen().len(), 3);
+    sleep(Duration::from_secs(15)).await;
+    other.ask(2);
+    assert!(other.answer(2).await.2.is_none());
+    assert_eq!((first.seen().len(), links[0].health.circuit()), (4, Circuit::Closed));
+    let totals = links[1].health.totals();
+    assert_eq!((totals.asked, totals.took_over, totals.answered), (5, 3, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_is_slow_is_not_taken_for_a_slow_link() {
+    let links = [Model::new(&[]).link(), Model::new(&[]).link()];
+    let line = Line::with_room(&links, 1);
+    line.ask(1);
+    let mut text = String::new();
+    loop {
+        sleep(Duration::from_secs(9)).await;
+        match line.from.recv().await.unwrap() {
+            LlmEvent::Text { delta, .. } => text += &delta,
+            LlmEvent::Done { .. } => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((text.as_str(), links[1].health.totals().asked), (WHOLE, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_link_is_used_even_when_all_are_open() {
+    let links = [Model::new(&[]).link(), Model::new(&[]).link()];
+    for link in &links {
+        link.health.failed(&failure(FailureKind::Refused));
+    }
+    let line = Line::new(&links);
+    line.ask(1);
+    assert_eq!(line.answer(1).await.2, None);
+    assert_eq!((links[0].health.totals().asked, links[1].health.totals().asked), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_connection_is_made_anew_at_once() {
+    let only = Model::new(&[Some((0, Fault::Ended))]);
+    let line = Line::new(&[only.link()]);
+    line.ask(1);
+    assert_eq!(line.answer(1).await.0.trim(), WHOLE);
+    let refused = Model::new(&[Some((0, Fault::Failed(FailureKind::Refused)))]);
+    let line = Line::new(&[refused.link()]);
+    line.ask(1);
+    assert_eq!(line.answer(1).await.2, Some(FailureKind::Refused));
+    assert_eq!(refused.seen().len(), 1, "what was refused is not asked again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_link_is_hedged_and_the_loser_cancelled() {
+    for (slow_ms, winner) in [(2_000, 1), (1_250, 0), (100, 0)] {
+        let slow = Model { latency: Duration::from_millis(slow_ms), ..Model::new(&[]) };
+        let quick = Model::new(&[]);
+        let links = [Link { hedge_after: Some(Duration::from_secs(1)), ..slow.link() }, quick.link()];
+        let line = Line::new(&links);
+        line.ask(1);
+        line.to.offer(LlmCommand::Commit { reply: ReplyId(1) }).unwrap();
+        assert_eq!(line.answer(1).await.0.trim(), WHOLE);
+        sleep(Duration::from_secs(1)).await;
+        let won = format!("{:?}", [slow.seen(), quick.seen()][winner]);
+        assert_eq!(won, r#"["respond r1", "commit r1"]"#, "{slow_ms}");
+        let lost = [slow.seen(), quick.seen()][1 - winner].clone();
+        assert!(lost.is_empty() || lost == ["respond r1", "cancel r1"], "{lost:?}");
+        assert_eq!(links[1].health.totals().hedges_won, winner as u64);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tools_are_asked_for_once_and_their_results_go_to_who_asked() {
+    let after_tool = Some((4, Fault::Ended));
+    let first = Model { tool: Some(3), ..Model::new(&[after_tool]) };
+    let second = Model { tool: Some(3), ..Model::new(&[]) };
+    let line = Line::new(&[first.link(), second.link()]);
+    line.ask(1);
+    assert_eq!(line.answer(1).await, ("One two three. ".into(), 1, None));
+    assert!(second.seen().is_empty(), "a reply with tools is not gone on with");
+    line.ask(2);
+    line.answer(2).await;
+    let result = ToolResult { id: "7-t1".into(), name: "look_up".into(), outcome: Ok("it".into()) };
+    line.to.offer(LlmCommand::ToolResult(result)).unwrap();
+    line.to.offer(LlmCommand::Commit { reply: ReplyId(2) }).unwrap();
+    line.to.offer(LlmCommand::Interrupted { reply: ReplyId(2), heard: Duration::from_secs(1) }).unwrap();
+    line.to.offer(LlmCommand::Cancel { reply: ReplyId(2) }).unwrap();
+    sleep(Duration::from_secs(1)).await;
+    let told = ["respond r1", "respond r2", "result look_up", "commit r2", "interrupted r2", "cancel r2"];
+    assert_eq!(first.seen(), told);
+    assert!(second.seen().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_reply_says_nothing_more_and_the_end_of_the_call_leaves_nothing() {
+    let model = Model::new(&[]);
+    let line = Line::new(&[model.link()]);
+    line.ask(1);
+    sleep(Duration::from_millis(500)).await;
+    line.to.offer(LlmCommand::Cancel { reply: ReplyId(1) }).unwrap();
+    sleep(Duration::from_secs(5)).await;
+    while let Ok(event) = line.from.try_recv() {
+        assert!(matches!(event, LlmEvent::Text { .. }), "{event:?}");
+    }
+    drop(line.to);
+    assert!(line.task.await.unwrap().is_ok());
+    assert_eq!(Arc::strong_count(&model.seen), 1, "the run and the link are gone");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn whatever_fails_every_reply_ends_and_nothing_is_said_twice(
+        plans in proptest::collection::vec(proptest::collection::vec(plan(ANSWER.len()), 0..6), 1..4),
+        styles in proptest::collection::vec(0usize..3, 4),
+        latencies in proptest::collection::vec(0u64..3_000, 4),
+        hedge in proptest::option::of(100u64..3_000),
+        tool in proptest::option::of(0usize..12),
+    ) {
+        run(async {
+            let styles = styles.iter().map(|n| [Style::Exactly, Style::Restarts, Style::Overlaps][*n]);
+            let links: Vec<_> = plans.iter().zip(styles).zip(&latencies).map(|((plans, style), ms)| {
+                let model = Model { style, tool, latency: Duration::from_millis(*ms), ..Model::new(plans) };
+                link::<dyn Llm>(Arc::new(model), Deadlines::LLM, hedge)
+            }).collect();
+            let line = Line::new(&links);
+            for reply in 1..4 {
+                let began = Instant::now();
+                line.ask(reply);
+                let (text, tools, failed) = line.answer(reply).await;
+                let text = text.trim();
+                assert!(tools <= 1);
+                if failed.is_none() && tools == 0 {
+                    assert_eq!(text, WHOLE);
+                } else {
+                    assert!(WHOLE.starts_with(text), "{text}");
+                }
+                assert!(tools > 0 || SENTENCES.contains(&text), "{text}");
+                assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+            }
+            sleep(Duration::from_secs(60)).await;
+            assert!(line.from.try_recv().is_err(), "nothing comes after the end");
+        });
+    }
+}
