@@ -283,6 +283,7 @@ impl Conversation {
             self.unanswered_digits = None;
         }
         self.silence.bridged = 0;
+        self.tools.results_matter &= !sounded;
         self.todo.push_back(Todo::Llm(LlmCommand::Commit { reply: id }));
         self.drop_ended(Occasion::ReplyReady(id), line);
         if let Some(decided) = self.turn.decided() {
@@ -454,7 +455,6 @@ impl Conversation {
             if let Some(reply) = &mut self.reply {
                 reply.told_to_speak = exhausted;
             }
-            self.tools.results_matter &= self.reply.is_some();
         }
         ready
     }

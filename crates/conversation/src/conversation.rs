@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use offhook_stage_api::{
     AnswerKind, CallTime, Digits, Entry, LlmCommand, LlmEvent, ReplyId, ReplyReason, StageFailure, ToolCall,
-    ToolResult, TurnEvent,
+    ToolResult, TurnEvent, UtteranceId,
 };
 
 use crate::barge_in::BargeIn;
@@ -97,6 +97,8 @@ pub(crate) struct Conversation {
     pub(crate) voicemail: Voicemail,
     pub(crate) history: History,
     pub(crate) pending: Pending,
+    /// Utterances of replies that were thrown away, to be reported to the line.
+    pub(crate) discarded: Vec<UtteranceId>,
     /// It only watches: whatever is said is the line's (a test of the line).
     passive: bool,
 }
@@ -127,6 +129,7 @@ impl Conversation {
             voicemail: Voicemail::default(),
             history: History::new(&config.history),
             pending: Pending::default(),
+            discarded: Vec::new(),
             passive,
             config,
         }

@@ -431,7 +431,7 @@ impl Conversation {
     /// It was an interruption: the agent stops, and what was heard stands.
     pub(crate) fn interrupt(&mut self, line: &mut dyn Line) {
         let onset = self.barge_in.as_ref().map(BargeIn::began);
-        self.cut_ended(Occasion::Interrupted, line);
+        self.drop_ended(Occasion::Interrupted, line);
         self.end_barge_in(line);
         self.call_off_leaving();
         self.interrupt_tools(line);

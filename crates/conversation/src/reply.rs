@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::history::TurnNumber;
 use offhook_stage_api::{CallTime, Expectation, Interruptible, ReplyId, ReplyReason, ToolCall, UtteranceId};
 
 /// How certain it is that a reply is wanted.
@@ -39,15 +40,20 @@ pub(crate) struct Reply {
     pub(crate) requested: CallTime,
     pub(crate) first_text: Option<CallTime>,
     pub(crate) first_audio: Option<CallTime>,
-    /// It had no words at all, and is requested once more.
+    /// It had no words at all, and was requested once more.
     pub(crate) again: bool,
-    /// Its voice failed: what is written of it is not spoken.
-    pub(crate) after_tool: bool,
+    /// Its request did not allow any tools.
+    pub(crate) told_to_speak: bool,
+    /// The caller's turn that it answers.
+    pub(crate) answers: Option<TurnNumber>,
+    /// A keyed number is among what it answers.
+    pub(crate) has_digits: bool,
+    /// Since when the caller waits for it.
+    pub(crate) since: CallTime,
 }
 
 impl Reply {
     pub(crate) fn new(id: ReplyId, reason: ReplyReason, phase: Phase, now: CallTime) -> Self {
-        let after_tool = reason == ReplyReason::Tool;
         Self {
             id,
             reason,
@@ -64,7 +70,10 @@ impl Reply {
             first_text: None,
             first_audio: None,
             again: false,
-            after_tool,
+            told_to_speak: false,
+            answers: None,
+            has_digits: false,
+            since: now,
         }
     }
 

@@ -100,12 +100,12 @@ impl Conversation {
         self.discard_dropped(line);
         let must_go = matches!(self.leaving, crate::leaving::Leaving::WhenSaid(EndReason::TooLong));
         let bridges_words = |purpose: &Purpose| *purpose == Purpose::Filler(Bridge::Words);
-        let mut waiting = self.speech.iter().filter(|said| !said.has_begun());
+        let bridged = self.speech.iter().any(|said| !said.has_begun() && bridges_words(&said.purpose));
         let blocked = !self.voicemail.is_there()
             && !must_go
             && match self.turn.state {
                 TurnState::Quiet => false,
-                TurnState::Paused(_) => !waiting.any(|said| bridges_words(&said.purpose)),
+                TurnState::Paused(_) => !bridged,
                 TurnState::Decided(decided) => self.now < decided.answer_from,
                 TurnState::Speaking { .. } | TurnState::Reopening { .. } => true,
             };

@@ -45,6 +45,8 @@ pub(crate) struct Tools {
     running: Vec<Running>,
     /// Results have come that no request has had yet.
     pub(crate) results_due: bool,
+    /// The caller waits for what the model makes of them; keys that were pressed need no words.
+    pub(crate) results_matter: bool,
     /// Ids of all calls so far, and how often each was met.
     ids: BTreeMap<String, u32>,
     /// Requests that went on after tools since the caller's turn.

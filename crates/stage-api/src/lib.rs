@@ -7,6 +7,7 @@
 
 mod digits;
 mod failure;
+mod history;
 pub mod id;
 mod interruptible;
 mod llm;
@@ -20,8 +21,10 @@ mod turn;
 
 pub use digits::Digits;
 pub use failure::{FailureKind, StageFailure};
+pub use history::{Content, Delivery, Entry};
+pub use id::{Generation, ReplyId, SegmentId, UtteranceId};
 pub use interruptible::Interruptible;
-pub use llm::{LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, Turn};
+pub use llm::{LlmCommand, LlmEvent, ReplyReason, ReplyRequest, ToolUse};
 pub use offhook_audio::Key;
 pub use stt::{AnswerKind, Expectation, SttCommand, SttEvent, Transcript};
 pub use time::CallTime;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::id::ReplyId;
-use crate::{Digits, Expectation, Interruptible, StageFailure, ToolCall, ToolResult};
+use crate::{Digits, Entry, Expectation, Interruptible, StageFailure, ToolCall, ToolResult};
 
 /// What the call tells the language model (or script).
 #[derive(Clone, Debug)]
@@ -43,12 +43,32 @@ pub struct ReplyRequest {
     pub reply: ReplyId,
     /// Why a reply is wanted.
     pub reason: ReplyReason,
-    /// The conversation so far, oldest first, as the caller heard it. Ends with the caller's turn to be answered,
-    /// where there is one.
-    pub turns: Vec<Turn>,
+    /// The conversation up to this moment, oldest first, as the caller heard it, with what is being said. Has the caller's turn to be
+    /// answered, where there is one.
+    pub history: Vec<Entry>,
     /// BCP 47 tag of the language to answer in, if the call was switched to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<Arc<str>>,
+    /// Whether it may be answered by tool calls.
+    #[serde(default, skip_serializing_if = "ToolUse::is_auto")]
+    pub tools: ToolUse,
+}
+
+/// Whether a request may be answered by tool calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolUse {
+    /// As the model thinks fit.
+    #[default]
+    Auto,
+    /// No: it has called tools for long enough, and has to speak.
+    None,
+}
+
+impl ToolUse {
+    const fn is_auto(&self) -> bool {
+        matches!(self, Self::Auto)
+    }
 }
 
 /// Why a reply is wanted.
@@ -57,7 +77,7 @@ pub struct ReplyRequest {
 pub enum ReplyReason {
     /// The call has begun: greet, unless the engine's configuration has a greeting of its own.
     Greeting,
-    /// The caller said this (the text is also the last of the turns).
+    /// The caller said this (it is also an entry of the history).
     Caller {
         /// Everything the caller said in this turn. Empty: speech without recognisable words.
         text: String,
@@ -65,41 +85,10 @@ pub enum ReplyReason {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         confidence: Option<f32>,
     },
-    /// The caller keyed these digits. Masked in `Debug` and on tapes.
+    /// The caller keyed these digits (they are also an entry of the history). Masked in `Debug` and on tapes.
     Digits(Digits),
-    /// A tool has returned, see the turns.
+    /// There are tool results or notes in the history that no reply has taken up.
     Tool,
-}
-
-/// One party's turn in the conversation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Turn {
-    /// Who had the floor.
-    pub who: Party,
-    /// What was said; for the agent exactly what reached the caller's ear.
-    pub text: String,
-    /// The caller interrupted: `text` is only the heard part of what was meant.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub interrupted: bool,
-    /// When the turn began, milliseconds on the call's clock.
-    pub began_ms: u64,
-    /// When it ended.
-    #[serde(default)]
-    pub ended_ms: u64,
-}
-
-/// The two parties of a call, and the tools.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Party {
-    /// The human on the line.
-    Caller,
-    /// Us.
-    Agent,
-    /// A tool that the agent used; the text is its call or its result.
-    Tool,
-    /// Nobody: what was said further back, in short, a line a turn.
-    Summary,
 }
 
 /// What the language model (or script) tells the call.
@@ -146,4 +135,19 @@ pub enum LlmEvent {
         /// Why.
         failure: StageFailure,
     },
+}
+
+impl LlmEvent {
+    /// Which reply it is of.
+    #[must_use]
+    pub const fn reply(&self) -> ReplyId {
+        match self {
+            Self::Text { reply, .. }
+            | Self::Interruptible { reply, .. }
+            | Self::Expect { reply, .. }
+            | Self::Tool { reply, .. }
+            | Self::Done { reply }
+            | Self::Failed { reply, .. } => *reply,
+        }
+    }
 }

@@ -7,7 +7,7 @@ use crate::tools::{END_CALL, TRANSFER};
 /// Something the agent wants done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {
-    /// The provider's id of the call; empty if it has none.
+    /// The provider's id of the call, made unique within the conversation; empty if it has none.
     pub id: String,
     /// The tool: one of [`tools`](crate::tools), or one the agent declared.
     pub name: String,
@@ -33,7 +33,7 @@ impl ToolCall {
     }
 }
 
-/// What a tool returned. Its id is the provider's with a count in front: see [`ToolResult::answers`].
+/// What a tool returned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolResult {
     /// The [`ToolCall::id`] that it answers.
@@ -45,11 +45,12 @@ pub struct ToolResult {
 }
 
 impl ToolResult {
-    /// Whether this answers a call that had this id when the model made it. Tools at work are told apart by a count of
-    /// the call's own before it (`3-call_8`), because providers begin anew in every reply.
+    /// Whether this answers a call that had this id when the model made it. Where two calls of a conversation have the same id,
+    /// because a provider counts again in every reply, the later ones get a suffix (`call_1~2`).
     #[must_use]
     pub fn answers(&self, id: &str) -> bool {
-        let counted = |(count, rest): (&str, &str)| rest == id && count.bytes().all(|c| c.is_ascii_digit());
-        self.id == id || self.id.split_once('-').is_some_and(counted)
+        let suffix = |rest: &str| !rest.is_empty() && rest.bytes().all(|c| c.is_ascii_digit());
+        let rest = self.id.strip_prefix(id);
+        rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('~').is_some_and(suffix))
     }
 }

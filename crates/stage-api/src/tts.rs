@@ -121,3 +121,16 @@ pub struct TimedWord {
     /// Its end.
     pub end_ms: u32,
 }
+
+impl TtsEvent {
+    /// Which piece of which utterance it is of.
+    #[must_use]
+    pub const fn of(&self) -> (UtteranceId, SegmentId) {
+        match self {
+            Self::Audio { utterance, segment, .. }
+            | Self::Words { utterance, segment, .. }
+            | Self::Done { utterance, segment }
+            | Self::Failed { utterance, segment, .. } => (*utterance, *segment),
+        }
+    }
+}

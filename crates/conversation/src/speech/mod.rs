@@ -11,7 +11,7 @@ use offhook_stage_api::{CallTime, Interruptible, ReplyId, UtteranceId};
 
 use crate::event::{DropCause, UtteranceKind};
 
-pub(crate) use rules::Occasion;
+pub(crate) use rules::{Occasion, must_be_heard};
 
 /// What something is said for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +74,11 @@ impl Purpose {
         }
     }
 
+    /// If the caller did not hear it after all, it is said again.
+    pub(crate) const fn is_worth_repeating(&self) -> bool {
+        !matches!(self, Self::Filler(_) | Self::CheckIn | Self::Keys(_) | Self::Echo)
+    }
+
     /// The engine says it by itself, when it judges that somebody has waited too long.
     const fn is_own(&self) -> bool {
         matches!(self, Self::Filler(_) | Self::Apology | Self::CheckIn)
@@ -107,6 +112,8 @@ pub(crate) struct Utterance {
     pub(crate) text: String,
     /// Nothing more will be written.
     pub(crate) closed: bool,
+    /// The voice has given sound for it.
+    pub(crate) has_sound: bool,
 }
 
 impl Utterance {
@@ -136,7 +143,7 @@ impl Speech {
         let place = rules::place(&purpose, &self.queue);
         let before = place.and_then(|place| self.queue.get(place)).map(|next| next.id);
         let progress = if held { Progress::Held } else { Progress::Waiting { since: now } };
-        let utterance = Utterance { id, purpose, interruptible, progress, text: String::new(), closed: false };
+        let utterance = Utterance { id, purpose, interruptible, progress, text: String::new(), closed: false, has_sound: false };
         self.queue.insert(place.unwrap_or(self.queue.len()), utterance);
         (id, before)
     }
@@ -156,9 +163,7 @@ impl Speech {
     /// It is over, or dropped.
     pub(crate) fn remove(&mut self, id: UtteranceId) -> Option<Utterance> {
         let place = self.queue.iter().position(|utterance| utterance.id == id)?;
-        let removed = self.queue.remove(place);
-        // The next one could not begin before: it waits since now.
-        removed
+        self.queue.remove(place)
     }
 
     /// What is next in turn may begin only now: the voice's time counts from here.
