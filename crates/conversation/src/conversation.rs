@@ -184,6 +184,8 @@ impl Conversation {
                 }
             }
             LineEvent::Ready(id) => self.on_ready(id, line),
+            // It is a deadline that follows from it.
+            LineEvent::Dry(_) => {}
             LineEvent::Began(id) => self.on_began(id, line),
             LineEvent::Over { id, heard } => self.on_over(id, &heard, line),
             LineEvent::Soundless(id) => self.on_soundless(id, line),

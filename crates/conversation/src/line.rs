@@ -52,6 +52,8 @@ pub enum LineEvent {
     Ready(UtteranceId),
     /// The utterance's first sound (or token) went out.
     Began(UtteranceId),
+    /// The utterance has begun, isn't complete, and has no sound (or text) left: see [`Line::dry_since`].
+    Dry(UtteranceId),
     /// The utterance was played to its end.
     Over {
         /// Which.
@@ -118,6 +120,8 @@ pub struct Opening {
     pub before: Option<UtteranceId>,
     /// Its sound is made, but kept until [`LineCommand::Release`].
     pub held: bool,
+    /// It is one phrase of the engine's own, all of whose text comes at once.
+    pub phrase: bool,
     /// What may interrupt it.
     pub interruptible: Interruptible,
     /// BCP 47 tag, if the call was switched to a language.

@@ -53,10 +53,10 @@ impl Conversation {
             Purpose::Reply(_) => self.config.barge_in.reply,
             _ => Interruptible::Yes,
         });
-        let kind = purpose.kind();
+        let (kind, phrase) = (purpose.kind(), purpose.reply().is_none());
         let (id, before) = self.speech.add(purpose, interruptible, held, self.now);
         line.command(
-            LineCommand::Open(Opening { id, kind, before, held, interruptible, language }),
+            LineCommand::Open(Opening { id, kind, before, held, phrase, interruptible, language }),
             self.now,
         );
         if let Some(said) = self.speech.get_mut(id) {

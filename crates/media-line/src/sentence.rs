@@ -25,13 +25,17 @@ impl SentenceCutter {
         self.text.push_str(delta);
     }
 
-    /// The next piece that is whole.
+    /// The next piece that is whole. Pieces without letters or digits are left out.
     pub(crate) fn next_piece(&mut self) -> Option<String> {
-        let end = self.find_end()?;
-        let rest = self.text.split_off(end);
-        let piece = std::mem::replace(&mut self.text, rest.trim_start().to_owned());
-        self.given += 1;
-        Some(piece.trim().to_owned()).filter(|piece| piece.chars().any(char::is_alphanumeric))
+        while let Some(end) = self.find_end() {
+            let rest = self.text.split_off(end);
+            let piece = std::mem::replace(&mut self.text, rest.trim_start().to_owned());
+            if piece.chars().any(char::is_alphanumeric) {
+                self.given += 1;
+                return Some(piece.trim().to_owned());
+            }
+        }
+        None
     }
 
     /// What is left at the end of the stream.
@@ -98,6 +102,7 @@ mod tests {
         assert_eq!(cut("Hello there. How are you? Fine!"), ["Hello there.", "How are you?", "Fine!"]);
         assert_eq!(cut("Dr. Smith is in at 3.30 today. Good."), ["Dr. Smith is in at 3.30 today.", "Good."]);
         assert_eq!(cut(" ... "), Vec::<String>::new());
+        assert_eq!(cut("… ! Yes. … No."), ["Yes.", "No."]);
     }
 
     #[test]

@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use offhook_audio::{FRAME_SAMPLES, Framer, HighPass, MulawFrame, PcmFrame, Plc, SampleCount, SamplePos};
 use offhook_endpoint::dtmf::{DtmfDetector, Key};
+use offhook_endpoint::tones::BeepDetector;
 use offhook_endpoint::{SpeechEvent, Talkspurts};
 
 use crate::config::InboundConfig;
 use crate::echo::{EchoGuard, Played, Verdict};
 use offhook_stage_api::CallTime;
+
+/// The longest that the verdict takes that a machine has answered (Twilio's `MachineDetectionTimeout` is at most 59 s), and that its
+/// greeting is waited for.
+const LISTENS_FOR_BEEP: Duration = Duration::from_secs(60);
 
 /// Counts over the whole call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,13 +24,13 @@ pub struct InboundTotals {
     pub concealed: u64,
     /// Messages that came late or twice and were dropped.
     pub late: u64,
-    /// Times that the time line had to be taken up anew.
+    /// Times that the time line had to be begun again.
     pub jumps: u64,
 }
 
 /// What became known with a frame.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Heard {
+pub(crate) struct InboundFrame {
     /// Where the frame begins.
     pub(crate) at: SamplePos,
     /// As received, or as filled in.
@@ -34,6 +39,8 @@ pub(crate) struct Heard {
     /// The agent's own voice began to come back: its delay in milliseconds.
     pub(crate) echo: Option<u32>,
     pub(crate) key: Option<Key>,
+    /// A mailbox's beep was heard.
+    pub(crate) beep: bool,
 }
 
 /// The inbound path of one call.
@@ -45,6 +52,8 @@ pub(crate) struct Inbound {
     spurts: Talkspurts,
     echo: EchoGuard,
     dtmf: Option<DtmfDetector>,
+    /// A mailbox's beep is listened for until then.
+    beep: Option<(Box<BeepDetector>, CallTime)>,
     /// Twilio's timestamp of the first sample.
     base_ms: Option<u64>,
     /// Samples taken since `base_ms`, filled ones included.
@@ -64,10 +73,17 @@ impl Inbound {
             spurts,
             echo,
             dtmf: in_band_dtmf.then(DtmfDetector::default),
+            beep: None,
             base_ms: None,
             taken: 0,
             totals: InboundTotals::default(),
         }
+    }
+
+    /// Listens for a mailbox's beep for a while, from now on, or for longer.
+    pub(crate) fn await_beep(&mut self, now: CallTime) {
+        let detector = self.beep.take().map_or_else(Box::default, |(detector, _)| detector);
+        self.beep = Some((detector, now + LISTENS_FOR_BEEP));
     }
 
     /// Where the next frame begins.
@@ -81,7 +97,7 @@ impl Inbound {
         timestamp_ms: Option<u64>,
         payload: &[u8],
         (now, played): (CallTime, &Played),
-        mut heard: impl FnMut(Heard),
+        mut heard: impl FnMut(InboundFrame),
     ) {
         if let Some(timestamp) = timestamp_ms
             && !self.align(timestamp, (now, played), &mut heard)
@@ -101,11 +117,11 @@ impl Inbound {
     }
 
     /// Fills the gap before `timestamp`. False if the message lies in the past.
-    fn align(&mut self, timestamp: u64, line: (CallTime, &Played), heard: &mut impl FnMut(Heard)) -> bool {
+    fn align(&mut self, timestamp: u64, line: (CallTime, &Played), heard: &mut impl FnMut(InboundFrame)) -> bool {
         const TOLERANCE: u64 = 15;
         let base = *self.base_ms.get_or_insert(timestamp);
-        let expected = base + SampleCount(self.taken).duration().as_millis() as u64;
-        if timestamp + TOLERANCE < expected {
+        let expected = base.saturating_add(SampleCount(self.taken).duration().as_millis() as u64);
+        if timestamp.saturating_add(TOLERANCE) < expected {
             if expected - timestamp < 1_000 {
                 return false;
             }
@@ -134,8 +150,12 @@ impl Inbound {
         self.taken = self.framer.pending() as u64;
     }
 
-    fn judge(&mut self, wire: MulawFrame, mut pcm: PcmFrame, (now, played): (CallTime, &Played)) -> Heard {
+    fn judge(&mut self, wire: MulawFrame, mut pcm: PcmFrame, (now, played): (CallTime, &Played)) -> InboundFrame {
         let at = self.spurts.position();
+        let beep = self.beep.as_mut().is_some_and(|(detector, _)| detector.push(&pcm).is_some());
+        if self.beep.as_ref().is_some_and(|(_, until)| now > *until) {
+            self.beep = None;
+        }
         let key = self.dtmf.as_mut().and_then(|dtmf| dtmf.push(&pcm)).map(|down| down.key);
         self.high_pass.process(&mut pcm);
         let verdict = self.spurts.push(&pcm);
@@ -143,7 +163,7 @@ impl Inbound {
             Verdict::Pass(event) => (event, None),
             Verdict::Echo { delay_ms } => (None, Some(delay_ms)),
         };
-        Heard { at, wire, event, echo, key }
+        InboundFrame { at, wire, event, echo, key, beep }
     }
 
     /// No sound comes any more: a talkspurt that was going on has ended.

@@ -2,11 +2,8 @@
 
 use offhook_audio::{FRAME_SAMPLES, MULAW_SILENCE, MulawFrame};
 
-use crate::io::UtteranceKind;
-use offhook_stage_api::CallTime;
-use offhook_stage_api::Interruptible;
-use offhook_stage_api::id::{ReplyId, SegmentId, UtteranceId};
-use offhook_stage_api::{AudioChunk, TimedWord};
+use offhook_conversation::line::Heard;
+use offhook_stage_api::{AudioChunk, SegmentId, TimedWord, UtteranceId};
 
 use super::raw::{Raw, RawSound};
 
@@ -29,22 +26,23 @@ pub(crate) struct Segment {
     /// Samples so far.
     length: u64,
     pub(crate) done: bool,
+    /// The voice could not speak (the rest of) it.
+    failed: bool,
 }
 
 /// One thing that the agent says.
 #[derive(Clone, Debug)]
 pub(crate) struct Utterance {
     pub(crate) id: UtteranceId,
-    pub(crate) kind: UtteranceKind,
-    pub(crate) reply: Option<ReplyId>,
-    pub(crate) interruptible: Interruptible,
     /// Not to be sent until it is released: its reply is speculative.
     pub(crate) held: bool,
     segments: Vec<Segment>,
-    /// Its sound is nobody's business.
+    /// Its sound stays off tapes.
     pub(crate) hidden: bool,
-    /// When its first sound went out.
-    pub(crate) began_at: Option<CallTime>,
+    /// If it is cut and goes on, it goes on at a multiple of so many samples: keys are sent whole.
+    pub(crate) grain: u64,
+    /// That it has run dry was reported.
+    pub(crate) dry_reported: bool,
     /// No further segment comes.
     pub(crate) closed: bool,
     /// The sound from `base` on, μ-law: what was sent and may have to be sent again, and some that is about to be.
@@ -57,20 +55,18 @@ pub(crate) struct Utterance {
     pub(crate) sent: u64,
     /// Some of it was sent.
     pub(crate) begun: bool,
-    /// Place of the next mark owed: index into `segments`.
+    /// Place of the next mark to be sent: index into `segments`.
     marks_done: usize,
 }
 
 impl Utterance {
-    pub(crate) fn new(id: UtteranceId, kind: UtteranceKind, interruptible: Interruptible) -> Self {
+    pub(crate) fn new(id: UtteranceId) -> Self {
         Self {
             id,
-            kind,
-            reply: None,
-            interruptible,
             held: false,
             hidden: false,
-            began_at: None,
+            grain: 1,
+            dry_reported: false,
             segments: Vec::new(),
             closed: false,
             audio: Vec::new(),
@@ -84,7 +80,7 @@ impl Utterance {
 
     pub(crate) fn add_segment(&mut self, text: String) -> SegmentId {
         let id = SegmentId(u32::try_from(self.segments.len()).unwrap_or(u32::MAX));
-        self.segments.push(Segment { text, words: Vec::new(), start: None, length: 0, done: false });
+        self.segments.push(Segment { text, words: Vec::new(), start: None, length: 0, done: false, failed: false });
         id
     }
 
@@ -111,6 +107,20 @@ impl Utterance {
         if self.segments.get(id.0 as usize).is_some_and(|segment| !segment.done) && !self.raw.ends(id) {
             self.raw.push(Raw::End { segment: id });
         }
+    }
+
+    /// (The rest of) the segment can't be spoken.
+    pub(crate) fn fail(&mut self, id: SegmentId) {
+        if let Some(segment) = self.segment_mut(id).filter(|segment| !segment.done) {
+            segment.failed = true;
+        }
+        self.queue_end(id);
+    }
+
+    /// The segments that the voice hasn't spoken to their end.
+    pub(crate) fn unspoken(&self) -> Vec<SegmentId> {
+        let ids = (0..).map(SegmentId).zip(&self.segments);
+        ids.filter(|(id, segment)| !segment.done && !self.raw.ends(*id)).map(|(id, _)| id).collect()
     }
 
     /// What is to be converted next, while less than `ahead` samples wait to be sent.
@@ -233,6 +243,7 @@ impl Utterance {
 
     /// Takes back what was sent but not heard, so that it will be sent again.
     pub(crate) fn rewind(&mut self, heard: u64) {
+        let heard = heard - heard % self.grain.max(1);
         self.sent = heard.clamp(self.base, self.sent);
         self.marks_done = self
             .segments
@@ -256,59 +267,67 @@ impl Utterance {
     }
 
     /// Whether every segment that has sound has word times from the synthesiser.
-    pub(crate) fn is_timed(&self) -> bool {
+    fn is_timed(&self) -> bool {
         self.segments.iter().filter(|segment| segment.length > 0).all(|segment| !segment.words.is_empty())
     }
 
-    /// The words whose greater half lies before `heard`, in samples of the utterance.
-    pub(crate) fn heard_text(&self, heard: u64) -> String {
-        if heard >= self.produced() && self.complete() {
-            return self.text();
-        }
-        let mut text = String::new();
-        for (segment_id, segment) in (0..).map(SegmentId).zip(&self.segments) {
-            let Some(start) = segment.start else { break };
-            if segment.done && heard >= start + segment.length && segment.length > 0 {
-                push_spaced(&mut text, segment.text.trim());
+    /// What was heard, with `heard` samples of it played: the words whose greater half lies before.
+    pub(crate) fn heard(&self, heard: u64) -> Heard {
+        let (mut text, mut rest) = (String::new(), String::new());
+        for (id, segment) in (0..).map(SegmentId).zip(&self.segments) {
+            let all = segment.text.trim();
+            let started = segment.start.filter(|start| segment.length > 0 && *start < heard);
+            let Some(start) = started else {
+                push_spaced(&mut rest, all);
+                continue;
+            };
+            if segment.done && !segment.failed && heard >= start + segment.length {
+                push_spaced(&mut text, all);
                 continue;
             }
-            let within = heard.saturating_sub(start);
-            let whole = self.raw.ends(segment_id).then(|| segment.length + self.raw.samples_of(segment_id));
-            push_spaced(&mut text, &segment.heard_words(within, whole));
-            break;
+            let whole = (self.raw.ends(id) && !segment.failed)
+                .then(|| segment.length + self.raw.samples_of(id));
+            let (heard_words, unheard) = segment.split(heard - start, whole);
+            push_spaced(&mut text, &heard_words);
+            push_spaced(&mut rest, &unheard);
         }
-        text
+        let lasted = offhook_audio::SampleCount(heard.min(self.produced())).duration();
+        Heard { text, rest, lasted, timed: self.is_timed() }
     }
 }
 
 impl Segment {
-    /// `whole`: the segment's length, where that is known before it is done.
-    fn heard_words(&self, within: u64, whole: Option<u64>) -> String {
-        let mut text = String::new();
+    /// The words heard after `within` samples, and the others. `whole`: the segment's length, where that is known before it is done.
+    fn split(&self, within: u64, whole: Option<u64>) -> (String, String) {
+        let (mut heard, mut count) = (String::new(), 0);
         if self.words.is_empty() {
             // An estimate: words last as long as their share of the letters.
             let letters: u64 = self.text.chars().count().max(1) as u64;
             let guess = || self.length.max(letters * SAMPLES_PER_CHAR);
-            let whole = whole.unwrap_or_else(|| if self.done { self.length } else { guess() });
+            let known = self.done && !self.failed;
+            let whole = whole.unwrap_or_else(|| if known { self.length } else { guess() });
             let mut before = 0u64;
             for word in self.text.split_whitespace() {
                 let long = word.chars().count() as u64;
                 if (before * 2 + long) * whole / (letters * 2) > within {
                     break;
                 }
-                push_spaced(&mut text, word);
+                push_spaced(&mut heard, word);
                 before += long + 1;
+                count += 1;
             }
         } else {
             for word in &self.words {
-                let middle = u64::from(word.start_ms + word.end_ms.max(word.start_ms)) * SAMPLES_PER_MS / 2;
-                if middle > within {
+                let end = u64::from(word.end_ms.max(word.start_ms));
+                if (u64::from(word.start_ms) + end) * SAMPLES_PER_MS / 2 > within {
                     break;
                 }
-                push_spaced(&mut text, word.word.trim());
+                push_spaced(&mut heard, word.word.trim());
+                count += 1;
             }
         }
-        text
+        let rest = self.text.split_whitespace().skip(count).collect::<Vec<_>>().join(" ");
+        (heard, rest)
     }
 }
 
@@ -324,7 +343,7 @@ mod tests {
     use super::*;
 
     fn spoken(text: &str, samples: usize) -> Utterance {
-        let mut utterance = Utterance::new(UtteranceId(1), UtteranceKind::Reply, Interruptible::Yes);
+        let mut utterance = Utterance::new(UtteranceId(1));
         let segment = utterance.add_segment(text.into());
         utterance.push_audio(segment, &vec![0x55; samples]);
         utterance.segment_done(segment);
@@ -356,16 +375,54 @@ mod tests {
             SegmentId(0),
             vec![word("one", 0, 100), word("two", 100, 200), word("three", 200, 300)],
         );
-        assert_eq!(utterance.heard_text(0), "");
-        assert_eq!(utterance.heard_text(8 * 60), "one");
-        assert_eq!(utterance.heard_text(8 * 160), "one two");
-        assert_eq!(utterance.heard_text(2_400), "one two three");
+        let heard = |samples| utterance.heard(samples).text;
+        assert_eq!(heard(0), "");
+        assert_eq!(heard(8 * 60), "one");
+        assert_eq!(heard(8 * 160), "one two");
+        assert_eq!(heard(2_400), "one two three");
+        assert_eq!(utterance.heard(8 * 60).rest, "two three");
     }
 
     #[test]
     fn without_times_words_are_estimated() {
         let utterance = spoken("aaaa bbbb cccc dddd", 1_900);
-        assert_eq!(utterance.heard_text(950), "aaaa bbbb");
+        assert_eq!(utterance.heard(950).text, "aaaa bbbb");
+        assert_eq!(utterance.heard(950).rest, "cccc dddd");
+    }
+
+    #[test]
+    fn what_failed_to_be_spoken_was_not_heard_and_what_follows_was() {
+        let mut utterance = Utterance::new(UtteranceId(1));
+        let ids: Vec<SegmentId> =
+            ["One.", "Two.", "Three four."].map(|text| utterance.add_segment(text.into())).to_vec();
+        utterance.push_audio(ids[0], &[0x55; 800]);
+        utterance.segment_done(ids[0]);
+        utterance.fail(ids[1]);
+        utterance.segment_done(ids[1]);
+        utterance.push_audio(ids[2], &[0x55; 1_600]);
+        utterance.segment_done(ids[2]);
+        utterance.closed = true;
+        let heard = utterance.heard(800 + 900);
+        assert_eq!((heard.text.as_str(), heard.rest.as_str()), ("One. Three", "Two. four."));
+        let heard = utterance.heard(2_400);
+        assert_eq!((heard.text.as_str(), heard.is_whole()), ("One. Three four.", false));
+    }
+
+    #[test]
+    fn word_times_of_any_size_do_no_harm() {
+        let mut utterance = spoken("one", 800);
+        let word = TimedWord { word: "one".into(), start_ms: u32::MAX, end_ms: u32::MAX };
+        utterance.on_words(SegmentId(0), vec![word]);
+        assert_eq!(utterance.heard(100).text, "");
+    }
+
+    #[test]
+    fn keys_go_on_at_a_keys_begin() {
+        let mut utterance = spoken("(keys)", 3_200);
+        utterance.grain = 1_600;
+        while utterance.take_frame(true).is_some() {}
+        utterance.rewind(2_000);
+        assert_eq!(utterance.sent, 1_600);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! the position of the last mark that came back plus the time since, never beyond the next mark that is still out,
 //! never beyond what was sent. Marks carry a generation, so that those which a `clear` throws back don't count.
 
+mod duck;
 mod raw;
 mod utterance;
 
@@ -15,9 +16,10 @@ use offhook_audio::{FRAME_DURATION, SampleCount};
 use crate::config::PlayoutConfig;
 use crate::echo::Played;
 use crate::histogram::Histogram;
-use crate::io::{MarkName, Output};
-use offhook_stage_api::CallTime;
-use offhook_stage_api::id::{Generation, UtteranceId};
+use crate::wire::{MarkName, MediaWire};
+use duck::Duck;
+use offhook_conversation::line::Heard;
+use offhook_stage_api::{CallTime, Generation, UtteranceId};
 
 pub(crate) use raw::Raw;
 pub(crate) use utterance::Utterance;
@@ -36,7 +38,7 @@ struct Run {
 
 /// A mark that has not come back.
 #[derive(Clone, Copy, Debug)]
-struct Out {
+struct PendingMark {
     name: MarkName,
     /// All samples before this one lie before the mark.
     at: u64,
@@ -59,19 +61,20 @@ pub(crate) struct Playout {
     config: PlayoutConfig,
     generation: Generation,
     next_mark: u32,
-    next_utterance: UtteranceId,
     queue: VecDeque<Utterance>,
     begun: VecDeque<UtteranceId>,
     runs: VecDeque<Run>,
-    marks: VecDeque<Out>,
+    marks: VecDeque<PendingMark>,
     /// Samples sent in this generation.
     sent: u64,
     /// Samples known to be played in this generation, by marks.
     marked: u64,
     /// When all that was sent will have been played, by our clock.
     play_end: CallTime,
-    /// Sending is stopped while it is unclear whether the caller interrupts.
-    on_hold: bool,
+    /// Nothing may begin: the caller holds the floor. What has begun goes on.
+    blocked: bool,
+    /// The voice is lowered while it is unclear whether the caller interrupts.
+    duck: Duck,
     /// When there was to be room for sound that waits.
     due: Option<CallTime>,
     /// How long after it sound was sent.
@@ -102,10 +105,8 @@ impl Playout {
     pub(crate) fn new(config: PlayoutConfig) -> Self {
         Self {
             played: Played::new(config.lead),
-            config,
             generation: Generation(0),
             next_mark: 1,
-            next_utterance: UtteranceId(1),
             queue: VecDeque::new(),
             begun: VecDeque::new(),
             runs: VecDeque::new(),
@@ -113,23 +114,19 @@ impl Playout {
             sent: 0,
             marked: 0,
             play_end: CallTime::ZERO,
-            on_hold: false,
+            blocked: false,
+            duck: Duck::new(config.duck),
+            config,
             due: None,
             pacing: Histogram::default(),
             totals: PlayoutTotals::default(),
         }
     }
 
-    /// A name for a new utterance.
-    pub(crate) fn name_utterance(&mut self) -> UtteranceId {
-        let id = self.next_utterance;
-        self.next_utterance = id.next();
-        id
-    }
-
-    /// Queues an utterance behind those that are there.
-    pub(crate) fn queue(&mut self, utterance: Utterance) {
-        self.queue.push_back(utterance);
+    /// Queues an utterance in front of another, or behind those that are there.
+    pub(crate) fn queue(&mut self, utterance: Utterance, before: Option<UtteranceId>) {
+        let place = before.and_then(|id| self.queue.iter().position(|other| other.id == id));
+        self.queue.insert(place.unwrap_or(self.queue.len()), utterance);
     }
 
     pub(crate) fn get_mut(&mut self, id: UtteranceId) -> Option<&mut Utterance> {
@@ -140,28 +137,28 @@ impl Playout {
         self.queue.iter().find(|utterance| utterance.id == id)
     }
 
-    /// Forgets an utterance of which nothing was sent.
-    pub(crate) fn discard(&mut self, id: UtteranceId) {
-        self.queue.retain(|utterance| utterance.id != id || utterance.begun);
-    }
-
     pub(crate) fn utterances(&self) -> impl Iterator<Item = &Utterance> {
         self.queue.iter()
     }
 
-    /// Sound is reaching the caller's ear, or would if it weren't held.
+    /// Sound is reaching the caller's ear.
     pub(crate) fn is_audible(&self, now: CallTime) -> bool {
-        now < self.play_end || (self.on_hold && self.queue.front().is_some_and(|first| first.begun))
+        now < self.play_end
+    }
+
+    /// When all that was sent will have been played.
+    pub(crate) const fn play_end(&self) -> CallTime {
+        self.play_end
+    }
+
+    /// May this be sent, as far as holding and blocking go?
+    fn may_go(&self, utterance: &Utterance) -> bool {
+        !utterance.held && (utterance.begun || !self.blocked)
     }
 
     /// The utterance that is being sent, or will be next.
     pub(crate) fn next_to_send(&mut self) -> Option<&mut Utterance> {
         self.queue.iter_mut().find(|utterance| !utterance.all_sent()).filter(|utterance| !utterance.held)
-    }
-
-    /// Nothing is being said, nor about to be, apart from what is held.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.queue.iter().all(|utterance| utterance.held)
     }
 
     /// The utterance that the caller hears now.
@@ -176,23 +173,29 @@ impl Playout {
         self.play_end.since(now)
     }
 
-    pub(crate) fn hold(&mut self) {
-        self.on_hold = true;
+    /// Nothing may begin from now on, or it may again.
+    pub(crate) fn block(&mut self, blocked: bool) {
+        self.blocked = blocked;
     }
 
-    pub(crate) fn unhold(&mut self) {
-        self.on_hold = false;
+    /// Lowers the voice at once, or raises it again.
+    pub(crate) fn duck(&mut self, lower: bool, now: CallTime, out: &mut VecDeque<MediaWire>) {
+        if lower && self.is_audible(now) {
+            // What Twilio holds is sent once more, softer.
+            self.clear(now, out);
+        }
+        self.duck.set(lower);
     }
 
     /// There is room for a batch of frames.
     pub(crate) fn has_room(&self, now: CallTime) -> bool {
         let lead = self.config.lead.max(FRAME_DURATION * 2);
-        !self.on_hold && self.lead(now) <= lead.saturating_sub(self.config.batch)
+        self.lead(now) <= lead.saturating_sub(self.config.batch.max(FRAME_DURATION))
     }
 
     /// Sends what is converted, as far as the lead has room. [`Playout::pop_begun`] gives the utterances whose first frame is
     /// among it. False if there was nothing to send.
-    pub(crate) fn send(&mut self, now: CallTime, out: &mut VecDeque<Output>) -> bool {
+    pub(crate) fn send(&mut self, now: CallTime, out: &mut VecDeque<MediaWire>) -> bool {
         let before = self.totals.frames;
         let lead = self.config.lead.max(FRAME_DURATION * 2);
         while let Some(index) = self.queue.iter().position(|utterance| !utterance.all_sent()) {
@@ -200,14 +203,15 @@ impl Playout {
                 break;
             }
             let dry = self.lead(now).is_zero();
-            let Some(utterance) = self.queue.get_mut(index) else { break };
-            if utterance.held {
+            if !self.queue.get(index).is_some_and(|utterance| self.may_go(utterance)) {
                 break;
             }
+            let Some(utterance) = self.queue.get_mut(index) else { break };
             let (complete, hidden) = (utterance.complete(), utterance.hidden);
             let before = utterance.sent;
             let was_begun = utterance.begun;
-            let Some(frame) = utterance.take_frame(complete) else { break };
+            let Some(mut frame) = utterance.take_frame(complete) else { break };
+            utterance.dry_reported = false;
             if !was_begun {
                 self.begun.push_back(utterance.id);
             }
@@ -225,6 +229,7 @@ impl Playout {
             if let Some(due) = self.due.take() {
                 self.pacing.add(now.since(due));
             }
+            self.duck.apply(&mut frame);
             let play_at = self.play_end.max(now);
             self.played.push(play_at, &frame);
             self.play_end = play_at + FRAME_DURATION;
@@ -232,7 +237,7 @@ impl Playout {
             self.totals.frames += 1;
             self.totals.samples += run.length;
             self.note_run(run);
-            out.push_back(if hidden { Output::HiddenMedia(frame) } else { Output::Media(frame) });
+            out.push_back(if hidden { MediaWire::HiddenMedia(frame) } else { MediaWire::Media(frame) });
             if mark_due || ends.is_some() {
                 self.send_mark(ends, out);
             }
@@ -258,16 +263,16 @@ impl Playout {
         }
     }
 
-    fn send_mark(&mut self, ends: Option<UtteranceId>, out: &mut VecDeque<Output>) {
+    fn send_mark(&mut self, ends: Option<UtteranceId>, out: &mut VecDeque<MediaWire>) {
         let name = MarkName { generation: self.generation, number: self.next_mark };
         self.next_mark = self.next_mark.wrapping_add(1);
         self.totals.marks += 1;
-        self.marks.push_back(Out { name, at: self.sent, ends });
-        out.push_back(Output::Mark(name));
+        self.marks.push_back(PendingMark { name, at: self.sent, ends });
+        out.push_back(MediaWire::Mark(name));
     }
 
     /// A mark for an utterance whose sound had all been sent before its end was known.
-    pub(crate) fn finish(&mut self, id: UtteranceId, out: &mut VecDeque<Output>) {
+    pub(crate) fn finish(&mut self, id: UtteranceId, out: &mut VecDeque<MediaWire>) {
         let marked = self.marks.iter().any(|mark| mark.ends == Some(id));
         let Some(utterance) = self.get_mut(id) else { return };
         if utterance.begun && utterance.all_sent() && !marked {
@@ -306,6 +311,26 @@ impl Playout {
         by_clock.clamp(self.marked.min(limit), limit.max(self.marked))
     }
 
+    /// What of an utterance reached the ear, in words.
+    pub(crate) fn heard(&self, id: UtteranceId, now: CallTime) -> Heard {
+        self.get(id).map_or_else(Heard::default, |utterance| utterance.heard(self.heard_of(id, now)))
+    }
+
+    /// An utterance that has begun, isn't complete, and has no sound left to be sent: when its sound ends.
+    pub(crate) fn dry_since(&self, id: UtteranceId) -> Option<CallTime> {
+        let utterance = self.get(id)?;
+        let dry = utterance.begun && !utterance.all_sent() && utterance.unsaid() < 160;
+        (dry && !utterance.complete()).then_some(self.play_end)
+    }
+
+    /// The first utterance, if it has run dry and that wasn't reported.
+    pub(crate) fn pop_dry(&mut self) -> Option<UtteranceId> {
+        let id = self.queue.iter().find(|utterance| utterance.begun)?.id;
+        self.dry_since(id)?;
+        let utterance = self.get_mut(id)?;
+        (!std::mem::replace(&mut utterance.dry_reported, true)).then_some(id)
+    }
+
     /// Samples of the utterance that reached the ear.
     pub(crate) fn heard_of(&self, id: UtteranceId, now: CallTime) -> u64 {
         let heard = self.heard_position(now);
@@ -325,7 +350,7 @@ impl Playout {
     }
 
     /// Empties Twilio's buffer. What was sent but not heard is taken back into its utterances.
-    pub(crate) fn clear(&mut self, now: CallTime, out: &mut VecDeque<Output>) {
+    pub(crate) fn clear(&mut self, now: CallTime, out: &mut VecDeque<MediaWire>) {
         let heard: Vec<(UtteranceId, u64)> =
             self.queue.iter().filter(|u| u.begun).map(|u| (u.id, self.heard_of(u.id, now))).collect();
         for (id, heard) in heard {
@@ -341,20 +366,21 @@ impl Playout {
         self.marked = 0;
         self.play_end = now;
         self.played.clear_from(now);
-        out.push_back(Output::Clear);
+        out.push_back(MediaWire::Clear);
     }
 
-    /// Ends an utterance early; what of it was heard. Call [`Playout::clear`] first if Twilio holds some of it.
-    pub(crate) fn cut(&mut self, id: UtteranceId, now: CallTime) -> Option<(Utterance, u64)> {
-        let heard = self.heard_of(id, now);
+    /// Takes an utterance out; what of it was heard. Call [`Playout::clear`] first if Twilio holds some of it.
+    pub(crate) fn cut(&mut self, id: UtteranceId, now: CallTime) -> Option<(Utterance, Heard)> {
+        let heard = self.heard(id, now);
         let place = self.queue.iter().position(|utterance| utterance.id == id)?;
+        self.runs.retain(|run| run.utterance != id || run.at + run.length > self.marked);
         self.queue.remove(place).map(|utterance| (utterance, heard))
     }
 
     /// Takes the first utterance if it is over: all sent, and played by mark or, failing that, long since by the clock.
     pub(crate) fn pop_over(&mut self, now: CallTime) -> Option<Utterance> {
         let first = self.queue.front()?;
-        if !first.all_sent() || self.on_hold {
+        if !first.all_sent() || first.held {
             return None;
         }
         let id = first.id;
@@ -383,14 +409,15 @@ impl Playout {
         let lead = self.config.lead.max(FRAME_DURATION * 2);
         let waiting = self.queue.iter().find(|utterance| !utterance.all_sent());
         let sendable = waiting.is_some_and(|utterance| {
-            !utterance.held && (utterance.unsent() >= 160 || (utterance.complete() && utterance.unsent() > 0))
+            self.may_go(utterance)
+                && (utterance.unsent() >= 160 || (utterance.complete() && utterance.unsent() > 0))
         });
-        let pace = (sendable && !self.on_hold)
-            .then(|| self.play_end.back(lead.saturating_sub(self.config.batch)).max(now));
+        let batch = self.config.batch.max(FRAME_DURATION);
+        let pace = sendable.then(|| self.play_end.back(lead.saturating_sub(batch)).max(now));
         let played = self
             .queue
             .front()
-            .filter(|first| first.begun && first.all_sent() && !self.on_hold)
+            .filter(|first| first.begun && first.all_sent())
             .map(|_| self.play_end + self.config.mark_timeout);
         self.due = pace;
         PlayoutTimes { pace, played }
