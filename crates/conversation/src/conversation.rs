@@ -99,6 +99,8 @@ pub(crate) struct Conversation {
     pub(crate) pending: Pending,
     /// Utterances of replies that were thrown away, to be reported to the line.
     pub(crate) discarded: Vec<UtteranceId>,
+    /// The line decides when the caller's turn is over.
+    pub(crate) line_decides: bool,
     /// It only watches: whatever is said is the line's (a test of the line).
     passive: bool,
 }
@@ -130,6 +132,7 @@ impl Conversation {
             history: History::new(&config.history),
             pending: Pending::default(),
             discarded: Vec::new(),
+            line_decides: false,
             passive,
             config,
         }
@@ -189,7 +192,7 @@ impl Conversation {
             LineEvent::Began(id) => self.on_began(id, line),
             LineEvent::Over { id, heard } => self.on_over(id, &heard, line),
             LineEvent::Soundless(id) => self.on_soundless(id, line),
-            LineEvent::CutOff(cut) => self.on_cut_off(cut),
+            LineEvent::CutOff(cut) => self.on_cut_off(cut, line),
             LineEvent::Deaf(failure) => {
                 self.turn.deaf();
                 self.trouble(&format!(
@@ -228,6 +231,7 @@ impl Conversation {
 
     fn start(&mut self, line: &mut dyn Line) {
         self.state = State::Running;
+        self.line_decides = line.decides_turns();
         if self.passive {
             return;
         }

@@ -206,6 +206,11 @@ pub trait Line {
     /// How much of what has begun is not yet heard, as far as is known.
     fn unheard(&self, now: CallTime) -> Duration;
 
+    /// The line itself decides when the caller's turn is over ([`LineEvent::Said`]).
+    fn decides_turns(&self) -> bool {
+        false
+    }
+
     /// When the line itself wants [`Timeout`](crate::Input::Timeout), and why.
     fn deadline(&self) -> Option<Deadline>;
 

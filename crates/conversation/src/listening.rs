@@ -12,7 +12,7 @@ use crate::deadline::{Deadline, Why, duration_ms, ms};
 use crate::event::{BargeInStage, CallEvent, DropReason, TurnEnded};
 use crate::keypad::KeyPressed;
 use crate::line::{Heard, Line, LineCommand, TurnHint};
-use crate::speech::Occasion;
+use crate::speech::{Occasion, Purpose, must_be_heard};
 use crate::turn::{Evidence, Onset, OverAgent, TurnState, WordsEffect, same_words};
 
 /// With less than this left to be heard, an utterance is as good as over, and a "yes" over it is an answer.
@@ -157,7 +157,8 @@ impl Conversation {
             self.reopen_turn(line);
         }
         // An answer of which nothing was heard is for both turns.
-        let all = if before.is_empty() { text.to_owned() } else { format!("{before} {text}") };
+        let whole = before.is_empty() || crate::turn::contains_words(text, &before);
+        let all = if whole { text.to_owned() } else { format!("{before} {text}") };
         self.turn.said(&all, self.now);
         self.barge_in = None;
         self.interrupt_tools(line);
@@ -171,6 +172,10 @@ impl Conversation {
             return None;
         }
         let wait = self.turn.wait(self.answer, &self.config.turn)?;
+        if self.line_decides {
+            // Its word should have come by then.
+            return Some(Deadline::new(self.turn.ended + WORDS_WITHIN, Why::EndOfTurn));
+        }
         let end = Deadline::new(self.turn.ended + wait.decide, Why::EndOfTurn);
         let eager = self.wants_speculation(wait.evidence).then(|| {
             Deadline::new(self.turn.ended + self.config.turn.eager, Why::Eager)
@@ -210,7 +215,7 @@ impl Conversation {
 
     /// Reports how long the present pause will last at most.
     pub(crate) fn report_wait(&mut self) {
-        if self.barge_in.is_some() {
+        if self.barge_in.is_some() || self.line_decides {
             return;
         }
         if let Some(wait) = self.turn.wait(self.answer, &self.config.turn) {
@@ -225,7 +230,8 @@ impl Conversation {
     pub(crate) fn end_turn(&mut self, line: &mut dyn Line) {
         let Some(wait) = self.turn.wait(self.answer, &self.config.turn) else { return };
         let text = self.turn.words();
-        if text.is_empty() && self.turn.spoken < self.config.turn.shortest_wordless {
+        let too_short = self.turn.spoken < self.config.turn.shortest_wordless;
+        if text.is_empty() && (too_short || self.line_decides) {
             return self.drop_turn(DropReason::Noise, line);
         }
         let span = (self.turn.began, self.turn.ended);
@@ -448,19 +454,28 @@ impl Conversation {
     }
 
     /// The line has cut the agent off.
-    pub(crate) fn on_cut_off(&mut self, cut: Vec<(UtteranceId, Heard)>) {
+    pub(crate) fn on_cut_off(&mut self, cut: Vec<(UtteranceId, Heard)>, line: &mut dyn Line) {
         if self.voicemail.is_there() {
             return;
         }
         self.silence.heard_caller(self.now);
         self.event(CallEvent::BargeIn { stage: BargeInStage::Interrupted, after_ms: 0 });
         let mut unheard = String::new();
+        let mut due = Vec::new();
         for (id, heard) in cut {
-            if self.speech.get(id).is_some_and(|said| said.purpose.is_worth_repeating()) {
-                unheard.push_str(heard.rest.trim());
-                unheard.push(' ');
+            if let Some(said) = self.speech.get(id).filter(|_| !heard.is_whole()) {
+                if must_be_heard(said) && !matches!(said.purpose, Purpose::Keys(_)) {
+                    due.push((said.purpose.clone(), heard.rest.clone()));
+                } else if said.purpose.is_worth_repeating() {
+                    unheard.push_str(heard.rest.trim());
+                    unheard.push(' ');
+                }
             }
             self.note_cut(id, &heard);
+        }
+        // What must be heard is said again, as far as it wasn't.
+        for (purpose, rest) in due {
+            self.say(purpose.again(), &rest, Some(Interruptible::No), line);
         }
         self.call_off_leaving();
         self.barge_in = Some(BargeIn::CutOff { at: self.now, unheard: unheard.trim().to_owned() });
@@ -482,7 +497,7 @@ impl Conversation {
             BargeIn::Over { .. } => self.barge_event(BargeInStage::Resumed, onset),
             BargeIn::CutOff { unheard, .. } if !unheard.is_empty() => {
                 self.barge_event(BargeInStage::Resumed, onset);
-                self.say(crate::speech::Purpose::Reply(None), &unheard, None, line);
+                self.say(Purpose::Reply(None), &unheard, None, line);
             }
             BargeIn::CutOff { .. } => {}
         }

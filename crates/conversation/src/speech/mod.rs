@@ -74,6 +74,14 @@ impl Purpose {
         }
     }
 
+    /// The same, for what was not heard of it: no part of the model's reply any more.
+    pub(crate) fn again(self) -> Self {
+        match self {
+            Self::Reply(_) | Self::Greeting(_) => Self::Reply(None),
+            other => other,
+        }
+    }
+
     /// If the caller did not hear it after all, it is said again.
     pub(crate) const fn is_worth_repeating(&self) -> bool {
         !matches!(self, Self::Filler(_) | Self::CheckIn | Self::Keys(_) | Self::Echo)

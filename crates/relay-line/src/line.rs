@@ -1,0 +1,372 @@
+//! ConversationRelay as a line under a conversation.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use offhook_conversation::line::{Heard, Line, LineCommand, LineEvent, Opening};
+use offhook_conversation::{CallEvent, Deadline, Output, Transport, Why};
+use offhook_stage_api::{CallTime, Digits, Interruptible, Transcript, UtteranceId};
+
+use crate::ledger::{Ledger, merge};
+use crate::wire::{RelayInput, RelayWire};
+
+/// An utterance that isn't sent to its end.
+#[derive(Debug)]
+struct Sending {
+    id: UtteranceId,
+    /// Text that isn't sent yet.
+    text: String,
+    /// Keys to be pressed in place of text.
+    keys: Option<Digits>,
+    interruptible: bool,
+    /// Its reply is speculative.
+    held: bool,
+    /// No more text comes.
+    closed: bool,
+    /// Some of it was sent.
+    begun: bool,
+}
+
+/// ConversationRelay, as far as it isn't I/O.
+#[derive(Debug, Default)]
+pub struct RelayLine {
+    sending: VecDeque<Sending>,
+    ledger: Ledger,
+    /// What was heard of utterances of which more is still to come.
+    parts: Vec<(UtteranceId, Heard)>,
+    /// The utterance whose last token wasn't marked as its last.
+    open: Option<UtteranceId>,
+    blocked: bool,
+    /// A change of language that Twilio doesn't know of: what is being said ends in its own voice.
+    language: Option<Arc<str>>,
+    /// When the caller's turn began.
+    turn_from: Option<CallTime>,
+    out: VecDeque<Output<RelayWire>>,
+    events: VecDeque<LineEvent>,
+}
+
+/// Places on the caller's time line are counted as if its sound came at 8 kHz.
+fn position(at: CallTime) -> u64 {
+    u64::try_from(at.since_start().as_millis()).unwrap_or(u64::MAX / 8).saturating_mul(8)
+}
+
+impl RelayLine {
+    fn wire(&mut self, wire: RelayWire) {
+        self.out.push_back(Output::Wire(wire));
+    }
+
+    fn text(&mut self, token: String, last: bool, interruptible: bool) {
+        self.wire(RelayWire::Text { token, last, interruptible });
+    }
+
+    /// Sends what may go out, in order.
+    fn pump(&mut self, now: CallTime) {
+        while let Some(first) = self.sending.front_mut() {
+            if first.held || (self.blocked && !first.begun) {
+                return;
+            }
+            let (id, interruptible, closed) = (first.id, first.interruptible, first.closed);
+            let text = std::mem::take(&mut first.text);
+            let keys = first.keys.take();
+            if text.is_empty() && keys.is_none() && !closed {
+                return;
+            }
+            let begins = !std::mem::replace(&mut first.begun, true);
+            if closed {
+                self.sending.pop_front();
+            }
+            if self.open.is_some_and(|open| open != id) {
+                self.close_open();
+            }
+            if begins {
+                self.events.push_back(LineEvent::Began(id));
+            }
+            if let Some(keys) = keys {
+                self.ledger.pressed(id, keys.reveal().len(), now);
+                self.wire(RelayWire::Press(keys));
+                continue;
+            }
+            self.ledger.sent(id, &text, now);
+            self.text(text, closed, interruptible);
+            self.open = (!closed).then_some(id);
+            if closed {
+                self.ledger.close(id);
+                self.send_language();
+            } else {
+                self.events.push_back(LineEvent::Dry(id));
+            }
+        }
+    }
+
+    /// Something else comes between: what was sent of the open utterance is complete for Twilio.
+    fn close_open(&mut self) {
+        if let Some(id) = self.open.take() {
+            self.text(String::new(), true, true);
+            self.ledger.close(id);
+            self.send_language();
+        }
+    }
+
+    fn send_language(&mut self) {
+        if self.open.is_none()
+            && let Some(tag) = self.language.take()
+        {
+            self.wire(RelayWire::Language { tag: tag.to_string() });
+        }
+    }
+
+    /// Takes an utterance out, as far as it isn't sent; what was sent of it is complete.
+    fn forget(&mut self, id: UtteranceId) {
+        self.sending.retain(|sending| sending.id != id);
+        if self.open == Some(id) {
+            self.close_open();
+        }
+    }
+
+    fn merged(&mut self, cut: Vec<(UtteranceId, Heard)>) -> Vec<(UtteranceId, Heard)> {
+        let mut all: Vec<(UtteranceId, Heard)> = Vec::new();
+        for (id, heard) in std::mem::take(&mut self.parts).into_iter().chain(cut) {
+            match all.iter_mut().find(|(known, _)| *known == id) {
+                Some((_, known)) => *known = merge([std::mem::take(known), heard].into_iter()),
+                None => all.push((id, heard)),
+            }
+        }
+        // What was begun and isn't sent to its end is cut off as well.
+        let rest = self.sending.iter().filter(|sending| sending.begun);
+        for sending in rest {
+            let unsent = Heard { rest: sending.text.trim().to_owned(), ..Heard::default() };
+            match all.iter_mut().find(|(known, _)| *known == sending.id) {
+                Some((_, known)) => *known = merge([std::mem::take(known), unsent].into_iter()),
+                None => all.push((sending.id, unsent)),
+            }
+        }
+        self.sending.retain(|sending| !sending.begun);
+        all
+    }
+
+    fn on_interrupt(&mut self, heard: &str, now: CallTime) {
+        let cut = self.ledger.cut(heard, now);
+        // Twilio takes the next token for a new utterance.
+        self.open = None;
+        let cut = self.merged(cut);
+        self.send_language();
+        self.events.push_back(LineEvent::CutOff(cut));
+    }
+
+    fn on_prompt(&mut self, text: &str, last: bool, now: CallTime) {
+        if last {
+            self.turn_from = None;
+            return self.events.push_back(LineEvent::Said { text: text.to_owned() });
+        }
+        let from = *self.turn_from.get_or_insert(now);
+        let (from_place, until) = (position(from), position(now) + 1);
+        let transcript =
+            Transcript { from: from_place, until, text: text.to_owned(), ..Transcript::default() };
+        self.events.push_back(LineEvent::Heard { transcript, is_final: false, span: (from, now) });
+    }
+
+    fn on_speaking(&mut self, speaking: bool, now: CallTime) {
+        let position = position(now);
+        self.events.push_back(if speaking {
+            self.turn_from.get_or_insert(now);
+            LineEvent::CallerBegan { at: now, position }
+        } else {
+            LineEvent::CallerPaused { at: now, position }
+        });
+    }
+
+    fn on_lost(&mut self, now: CallTime) {
+        let cut = self.ledger.cut_by_time(now);
+        let cut = self.merged(cut);
+        self.open = None;
+        self.turn_from = None;
+        self.sending.clear();
+        // What was written for a connection that is gone would be said at the wrong time.
+        self.out.retain(|output| !matches!(output, Output::Wire(_)));
+        self.events.push_back(LineEvent::Lost(cut));
+    }
+}
+
+impl Line for RelayLine {
+    fn command(&mut self, command: LineCommand, now: CallTime) {
+        match command {
+            LineCommand::Open(Opening { id, before, held, interruptible, .. }) => {
+                let place = before.and_then(|id| self.sending.iter().position(|other| other.id == id));
+                let sending = Sending {
+                    id,
+                    text: String::new(),
+                    keys: None,
+                    interruptible: interruptible == Interruptible::Yes,
+                    held,
+                    closed: false,
+                    begun: false,
+                };
+                self.sending.insert(place.unwrap_or(self.sending.len()), sending);
+            }
+            LineCommand::Append { id, text } => {
+                if let Some(sending) = self.sending.iter_mut().find(|sending| sending.id == id) {
+                    if sending.text.is_empty() && !sending.begun {
+                        self.events.push_back(LineEvent::Ready(id));
+                    }
+                    sending.text.push_str(&text);
+                }
+            }
+            LineCommand::Close(id) => {
+                if let Some(sending) = self.sending.iter_mut().find(|sending| sending.id == id) {
+                    sending.closed = true;
+                }
+            }
+            LineCommand::Release(id) => {
+                if let Some(sending) = self.sending.iter_mut().find(|sending| sending.id == id) {
+                    sending.held = false;
+                }
+            }
+            LineCommand::Interruptible(id, by) => {
+                if let Some(sending) = self.sending.iter_mut().find(|sending| sending.id == id) {
+                    sending.interruptible = by == Interruptible::Yes;
+                }
+            }
+            LineCommand::Discard(id) => self.forget(id),
+            LineCommand::Block(blocked) => self.blocked = blocked,
+            LineCommand::Language(tag) => {
+                self.language = Some(tag);
+                self.send_language();
+            }
+            LineCommand::Music(source) => {
+                self.pump(now);
+                self.wire(RelayWire::Play { source });
+            }
+            LineCommand::HangUp { handoff } => self.out.push_back(Output::HangUp { handoff }),
+            // The sound, its level and the recogniser are Twilio's.
+            LineCommand::Duck(_)
+            | LineCommand::TurnEnded { .. }
+            | LineCommand::Expect(_)
+            | LineCommand::Ask(_)
+            | LineCommand::AwaitBeep => {}
+        }
+    }
+
+    /// What was sent can't be taken back: Twilio alone cuts it off. What wasn't is forgotten.
+    fn cut(&mut self, ids: &[UtteranceId], now: CallTime) -> Vec<(UtteranceId, Heard)> {
+        let mut cut = Vec::new();
+        for id in ids {
+            let parts = self.parts.iter().filter(|(part, _)| part == id).map(|(_, heard)| heard.clone());
+            let mut heard = merge(parts.chain([self.ledger.heard(*id, now)]));
+            if self.ledger.has(*id) {
+                // It is spoken to the end of what was sent.
+                let rest = std::mem::take(&mut heard.rest);
+                heard = merge([heard, Heard { text: rest, ..Heard::default() }].into_iter());
+            }
+            let unsent = self.sending.iter().find(|sending| sending.id == *id);
+            if let Some(unsent) = unsent {
+                heard.rest = unsent.text.trim().to_owned();
+            }
+            self.forget(*id);
+            self.parts.retain(|(part, _)| part != id);
+            cut.push((*id, heard));
+        }
+        cut
+    }
+
+    fn give_up(&mut self, id: UtteranceId, now: CallTime) -> Heard {
+        let cut = self.cut(&[id], now);
+        cut.into_iter().next().map(|(_, heard)| heard).unwrap_or_default()
+    }
+
+    fn press(&mut self, id: UtteranceId, digits: &Digits, _now: CallTime) -> Result<(), String> {
+        let keys = digits.reveal();
+        if keys.is_empty() || keys.chars().any(|key| key.is_ascii_alphabetic()) {
+            return Err("`digits` must hold keys that this line can press: 0 to 9, *, #".to_owned());
+        }
+        let sending = Sending {
+            id,
+            text: String::new(),
+            keys: Some(digits.clone()),
+            interruptible: false,
+            held: false,
+            closed: true,
+            begun: false,
+        };
+        let held = self.sending.iter().position(|other| other.held);
+        self.sending.insert(held.unwrap_or(self.sending.len()), sending);
+        self.events.push_back(LineEvent::Ready(id));
+        Ok(())
+    }
+
+    fn heard(&self, id: UtteranceId, now: CallTime) -> Heard {
+        let parts = self.parts.iter().filter(|(part, _)| *part == id).map(|(_, heard)| heard.clone());
+        merge(parts.chain([self.ledger.heard(id, now)]))
+    }
+
+    fn audible(&self, now: CallTime) -> Option<UtteranceId> {
+        self.ledger.current(now)
+    }
+
+    fn plays_until(&self, _now: CallTime) -> CallTime {
+        self.ledger.voice_until()
+    }
+
+    fn dry_since(&self, id: UtteranceId, _now: CallTime) -> Option<CallTime> {
+        let sending = self.sending.iter().find(|sending| sending.id == id)?;
+        let dry = sending.begun && !sending.closed && sending.text.is_empty();
+        dry.then(|| self.ledger.voice_until())
+    }
+
+    fn unheard(&self, now: CallTime) -> Duration {
+        self.ledger.voice_until().since(now)
+    }
+
+    fn decides_turns(&self) -> bool {
+        true
+    }
+
+    fn deadline(&self) -> Option<Deadline> {
+        self.ledger.deadline().map(|at| Deadline::new(at, Why::Played))
+    }
+
+    fn poll_event(&mut self) -> Option<LineEvent> {
+        self.events.pop_front()
+    }
+
+    fn tick(&mut self, now: CallTime) {
+        self.pump(now);
+        while let Some((id, heard)) = self.ledger.pop_over(now) {
+            self.parts.push((id, heard));
+            let more = self.ledger.has(id) || self.sending.iter().any(|sending| sending.id == id);
+            if !more {
+                let parts = self.parts.extract_if(.., |(part, _)| *part == id).map(|(_, heard)| heard);
+                let heard = merge(parts);
+                self.events.push_back(LineEvent::Over { id, heard });
+            }
+        }
+    }
+}
+
+impl Transport for RelayLine {
+    type Input<'a> = RelayInput<'a>;
+    type Wire = RelayWire;
+
+    fn handle(&mut self, input: RelayInput<'_>, now: CallTime) {
+        match input {
+            RelayInput::Prompt { text, last, .. } => self.on_prompt(text.trim(), last, now),
+            RelayInput::Dtmf(key) => self.events.push_back(LineEvent::Keyed(key)),
+            RelayInput::Interrupt { heard, .. } => self.on_interrupt(heard, now),
+            RelayInput::AgentSpeaking(speaking) => self.ledger.on_sounds(speaking, now),
+            RelayInput::CallerSpeaking(speaking) => self.on_speaking(speaking, now),
+            RelayInput::Played(text) => self.ledger.on_played(text),
+            RelayInput::Refused(why) => {
+                let message = format!("Twilio could not use something: {why}");
+                self.events.push_back(LineEvent::Notice(CallEvent::Trouble { message }));
+            }
+            RelayInput::Lost => self.on_lost(now),
+            RelayInput::Back => self.events.push_back(LineEvent::Back),
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<Output<RelayWire>> {
+        self.out.pop_front()
+    }
+
+    fn start(&mut self, _now: CallTime) {}
+}
