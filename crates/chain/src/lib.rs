@@ -18,6 +18,7 @@ mod links;
 mod llm;
 mod overlap;
 mod per_language;
+mod race;
 mod stt;
 mod tries;
 mod tts;

@@ -60,11 +60,6 @@ impl<C, E> Links<C, E> {
         self.slots.iter().any(|slot| slot.running.is_some())
     }
 
-    /// Whether a link can be asked: it was not told that nothing more will be.
-    pub(crate) fn takes(&self, link: usize) -> bool {
-        !self.is_running(link) || self.queue(link).is_some()
-    }
-
     /// Starts a link unless it runs.
     pub(crate) fn start(&mut self, link: usize, room: usize, when_full: WhenFull) {
         let Some(slot) = self.slots.get_mut(link).filter(|slot| slot.running.is_none()) else { return };

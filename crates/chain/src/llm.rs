@@ -1,7 +1,7 @@
 //! Language models one after the other.
 
-mod desk;
 mod open;
+mod race;
 
 use std::sync::Arc;
 
@@ -64,10 +64,10 @@ impl Llm for LlmChain {
         commands: Rx<LlmCommand>,
         events: Tx<LlmEvent>,
     ) -> BoxFuture<Result<(), StageError>> {
-        let desk = desk::Desk::new(Arc::clone(&self.links), call, events);
+        let race = race::LlmRace::new(Arc::clone(&self.links), call, events);
         Box::pin(async move {
             // Nobody reads what the chain says: the call is over.
-            let _over = desk.serve(commands).await;
+            let _over = race.serve(commands).await;
             Ok(())
         })
     }

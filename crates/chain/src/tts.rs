@@ -1,7 +1,7 @@
 //! Voices one after the other.
 
-mod desk;
 mod open;
+mod race;
 mod spoken;
 
 use std::sync::Arc;
@@ -63,10 +63,10 @@ impl Tts for TtsChain {
         commands: Rx<TtsCommand>,
         events: Tx<TtsEvent>,
     ) -> BoxFuture<Result<(), StageError>> {
-        let desk = desk::Desk::new(Arc::clone(&self.links), call, events);
+        let race = race::TtsRace::new(Arc::clone(&self.links), call, events);
         Box::pin(async move {
             // Nobody listens to what the chain says: the call is over.
-            let _over = desk.serve(commands).await;
+            let _over = race.serve(commands).await;
             Ok(())
         })
     }

@@ -7,18 +7,21 @@
 //! kilobyte each. A [`Notifier`] beside them lets the async reader wait. Both ends can be used from a task or from an OS thread. When
 //! full, a queue does what its [`WhenFull`] says, and counts.
 
+mod channel;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError};
+use crossbeam_channel::{RecvTimeoutError, TryRecvError, TrySendError};
 use tokio::sync::Notify;
 
 use crate::notifier::Notifier;
+use channel::{Receiving, Sending};
 
 /// What [`Tx::offer`] does when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
-    /// Drops the oldest item that [may be dropped](MayDrop) and counts it: for live audio.
+    /// Drops the oldest item that [may be dropped](MayDrop) and counts it: for live audio. Order is kept.
     DropOldest,
     /// Refuses the new item and gives it back: for what carries meaning.
     PushBack,
@@ -52,87 +55,6 @@ struct Shared {
     refused: AtomicU64,
     items: Arc<Notifier>,
     space: Notify,
-}
-
-/// How items travel. What is rare is boxed, so that the room that a busy moment took is small.
-#[derive(Debug)]
-enum Sending<T> {
-    Array(Sender<T>),
-    Rare(flume::Sender<Box<T>>),
-}
-
-#[derive(Debug)]
-enum Receiving<T> {
-    Array(Receiver<T>),
-    Rare(flume::Receiver<Box<T>>),
-}
-
-impl<T> Clone for Sending<T> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Array(items) => Self::Array(items.clone()),
-            Self::Rare(items) => Self::Rare(items.clone()),
-        }
-    }
-}
-
-impl<T> Clone for Receiving<T> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Array(items) => Self::Array(items.clone()),
-            Self::Rare(items) => Self::Rare(items.clone()),
-        }
-    }
-}
-
-impl<T> Sending<T> {
-    fn len(&self) -> usize {
-        match self {
-            Self::Array(items) => items.len(),
-            Self::Rare(items) => items.len(),
-        }
-    }
-
-    fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
-        match self {
-            Self::Array(items) => items.try_send(item),
-            Self::Rare(items) => items.try_send(Box::new(item)).map_err(|error| match error {
-                flume::TrySendError::Full(item) => TrySendError::Full(*item),
-                flume::TrySendError::Disconnected(item) => TrySendError::Disconnected(*item),
-            }),
-        }
-    }
-}
-
-impl<T> Receiving<T> {
-    fn try_recv(&self) -> Result<T, TryRecvError> {
-        match self {
-            Self::Array(items) => items.try_recv(),
-            Self::Rare(items) => items.try_recv().map(|item| *item).map_err(|error| match error {
-                flume::TryRecvError::Empty => TryRecvError::Empty,
-                flume::TryRecvError::Disconnected => TryRecvError::Disconnected,
-            }),
-        }
-    }
-
-    fn recv(&self) -> Option<T> {
-        match self {
-            Self::Array(items) => items.recv().ok(),
-            Self::Rare(items) => items.recv().ok().map(|item| *item),
-        }
-    }
-
-    fn recv_timeout(&self, patience: std::time::Duration) -> Result<T, RecvTimeoutError> {
-        match self {
-            Self::Array(items) => items.recv_timeout(patience),
-            Self::Rare(items) => {
-                items.recv_timeout(patience).map(|item| *item).map_err(|error| match error {
-                    flume::RecvTimeoutError::Timeout => RecvTimeoutError::Timeout,
-                    flume::RecvTimeoutError::Disconnected => RecvTimeoutError::Disconnected,
-                })
-            }
-        }
-    }
 }
 
 /// The sending end.
@@ -192,7 +114,7 @@ pub fn bounded_with<T>(capacity: usize, when_full: WhenFull, arrivals: Arc<Notif
     let (sender, receiver) = match when_full {
         WhenFull::DropOldest => {
             let (sender, receiver) = crossbeam_channel::bounded(capacity);
-            (Sending::Array(sender), Receiving::Array(receiver))
+            (Sending::Array(sender), Receiving::Array(receiver, Arc::default()))
         }
         WhenFull::PushBack => {
             let (sender, receiver) = flume::bounded(capacity);
@@ -210,28 +132,15 @@ impl<T: MayDrop> Tx<T> {
     /// # Errors
     /// The item itself, if the receiver is gone or there is no room that the policy can make.
     pub fn offer_by_policy(&self, item: T) -> Result<(), OfferError<T>> {
-        let mut item = match self.offer(item) {
-            Err(OfferError::Full(item)) if self.when_full == WhenFull::DropOldest => item,
-            done => return done,
-        };
-        // At most one trip around the queue: items with meaning go to its end, the first without is dropped.
-        for _ in 0..=self.items.len() {
-            match self.oldest.try_recv() {
-                Ok(oldest) if oldest.may_drop() => {
+        match self.offer(item) {
+            Err(OfferError::Full(item)) if self.when_full == WhenFull::DropOldest => {
+                if self.oldest.make_room() {
                     self.shared.dropped.fetch_add(1, Ordering::Relaxed);
                 }
-                Ok(oldest) => match self.items.try_send(oldest) {
-                    Ok(()) => continue,
-                    Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
-                },
-                Err(_) => {}
+                self.offer(item)
             }
-            item = match self.offer(item) {
-                Err(OfferError::Full(item)) => item,
-                done => return done,
-            };
+            done => done,
         }
-        Err(OfferError::Full(item))
     }
 }
 
@@ -320,7 +229,7 @@ impl<T> Drop for Tx<T> {
 }
 
 impl<T> Rx<T> {
-    /// What is rung when an item comes, or when the last sender goes.
+    /// What is notified when an item comes, or when the last sender goes.
     #[must_use]
     pub fn notifier(&self) -> &Arc<Notifier> {
         &self.shared.items
@@ -374,3 +283,6 @@ impl<T> Drop for Rx<T> {
         self.shared.space.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,27 +5,11 @@ use std::sync::Arc;
 
 use offhook_stage_api::id::ReplyId;
 use offhook_stage_api::{LlmEvent, Party, ReplyReason, ReplyRequest, StageFailure, ToolCall, Turn};
-use tokio::time::Instant;
 
 use super::GO_ON;
 use crate::overlap::{Hold, Overlap};
+use crate::race::Attempt;
 use crate::tries::Tries;
-
-/// A link that was asked for a reply.
-#[derive(Debug)]
-pub(super) struct Racer {
-    pub(super) link: usize,
-    /// Its latest sign of life, or when it was asked.
-    pub(super) since: Instant,
-    pub(super) spoke: bool,
-    pub(super) hedge: bool,
-}
-
-impl Racer {
-    pub(super) fn new(link: usize, hedge: bool) -> Self {
-        Self { link, since: Instant::now(), spoke: false, hedge }
-    }
-}
 
 /// A reply that was asked for and isn't complete.
 #[derive(Debug)]
@@ -34,7 +18,7 @@ pub(super) struct Open {
     request: Arc<ReplyRequest>,
     pub(super) tries: Tries,
     /// Who is at it: one, or two while a hedge isn't decided.
-    pub(super) racers: Vec<Racer>,
+    pub(super) attempts: Vec<Attempt>,
     /// No link is left for a hedge, or one was asked.
     pub(super) hedged: bool,
     pub(super) committed: bool,
@@ -54,7 +38,7 @@ impl Open {
             id: request.reply,
             request,
             tries: Tries::new(links),
-            racers: Vec::new(),
+            attempts: Vec::new(),
             hedged: false,
             committed: false,
             served: Vec::new(),
@@ -66,8 +50,8 @@ impl Open {
         }
     }
 
-    pub(super) fn racer(&mut self, link: usize) -> Option<&mut Racer> {
-        self.racers.iter_mut().find(|racer| racer.link == link)
+    pub(super) fn attempt(&mut self, link: usize) -> Option<&mut Attempt> {
+        self.attempts.iter_mut().find(|attempt| attempt.link == link)
     }
 
     /// What the next link is asked: the same, or to go on.

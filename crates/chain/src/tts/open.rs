@@ -8,6 +8,7 @@ use offhook_stage_api::{AudioChunk, SpeakRequest, StageFailure, TimedWord, TtsEv
 use tokio::time::Instant;
 
 use super::spoken::{length_of, rest_of};
+use crate::race::Attempt;
 use crate::tries::Tries;
 
 /// No voice speaks faster than 80 letters a second, which is five times as fast as people do; of short texts nothing is
@@ -84,30 +85,13 @@ impl Segment {
     }
 }
 
-/// A link that was asked for an utterance.
-#[derive(Debug)]
-pub(super) struct Racer {
-    pub(super) link: usize,
-    /// Its latest sign of life in this utterance, or when it was asked for the oldest segment that it owes.
-    pub(super) since: Instant,
-    /// It has begun that segment.
-    pub(super) spoke: bool,
-    pub(super) hedge: bool,
-}
-
-impl Racer {
-    pub(super) fn new(link: usize, hedge: bool) -> Self {
-        Self { link, since: Instant::now(), spoke: false, hedge }
-    }
-}
-
 /// An utterance, as long as more segments of it may come.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) id: UtteranceId,
     pub(super) tries: Tries,
     /// Who speaks it: one, two while a hedge isn't decided, none if all have failed.
-    pub(super) racers: Vec<Racer>,
+    pub(super) attempts: Vec<Attempt>,
     /// No link is left for a hedge, or one was asked, or a voice was heard.
     pub(super) hedged: bool,
     pub(super) segments: VecDeque<Segment>,
@@ -119,7 +103,7 @@ impl Open {
         Self {
             id,
             tries: Tries::new(links),
-            racers: Vec::new(),
+            attempts: Vec::new(),
             hedged: false,
             segments: VecDeque::new(),
             failure: None,
@@ -128,15 +112,15 @@ impl Open {
 
     pub(super) fn push(&mut self, request: SpeakRequest) {
         if self.segments.is_empty() {
-            for racer in &mut self.racers {
-                (racer.since, racer.spoke) = (Instant::now(), false);
+            for attempt in &mut self.attempts {
+                (attempt.since, attempt.spoke) = (Instant::now(), false);
             }
         }
         self.segments.push_back(Segment::new(request));
     }
 
-    pub(super) fn racer(&mut self, link: usize) -> Option<&mut Racer> {
-        self.racers.iter_mut().find(|racer| racer.link == link)
+    pub(super) fn attempt(&mut self, link: usize) -> Option<&mut Attempt> {
+        self.attempts.iter_mut().find(|attempt| attempt.link == link)
     }
 
     pub(super) fn segment(&mut self, id: SegmentId) -> Option<&mut Segment> {

@@ -2,55 +2,47 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use offhook_stage_api::id::ReplyId;
 use offhook_stage_api::{LlmCommand, LlmEvent, ReplyRequest, StageFailure, ToolResult};
 use tokio::time::Instant;
 
-use super::open::{Open, Over, Racer};
-use crate::health::{Asked, Circuit};
-use crate::links::{Did, Links, QUEUE, Start};
+use super::open::{Open, Over};
+use crate::health::Asked;
+use crate::links::Did;
+use crate::race::{Attempt, Race};
 use crate::{Link, sleep_until};
 use offhook_stages::queue::Closed;
-use offhook_stages::{CallInfo, Llm, Rx, StageError, Tx, WhenFull};
+use offhook_stages::{CallInfo, Llm, Rx, StageError, Tx};
 
 /// A call wants one reply at a time; more that were never cancelled are a fault.
 const MOST_OPEN: usize = 8;
 /// Complete replies whose links are remembered, to be told of commits, interruptions and tools' results.
 const MOST_OVER: usize = 16;
 
-pub(super) struct Desk {
-    set: Arc<[Link<dyn Llm>]>,
-    links: Links<LlmCommand, LlmEvent>,
+pub(super) struct LlmRace {
+    race: Race<dyn Llm, LlmCommand, LlmEvent>,
     open: Vec<Open>,
     over: VecDeque<Over>,
     events: Tx<LlmEvent>,
     /// What is yet to be sent, in order.
     out: VecDeque<LlmEvent>,
-    call: Arc<str>,
 }
 
-impl Desk {
+impl LlmRace {
     pub(super) fn new(set: Arc<[Link<dyn Llm>]>, call: CallInfo, events: Tx<LlmEvent>) -> Self {
-        let id = Arc::clone(&call.call);
-        let starts = set.iter().map(|link| {
-            let stage = Arc::clone(&link.stage);
-            let start: Start<LlmCommand, LlmEvent> =
-                Box::new(move |call, commands, events| stage.run(call, commands, events));
-            (link.stage.name().to_owned(), start)
+        let race = Race::new("llm", set, call, |stage| {
+            let stage = Arc::clone(stage);
+            let name = stage.name().to_owned();
+            (name, Box::new(move |call, commands, events| stage.run(call, commands, events)))
         });
-        let links = Links::new(call, starts);
         let (open, over, out) = (Vec::new(), VecDeque::new(), VecDeque::new());
-        Self { set, links, open, over, events, out, call: id }
+        Self { race, open, over, events, out }
     }
 
     /// Serves until the commands end and what was asked for is answered.
     pub(super) async fn serve(mut self, commands: Rx<LlmCommand>) -> Result<(), Closed> {
-        // Connections are made while the phone is still being answered.
-        if let Some(first) = self.set.iter().position(|link| link.health.circuit() != Circuit::Open) {
-            self.links.start(first, QUEUE, WhenFull::PushBack);
-        }
+        self.race.start_first();
         let mut wanted = true;
         while wanted || !self.open.is_empty() {
             let due = self.open.iter().flat_map(|open| self.due(open)).min();
@@ -60,7 +52,7 @@ impl Desk {
                     Some(command) => self.on_command(command),
                     None => wanted = false,
                 },
-                (link, did) = self.links.next() => match did {
+                (link, did) = self.race.links.next() => match did {
                     Did::Said(event) => self.on_event(link, event),
                     Did::Ended(error) => self.on_ended(link, &error),
                 },
@@ -88,8 +80,9 @@ impl Desk {
             LlmCommand::Cancel { reply } => {
                 if let Some(at) = self.open.iter().position(|open| open.id == reply) {
                     let open = self.open.remove(at);
-                    for racer in open.racers.iter().filter(|racer| !open.served.contains(&racer.link)) {
-                        self.links.tell(racer.link, LlmCommand::Cancel { reply });
+                    for attempt in open.attempts.iter().filter(|attempt| !open.served.contains(&attempt.link))
+                    {
+                        self.race.links.tell(attempt.link, LlmCommand::Cancel { reply });
                     }
                     self.remember(open);
                 }
@@ -102,14 +95,14 @@ impl Desk {
     fn respond(&mut self, request: Arc<ReplyRequest>) {
         if self.open.len() >= MOST_OPEN {
             let open = self.open.remove(0);
-            for racer in &open.racers {
-                self.links.tell(racer.link, LlmCommand::Cancel { reply: open.id });
+            for attempt in &open.attempts {
+                self.race.links.tell(attempt.link, LlmCommand::Cancel { reply: open.id });
             }
             let what = "more replies are wanted at once than one call can have".to_owned();
             let error = StageError::Busy { stage: "llm".to_owned(), what, retry_after: None };
             self.out.push_back(LlmEvent::Failed { reply: open.id, failure: error.to_failure() });
         }
-        let mut open = Open::new(request, self.set.len());
+        let mut open = Open::new(request, self.race.set.len());
         if self.ask_next(&mut open, Asked::First) {
             self.open.push(open);
         }
@@ -118,42 +111,41 @@ impl Desk {
     /// Asks the next link; if none is left, ends the reply. Whether it is still open.
     fn ask_next(&mut self, open: &mut Open, mut why: Asked) -> bool {
         open.start_over();
-        while let Some(link) = open.tries.choose(&self.set) {
-            self.count(link, why);
+        while let Some(link) = open.tries.choose(&self.race.set) {
+            self.race.count(link, why);
             why = Asked::TakesOver;
-            match self.links.ask(link, LlmCommand::Respond(open.request())) {
+            match self.race.links.ask(link, LlmCommand::Respond(open.request())) {
                 Ok(()) => {
-                    open.racers.push(Racer::new(link, false));
+                    open.attempts.push(Attempt::new(link, false));
                     return true;
                 }
-                Err(error) => self.note_failure(link, open, error.to_failure()),
+                Err(error) => {
+                    let failure = error.to_failure();
+                    self.race.note_failure(link, &mut open.tries, &failure);
+                    open.failure = Some(failure);
+                }
             }
         }
-        let failure = open.failure.take().unwrap_or_else(|| {
-            let what = "its chain has no link left".to_owned();
-            StageError::Broken { stage: "llm".to_owned(), what }.to_failure()
-        });
+        let failure = open.failure.take().unwrap_or_else(|| self.race.no_link_left());
         self.out.push_back(LlmEvent::Failed { reply: open.id, failure });
         false
     }
 
     fn on_event(&mut self, link: usize, event: LlmEvent) {
         let id = id_of(&event);
-        let serves = |open: &Open| open.id == id && open.racers.iter().any(|racer| racer.link == link);
+        let serves = |open: &Open| open.id == id && open.attempts.iter().any(|attempt| attempt.link == link);
         // What comes late from a link that was given up is nothing.
         let Some(at) = self.open.iter().position(serves) else { return };
         let mut open = self.open.remove(at);
         if let LlmEvent::Failed { failure, .. } = event {
-            self.count_failure(link, &failure);
-            return self.drop_racer(at, open, link, failure);
+            self.race.count_failure(link, &failure);
+            return self.drop_attempt(at, open, link, failure);
         }
         self.win(&mut open, link);
         let done = matches!(event, LlmEvent::Done { .. });
         open.take(event, &mut self.out);
         if done {
-            if let Some(link) = self.set.get(link) {
-                link.health.succeeded();
-            }
+            self.race.count_success(link);
             self.remember(open);
         } else {
             self.open.insert(at, open);
@@ -162,30 +154,27 @@ impl Desk {
 
     /// The first who says something is taken; the other is cancelled.
     fn win(&mut self, open: &mut Open, link: usize) {
-        for loser in open.racers.iter().filter(|racer| racer.link != link) {
-            self.links.tell(loser.link, LlmCommand::Cancel { reply: open.id });
+        for loser in open.attempts.iter().filter(|attempt| attempt.link != link) {
+            self.race.links.tell(loser.link, LlmCommand::Cancel { reply: open.id });
         }
-        open.racers.retain(|racer| racer.link == link);
-        let Some(racer) = open.racer(link) else { return };
-        racer.since = Instant::now();
-        let begins = !std::mem::replace(&mut racer.spoke, true);
-        if begins
-            && racer.hedge
-            && let Some(link) = self.set.get(link)
-        {
-            link.health.won_hedge();
+        open.attempts.retain(|attempt| attempt.link == link);
+        let Some(attempt) = open.attempt(link) else { return };
+        attempt.since = Instant::now();
+        let begins = !std::mem::replace(&mut attempt.spoke, true);
+        if begins && attempt.hedge {
+            self.race.count_won_hedge(link);
         }
         if !open.served.contains(&link) {
             open.served.push(link);
             if open.committed {
-                self.links.tell(link, LlmCommand::Commit { reply: open.id });
+                self.race.links.tell(link, LlmCommand::Commit { reply: open.id });
             }
         }
     }
 
     /// A link's run is over: it answers nothing of what it owes.
     fn on_ended(&mut self, link: usize, error: &StageError) {
-        self.count_failure(link, &error.to_failure());
+        self.race.count_failure(link, &error.to_failure());
         self.lose(link, &error.to_failure());
     }
 
@@ -193,21 +182,21 @@ impl Desk {
         let mut at = 0;
         while at < self.open.len() {
             let before = self.open.len();
-            if self.open.get_mut(at).is_some_and(|open| open.racer(link).is_some()) {
+            if self.open.get_mut(at).is_some_and(|open| open.attempt(link).is_some()) {
                 let open = self.open.remove(at);
-                self.drop_racer(at, open, link, failure.clone());
+                self.drop_attempt(at, open, link, failure.clone());
             }
             at += usize::from(self.open.len() == before);
         }
     }
 
     /// A link won't answer this reply. Puts the reply back in its place if another may.
-    fn drop_racer(&mut self, at: usize, mut open: Open, link: usize, failure: StageFailure) {
-        open.racers.retain(|racer| racer.link != link);
-        let again = self.set.get(link).is_some_and(|link| open.tries.in_time(link, &failure));
+    fn drop_attempt(&mut self, at: usize, mut open: Open, link: usize, failure: StageFailure) {
+        open.attempts.retain(|attempt| attempt.link != link);
+        let again = self.race.may_try_again(link, &open.tries, &failure);
         open.tries.failed(link, again);
         open.failure = Some(failure);
-        if !open.racers.is_empty() {
+        if !open.attempts.is_empty() {
             return self.open.insert(at, open);
         }
         if !open.tools.is_empty() {
@@ -222,15 +211,15 @@ impl Desk {
     fn on_due(&mut self) {
         let now = Instant::now();
         let late: Vec<usize> =
-            self.open.iter().flat_map(|open| &open.racers).map(|racer| racer.link).collect();
+            self.open.iter().flat_map(|open| &open.attempts).map(|attempt| attempt.link).collect();
         for link in late {
-            let racers = self.open.iter().flat_map(|open| &open.racers);
-            let is_late = |racer: &Racer| racer.link == link && now >= racer.since + self.limit(racer);
-            let limit = racers.filter(|racer| is_late(racer)).map(|racer| self.limit(racer)).next();
+            let attempts = self.open.iter().flat_map(|open| &open.attempts);
+            let is_late =
+                |attempt: &Attempt| attempt.link == link && now >= attempt.since + self.race.limit(attempt);
+            let limit =
+                attempts.filter(|attempt| is_late(attempt)).map(|attempt| self.race.limit(attempt)).next();
             if let Some(limit) = limit {
-                // Whatever it hangs on, it hangs on no longer.
-                self.links.stop(link);
-                let error = StageError::TooSlow { stage: self.links.name(link), what: "text", limit };
+                let error = self.race.stop_late(link, "text", limit);
                 self.on_ended(link, &error);
             }
         }
@@ -245,55 +234,29 @@ impl Desk {
 
     fn hedge(&mut self, open: &mut Open) {
         open.hedged = true;
-        let Some(link) = open.tries.choose_hedge(&self.set) else { return };
-        self.count(link, Asked::Hedge);
-        match self.links.ask(link, LlmCommand::Respond(open.request())) {
-            Ok(()) => open.racers.push(Racer::new(link, true)),
-            Err(error) => self.note_failure(link, open, error.to_failure()),
+        let Some(link) = open.tries.choose_hedge(&self.race.set) else { return };
+        self.race.count(link, Asked::Hedge);
+        match self.race.links.ask(link, LlmCommand::Respond(open.request())) {
+            Ok(()) => open.attempts.push(Attempt::new(link, true)),
+            Err(error) => {
+                let failure = error.to_failure();
+                self.race.note_failure(link, &mut open.tries, &failure);
+                open.failure = Some(failure);
+            }
         }
     }
 
     fn due<'a>(&'a self, open: &'a Open) -> impl Iterator<Item = Instant> + 'a {
-        let ends = open.racers.iter().map(|racer| racer.since + self.limit(racer));
+        let ends = open.attempts.iter().map(|attempt| attempt.since + self.race.limit(attempt));
         ends.chain(self.hedge_due(open))
     }
 
-    fn limit(&self, racer: &Racer) -> Duration {
-        let deadlines = self.set.get(racer.link).map(|link| link.deadlines);
-        deadlines.map_or(
-            Duration::ZERO,
-            |deadlines| {
-                if racer.spoke { deadlines.gap } else { deadlines.first }
-            },
-        )
-    }
-
     fn hedge_due(&self, open: &Open) -> Option<Instant> {
-        let [racer] = open.racers.as_slice() else { return None };
-        if racer.spoke || open.hedged || !open.tries.may_hedge() {
+        let [attempt] = open.attempts.as_slice() else { return None };
+        if attempt.spoke || open.hedged || !open.tries.may_hedge() {
             return None;
         }
-        Some(racer.since + self.set.get(racer.link)?.hedge_after?)
-    }
-
-    fn note_failure(&self, link: usize, open: &mut Open, failure: StageFailure) {
-        self.count_failure(link, &failure);
-        let again = self.set.get(link).is_some_and(|link| open.tries.in_time(link, &failure));
-        open.tries.failed(link, again);
-        open.failure = Some(failure);
-    }
-
-    fn count_failure(&self, link: usize, failure: &StageFailure) {
-        tracing::warn!(call = %self.call, %failure, "a link of the language model's chain failed");
-        if let Some(link) = self.set.get(link) {
-            link.health.failed(failure);
-        }
-    }
-
-    fn count(&self, link: usize, why: Asked) {
-        if let Some(link) = self.set.get(link) {
-            link.health.asked(why);
-        }
+        Some(attempt.since + self.race.set.get(attempt.link)?.hedge_after?)
     }
 
     fn remember(&mut self, open: Open) {
@@ -308,7 +271,7 @@ impl Desk {
         let open = self.open.iter().filter(|open| open.id == reply).flat_map(|open| &open.served);
         let over = self.over.iter().filter(|over| over.id == reply).flat_map(|over| &over.served);
         for link in open.chain(over) {
-            self.links.tell(*link, command.clone());
+            self.race.links.tell(*link, command.clone());
         }
     }
 
@@ -321,7 +284,7 @@ impl Desk {
         // The latest who asked: without ids, names repeat.
         if let Some(served) = over.chain(open).next_back() {
             for link in served {
-                self.links.tell(*link, LlmCommand::ToolResult(result.clone()));
+                self.race.links.tell(*link, LlmCommand::ToolResult(result.clone()));
             }
         }
     }
