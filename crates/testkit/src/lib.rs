@@ -1,1 +1,40 @@
+//! Virtual lines for tests of conversations: time is a number, latencies are drawn, and what happened is a timeline that a person can read.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+#![allow(missing_docs, clippy::must_use_candidate, reason = "helpers of tests: names say it")]
 
+pub mod phone;
+pub mod relay_phone;
+
+use std::fmt::Write;
+
+use offhook_stage_api::{Content, Delivery, Entry};
+
+pub use phone::Phone;
+pub use relay_phone::RelayPhone;
+
+/// A history, a line per entry.
+pub fn shown(history: &[Entry]) -> String {
+    history.iter().fold(String::new(), |mut all, entry| {
+        match &entry.content {
+            Content::Caller { text } => writeln!(all, "Caller: {text}"),
+            Content::Agent { text, delivery } => {
+                let mark = match delivery {
+                    Delivery::Heard => "",
+                    Delivery::Interrupted => " —",
+                    Delivery::Saying => " …",
+                };
+                writeln!(all, "Agent: {text}{mark}")
+            }
+            Content::ToolCall(call) => writeln!(all, "Call {}: {}({})", call.id, call.name, call.arguments),
+            Content::ToolResult(result) => match &result.outcome {
+                Ok(text) => writeln!(all, "Result {}: {text}", result.id),
+                Err(why) => writeln!(all, "Result {} failed: {why}", result.id),
+            },
+            Content::Digits { digits } => writeln!(all, "Keyed: {}", digits.reveal()),
+            Content::Note { text } => writeln!(all, "Note: {text}"),
+            Content::Summary { text } => writeln!(all, "Summary: {text}"),
+        }
+        .unwrap();
+        all
+    })
+}

@@ -1,17 +1,16 @@
-//! A call of text on a virtual clock, with a model that does as it is told.
+//! A ConversationRelay call on a virtual clock, with a model that does as it is told.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 use std::time::Duration;
 
-use offhook_call::relay::{RelayCall, RelayInput, RelayOutput};
-use offhook_call::{CallConfig, CallEvent, CallTime};
-use offhook_stage_api::id::ReplyId;
-use offhook_stage_api::{FailureKind, LlmCommand, LlmEvent, ReplyReason, StageFailure, ToolCall, ToolResult};
+use offhook_conversation::{CallEvent, ConversationConfig, Input, Output};
+use offhook_relay_line::{RelayCall, RelayInput, RelayWire, relay_call};
+use offhook_stage_api::{CallTime, FailureKind, ReplyId, LlmCommand, LlmEvent, ReplyReason, StageFailure, ToolCall, ToolResult};
 
 /// What the model does with a request.
 #[derive(Clone)]
-pub(crate) enum Does {
+pub enum Does {
     /// Says this in pieces, so many milliseconds apart, and is done.
     Says(&'static str, u64),
     /// Says this and no more, without being done.
@@ -23,24 +22,30 @@ pub(crate) enum Does {
     Uses(&'static str, &'static str, serde_json::Value),
 }
 
-pub(crate) struct Phone {
-    pub(crate) call: RelayCall,
-    pub(crate) now: u64,
-    model: VecDeque<Does>,
-    later: BTreeMap<(u64, usize), RelayInput<'static>>,
-    count: usize,
-    pub(crate) timeline: String,
-    /// What the model was last asked.
-    pub(crate) asked: String,
-    pub(crate) texts: String,
-    /// Tools give no result but this error, so late.
-    pub(crate) tools_fail_after: Option<u64>,
+enum Later {
+    Llm(LlmEvent),
+    Tool(ToolResult),
 }
 
-impl Phone {
-    pub(crate) fn new(config: CallConfig, model: &[Does]) -> Self {
+/// Twilio's side of ConversationRelay.
+pub struct RelayPhone {
+    pub call: RelayCall,
+    pub now: u64,
+    model: VecDeque<Does>,
+    later: BTreeMap<(u64, usize), Later>,
+    count: usize,
+    pub timeline: String,
+    /// What the model was last asked.
+    pub asked: String,
+    pub texts: String,
+    /// Tools give no result but this error, so late.
+    pub tools_fail_after: Option<u64>,
+}
+
+impl RelayPhone {
+    pub fn new(config: ConversationConfig, model: &[Does]) -> Self {
         let mut phone = Self {
-            call: RelayCall::new(config),
+            call: relay_call(config),
             now: 0,
             model: model.to_vec().into(),
             later: BTreeMap::new(),
@@ -50,11 +55,16 @@ impl Phone {
             texts: String::new(),
             tools_fail_after: None,
         };
-        phone.feed(RelayInput::Setup);
+        phone.input(Input::Start);
         phone
     }
 
-    pub(crate) fn feed(&mut self, input: RelayInput<'_>) {
+    /// Something comes over the wire.
+    pub fn feed(&mut self, input: RelayInput<'_>) {
+        self.input(Input::Line(input));
+    }
+
+    pub fn input(&mut self, input: Input<RelayInput<'_>>) {
         self.call.handle(input, CallTime::from_millis(self.now));
         while let Some(output) = self.call.poll_output() {
             self.take(output);
@@ -65,22 +75,18 @@ impl Phone {
         writeln!(self.timeline, "{:>6} {what}", self.now).unwrap();
     }
 
-    fn take(&mut self, output: RelayOutput) {
+    fn take(&mut self, output: Output<RelayWire>) {
         match output {
-            RelayOutput::Text { token, last, interruptible } => {
+            Output::Wire(RelayWire::Text { token, last, interruptible }) => {
                 self.texts.push_str(&token);
                 let (last, fixed) = (if last { " ." } else { "" }, if interruptible { "" } else { " !" });
                 self.line(format_args!("text “{token}”{last}{fixed}"));
             }
-            RelayOutput::Play { source } => self.line(format_args!("play {source}")),
-            RelayOutput::Language { tag } => self.line(format_args!("language {tag}")),
-            RelayOutput::Press(digits) => self.line(format_args!("press {digits:?}")),
-            RelayOutput::Llm(LlmCommand::Respond(request)) => {
-                self.asked = request.turns.iter().fold(String::new(), |mut asked, turn| {
-                    let cut = if turn.interrupted { " —" } else { "" };
-                    writeln!(asked, "{:?}: {}{cut}", turn.who, turn.text).unwrap();
-                    asked
-                });
+            Output::Wire(RelayWire::Play { source }) => self.line(format_args!("play {source}")),
+            Output::Wire(RelayWire::Language { tag }) => self.line(format_args!("language {tag}")),
+            Output::Wire(RelayWire::Press(digits)) => self.line(format_args!("press {digits:?}")),
+            Output::Llm(LlmCommand::Respond(request)) => {
+                self.asked = crate::shown(&request.history);
                 let reason = match &request.reason {
                     ReplyReason::Caller { text, .. } => format!("“{text}”"),
                     other => format!("{other:?}"),
@@ -89,28 +95,28 @@ impl Phone {
                 let does = self.model.pop_front().unwrap_or(Does::Says("Yes.", 0));
                 self.plan(request.reply, does);
             }
-            RelayOutput::Llm(LlmCommand::Commit { reply }) => self.line(format_args!("commit {reply}")),
-            RelayOutput::Llm(LlmCommand::Interrupted { reply, .. }) => {
+            Output::Llm(LlmCommand::Commit { reply }) => self.line(format_args!("commit {reply}")),
+            Output::Llm(LlmCommand::Interrupted { reply, .. }) => {
                 self.line(format_args!("interrupted {reply}"))
             }
-            RelayOutput::Llm(LlmCommand::Cancel { reply }) => {
-                self.later.retain(|_, event| !matches!(event, RelayInput::Llm(LlmEvent::Text { reply: of, .. } | LlmEvent::Done { reply: of }) if *of == reply));
+            Output::Llm(LlmCommand::Cancel { reply }) => {
+                self.later.retain(|_, event| !matches!(event, Later::Llm(event) if event.reply() == reply));
                 self.line(format_args!("cancel {reply}"));
             }
-            RelayOutput::Llm(LlmCommand::ToolResult(result)) => {
+            Output::Llm(LlmCommand::ToolResult(result)) => {
                 self.line(format_args!("result of {}", result.name))
             }
-            RelayOutput::Tool(call) => {
+            Output::Tool(call) => {
                 self.line(format_args!("tool {}", call.name));
                 if let Some(after) = self.tools_fail_after {
                     let outcome = Err("it takes too long".to_owned());
                     let result = ToolResult { id: call.id, name: call.name, outcome };
-                    self.later.insert((self.now + after, self.count), RelayInput::Tool(result));
+                    self.later.insert((self.now + after, self.count), Later::Tool(result));
                     self.count += 1;
                 }
             }
-            RelayOutput::CancelTool { id } => self.line(format_args!("give up tool {id}")),
-            RelayOutput::Event(event) => match event {
+            Output::CancelTool { id } => self.line(format_args!("give up tool {id}")),
+            Output::Event(event) => match event {
                 CallEvent::Said { heard, interrupted, .. } => {
                     self.line(format_args!("heard “{heard}”{}", if interrupted { " —" } else { "" }));
                 }
@@ -119,9 +125,11 @@ impl Phone {
                 CallEvent::BargeIn { stage, .. } => self.line(format_args!("barge-in {stage:?}")),
                 CallEvent::Ended { why } => self.line(format_args!("ended {why:?}")),
                 CallEvent::Digits { count } => self.line(format_args!("{count} digits")),
+                CallEvent::Dropped { what, why, .. } => self.line(format_args!("dropped {what:?}: {why:?}")),
                 _ => {}
             },
-            RelayOutput::End { handoff } => {
+            Output::Stt(_) | Output::Turn(_) | Output::Tts(_) => unreachable!("ConversationRelay has no such stages"),
+            Output::HangUp { handoff } => {
                 let handoff = handoff
                     .map_or(String::new(), |call| format!(", hands over {} {}", call.name, call.arguments));
                 self.line(format_args!("end{handoff}"));
@@ -159,39 +167,42 @@ impl Phone {
             }
         }
         for (at, event) in events {
-            self.later.insert((at, self.count), RelayInput::Llm(event));
+            self.later.insert((at, self.count), Later::Llm(event));
             self.count += 1;
         }
     }
 
     /// Lets time pass.
-    pub(crate) fn until(&mut self, ms: u64) {
+    pub fn until(&mut self, ms: u64) {
         loop {
             let model = self.later.keys().next().map(|(at, _)| *at);
             let clock = self
                 .call
                 .deadline()
-                .map(|at| u64::try_from(at.since_start().as_micros().div_ceil(1_000)).unwrap());
+                .map(|due| u64::try_from(due.at.since_start().as_micros().div_ceil(1_000)).unwrap());
             let next = [model, clock].into_iter().flatten().min().filter(|at| *at <= ms);
             let Some(next) = next else { break };
             self.now = self.now.max(next);
             if model == Some(next) {
-                let (_, input) = self.later.pop_first().unwrap();
-                self.feed(input);
+                let (_, later) = self.later.pop_first().unwrap();
+                self.input(match later {
+                    Later::Llm(event) => Input::Llm(event),
+                    Later::Tool(result) => Input::Tool(result),
+                });
             } else {
-                self.feed(RelayInput::Timeout);
+                self.input(Input::Timeout);
             }
         }
         self.now = ms;
     }
 
-    pub(crate) fn says(&mut self, at: u64, text: &str) {
+    pub fn says(&mut self, at: u64, text: &str) {
         self.until(at);
         self.line(format_args!("    caller “{text}”"));
         self.feed(RelayInput::Prompt { text, lang: None, last: true });
     }
 
-    pub(crate) fn interrupts(&mut self, at: u64, heard: &str) {
+    pub fn interrupts(&mut self, at: u64, heard: &str) {
         self.until(at);
         self.feed(RelayInput::Interrupt { heard, after: Some(Duration::from_millis(400)) });
     }

@@ -1,15 +1,13 @@
 //! Scenes of a call, told as a timeline.
 
-mod line;
-
-use line::Line;
-use offhook_call::CallConfig;
-use offhook_call::config::BargeInConfig;
+use offhook_testkit::Phone;
+use offhook_media_line::CallConfig;
+use offhook_conversation::config::{BargeInConfig};
 use offhook_stage_api::Interruptible;
 
 #[test]
 fn a_question_and_its_answer() {
-    let line = Line::new()
+    let line = Phone::new()
         .agent_says("Hello there. How can I help you?")
         .caller_says(3_000, "pizza-2", "what are your opening hours?")
         .agent_says("We are open all day.")
@@ -19,7 +17,7 @@ fn a_question_and_its_answer() {
 
 #[test]
 fn a_pause_within_a_turn_does_not_end_it() {
-    let line = Line::new()
+    let line = Phone::new()
         .agent_says("Hello.")
         .caller_says(2_000, "pause-800ms", "a table for two and")
         .caller_says(20_000, "pizza-4", "a table for two at eight o'clock.")
@@ -30,7 +28,7 @@ fn a_pause_within_a_turn_does_not_end_it() {
 
 #[test]
 fn barge_in_keeps_what_was_heard() {
-    let line = Line::new()
+    let line = Phone::new()
         .agent_says("We are open every day from eleven in the morning to ten at night, but not on Sundays.")
         .caller_says(2_000, "pizza-3", "and a bottle of water.")
         .agent_says("Alright.")
@@ -40,7 +38,7 @@ fn barge_in_keeps_what_was_heard() {
 
 #[test]
 fn a_backchannel_does_not_stop_the_agent() {
-    let line = Line::new()
+    let line = Phone::new()
         .agent_says("We are open every day from eleven in the morning to ten at night, but not on Sundays.")
         .caller_says(1_500, "pizza-6", "okay")
         .run(9_000);
@@ -51,7 +49,7 @@ fn a_backchannel_does_not_stop_the_agent() {
 
 #[test]
 fn a_cough_leaves_no_hole() {
-    let line = Line::new()
+    let line = Phone::new()
         .agent_says("We are open every day from eleven in the morning to ten at night.")
         .cough(1_500, 100)
         .run(7_000);
@@ -61,7 +59,7 @@ fn a_cough_leaves_no_hole() {
 #[test]
 fn the_agents_own_voice_does_not_interrupt_it() {
     for (db, late_ms) in [(-12.0, 60), (-18.0, 200), (-24.0, 500), (-30.0, 300)] {
-        let line = Line::new()
+        let line = Phone::new()
             .agent_says(
                 "We are open every day from eleven in the morning to ten at night, but not on Sundays.",
             )
@@ -74,7 +72,7 @@ fn the_agents_own_voice_does_not_interrupt_it() {
 
 #[test]
 fn a_caller_interrupts_over_the_echo() {
-    let line = Line::new()
+    let line = Phone::new()
         .agent_says("We are open every day from eleven in the morning to ten at night, but not on Sundays.")
         .caller_says(2_000, "booking-2", "that is enough, thank you.")
         .agent_says("Alright.")
@@ -86,7 +84,9 @@ fn a_caller_interrupts_over_the_echo() {
 #[test]
 fn a_greeting_that_must_be_heard_is() {
     let barge_in = BargeInConfig { greeting: Interruptible::No, ..BargeInConfig::default() };
-    let line = Line::with(CallConfig { barge_in, ..CallConfig::default() })
+    let mut config = CallConfig::default();
+    config.conversation_mut().barge_in = barge_in;
+    let line = Phone::with(config)
         .agent_says("This call is recorded for training and quality.")
         .caller_says(500, "pizza-4", "no.")
         .agent_says("Okay.")
@@ -96,21 +96,21 @@ fn a_greeting_that_must_be_heard_is() {
 
 #[test]
 fn silence_is_met_with_check_ins_and_a_farewell() {
-    let line = Line::new().agent_says("Hello.").run(50_000);
+    let line = Phone::new().agent_says("Hello.").run(50_000);
     insta::assert_snapshot!(line.timeline);
 }
 
 #[test]
 fn a_slow_model_is_bridged() {
     let mut line =
-        Line::new().agent_says("Hello.").caller_says(2_000, "pizza-4", "no thanks.").agent_says("Bye then.");
+        Phone::new().agent_says("Hello.").caller_says(2_000, "pizza-4", "no thanks.").agent_says("Bye then.");
     line.reply_ms = 4_000;
     insta::assert_snapshot!(line.run(14_000).timeline);
 }
 
 #[test]
 fn keys_interrupt_and_are_answered() {
-    let line = Line::new()
+    let line = Phone::new()
         .agent_says("Please enter your number now, then press the hash key.")
         .key(1_000, '1')
         .key(1_300, '2')
@@ -123,7 +123,7 @@ fn keys_interrupt_and_are_answered() {
 #[test]
 fn noise_starts_no_turn() {
     for fixture in ["clicks", "ringback", "hum", "keys-in-band"] {
-        let line = Line::new().agent_says("Hello.").caller_says(2_000, fixture, "").run(6_500);
+        let line = Phone::new().agent_says("Hello.").caller_says(2_000, fixture, "").run(6_500);
         assert!(!line.timeline.contains("caller speaks"), "{fixture}:\n{}", line.timeline);
     }
 }
@@ -131,7 +131,7 @@ fn noise_starts_no_turn() {
 #[test]
 fn quiet_loud_and_noisy_callers_are_heard() {
     for fixture in ["quiet", "loud", "noisy"] {
-        let line = Line::new()
+        let line = Phone::new()
             .agent_says("Hello.")
             .caller_says(2_000, fixture, "a large mushroom pizza.")
             .agent_says("Okay.")
@@ -142,14 +142,14 @@ fn quiet_loud_and_noisy_callers_are_heard() {
 
 #[test]
 fn after_the_stream_nothing_happens() {
-    let line = Line::new().agent_says("We are open every day.").hang_up(500).run(5_000);
+    let line = Phone::new().agent_says("We are open every day.").hang_up(500).run(5_000);
     insta::assert_snapshot!(line.timeline);
-    assert!(line.config().turn.speculate);
+    assert!(line.config().conversation.turn.speculate);
 }
 
 #[test]
 fn the_agent_presses_keys_and_goes_on() {
-    let line = Line::new()
+    let line = Phone::new()
         .agent_says("One moment.")
         .press(400, "12#")
         .caller_says(3_000, "pizza-4", "go on.")
@@ -163,7 +163,7 @@ fn the_agent_presses_keys_and_goes_on() {
 #[test]
 fn a_voice_without_a_sound_is_apologised_for() {
     let mut line =
-        Line::new().agent_says("Hello.").caller_says(2_000, "pizza-4", "no thanks.").agent_says("Bye.");
+        Phone::new().agent_says("Hello.").caller_says(2_000, "pizza-4", "no thanks.").agent_says("Bye.");
     line.mute = Some("Bye.".into());
     insta::assert_snapshot!(line.run(8_000).timeline);
 }
@@ -172,8 +172,8 @@ fn a_voice_without_a_sound_is_apologised_for() {
 fn a_turn_model_shortens_or_lengthens_the_wait() {
     for (probability, wait) in [(1.0, "after 250 ms (TurnModel)"), (0.0, "after 2000 ms (TurnModel)")] {
         let mut config = CallConfig::default();
-        config.turn.model = true;
-        let mut line = Line::with(config)
+        config.conversation_mut().turn.model = true;
+        let mut line = Phone::with(config)
             .agent_says("Hello.")
             .caller_says(2_000, "pizza-4", "no thanks")
             .agent_says("Bye.");
@@ -181,13 +181,13 @@ fn a_turn_model_shortens_or_lengthens_the_wait() {
         let line = line.run(9_000);
         assert!(line.timeline.contains(wait), "{}", line.timeline);
     }
-    let line = Line::new().caller_says(2_000, "pizza-4", "no thanks").agent_says("Bye.").run(9_000);
+    let line = Phone::new().caller_says(2_000, "pizza-4", "no thanks").agent_says("Bye.").run(9_000);
     assert!(line.timeline.contains("after 550 ms (Plain)"), "{}", line.timeline);
 }
 
 #[test]
 fn the_agents_own_words_from_the_recogniser_are_no_turn() {
-    let line = Line::new()
+    let line = Phone::new()
         .agent_says("We are open every day from eleven in the morning to ten at night.")
         .recogniser_hears(1_000, 600, "Eleven in the morning")
         .run(6_000);
@@ -196,7 +196,7 @@ fn the_agents_own_words_from_the_recogniser_are_no_turn() {
 
 #[test]
 fn an_announcement_that_must_be_heard_is() {
-    let line = Line::new()
+    let line = Phone::new()
         .agent_says("Hello.")
         .announce(1_000, "This call ends in five minutes.", Interruptible::DtmfOnly)
         .caller_says(1_300, "pizza-3", "and a bottle of water.")

@@ -66,7 +66,7 @@ impl Watch for Watcher {
     }
 }
 
-fn play(mut line: Line, until_ms: u64) -> (Seen, usize) {
+fn play(mut line: Phone, until_ms: u64) -> (Seen, usize) {
     let seen = Rc::new(RefCell::new(Seen::default()));
     line.watch = Some(Box::new(Watcher(Rc::clone(&seen))));
     let heard_frames = line.run(until_ms).heard_frames;
@@ -182,7 +182,7 @@ fn pauses(clips: &[Clip], told: bool) {
             let begin = 1_500 + dice.below(500);
             let middle = begin + first.ms() + pause;
             let end = middle + second.ms();
-            let line = Line::new()
+            let line = Phone::new()
                 .agent_says("Hello.")
                 .sounds(begin as usize, &first.octets, &before)
                 .sounds(middle as usize, &second.octets, &format!("{}.", second.text))
@@ -211,7 +211,7 @@ fn pauses(clips: &[Clip], told: bool) {
 fn false_alarms(clips: &[Clip]) {
     let mut dice = Dice(11);
     let short: Vec<&Clip> = clips.iter().filter(|clip| clip.ms() < 900).collect();
-    let mut scene = |name: &str, count_of: u64, make: &mut dyn FnMut(&mut Dice, u64) -> Line| {
+    let mut scene = |name: &str, count_of: u64, make: &mut dyn FnMut(&mut Dice, u64) -> Phone| {
         let (mut interrupted, mut lost, mut held) = (0, 0, 0);
         for _ in 0..count_of {
             let at = 600 + dice.below(5_500);
@@ -227,22 +227,22 @@ fn false_alarms(clips: &[Clip]) {
     scene("backchannel (“okay”, “mm-hm”)", 60, &mut |dice, at| {
         let clip = dice.pick(&short);
         let length = clip.octets.len().min(8 * (250 + dice.below(450) as usize));
-        Line::new().agent_says(LONG).sounds(
+        Phone::new().agent_says(LONG).sounds(
             at as usize,
             &clip.octets[..length],
             dice.pick::<&str>(&["okay", "mm-hm", "yeah"]),
         )
     });
     scene("cough of 80 to 250 ms, no words", 60, &mut |dice, at| {
-        Line::new().agent_says(LONG).cough(at as usize, 80 + dice.below(170) as usize)
+        Phone::new().agent_says(LONG).cough(at as usize, 80 + dice.below(170) as usize)
     });
     for db in [-12.0f32, -18.0, -24.0, -30.0] {
         scene(&format!("echo at {db} dB"), 30, &mut |dice, _| {
-            Line::new().agent_says(LONG).echo(db, 60 + dice.below(300) as usize)
+            Phone::new().agent_says(LONG).echo(db, 60 + dice.below(300) as usize)
         });
     }
     scene("packet gaps of 20 to 200 ms", 30, &mut |dice, at| {
-        Line::new().agent_says(LONG).loses(at / 20 * 20, 20 + dice.below(10) * 20)
+        Phone::new().agent_says(LONG).loses(at / 20 * 20, 20 + dice.below(10) * 20)
     });
 }
 
@@ -263,7 +263,7 @@ fn interruptions(clips: &[Clip]) {
         for _ in 0..total {
             let clip = dice.pick(&long);
             let at = 300 + dice.below(5_500);
-            let mut line = Line::new()
+            let mut line = Phone::new()
                 .agent_says(LONG)
                 .sounds(at as usize, &clip.at(gain), &format!("{}.", clip.text))
                 .agent_says("Alright.");
@@ -304,7 +304,7 @@ fn keys(clips: &[Clip]) {
     for _ in 0..total {
         let clip = dice.pick(clips);
         let at = 1_000 + dice.below(3_000);
-        let mut line = Line::new().agent_says(LONG).sounds(at as usize, &clip.octets, "");
+        let mut line = Phone::new().agent_says(LONG).sounds(at as usize, &clip.octets, "");
         for (index, key) in "1234#".chars().enumerate() {
             line = line.key(at + 100 + 250 * index as u64, key);
         }

@@ -5,24 +5,25 @@ mod line;
 use std::time::Duration;
 
 use line::Line;
-use offhook_call::config::PatienceConfig;
-use offhook_call::{CallConfig, LanguageTexts};
+use offhook_conversation::config::{PatienceConfig};
+use offhook_conversation::LanguagePhrases;
+use offhook_media_line::CallConfig;
 
 fn config() -> CallConfig {
-    let spanish = LanguageTexts {
+    let spanish = LanguagePhrases {
         fillers: Some(vec!["Un momento, por favor.".into()]),
         check_ins: Some(vec!["¿Sigue ahí?".into()]),
         farewell: Some("No le oigo. Adiós.".into()),
-        ..LanguageTexts::default()
+        ..LanguagePhrases::default()
     };
-    let languages = [("en-US".to_owned(), LanguageTexts::default()), ("es-ES".to_owned(), spanish)];
+    let languages = [("en-US".to_owned(), LanguagePhrases::default()), ("es-ES".to_owned(), spanish)];
     let patience = PatienceConfig { caller_silent: Duration::from_secs(3), ..PatienceConfig::default() };
     CallConfig { languages: languages.into(), patience, ..CallConfig::default() }
 }
 
 #[test]
 fn the_next_reply_and_the_engines_own_sentences_are_in_the_new_language() {
-    let line = Line::with(config())
+    let line = Phone::with(config())
         .agent_says("Hello.")
         .caller_says(2_500, "pizza-1", "can we speak spanish")
         .agent_uses("", r#"switch_language {"language":"es"}"#)
@@ -32,7 +33,7 @@ fn the_next_reply_and_the_engines_own_sentences_are_in_the_new_language() {
 
 #[test]
 fn a_reply_that_speaks_before_it_switches_ends_in_its_own_voice() {
-    let line = Line::with(config())
+    let line = Phone::with(config())
         .agent_says("Hello.")
         .caller_says(2_500, "pizza-1", "can we speak spanish")
         .agent_uses("Of course, one moment.", r#"switch_language {"language":"es-ES"}"#)
@@ -42,7 +43,7 @@ fn a_reply_that_speaks_before_it_switches_ends_in_its_own_voice() {
 
 #[test]
 fn a_language_that_the_agent_has_not_is_refused() {
-    let line = Line::with(config())
+    let line = Phone::with(config())
         .agent_says("Hello.")
         .caller_says(2_500, "pizza-1", "can we speak french")
         .agent_uses("One moment.", r#"switch_language {"language":"fr-FR"}"#)

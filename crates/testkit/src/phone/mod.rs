@@ -7,9 +7,10 @@ mod timeline;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use offhook_call::{Call, CallConfig, CallTime, Control, Input, Key, Output};
-use offhook_stage_api::Interruptible;
-use offhook_stage_api::{Digits, LlmEvent, SttEvent, ToolResult, Transcript, TtsEvent, TurnEvent};
+use offhook_stage_api::{Digits, ReplyRequest, Interruptible, LlmEvent, SttEvent, ToolResult, Transcript, TtsEvent, TurnEvent};
+use offhook_conversation::{Control, Input, Output};
+use offhook_media_line::{CallConfig, MediaCall, MediaInput, MediaWire, media_call};
+use offhook_stage_api::{CallTime, Key};
 
 /// Stands in a reply between its text and the tool that it uses.
 const TOOL: char = '\u{1}';
@@ -17,15 +18,15 @@ const TOOL: char = '\u{1}';
 const WORD_MS: u64 = 250;
 
 /// Sees all that goes into the call and comes out of it.
-pub(crate) trait Watch {
-    fn input(&mut self, now: CallTime, input: &Input<'_>);
-    fn output(&mut self, now: CallTime, output: &Output);
+pub trait Watch {
+    fn input(&mut self, now: CallTime, input: &Input<MediaInput<'_>>);
+    fn output(&mut self, now: CallTime, output: &Output<MediaWire>);
 }
 
 /// The line.
-pub(crate) struct Line {
-    pub(crate) watch: Option<Box<dyn Watch>>,
-    call: Call,
+pub struct Phone {
+    pub watch: Option<Box<dyn Watch>>,
+    call: MediaCall,
     config: CallConfig,
     now_ms: u64,
     caller: Vec<u8>,
@@ -41,18 +42,28 @@ pub(crate) struct Line {
     buffer: usize,
     marks: VecDeque<(usize, String)>,
     played: usize,
-    pub(crate) heard_frames: usize,
-    pub(crate) timeline: String,
-    pub(crate) reply_ms: u64,
-    pub(crate) stt_ms: u64,
+    pub heard_frames: usize,
+    pub timeline: String,
+    pub reply_ms: u64,
+    pub stt_ms: u64,
     /// What the turn model says, if there is one.
-    pub(crate) turn_model: Option<f32>,
+    pub turn_model: Option<f32>,
     /// The voice gives no sound for this.
-    pub(crate) mute: Option<String>,
+    pub mute: Option<String>,
+    pub tts_fail: Vec<String>,
+    pub tts_hang: Vec<String>,
+    pub no_auto_stt: bool,
+    pub reply_delays: VecDeque<u64>,
+    pub raw_replies: bool,
+    pub tts_ms: u64,
+    /// Every request, and when it was made.
+    pub requests: Vec<(u64, ReplyRequest)>,
+    /// The history of the latest request.
+    pub asked: String,
     /// What tools return.
-    pub(crate) tool_outcome: Option<Result<String, String>>,
+    pub tool_outcome: Option<Result<String, String>>,
     /// How long tools take.
-    pub(crate) tool_ms: u64,
+    pub tool_ms: u64,
     /// The line returns what it plays: gain, and octets late.
     echo: Option<(f32, usize)>,
     /// Octets played, for the echo.
@@ -72,15 +83,15 @@ enum Later {
     Stop,
 }
 
-impl Line {
-    pub(crate) fn new() -> Self {
+impl Phone {
+    pub fn new() -> Self {
         Self::with(CallConfig::default())
     }
 
-    pub(crate) fn with(config: CallConfig) -> Self {
+    pub fn with(config: CallConfig) -> Self {
         Self {
             watch: None,
-            call: Call::new(config.clone()),
+            call: media_call(config.clone()),
             config,
             now_ms: 0,
             caller: Vec::new(),
@@ -99,6 +110,14 @@ impl Line {
             stt_ms: 40,
             turn_model: None,
             mute: None,
+            tts_fail: Vec::new(),
+            tts_hang: Vec::new(),
+            no_auto_stt: false,
+            reply_delays: VecDeque::new(),
+            raw_replies: false,
+            tts_ms: 30,
+            requests: Vec::new(),
+            asked: String::new(),
             tool_outcome: None,
             tool_ms: 200,
             echo: None,
@@ -108,19 +127,19 @@ impl Line {
     }
 
     /// The agent's next reply: a text, which may be empty, and a tool with its arguments, e.g. `look_up {"x":1}`.
-    pub(crate) fn agent_uses(mut self, text: &str, tool: &str) -> Self {
+    pub fn agent_uses(mut self, text: &str, tool: &str) -> Self {
         self.replies.push_back(format!("{text}{TOOL}{tool}"));
         self
     }
 
     /// The agent's next reply.
-    pub(crate) fn agent_says(mut self, text: &str) -> Self {
+    pub fn agent_says(mut self, text: &str) -> Self {
         self.replies.push_back(text.to_owned());
         self
     }
 
     /// The caller says a line of the fixtures at this time; the recogniser will hear this text.
-    pub(crate) fn caller_says(mut self, at_ms: usize, fixture: &str, text: &str) -> Self {
+    pub fn caller_says(mut self, at_ms: usize, fixture: &str, text: &str) -> Self {
         let path = format!("{}/../../fixtures/callers/{fixture}.wav", env!("CARGO_MANIFEST_DIR"));
         let wav = std::fs::read(path).unwrap();
         let data = wav.windows(4).position(|four| four == b"data").unwrap() + 8;
@@ -138,7 +157,7 @@ impl Line {
     }
 
     /// This sound comes from the caller, added to what is there; the recogniser knows its words by their place.
-    pub(crate) fn sounds(mut self, at_ms: usize, octets: &[u8], text: &str) -> Self {
+    pub fn sounds(mut self, at_ms: usize, octets: &[u8], text: &str) -> Self {
         let at = at_ms * 8;
         if self.caller.len() < at + octets.len() {
             self.caller.resize(at + octets.len(), 0xFF);
@@ -152,13 +171,13 @@ impl Line {
     }
 
     /// No frame arrives from here on, for so long.
-    pub(crate) fn loses(mut self, at_ms: u64, length_ms: u64) -> Self {
+    pub fn loses(mut self, at_ms: u64, length_ms: u64) -> Self {
         self.lost.push((at_ms, at_ms + length_ms));
         self
     }
 
     /// A burst of noise, as of a cough.
-    pub(crate) fn cough(mut self, at_ms: usize, length_ms: usize) -> Self {
+    pub fn cough(mut self, at_ms: usize, length_ms: usize) -> Self {
         let (at, end) = (at_ms * 8, (at_ms + length_ms) * 8);
         if self.caller.len() < end {
             self.caller.resize(end, 0xFF);
@@ -169,24 +188,24 @@ impl Line {
     }
 
     /// The line returns the agent's voice, so much weaker and later.
-    pub(crate) fn echo(mut self, db: f32, late_ms: usize) -> Self {
+    pub fn echo(mut self, db: f32, late_ms: usize) -> Self {
         self.echo = Some((10f32.powf(db / 20.0), late_ms * 8));
         self
     }
 
-    pub(crate) fn key(mut self, at_ms: u64, key: char) -> Self {
+    pub fn key(mut self, at_ms: u64, key: char) -> Self {
         self.schedule(at_ms, Later::Key(key));
         self
     }
 
     /// The application presses keys.
-    pub(crate) fn press(mut self, at_ms: u64, keys: &str) -> Self {
+    pub fn press(mut self, at_ms: u64, keys: &str) -> Self {
         self.schedule(at_ms, Later::Control(Control::Press { digits: Digits::new(keys) }));
         self
     }
 
     /// The recogniser hears this, whoever spoke, from `at_ms` on for so long.
-    pub(crate) fn recogniser_hears(mut self, at_ms: u64, length_ms: u64, text: &str) -> Self {
+    pub fn recogniser_hears(mut self, at_ms: u64, length_ms: u64, text: &str) -> Self {
         let (from, until) = (at_ms * 8, (at_ms + length_ms) * 8);
         let transcript = Transcript { from, until, text: text.to_owned(), ..Transcript::default() };
         self.schedule(at_ms + length_ms + 100, Later::Stt(SttEvent::Final(transcript)));
@@ -194,19 +213,35 @@ impl Line {
     }
 
     /// The application has something said.
-    pub(crate) fn announce(mut self, at_ms: u64, text: &str, interruptible: Interruptible) -> Self {
+    pub fn announce(mut self, at_ms: u64, text: &str, interruptible: Interruptible) -> Self {
         let text = text.to_owned();
         self.schedule(at_ms, Later::Control(Control::Say { text, interruptible }));
         self
     }
 
+    pub fn stt_event(mut self, at_ms: u64, event: SttEvent) -> Self {
+        self.schedule(at_ms, Later::Stt(event));
+        self
+    }
+
+    pub fn llm_event(mut self, at_ms: u64, event: LlmEvent) -> Self {
+        self.schedule(at_ms, Later::Llm(event));
+        self
+    }
+
+    pub fn tool_result(mut self, at_ms: u64, id: &str, name: &str, outcome: &str) -> Self {
+        let result = ToolResult { id: id.into(), name: name.to_owned(), outcome: Ok(outcome.to_owned()) };
+        self.schedule(at_ms, Later::Tool(result));
+        self
+    }
+
     /// The application wants something.
-    pub(crate) fn control(mut self, at_ms: u64, control: Control) -> Self {
+    pub fn control(mut self, at_ms: u64, control: Control) -> Self {
         self.schedule(at_ms, Later::Control(control));
         self
     }
 
-    pub(crate) fn hang_up(mut self, at_ms: u64) -> Self {
+    pub fn hang_up(mut self, at_ms: u64) -> Self {
         self.schedule(at_ms, Later::Stop);
         self
     }
@@ -217,7 +252,7 @@ impl Line {
     }
 
     /// Runs to this time.
-    pub(crate) fn run(mut self, until_ms: u64) -> Self {
+    pub fn run(mut self, until_ms: u64) -> Self {
         self.feed(Input::Start, 0);
         while self.now_ms < until_ms && !self.call.is_over() {
             // Half-way through a frame come stage events, at its end the frame itself.
@@ -228,7 +263,7 @@ impl Line {
                 let ((at, _), what) = self.later.pop_first().unwrap();
                 self.deliver(at.max(self.now_ms), what);
             }
-            while let Some(deadline) = self.call.deadline().map(|at| at.since_start().as_micros() as u64)
+            while let Some(deadline) = self.call.deadline().map(|due| due.at.since_start().as_micros() as u64)
                 && deadline < frame_at * 1_000
             {
                 self.feed_us(Input::Timeout, deadline.max(self.now_ms * 1_000));
@@ -246,7 +281,7 @@ impl Line {
             if self.lost.iter().any(|(from, until)| (*from..*until).contains(&began)) {
                 continue;
             }
-            self.feed(Input::Media { timestamp_ms, payload: &frame }, frame_at);
+            self.feed(Input::Line(MediaInput::Media { timestamp_ms, payload: &frame }), frame_at);
         }
         self
     }
@@ -261,7 +296,7 @@ impl Line {
         self.played += count;
         while self.marks.front().is_some_and(|(at, _)| *at <= self.played) {
             let (_, name) = self.marks.pop_front().unwrap();
-            self.feed(Input::Mark(&name), at_ms);
+            self.feed(Input::Line(MediaInput::Mark(&name)), at_ms);
         }
     }
 
@@ -276,23 +311,23 @@ impl Line {
 
     fn deliver(&mut self, at_ms: u64, what: Later) {
         match what {
-            Later::Stt(event) => self.feed(Input::Stt(event), at_ms),
+            Later::Stt(event) => self.feed(Input::Line(MediaInput::Stt(event)), at_ms),
             Later::Llm(event) => self.feed(Input::Llm(event), at_ms),
-            Later::Tts(event) => self.feed(Input::Tts(event), at_ms),
-            Later::Key(key) => self.feed(Input::Dtmf(Key::new(key).unwrap()), at_ms),
+            Later::Tts(event) => self.feed(Input::Line(MediaInput::Tts(event)), at_ms),
+            Later::Key(key) => self.feed(Input::Line(MediaInput::Dtmf(Key::new(key).unwrap())), at_ms),
             Later::Control(control) => self.feed(Input::Control(control), at_ms),
             Later::Tool(result) => self.feed(Input::Tool(result), at_ms),
             Later::Turn(event) => self.feed(Input::Turn(event), at_ms),
-            Later::Mark(name) => self.feed(Input::Mark(&name), at_ms),
+            Later::Mark(name) => self.feed(Input::Line(MediaInput::Mark(&name)), at_ms),
             Later::Stop => self.feed(Input::Stop, at_ms),
         }
     }
 
-    fn feed(&mut self, input: Input<'_>, at_ms: u64) {
+    fn feed(&mut self, input: Input<MediaInput<'_>>, at_ms: u64) {
         self.feed_us(input, at_ms * 1_000);
     }
 
-    fn feed_us(&mut self, input: Input<'_>, at_us: u64) {
+    fn feed_us(&mut self, input: Input<MediaInput<'_>>, at_us: u64) {
         let now = CallTime::after(std::time::Duration::from_micros(at_us));
         if let Some(watch) = &mut self.watch {
             watch.input(now, &input);
@@ -307,13 +342,13 @@ impl Line {
         }
     }
 
-    fn act(&mut self, output: Output, at_ms: u64) {
+    fn act(&mut self, output: Output<MediaWire>, at_ms: u64) {
         match output {
-            Output::Media(frame) | Output::HiddenMedia(frame) => {
+            Output::Wire(MediaWire::Media(frame) | MediaWire::HiddenMedia(frame)) => {
                 self.buffer += frame.0.len();
                 self.sound.extend(frame.0);
             }
-            Output::Mark(name) => {
+            Output::Wire(MediaWire::Mark(name)) => {
                 if self.buffer == 0 {
                     // Comes back at once, but not before what else is to be done.
                     self.schedule(at_ms, Later::Mark(name.to_string()));
@@ -321,7 +356,7 @@ impl Line {
                     self.marks.push_back((self.played + self.buffer, name.to_string()));
                 }
             }
-            Output::Clear => {
+            Output::Wire(MediaWire::Clear) => {
                 self.tell(at_ms, "clear");
                 self.played += std::mem::take(&mut self.buffer);
                 self.sound.clear();
@@ -349,13 +384,13 @@ impl Line {
                 }
             }
             Output::CancelTool { id } => self.tell(at_ms, &format!("give up tool {id}")),
-            Output::HangUp => self.tell(at_ms, "hang up"),
+            Output::HangUp { .. } => self.tell(at_ms, "hang up"),
             Output::Event(event) => self.on_event(&event, at_ms),
         }
     }
 
     /// The configuration that it runs with.
-    pub(crate) fn config(&self) -> &CallConfig {
+    pub fn config(&self) -> &CallConfig {
         &self.config
     }
 }

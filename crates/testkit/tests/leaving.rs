@@ -1,12 +1,11 @@
 //! The ends of calls that the application or a mailbox makes: transfers, messages.
 #![allow(clippy::panic, reason = "tests")]
 
-mod line;
-
-use line::Line;
-use offhook_call::{CallConfig, Control, EndReason};
+use offhook_testkit::Phone;
+use offhook_conversation::{Control, EndReason};
+use offhook_media_line::CallConfig;
 use offhook_stage_api::Interruptible;
-use offhook_stage_api::{Party, Turn};
+use offhook_stage_api::{Content, Delivery, Entry, ToolCall, ToolResult};
 
 /// A mailbox's beep: 400 ms of 1 kHz.
 fn beep() -> Vec<u8> {
@@ -24,7 +23,7 @@ fn message() -> Control {
 
 #[test]
 fn a_transfer_waits_for_the_last_words() {
-    let mut line = Line::new().agent_says("Hello. I will put you through to a colleague now.");
+    let mut line = Phone::new().agent_says("Hello. I will put you through to a colleague now.");
     line.tool_outcome = Some(Ok("connected".into()));
     let line = line.control(400, transfer()).run(9_000);
     insta::assert_snapshot!(line.timeline);
@@ -32,7 +31,7 @@ fn a_transfer_waits_for_the_last_words() {
 
 #[test]
 fn after_a_transfer_that_failed_the_agent_goes_on() {
-    let mut line = Line::new().agent_says("Hello. One moment.").agent_says("Nobody is there, sorry.");
+    let mut line = Phone::new().agent_says("Hello. One moment.").agent_says("Nobody is there, sorry.");
     line.tool_outcome = Some(Err("the number is not valid".into()));
     let line = line.control(400, transfer()).run(9_000);
     insta::assert_snapshot!(line.timeline);
@@ -41,13 +40,13 @@ fn after_a_transfer_that_failed_the_agent_goes_on() {
 #[test]
 fn twilio_takes_the_stream_away_when_a_transfer_is_done() {
     let line =
-        Line::new().agent_says("Hello. One moment.").control(400, transfer()).hang_up(5_000).run(9_000);
+        Phone::new().agent_says("Hello. One moment.").control(400, transfer()).hang_up(5_000).run(9_000);
     assert!(line.timeline.ends_with(&format!("ended: {:?}\n", EndReason::Transferred)), "{}", line.timeline);
 }
 
 #[test]
 fn a_message_is_left_after_the_beep() {
-    let line = Line::new()
+    let line = Phone::new()
         .agent_says("Hello, this is Ann, calling about your booking.")
         .caller_says(300, "pizza-1", "please leave a message")
         .control(1_500, message())
@@ -59,7 +58,7 @@ fn a_message_is_left_after_the_beep() {
 
 #[test]
 fn a_greeting_without_a_beep_is_over_when_it_is_silent() {
-    let line = Line::new()
+    let line = Phone::new()
         .agent_says("Hello, this is Ann, calling about your booking.")
         .control(300, message())
         .caller_says(1_000, "pizza-1", "nobody is at home")
@@ -69,7 +68,7 @@ fn a_greeting_without_a_beep_is_over_when_it_is_silent() {
 
 #[test]
 fn a_machine_gets_no_check_ins_and_no_answers() {
-    let line = Line::new()
+    let line = Phone::new()
         .agent_says("Hello.")
         .control(2_000, message())
         .announce(2_100, "", Interruptible::Yes)
@@ -78,10 +77,10 @@ fn a_machine_gets_no_check_ins_and_no_answers() {
     assert!(line.timeline.contains("ended: MessageLeft"), "{}", line.timeline);
 }
 
-fn expecting_a_machine() -> Line {
+fn expecting_a_machine() -> Phone {
     let mut config = CallConfig::default();
-    config.machine.expected = true;
-    Line::with(config).agent_says("Hello, this is Ann, calling about your booking.")
+    config.conversation_mut().voicemail.expected = true;
+    Phone::with(config).agent_says("Hello, this is Ann, calling about your booking.")
 }
 
 /// The time in a line of the timeline that holds this.
@@ -99,7 +98,7 @@ fn a_beep_before_the_verdict_is_remembered() {
     let line = line.control(5_500, message()).run(20_000);
     assert!((5_500..6_200).contains(&at_ms(&line.timeline, said)), "{}", line.timeline);
     // One that nobody listened for, one too long ago, and one after which somebody spoke: its silence is waited for.
-    let line = Line::new().agent_says("Hello, this is Ann, calling about your booking.");
+    let line = Phone::new().agent_says("Hello, this is Ann, calling about your booking.");
     let line = line.caller_says(300, "pizza-1", "leave a message").sounds(2_500, &beep(), "");
     let line = line.control(5_500, message()).run(20_000);
     assert!(at_ms(&line.timeline, said) > 9_000, "{}", line.timeline);
@@ -114,18 +113,21 @@ fn a_beep_before_the_verdict_is_remembered() {
 
 #[test]
 fn who_comes_back_from_a_transfer_is_not_greeted_but_told() {
-    let turn =
-        |who, text: &str| Turn { who, text: text.into(), interrupted: false, began_ms: 0, ended_ms: 0 };
+    let entry = |content| Entry { content, began_ms: 0, ended_ms: 0 };
+    let said = |text: &str| Content::Agent { text: text.into(), delivery: Delivery::Heard };
+    let call = ToolCall { id: "t1".into(), ..ToolCall::transfer("+14155550199") };
+    let result =
+        ToolResult { id: "t1".into(), name: call.name.clone(), outcome: Err("nobody answered".into()) };
     let mut config = CallConfig::default();
-    config.patience.greeting = Some("Welcome to the shop.".into());
-    config.context.before = vec![
-        turn(Party::Caller, "Give me a human."),
-        turn(Party::Agent, "I will put you through."),
-        turn(Party::Tool, "transfer_call({\"to\":\"+14155550199\"})"),
-        turn(Party::Tool, "transfer_call failed: nobody answered"),
+    config.conversation_mut().phrases.greeting = Some("Welcome to the shop.".into());
+    config.conversation_mut().history.before = vec![
+        entry(Content::Caller { text: "Give me a human.".into() }),
+        entry(said("I will put you through.")),
+        entry(Content::ToolCall(call)),
+        entry(Content::ToolResult(result)),
     ];
     let line =
-        Line::with(config).agent_says("Nobody answered, sorry. What can I do?").agent_says("Of course.");
+        Phone::with(config).agent_says("Nobody answered, sorry. What can I do?").agent_says("Of course.");
     let line = line.caller_says(5_000, "pizza-1", "a pizza then").run(12_000);
     assert!(!line.timeline.contains("Welcome"), "{}", line.timeline);
     insta::assert_snapshot!(line.timeline);

@@ -5,9 +5,9 @@ use offhook_stage_api::{
     TtsCommand, TtsEvent,
 };
 
-use super::{Later, Line, TOOL, WORD_MS};
+use super::{Later, Phone, TOOL, WORD_MS};
 
-impl Line {
+impl Phone {
     pub(super) fn on_stt(&mut self, command: &SttCommand, at_ms: u64) {
         if let SttCommand::Expect(expected) = command
             && let Some(language) = &expected.language
@@ -15,6 +15,9 @@ impl Line {
             self.tell(at_ms, &format!("the recogniser is to expect {language}"));
         }
         if let SttCommand::SpeechPaused { from, until } = command {
+            if self.no_auto_stt {
+                return;
+            }
             let text = if self.words.is_empty() {
                 self.transcripts.pop_front().unwrap_or_default()
             } else {
@@ -38,6 +41,16 @@ impl Line {
         if let LlmCommand::Interrupted { reply, heard } = command {
             self.tell(at_ms, &format!("model told: {reply} interrupted after {} ms", heard.as_millis()));
         }
+        match &command {
+            LlmCommand::Respond(r) => {
+                self.requests.push((at_ms, r.as_ref().clone()));
+                self.asked = crate::shown(&r.history);
+            }
+            LlmCommand::Cancel { .. }
+            | LlmCommand::Commit { .. }
+            | LlmCommand::Interrupted { .. }
+            | LlmCommand::ToolResult(_) => {}
+        }
         let LlmCommand::Respond(request) = command else { return };
         if request.reason == ReplyReason::Greeting && self.replies.is_empty() {
             return;
@@ -52,6 +65,8 @@ impl Line {
         if request.reason == ReplyReason::Greeting {
             self.replies.pop_front();
         }
+        let saved = self.reply_ms;
+        if let Some(d) = self.reply_delays.pop_front() { self.reply_ms = d; }
         self.schedule(at_ms + self.reply_ms, Later::Llm(LlmEvent::Text { reply, delta: text }));
         if let Some(tool) = tool {
             let (name, arguments) = tool.split_once(' ').unwrap_or((&tool, "{}"));
@@ -60,6 +75,7 @@ impl Line {
             self.schedule(at_ms + self.reply_ms, Later::Llm(LlmEvent::Tool { reply, call }));
         }
         self.schedule(at_ms + self.reply_ms, Later::Llm(LlmEvent::Done { reply }));
+        self.reply_ms = saved;
     }
 
     pub(super) fn on_tts(&mut self, command: TtsCommand, at_ms: u64) {
@@ -90,12 +106,18 @@ impl Line {
             }
         }
         let chunk = AudioChunk::Mulaw(octets.into());
+        if self.tts_hang.contains(&request.text) { return; }
+        if self.tts_fail.contains(&request.text) {
+            let failure = offhook_stage_api::StageFailure { stage: "voice".into(), kind: offhook_stage_api::FailureKind::Broken, message: "voice broke".into(), retry_after_ms: None };
+            self.schedule(at_ms + 30, Later::Tts(TtsEvent::Failed { utterance, segment, failure }));
+            return;
+        }
         if self.mute.as_ref() == Some(&request.text) {
             self.schedule(at_ms + 30, Later::Tts(TtsEvent::Done { utterance, segment }));
             return;
         }
-        self.schedule(at_ms + 30, Later::Tts(TtsEvent::Words { utterance, segment, words }));
-        self.schedule(at_ms + 30, Later::Tts(TtsEvent::Audio { utterance, segment, chunk }));
-        self.schedule(at_ms + 30, Later::Tts(TtsEvent::Done { utterance, segment }));
+        self.schedule(at_ms + self.tts_ms, Later::Tts(TtsEvent::Words { utterance, segment, words }));
+        self.schedule(at_ms + self.tts_ms, Later::Tts(TtsEvent::Audio { utterance, segment, chunk }));
+        self.schedule(at_ms + self.tts_ms, Later::Tts(TtsEvent::Done { utterance, segment }));
     }
 }

@@ -1,25 +1,26 @@
 //! Calls of text on a virtual clock: what is said, when, and what is remembered of it.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod phone;
 
-use offhook_call::config::{OnInterruption, ToolManners};
-use offhook_call::relay::RelayInput;
-use offhook_call::{CallConfig, Control, Key, LanguageTexts};
+use offhook_conversation::config::{OnInterruption, ToolBehaviour};
+use offhook_relay_line::RelayInput;
+use offhook_conversation::{Control, ConversationConfig, Input, LanguagePhrases};
+use offhook_stage_api::Key;
 use offhook_stage_api::{Digits, ToolResult};
-use phone::{Does, Phone};
+use offhook_testkit::RelayPhone;
+use offhook_testkit::relay_phone::Does;
 use proptest::prelude::*;
 
-fn greeting() -> CallConfig {
-    let mut config = CallConfig::default();
-    config.patience.greeting = Some("Hello, this is the hotel.".into());
+fn greeting() -> ConversationConfig {
+    let mut config = ConversationConfig::default();
+    config.phrases.greeting = Some("Hello, this is the hotel.".into());
     config
 }
 
 #[test]
 fn a_question_and_its_answer() {
     let mut phone =
-        Phone::new(CallConfig::default(), &[Does::Says("Hello!", 0), Does::Says("We open at nine.", 100)]);
+        RelayPhone::new(ConversationConfig::default(), &[Does::Says("Hello!", 0), Does::Says("We open at nine.", 100)]);
     phone.until(2_000);
     phone.feed(RelayInput::Prompt { text: "When do", lang: None, last: false });
     phone.feed(RelayInput::Prompt { text: "When do you open", lang: None, last: false });
@@ -35,7 +36,7 @@ fn a_question_and_its_answer() {
 #[test]
 fn an_interruption_leaves_what_was_heard() {
     let mut phone =
-        Phone::new(greeting(), &[Does::Says("Our opening hours are nine to five, every day.", 0)]);
+        RelayPhone::new(greeting(), &[Does::Says("Our opening hours are nine to five, every day.", 0)]);
     phone.says(3_000, "When are you open?");
     phone.interrupts(4_200, "Our opening hours are");
     phone.says(5_000, "And on Sundays?");
@@ -51,7 +52,7 @@ fn an_interruption_leaves_what_was_heard() {
 
 #[test]
 fn a_model_that_sleeps_is_bridged_and_given_up() {
-    let mut phone = Phone::new(greeting(), &[Does::Sleeps, Does::Says("Yes.", 0)]);
+    let mut phone = RelayPhone::new(greeting(), &[Does::Sleeps, Does::Says("Yes.", 0)]);
     phone.says(3_000, "Hello?");
     phone.says(12_500, "Are you there?");
     phone.until(14_000);
@@ -60,7 +61,7 @@ fn a_model_that_sleeps_is_bridged_and_given_up() {
 
 #[test]
 fn a_model_that_fails_is_apologised_for_at_once() {
-    let mut phone = Phone::new(greeting(), &[Does::Fails]);
+    let mut phone = RelayPhone::new(greeting(), &[Does::Fails]);
     phone.says(3_000, "Hello?");
     phone.until(4_000);
     assert!(phone.texts.ends_with("Could you say that again?"), "{}", phone.timeline);
@@ -68,7 +69,7 @@ fn a_model_that_fails_is_apologised_for_at_once() {
 
 #[test]
 fn a_model_that_stalls_in_its_midst_is_bridged() {
-    let mut phone = Phone::new(greeting(), &[Does::Stalls("Your order is "), Does::Says("Yes.", 0)]);
+    let mut phone = RelayPhone::new(greeting(), &[Does::Stalls("Your order is "), Does::Says("Yes.", 0)]);
     phone.says(3_000, "Where is it?");
     phone.until(14_000);
     insta::assert_snapshot!(phone.timeline);
@@ -76,7 +77,7 @@ fn a_model_that_stalls_in_its_midst_is_bridged() {
 
 #[test]
 fn two_prompts_before_the_answer_are_one_turn() {
-    let mut phone = Phone::new(greeting(), &[Does::Says("late", 5_000), Does::Says("Two pizzas, then.", 0)]);
+    let mut phone = RelayPhone::new(greeting(), &[Does::Says("late", 5_000), Does::Says("Two pizzas, then.", 0)]);
     phone.says(3_000, "I would like");
     phone.says(3_100, "two pizzas.");
     phone.until(5_000);
@@ -86,7 +87,7 @@ fn two_prompts_before_the_answer_are_one_turn() {
 #[test]
 fn a_backchannel_into_the_agents_words_lets_it_go_on() {
     let mut phone =
-        Phone::new(greeting(), &[Does::Says("Our opening hours are nine to five, every day.", 0)]);
+        RelayPhone::new(greeting(), &[Does::Says("Our opening hours are nine to five, every day.", 0)]);
     phone.feed(RelayInput::AgentSpeaking(true));
     phone.until(2_500);
     phone.feed(RelayInput::AgentSpeaking(false));
@@ -103,7 +104,7 @@ fn a_backchannel_into_the_agents_words_lets_it_go_on() {
 
 #[test]
 fn a_cough_leaves_no_hole() {
-    let mut phone = Phone::new(greeting(), &[]);
+    let mut phone = RelayPhone::new(greeting(), &[]);
     phone.until(500);
     phone.feed(RelayInput::AgentSpeaking(true));
     phone.feed(RelayInput::CallerSpeaking(true));
@@ -116,7 +117,7 @@ fn a_cough_leaves_no_hole() {
 
 #[test]
 fn keys_are_gathered_and_never_shown() {
-    let mut phone = Phone::new(
+    let mut phone = RelayPhone::new(
         greeting(),
         &[Does::Uses("One moment.", "send_dtmf", serde_json::json!({"digits": "4711#"}))],
     );
@@ -127,13 +128,13 @@ fn keys_are_gathered_and_never_shown() {
     phone.until(4_000);
     insta::assert_snapshot!(phone.timeline);
     assert!(!phone.timeline.contains("4711") && !phone.timeline.contains("0815"));
-    phone.feed(RelayInput::Control(Control::Press { digits: Digits::new("12A") }));
+    phone.input(Input::Control(Control::Press { digits: Digits::new("12A") }));
     assert!(phone.timeline.contains("trouble: keys were not pressed"), "{}", phone.timeline);
 }
 
 #[test]
 fn the_session_ends_when_the_farewell_was_heard() {
-    let mut phone = Phone::new(greeting(), &[Does::Uses("Goodbye then.", "end_call", serde_json::json!({}))]);
+    let mut phone = RelayPhone::new(greeting(), &[Does::Uses("Goodbye then.", "end_call", serde_json::json!({}))]);
     phone.says(3_000, "Bye.");
     phone.until(3_400);
     phone.feed(RelayInput::AgentSpeaking(true));
@@ -141,7 +142,7 @@ fn the_session_ends_when_the_farewell_was_heard() {
     phone.feed(RelayInput::Played("Goodbye then."));
     phone.feed(RelayInput::AgentSpeaking(false));
     phone.until(6_000);
-    phone.feed(RelayInput::Stop);
+    phone.input(Input::Stop);
     assert!(phone.call.is_over());
     insta::assert_snapshot!(phone.timeline);
 }
@@ -149,12 +150,12 @@ fn the_session_ends_when_the_farewell_was_heard() {
 #[test]
 fn a_transfer_is_handed_over() {
     let number = serde_json::json!({"to": "+14155550102"});
-    let mut phone = Phone::new(greeting(), &[Does::Uses("I'll connect you.", "transfer_call", number)]);
+    let mut phone = RelayPhone::new(greeting(), &[Does::Uses("I'll connect you.", "transfer_call", number)]);
     phone.says(3_000, "A human, please.");
     phone.until(7_000);
     assert!(phone.timeline.contains("tool transfer_call"), "{}", phone.timeline);
     let result = ToolResult { id: "t".into(), name: "transfer_call".into(), outcome: Ok("calling".into()) };
-    phone.feed(RelayInput::Tool(result));
+    phone.input(Input::Tool(result));
     phone.until(9_000);
     assert!(
         phone.timeline.contains(r#"end, hands over transfer_call {"to":"+14155550102"}"#),
@@ -168,11 +169,11 @@ fn a_transfer_that_may_not_be_made_is_told_to_the_agent() {
     let number = serde_json::json!({"to": "+1900"});
     let model =
         [Does::Uses("I'll connect you.", "transfer_call", number), Does::Says("I'm afraid I can't.", 0)];
-    let mut phone = Phone::new(greeting(), &model);
+    let mut phone = RelayPhone::new(greeting(), &model);
     phone.says(3_000, "A human, please.");
     phone.until(7_000);
     let result = ToolResult { id: "t".into(), name: "transfer_call".into(), outcome: Err("no".into()) };
-    phone.feed(RelayInput::Tool(result));
+    phone.input(Input::Tool(result));
     phone.until(9_000);
     assert!(phone.texts.ends_with("I'm afraid I can't."), "{}", phone.timeline);
     assert!(!phone.timeline.contains(" end"), "{}", phone.timeline);
@@ -180,10 +181,10 @@ fn a_transfer_that_may_not_be_made_is_told_to_the_agent() {
 
 #[test]
 fn a_message_is_left_when_the_mailbox_is_silent() {
-    let mut phone = Phone::new(greeting(), &[]);
+    let mut phone = RelayPhone::new(greeting(), &[]);
     phone.until(1_000);
     let text = "Your order is ready.".to_owned();
-    phone.feed(RelayInput::Control(Control::LeaveMessage { text, beeped: false }));
+    phone.input(Input::Control(Control::LeaveMessage { text, beeped: false }));
     phone.says(3_000, "You have reached the mailbox of Jo.");
     phone.until(12_000);
     insta::assert_snapshot!(phone.timeline);
@@ -192,22 +193,22 @@ fn a_message_is_left_when_the_mailbox_is_silent() {
 #[test]
 fn a_tool_that_is_slow_is_bridged_and_its_result_answered() {
     let tool = Does::Uses("Let me look.", "find_order", serde_json::json!({"n": 1}));
-    let mut phone = Phone::new(greeting(), &[tool, Does::Says("It's ready.", 0)]);
+    let mut phone = RelayPhone::new(greeting(), &[tool, Does::Says("It's ready.", 0)]);
     phone.says(3_000, "Where is my order?");
     phone.until(7_000);
     let result = ToolResult { id: "1-t".into(), name: "find_order".into(), outcome: Ok("ready".into()) };
-    phone.feed(RelayInput::Tool(result));
+    phone.input(Input::Tool(result));
     phone.until(9_000);
     insta::assert_snapshot!(phone.timeline);
 }
 
 #[test]
 fn while_a_tool_works_it_is_never_silent_for_long() {
-    let manners = ToolManners { filler: Some("Let me look.".into()), ..ToolManners::default() };
+    let manners = ToolBehaviour { filler: Some("Let me look.".into()), ..ToolBehaviour::default() };
     let mut config = greeting();
     config.tools.insert("find_order".into(), manners);
     let tool = Does::Uses("", "find_order", serde_json::json!({}));
-    let mut phone = Phone::new(config, &[tool, Does::Says("I can't find it.", 0)]);
+    let mut phone = RelayPhone::new(config, &[tool, Does::Says("I can't find it.", 0)]);
     phone.tools_fail_after = Some(20_000);
     phone.says(3_000, "Where is my order?");
     phone.until(26_000);
@@ -216,33 +217,33 @@ fn while_a_tool_works_it_is_never_silent_for_long() {
 
 #[test]
 fn a_sound_is_played_behind_the_word_for_a_tool_that_works() {
-    let mut manners = ToolManners { filler: Some("Let me look.".into()), ..ToolManners::default() };
+    let mut manners = ToolBehaviour { filler: Some("Let me look.".into()), ..ToolBehaviour::default() };
     manners.sound = Some("https://cdn.example.com/typing.mp3".into());
     let mut config = greeting();
     config.tools.insert("find_order".into(), manners);
     let tool = Does::Uses("", "find_order", serde_json::json!({}));
-    let mut phone = Phone::new(config, &[tool, Does::Says("It's ready.", 0)]);
+    let mut phone = RelayPhone::new(config, &[tool, Does::Says("It's ready.", 0)]);
     phone.says(3_000, "Where is my order?");
     phone.until(6_000);
     let result = ToolResult { id: "1-t".into(), name: "find_order".into(), outcome: Ok("ready".into()) };
-    phone.feed(RelayInput::Tool(result));
+    phone.input(Input::Tool(result));
     phone.until(8_000);
     insta::assert_snapshot!(phone.timeline);
 }
 
 #[test]
 fn a_tool_is_given_up_when_the_caller_speaks_up_if_it_is_declared_so() {
-    let manners = ToolManners { on_interruption: OnInterruption::Cancel, ..ToolManners::default() };
+    let manners = ToolBehaviour { on_interruption: OnInterruption::Cancel, ..ToolBehaviour::default() };
     let mut config = greeting();
     config.tools.insert("find_order".into(), manners);
     let tool = Does::Uses("One moment.", "find_order", serde_json::json!({}));
-    let mut phone = Phone::new(config, &[tool, Does::Says("Of course.", 0)]);
+    let mut phone = RelayPhone::new(config, &[tool, Does::Says("Of course.", 0)]);
     phone.says(3_000, "Where is my order?");
     phone.interrupts(3_800, "One");
     phone.says(5_000, "Forget it.");
     let result = ToolResult { id: "1-t".into(), name: "find_order".into(), outcome: Ok("late".into()) };
     phone.until(6_000);
-    phone.feed(RelayInput::Tool(result));
+    phone.input(Input::Tool(result));
     phone.until(8_000);
     insta::assert_snapshot!(phone.timeline);
     insta::assert_snapshot!(phone.asked);
@@ -250,14 +251,14 @@ fn a_tool_is_given_up_when_the_caller_speaks_up_if_it_is_declared_so() {
 
 #[test]
 fn silence_is_met_with_check_ins_and_a_farewell() {
-    let mut phone = Phone::new(greeting(), &[]);
+    let mut phone = RelayPhone::new(greeting(), &[]);
     phone.until(60_000);
     insta::assert_snapshot!(phone.timeline);
 }
 
 #[test]
 fn a_lost_connection_goes_on_with_what_was_not_heard() {
-    let mut phone = Phone::new(
+    let mut phone = RelayPhone::new(
         greeting(),
         &[Does::Says("Our opening hours are nine to five. Is there anything else?", 0)],
     );
@@ -266,7 +267,7 @@ fn a_lost_connection_goes_on_with_what_was_not_heard() {
     phone.feed(RelayInput::Lost);
     assert!(phone.call.is_lost());
     phone.until(6_000);
-    phone.feed(RelayInput::Setup);
+    phone.feed(RelayInput::Back);
     phone.says(13_000, "No, thank you.");
     phone.until(15_000);
     insta::assert_snapshot!(phone.timeline);
@@ -275,19 +276,19 @@ fn a_lost_connection_goes_on_with_what_was_not_heard() {
 
 #[test]
 fn a_question_asked_before_the_connection_broke_is_answered_after() {
-    let mut phone = Phone::new(greeting(), &[Does::Sleeps, Does::Says("Nine to five.", 0)]);
+    let mut phone = RelayPhone::new(greeting(), &[Does::Sleeps, Does::Says("Nine to five.", 0)]);
     phone.says(3_000, "When are you open?");
     phone.until(3_500);
     phone.feed(RelayInput::Lost);
     phone.until(5_000);
-    phone.feed(RelayInput::Setup);
+    phone.feed(RelayInput::Back);
     phone.until(6_000);
     insta::assert_snapshot!(phone.timeline);
 }
 
 #[test]
 fn a_call_that_does_not_come_back_is_over() {
-    let mut phone = Phone::new(greeting(), &[]);
+    let mut phone = RelayPhone::new(greeting(), &[]);
     phone.until(1_000);
     phone.feed(RelayInput::Lost);
     phone.until(40_000);
@@ -331,7 +332,7 @@ proptest! {
     fn every_turn_is_met_within_two_seconds_and_every_call_ends(steps in prop::collection::vec((0u64..4_000, step(), 0..5usize), 0..25)) {
         let does = [Does::Says("Yes, of course.", 30), Does::Sleeps, Does::Fails, Does::Stalls("Well, "), Does::Uses("", "look", serde_json::json!({}))];
         let model: Vec<Does> = steps.iter().map(|(_, _, nth)| does[*nth].clone()).collect();
-        let mut phone = Phone::new(greeting(), &model);
+        let mut phone = RelayPhone::new(greeting(), &model);
         phone.tools_fail_after = Some(20_000);
         for (wait, step, _) in &steps {
             phone.until(phone.now + wait);
@@ -343,8 +344,11 @@ proptest! {
                 Step::Played(text) => RelayInput::Played(text),
                 Step::Key(nth) => RelayInput::Dtmf(Key::new("0123456789#".chars().nth(*nth).unwrap()).unwrap()),
                 Step::Lost => RelayInput::Lost,
-                Step::Setup => RelayInput::Setup,
-                Step::HangUp => RelayInput::Control(Control::HangUp),
+                Step::Setup => RelayInput::Back,
+                Step::HangUp => {
+                    phone.input(Input::Control(Control::HangUp));
+                    continue;
+                }
             };
             phone.feed(input);
         }
@@ -365,14 +369,14 @@ proptest! {
     }
 }
 
-fn of_two_languages() -> CallConfig {
-    let spanish = LanguageTexts {
+fn of_two_languages() -> ConversationConfig {
+    let spanish = LanguagePhrases {
         fillers: Some(vec!["Un momento, por favor.".into()]),
         reconnected: Some("Perdone, se cortó.".into()),
-        ..LanguageTexts::default()
+        ..LanguagePhrases::default()
     };
-    let languages = [("en-US".to_owned(), LanguageTexts::default()), ("es-ES".to_owned(), spanish)];
-    CallConfig { languages: languages.into(), ..greeting() }
+    let languages = [("en-US".to_owned(), LanguagePhrases::default()), ("es-ES".to_owned(), spanish)];
+    ConversationConfig { languages: languages.into(), ..greeting() }
 }
 
 fn switches(text: &'static str, language: &str) -> Does {
@@ -382,7 +386,7 @@ fn switches(text: &'static str, language: &str) -> Does {
 #[test]
 fn another_language_is_told_and_spoken_from_the_next_answer_on() {
     let model = [switches("", "es"), Does::Says("Claro, dígame.", 0), Does::Sleeps];
-    let mut phone = Phone::new(of_two_languages(), &model);
+    let mut phone = RelayPhone::new(of_two_languages(), &model);
     phone.says(3_000, "¿Habla español?");
     phone.says(7_000, "Una mesa, por favor.");
     phone.until(10_000);
@@ -391,7 +395,7 @@ fn another_language_is_told_and_spoken_from_the_next_answer_on() {
 
 #[test]
 fn what_is_being_said_ends_before_the_language_changes() {
-    let mut phone = Phone::new(of_two_languages(), &[switches("Of course.", "es-ES")]);
+    let mut phone = RelayPhone::new(of_two_languages(), &[switches("Of course.", "es-ES")]);
     phone.says(3_000, "Spanish, please.");
     phone.until(6_000);
     let places =
@@ -401,14 +405,14 @@ fn what_is_being_said_ends_before_the_language_changes() {
 
 #[test]
 fn the_language_is_told_again_after_a_loss_and_a_wrong_one_is_refused() {
-    let mut phone = Phone::new(of_two_languages(), &[switches("", "es"), Does::Says("Dígame.", 0)]);
+    let mut phone = RelayPhone::new(of_two_languages(), &[switches("", "es"), Does::Says("Dígame.", 0)]);
     phone.says(3_000, "¿Español?");
     phone.until(6_000);
     phone.feed(RelayInput::Lost);
-    phone.feed(RelayInput::Setup);
+    phone.feed(RelayInput::Back);
     assert_eq!(phone.timeline.matches("language es-ES").count(), 2, "{}", phone.timeline);
     assert!(phone.timeline.contains("Perdone, se cortó."), "{}", phone.timeline);
-    let mut phone = Phone::new(of_two_languages(), &[switches("", "fr")]);
+    let mut phone = RelayPhone::new(of_two_languages(), &[switches("", "fr")]);
     phone.says(3_000, "Français?");
     phone.until(6_000);
     assert!(!phone.timeline.contains(" language "), "{}", phone.timeline);
