@@ -73,8 +73,7 @@ impl Conversation {
         reply.answers = (speculative || self.turn.is_decided()).then_some(self.turn.number);
         reply.since = match reason {
             ReplyReason::Caller { .. } => self.turn.ended,
-            ReplyReason::Digits(_) => self.keypad.last().max(self.turn.ended),
-            ReplyReason::Greeting | ReplyReason::Tool => self.now,
+            ReplyReason::Digits(_) | ReplyReason::Greeting | ReplyReason::Tool => self.now,
         };
         self.reply = Some(reply);
         if speculative {

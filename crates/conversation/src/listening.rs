@@ -81,7 +81,11 @@ impl Conversation {
         if self.voicemail.is_there() {
             return; // a mailbox's greeting is no turn
         }
+        let quiet = self.turn.is_quiet();
         let effect = self.turn.on_words(transcript, is_final, span, self.now);
+        if quiet && !self.turn.is_quiet() {
+            self.silence.bridged = 0; // whatever was bridged before, this turn's wait is another
+        }
         if let WordsEffect::Corrected(turn, text) = &effect {
             self.history.caller(*turn, text, span);
             let message =
@@ -161,6 +165,7 @@ impl Conversation {
         let all = if whole { text.to_owned() } else { format!("{before} {text}") };
         self.turn.said(&all, self.now);
         self.barge_in = None;
+        self.silence.bridged = 0;
         self.interrupt_tools(line);
         self.end_turn(line);
     }
@@ -235,7 +240,8 @@ impl Conversation {
             return self.drop_turn(DropReason::Noise, line);
         }
         let span = (self.turn.began, self.turn.ended);
-        self.turn.decide(self.now, wait.answer);
+        let answer = if self.line_decides { Duration::ZERO } else { wait.answer };
+        self.turn.decide(self.now, answer);
         self.silence.heard_caller(self.now);
         self.tools.new_turn();
         self.history.caller(self.turn.number, &text, span);
@@ -311,8 +317,8 @@ impl Conversation {
 
     /// Speech over the agent: perhaps an interruption.
     fn suspect_barge_in(&mut self, onset: CallTime, line: &mut dyn Line) {
-        if self.barge_in.is_some() || self.turn.is_quiet() {
-            return;
+        if self.barge_in.is_some() || self.turn.is_quiet() || self.line_decides {
+            return; // where the line decides, it also cuts the agent off
         }
         let audible = line.audible(self.now).and_then(|id| self.speech.get(id));
         if audible.is_some_and(|said| said.interruptible == Interruptible::Yes) {
@@ -548,6 +554,7 @@ impl Conversation {
         if self.reply.as_ref().is_some_and(|reply| !reply.has_begun()) {
             self.drop_reply();
         }
+        self.silence.bridged = 0;
         self.history.digits(digits.clone(), span);
         self.unanswered_digits = Some(digits);
         self.drop_ended(Occasion::CallerBegan, line);

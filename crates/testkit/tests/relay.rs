@@ -196,7 +196,7 @@ fn a_tool_that_is_slow_is_bridged_and_its_result_answered() {
     let mut phone = RelayPhone::new(greeting(), &[tool, Does::Says("It's ready.", 0)]);
     phone.says(3_000, "Where is my order?");
     phone.until(7_000);
-    let result = ToolResult { id: "1-t".into(), name: "find_order".into(), outcome: Ok("ready".into()) };
+    let result = ToolResult { id: "t".into(), name: "find_order".into(), outcome: Ok("ready".into()) };
     phone.input(Input::Tool(result));
     phone.until(9_000);
     insta::assert_snapshot!(phone.timeline);
@@ -225,7 +225,7 @@ fn a_sound_is_played_behind_the_word_for_a_tool_that_works() {
     let mut phone = RelayPhone::new(config, &[tool, Does::Says("It's ready.", 0)]);
     phone.says(3_000, "Where is my order?");
     phone.until(6_000);
-    let result = ToolResult { id: "1-t".into(), name: "find_order".into(), outcome: Ok("ready".into()) };
+    let result = ToolResult { id: "t".into(), name: "find_order".into(), outcome: Ok("ready".into()) };
     phone.input(Input::Tool(result));
     phone.until(8_000);
     insta::assert_snapshot!(phone.timeline);
@@ -241,7 +241,7 @@ fn a_tool_is_given_up_when_the_caller_speaks_up_if_it_is_declared_so() {
     phone.says(3_000, "Where is my order?");
     phone.interrupts(3_800, "One");
     phone.says(5_000, "Forget it.");
-    let result = ToolResult { id: "1-t".into(), name: "find_order".into(), outcome: Ok("late".into()) };
+    let result = ToolResult { id: "t".into(), name: "find_order".into(), outcome: Ok("late".into()) };
     phone.until(6_000);
     phone.input(Input::Tool(result));
     phone.until(8_000);
