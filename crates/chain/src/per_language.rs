@@ -159,8 +159,8 @@ impl Desk {
     }
 
     async fn pass(&mut self, event: TtsEvent) -> Result<(), offhook_stages::queue::Closed> {
-        if let TtsEvent::Done { utterance, segment } | TtsEvent::Failed { utterance, segment, .. } = &event {
-            self.owed.remove(&(*utterance, *segment));
+        if matches!(event, TtsEvent::Done { .. } | TtsEvent::Failed { .. }) {
+            self.owed.remove(&event.of());
         }
         self.events.send(event).await
     }

@@ -138,7 +138,7 @@ impl Desk {
     }
 
     fn on_event(&mut self, link: usize, event: LlmEvent) {
-        let id = id_of(&event);
+        let id = event.reply();
         let serves = |open: &Open| open.id == id && open.racers.iter().any(|racer| racer.link == link);
         // What comes late from a link that was given up is nothing.
         let Some(at) = self.open.iter().position(serves) else { return };
@@ -324,16 +324,5 @@ impl Desk {
                 self.links.tell(*link, LlmCommand::ToolResult(result.clone()));
             }
         }
-    }
-}
-
-const fn id_of(event: &LlmEvent) -> ReplyId {
-    match event {
-        LlmEvent::Text { reply, .. }
-        | LlmEvent::Interruptible { reply, .. }
-        | LlmEvent::Expect { reply, .. }
-        | LlmEvent::Tool { reply, .. }
-        | LlmEvent::Done { reply }
-        | LlmEvent::Failed { reply, .. } => *reply,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_stage_api::id::{SegmentId, UtteranceId};
+use offhook_stage_api::id::UtteranceId;
 use offhook_stage_api::{SpeakRequest, StageFailure, TtsCommand, TtsEvent};
 use tokio::time::Instant;
 
@@ -162,7 +162,7 @@ impl Desk {
     }
 
     fn on_event(&mut self, link: usize, event: TtsEvent) {
-        let (id, segment) = ids_of(&event);
+        let (id, segment) = event.of();
         let serves = |open: &Open| open.id == id && open.racers.iter().any(|racer| racer.link == link);
         // What comes late from a link that was given up is nothing.
         let Some(at) = self.open.iter().position(serves) else { return };
@@ -366,14 +366,5 @@ impl Desk {
         if let Some(link) = self.set.get(link) {
             link.health.asked(why);
         }
-    }
-}
-
-const fn ids_of(event: &TtsEvent) -> (UtteranceId, SegmentId) {
-    match event {
-        TtsEvent::Audio { utterance, segment, .. }
-        | TtsEvent::Words { utterance, segment, .. }
-        | TtsEvent::Done { utterance, segment }
-        | TtsEvent::Failed { utterance, segment, .. } => (*utterance, *segment),
     }
 }

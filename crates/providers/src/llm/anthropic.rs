@@ -1,16 +1,23 @@
 //! Anthropic's Messages (`POST /messages`, streamed).
 
-use offhook_stage_api::ToolCall;
+use offhook_stage_api::{ToolCall, ToolUse};
 use offhook_stages::{StageError, Usage};
 use serde_json::{Map, Value, json};
 
 use super::config::LlmConfig;
+use super::messages::Message;
 use super::output::{Output, arguments, cut_off, json_event};
-use super::prompt::{Message, Prompt};
+use super::prompt::Prompt;
 use crate::net::{sse::Event, stream_failure};
 
 /// The request's body. What is the same in all calls comes first and is marked for the provider's cache.
-pub(crate) fn body(config: &LlmConfig, prompt: &Prompt, of_call: &str, conversation: &[Message]) -> Value {
+pub(crate) fn body(
+    config: &LlmConfig,
+    prompt: &Prompt,
+    of_call: &str,
+    conversation: &[Message],
+    tool_use: ToolUse,
+) -> Value {
     let mut fixed = json!({"type": "text", "text": prompt.fixed()});
     if config.cache {
         fixed["cache_control"] = json!({"type": "ephemeral"});
@@ -29,6 +36,9 @@ pub(crate) fn body(config: &LlmConfig, prompt: &Prompt, of_call: &str, conversat
             json!({"name": tool.name, "description": tool.description, "input_schema": tool.parameters})
         });
         body.insert("tools".into(), tools.collect());
+        if tool_use == ToolUse::None {
+            body.insert("tool_choice".into(), json!({"type": "none"}));
+        }
     }
     Value::Object(body)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::call_ids::CallIdFormat;
 use crate::net::Deadlines;
 
 /// A language model's provider, or the kind of server that speaks its protocol.
@@ -152,6 +153,19 @@ impl Default for LlmConfig {
             cache: true,
             version: "2023-06-01".to_owned(),
             deadlines: Deadlines::default(),
+        }
+    }
+}
+
+impl LlmConfig {
+    /// Which ids of tool calls the model takes.
+    pub(crate) fn call_ids(&self) -> CallIdFormat {
+        const MISTRAL: [&str; 6] = ["mistral", "ministral", "magistral", "codestral", "devstral", "mixtral"];
+        let model = self.model.to_lowercase();
+        if MISTRAL.iter().any(|name| model.contains(name)) {
+            CallIdFormat::NineAlphanumerics
+        } else {
+            CallIdFormat::Token
         }
     }
 }

@@ -2,7 +2,9 @@
 //! Anthropic's Messages. Both are streamed; what is written is handed on as it comes.
 
 mod anthropic;
+mod call_ids;
 mod config;
+mod messages;
 mod openai;
 mod output;
 mod prompt;
@@ -15,13 +17,14 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use offhook_stage_api::id::ReplyId;
-use offhook_stage_api::{LlmCommand, LlmEvent, ReplyRequest};
+use offhook_stage_api::{LlmCommand, LlmEvent, ReplyRequest, ToolUse};
 use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Tx, Usage};
 use serde_json::Value;
 
+pub use call_ids::CallIdFormat;
 pub use config::{LlmConfig, LlmProvider};
+pub(crate) use messages::{Message, messages, note, note_of};
 pub use prompt::Prompt;
-pub(crate) use prompt::{Message, messages, note};
 
 use crate::net::{Http, Secret, join, post_json, sse};
 use output::Output;
@@ -107,13 +110,18 @@ impl Inner {
     }
 
     fn body(&self, of_call: &str, request: &ReplyRequest) -> Value {
-        let conversation = prompt::messages(request);
+        let conversation = messages(request, self.config.call_ids());
         let mut body = match self.config.provider {
-            LlmProvider::Anthropic => anthropic::body(&self.config, &self.prompt, of_call, &conversation),
-            _ => openai::body(&self.config, &self.prompt, of_call, &conversation),
+            LlmProvider::Anthropic => {
+                anthropic::body(&self.config, &self.prompt, of_call, &conversation, request.tools)
+            }
+            _ => openai::body(&self.config, &self.prompt, of_call, &conversation, request.tools),
         };
         if let Value::Object(fields) = &mut body {
-            fields.extend(self.config.body.iter().map(|(name, value)| (name.clone(), value.clone())));
+            // A model that has to speak must not be made to call a tool.
+            let must_speak = request.tools == ToolUse::None && fields.contains_key("tool_choice");
+            let added = self.config.body.iter().filter(|(name, _)| !must_speak || *name != "tool_choice");
+            fields.extend(added.map(|(name, value)| (name.clone(), value.clone())));
             fields.retain(|name, _| !self.config.without.contains(name));
         }
         body
@@ -219,7 +227,7 @@ impl Llm for NetworkLlm {
                             writing = None;
                         }
                     }
-                    // What was heard comes with the next request's turns, results of tools too.
+                    // What was heard comes with the next request's history, results of tools too.
                     Some(
                         LlmCommand::Commit { .. }
                         | LlmCommand::Interrupted { .. }

@@ -2,16 +2,24 @@
 //! Cerebras, Azure OpenAI, Ollama, llama.cpp, vLLM. The safe subset is sent, and everything that they have been seen to
 //! answer is understood.
 
+use offhook_stage_api::ToolUse;
 use offhook_stages::{StageError, Usage};
 use serde_json::{Map, Value, json};
 
 use super::config::LlmConfig;
+use super::messages::Message;
 use super::output::{Output, Toolbox, cut_off, json_event};
-use super::prompt::{Message, Prompt};
+use super::prompt::Prompt;
 use crate::net::{sse::Event, stream_failure};
 
 /// The request's body.
-pub(crate) fn body(config: &LlmConfig, prompt: &Prompt, of_call: &str, conversation: &[Message]) -> Value {
+pub(crate) fn body(
+    config: &LlmConfig,
+    prompt: &Prompt,
+    of_call: &str,
+    conversation: &[Message],
+    tool_use: ToolUse,
+) -> Value {
     let mut messages = vec![json!({"role": "system", "content": format!("{}\n\n{of_call}", prompt.fixed())})];
     for message in conversation {
         push(&mut messages, message);
@@ -32,6 +40,9 @@ pub(crate) fn body(config: &LlmConfig, prompt: &Prompt, of_call: &str, conversat
             }})
         });
         body.insert("tools".into(), tools.collect());
+        if tool_use == ToolUse::None {
+            body.insert("tool_choice".into(), "none".into());
+        }
     }
     Value::Object(body)
 }
@@ -43,10 +54,16 @@ fn push(messages: &mut Vec<Value>, message: &Message) {
         Message::Call { id, name, arguments } => {
             let call = json!({"id": id, "type": "function",
                 "function": {"name": name, "arguments": arguments.to_string()}});
-            // Calls that stand together are one message's.
-            let last = messages.last_mut().and_then(|last| last.get_mut("tool_calls"));
-            match last.and_then(Value::as_array_mut) {
-                Some(calls) => calls.push(call),
+            // Calls that stand together are one message's, and so is what was said before them.
+            let said =
+                messages.last_mut().filter(|last| last.get("role").is_some_and(|role| role == "assistant"));
+            match said.and_then(Value::as_object_mut) {
+                Some(said) => match said.get_mut("tool_calls").and_then(Value::as_array_mut) {
+                    Some(calls) => calls.push(call),
+                    None => {
+                        said.insert("tool_calls".into(), json!([call]));
+                    }
+                },
                 // `null` breaks some templates.
                 None => messages.push(json!({"role": "assistant", "content": "", "tool_calls": [call]})),
             }

@@ -1,6 +1,6 @@
 //! Both protocols, by the samples in their vendors' documentation and by what servers have been seen to send.
 
-use offhook_stage_api::{Party, ReplyReason, ToolCall, Turn};
+use offhook_stage_api::{Content, Delivery, Digits, Entry, ReplyReason, ToolCall, ToolResult};
 use offhook_stages::{ToolSpec, WhenFull, bounded};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,34 +21,77 @@ fn prompt() -> Prompt {
     Prompt { instructions: "You take bookings.".into(), tools: [tool].into(), ..Prompt::default() }
 }
 
-fn turn(who: Party, text: &str) -> Turn {
-    Turn { who, text: text.to_owned(), interrupted: false, began_ms: 0, ended_ms: 0 }
+fn request() -> ReplyRequest {
+    let caller = Content::Caller { text: "Can I move my appointment?".into() };
+    let history = vec![Entry::at(caller, 0)];
+    let reason = ReplyReason::Caller { text: "Can I move my appointment?".into(), confidence: None };
+    ReplyRequest { reply: ReplyId(7), reason, history, language: None, tools: ToolUse::Auto }
 }
 
-fn request() -> ReplyRequest {
-    let turns = vec![
-        turn(Party::Agent, "Hello."),
-        turn(Party::Caller, "Can I move my appointment?"),
-        turn(Party::Tool, r#"find_booking({"phone":"+15550100"})"#),
-        turn(Party::Tool, "find_booking failed: no such number"),
+/// One of everything that a history can hold.
+fn rich() -> ReplyRequest {
+    let agent = |text: &str, delivery| Content::Agent { text: text.into(), delivery };
+    let call = |id: &str, phone: &str| {
+        Content::ToolCall(ToolCall {
+            id: id.into(),
+            name: "find_booking".into(),
+            arguments: json!({ "phone": phone }),
+        })
+    };
+    let result = |id: &str, outcome: Result<&str, &str>| {
+        let outcome = outcome.map(str::to_owned).map_err(str::to_owned);
+        Content::ToolResult(ToolResult { id: id.into(), name: "find_booking".into(), outcome })
+    };
+    let history = [
+        Content::Summary { text: "Caller: It's about Friday.".into() },
+        agent("Of course. I'll look, and then", Delivery::Interrupted),
+        Content::Caller { text: "The number is this.".into() },
+        Content::Digits { digits: Digits::new("0100") },
+        agent("Let me look.", Delivery::Heard),
+        call("call_1", "0100"),
+        call("call_1~2", "0101"),
+        agent("One moment, please.", Delivery::Heard),
+        result("call_1~2", Err("no such number")),
+        result("call_1", Ok("Friday, 10:00 (Dr Lee)")),
+        Content::Note { text: "The caller was to be transferred to +15550123, but that failed: busy".into() },
+        agent("I found it.", Delivery::Saying),
+        call("call_2", "0102"),
     ];
-    ReplyRequest { reply: ReplyId(7), reason: ReplyReason::Tool, turns, language: None }
+    let history = history.into_iter().zip(0..).map(|(content, at)| Entry::at(content, at)).collect();
+    ReplyRequest {
+        reply: ReplyId(7),
+        reason: ReplyReason::Tool,
+        history,
+        language: None,
+        tools: ToolUse::None,
+    }
 }
 
 fn snapshot(provider: LlmProvider) -> String {
-    let config = config(provider);
-    let messages = prompt::messages(&request());
-    let body = match provider {
-        LlmProvider::Anthropic => anthropic::body(&config, &prompt(), "Of this call.", &messages),
-        _ => openai::body(&config, &prompt(), "Of this call.", &messages),
-    };
-    serde_json::to_string_pretty(&body).unwrap()
+    let model = NetworkLlm::new(config(provider), Some(&Secret::new("a-key")), prompt()).unwrap();
+    serde_json::to_string_pretty(&model.0.body("Of this call.", &rich())).unwrap()
 }
 
 #[test]
 fn bodies_are_as_documented() {
     insta::assert_snapshot!("openai", snapshot(LlmProvider::Openai));
     insta::assert_snapshot!("anthropic", snapshot(LlmProvider::Anthropic));
+}
+
+#[test]
+fn a_model_that_has_to_speak_may_not_call_tools() {
+    let choice = |provider, body: &[(&str, Value)], tools| {
+        let body = body.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let config = LlmConfig { body, ..config(provider) };
+        let model = NetworkLlm::new(config, Some(&Secret::new("a-key")), prompt()).unwrap();
+        model.0.body("", &ReplyRequest { tools, ..request() }).get("tool_choice").cloned()
+    };
+    let required = [("tool_choice", json!("required"))];
+    assert_eq!(choice(LlmProvider::Groq, &[], ToolUse::None), Some(json!("none")));
+    assert_eq!(choice(LlmProvider::Anthropic, &[], ToolUse::None), Some(json!({"type": "none"})));
+    assert_eq!(choice(LlmProvider::Openai, &required, ToolUse::None), Some(json!("none")));
+    assert_eq!(choice(LlmProvider::Openai, &required, ToolUse::Auto), Some(json!("required")));
+    assert_eq!(choice(LlmProvider::Openai, &[], ToolUse::Auto), None);
 }
 
 #[test]
