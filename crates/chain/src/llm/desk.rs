@@ -210,6 +210,7 @@ impl Desk {
         if !open.racers.is_empty() {
             return self.open.insert(at, open);
         }
+        open.keep_whole(&mut self.out);
         if !open.tools.is_empty() {
             self.out.push_back(LlmEvent::Done { reply: open.id });
             return self.remember(open);

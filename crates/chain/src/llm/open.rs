@@ -88,6 +88,13 @@ impl Open {
         Arc::new(request)
     }
 
+    /// The link that wrote has failed: what it left whole is passed on.
+    pub(super) fn keep_whole(&mut self, out: &mut VecDeque<LlmEvent>) {
+        if let Some(whole) = self.hold.whole() {
+            self.say(whole, out);
+        }
+    }
+
     /// Another link starts from what was said.
     pub(super) fn start_over(&mut self) {
         self.hold.forget();

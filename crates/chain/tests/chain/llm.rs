@@ -237,6 +237,15 @@ async fn when_nobody_can_go_on_a_reply_ends_with_its_last_sentence() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_whole_sentence_of_a_stream_that_ends_early_is_said() {
+    // All of it was written, but not its end mark.
+    let first = Model::new(&[Some((10, Fault::Failed(FailureKind::Refused)))]);
+    let line = Line::new(&[first.link()]);
+    line.ask(1);
+    assert_eq!(line.answer(1).await, (WHOLE.into(), 0, Some(FailureKind::Refused)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hanging_link_costs_its_deadline_and_is_then_avoided() {
     let hung = Some((0, Fault::Hung));
     let first = Model::new(&[hung, hung, hung]);
@@ -335,7 +344,7 @@ async fn tools_are_asked_for_once_and_their_results_go_to_who_asked() {
     assert!(second.seen().is_empty(), "a reply with tools is not gone on with");
     line.ask(2);
     line.answer(2).await;
-    let result = ToolResult { id: "7-t1".into(), name: "look_up".into(), outcome: Ok("it".into()) };
+    let result = ToolResult { id: "t1~2".into(), name: "look_up".into(), outcome: Ok("it".into()) };
     line.to.offer(LlmCommand::ToolResult(result)).unwrap();
     line.to.offer(LlmCommand::Commit { reply: ReplyId(2) }).unwrap();
     line.to.offer(LlmCommand::Interrupted { reply: ReplyId(2), heard: Duration::from_secs(1) }).unwrap();

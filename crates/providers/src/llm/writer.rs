@@ -1,7 +1,7 @@
 //! From a model's stream to the call: text and tools, in their order, and how it ended.
 
 use offhook_stage_api::id::ReplyId;
-use offhook_stage_api::{Content, Entry, LlmEvent, ReplyReason, ReplyRequest};
+use offhook_stage_api::{LlmEvent, ReplyReason, ReplyRequest};
 use offhook_stages::{StageError, Tx};
 
 use super::Reader;
@@ -16,7 +16,7 @@ pub(super) struct Writer {
     out: Vec<Output>,
     stage: String,
     wrote_nothing: bool,
-    /// Behind a tool's result there may be nothing left to say; a note wants words.
+    /// Behind a tool's result, or an answer that is gone on with, there may be nothing left to say.
     may_be_empty: bool,
 }
 
@@ -29,7 +29,7 @@ impl Writer {
             out: Vec::new(),
             stage: stage.to_owned(),
             wrote_nothing: true,
-            may_be_empty: request.reason == ReplyReason::Tool && !is_note(request.history.last()),
+            may_be_empty: request.reason == ReplyReason::Tool,
         }
     }
 
@@ -74,8 +74,4 @@ impl Writer {
             }
         }
     }
-}
-
-fn is_note(entry: Option<&Entry>) -> bool {
-    entry.is_some_and(|entry| matches!(entry.content, Content::Note { .. }))
 }
