@@ -107,6 +107,48 @@ fn fields_can_be_added_replaced_and_left_out() {
 }
 
 #[test]
+fn requests_are_as_the_models_family_takes_them() {
+    let body = |config: LlmConfig, prompt: Prompt| {
+        NetworkLlm::new(config, Some(&Secret::new("a-key")), prompt).unwrap().0.body("", &request())
+    };
+    let model = |provider, model: &str| LlmConfig { model: model.to_owned(), ..config(provider) };
+    let luna = body(model(LlmProvider::Openai, "gpt-6-luna"), prompt());
+    assert_eq!((&luna["reasoning_effort"], &luna["max_completion_tokens"]), (&json!("none"), &json!(400)));
+    // The agent's author knows better.
+    let own = [("reasoning_effort".to_owned(), json!("low"))].into();
+    let luna = body(LlmConfig { body: own, ..model(LlmProvider::Openai, "gpt-6-luna") }, prompt());
+    assert_eq!(luna["reasoning_effort"], "low");
+    let without = vec!["reasoning_effort".to_owned()];
+    let luna = body(LlmConfig { without, ..model(LlmProvider::Openai, "gpt-6-luna") }, prompt());
+    assert!(luna.get("reasoning_effort").is_none());
+    let warm = LlmConfig { temperature: Some(0.3), ..model(LlmProvider::Openai, "o4-mini") };
+    let o4 = body(warm, prompt());
+    assert!(o4.get("temperature").is_none() && o4["max_completion_tokens"] == 1_400, "{o4}");
+    let mistral = body(model(LlmProvider::Vllm, "mistral-small-latest"), prompt());
+    assert_eq!(mistral["max_tokens"], 400);
+    let astra = NetworkLlm::new(model(LlmProvider::Openai, "gpt-6-astra"), Some(&Secret::new("k")), prompt());
+    assert!(astra.unwrap_err().to_string().contains("tools"));
+    let takes = ModelFacts { tools: Some(true), ..ModelFacts::default() };
+    let gateway = LlmConfig { takes, ..model(LlmProvider::Openai, "gpt-6-astra") };
+    assert!(body(gateway, prompt())["tools"].is_array());
+}
+
+#[test]
+fn the_cache_mark_stands_behind_what_is_long_enough_to_be_kept() {
+    let body = |words: usize| {
+        let config = LlmConfig { model: "claude-haiku-4-5".into(), ..config(LlmProvider::Anthropic) };
+        let prompt = Prompt { instructions: "word ".repeat(words).into(), ..prompt() };
+        NetworkLlm::new(config, Some(&Secret::new("a-key")), prompt).unwrap().0.body("", &request())
+    };
+    let mark = "/system/0/cache_control";
+    let last = "/messages/0/content/0/cache_control";
+    let short = body(10);
+    assert!(short.pointer(mark).is_none() && short.pointer(last).is_some(), "{short}");
+    let long = body(4_000);
+    assert!(long.pointer(mark).is_some() && long.pointer(last).is_none());
+}
+
+#[test]
 fn what_is_missing_is_named() {
     let text = |config: LlmConfig| NetworkLlm::new(config, None, prompt()).unwrap_err().to_string();
     assert!(text(LlmConfig::default()).contains("set `model`"));
