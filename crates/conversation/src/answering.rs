@@ -340,8 +340,8 @@ impl Conversation {
                 self.history.tool_result(result, self.now);
             }
             SEND_DTMF => {
-                let pressed =
-                    digits_to_press(&call).and_then(|digits| self.press(&digits, Some(call.id.clone()), line));
+                let pressed = digits_to_press(&call)
+                    .and_then(|digits| self.press(&digits, Some(call.id.clone()), line));
                 match pressed {
                     // Its result comes when they were sent.
                     Ok(()) => {
@@ -406,7 +406,8 @@ impl Conversation {
     fn on_transferred(&mut self, call: ToolCall, by: WantedBy, result: ToolResult, line: &mut dyn Line) {
         match (result.outcome, by) {
             (Ok(outcome), _) => {
-                let result = ToolResult { id: call.id.clone(), name: call.name.clone(), outcome: Ok(outcome) };
+                let result =
+                    ToolResult { id: call.id.clone(), name: call.name.clone(), outcome: Ok(outcome) };
                 self.todo.push_back(Todo::Llm(LlmCommand::ToolResult(result)));
                 self.hang_up(EndReason::Transferred, Some(call), line);
             }

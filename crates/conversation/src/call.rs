@@ -213,9 +213,7 @@ impl<L: Transport> Call<L> {
     pub fn deadline(&self) -> Option<Deadline> {
         match self.conversation.state {
             State::Fresh | State::HungUp | State::Over => None,
-            State::Running | State::Lost { .. } => {
-                Deadline::earliest([self.line.deadline(), self.deadline])
-            }
+            State::Running | State::Lost { .. } => Deadline::earliest([self.line.deadline(), self.deadline]),
         }
     }
 

@@ -57,7 +57,9 @@ pub(crate) enum State {
     Fresh,
     Running,
     /// The connection broke; another may come until then.
-    Lost { until: CallTime },
+    Lost {
+        until: CallTime,
+    },
     /// We hung up; the stream's end is awaited.
     HungUp,
     Over,

@@ -102,7 +102,8 @@ impl Conversation {
         }
         if effect == WordsEffect::WentOn {
             let more = self.turn.words_since_decided();
-            if line.audible(self.now).is_some() && self.config.barge_in.judge(&more) == OverAgent::Backchannel {
+            if line.audible(self.now).is_some() && self.config.barge_in.judge(&more) == OverAgent::Backchannel
+            {
                 // "Okay" to "one moment, please" changes nothing.
                 self.turn.stay_decided();
             } else {
@@ -119,7 +120,8 @@ impl Conversation {
     /// A reply that was requested on other words is worth nothing.
     fn check_basis(&mut self, is_final: bool) {
         let text = self.turn.words();
-        let Some(reply) = self.reply.as_ref().filter(|reply| !reply.has_begun() && reply.answers_words()) else {
+        let Some(reply) = self.reply.as_ref().filter(|reply| !reply.has_begun() && reply.answers_words())
+        else {
             return;
         };
         if same_words(reply.basis(), &text) {
@@ -182,9 +184,9 @@ impl Conversation {
             return Some(Deadline::new(self.turn.ended + WORDS_WITHIN, Why::EndOfTurn));
         }
         let end = Deadline::new(self.turn.ended + wait.decide, Why::EndOfTurn);
-        let eager = self.wants_speculation(wait.evidence).then(|| {
-            Deadline::new(self.turn.ended + self.config.turn.eager, Why::Eager)
-        });
+        let eager = self
+            .wants_speculation(wait.evidence)
+            .then(|| Deadline::new(self.turn.ended + self.config.turn.eager, Why::Eager));
         Deadline::earliest([eager.filter(|eager| eager.at < end.at), Some(end)])
     }
 

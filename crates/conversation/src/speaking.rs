@@ -323,9 +323,8 @@ impl Conversation {
     pub(crate) fn wait_deadline(&self, line: &dyn Line) -> Option<Deadline> {
         let waiting = self.waiting(line)?;
         // While something else is said, or about to be, the wait hasn't begun.
-        let busy = |said: &Utterance| {
-            said.progress != Progress::Held && !waiting.is_for(said.id, &said.purpose)
-        };
+        let busy =
+            |said: &Utterance| said.progress != Progress::Held && !waiting.is_for(said.id, &said.purpose);
         if self.speech.iter().any(busy) {
             return None;
         }

@@ -1,11 +1,10 @@
 //! A call that goes on in another language.
 
-
 use std::time::Duration;
 
-use offhook_testkit::Phone;
 use offhook_conversation::LanguagePhrases;
 use offhook_media_line::CallConfig;
+use offhook_testkit::Phone;
 
 fn config() -> CallConfig {
     let spanish = LanguagePhrases {
