@@ -73,7 +73,7 @@ impl ToolUse {
 
 /// Why a reply is wanted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum ReplyReason {
     /// The call has begun: greet, unless the engine's configuration has a greeting of its own.
     Greeting,

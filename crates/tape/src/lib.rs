@@ -2,19 +2,31 @@
 //!
 //! A tape is JSON Lines: a header, then everything that went into the state machine and everything that came out of it,
 //! each with its time in microseconds on the call's clock. Keys are masked. `docs/tape.md` describes the format.
+//!
+//! - `wire`: the lines; `input`, `output` and `tts` what stands in them, `mask` what must not
+//! - `line`: what is on tape of each kind of call
+//! - `read`, `pack`: from text to lines
+//! - `replay`: the same inputs again, and whether the outputs are the same
+//! - `reenact`: the same caller again, under other settings
 #![forbid(unsafe_code)]
 
+mod input;
+mod line;
+mod mask;
+mod output;
 mod pack;
+mod read;
 mod reenact;
-mod relay;
 mod replay;
+mod tts;
 mod wire;
 
+pub use input::{MaskedKey, WireInput, WireRelayInput};
+pub use line::TapedLine;
+pub use output::{WireLlm, WireOutput, WireRelayOutput, WireStt, WireVoice};
 pub use pack::{packed, unpacked};
+pub use read::{ReplayError, header, lines};
 pub use reenact::{Outcome, as_taped, percentile, reenact};
-pub use relay::{WireRelayInput, WireRelayOutput, write_relay_input, write_relay_output};
-pub use replay::{Divergence, ReplayError, Replayed, accept, header, lines, replay};
-pub use wire::{
-    Header, Line, MaskedKey, Transport, VERSION, WireInput, WireOutput, write_header, write_input,
-    write_output,
-};
+pub use replay::{Divergence, Replayed, Replayer, accept, replay};
+pub use tts::WireTts;
+pub use wire::{CORE, Header, Line, Transport, VERSION, write_header, write_input, write_output};

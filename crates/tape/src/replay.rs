@@ -1,13 +1,18 @@
 //! A tape back through the state machine, as fast as it goes.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use offhook_call::relay::RelayCall;
-use offhook_call::{Call, CallConfig, CallTime, Input, Key};
+use offhook_conversation::{Call, Deadline};
+use offhook_media_line::{CallConfig, MediaLine};
+use offhook_relay_line::RelayLine;
+use offhook_stage_api::CallTime;
 
-use crate::wire::{Header, Line, Transport, VERSION, WireInput, WireOutput, push as push_line, write_header};
+use crate::input::WireInput;
+use crate::line::TapedLine;
+use crate::output::WireOutput;
+use crate::read::{Lines, NoLine, ReplayError, damaged, open};
+use crate::wire::{Header, Line, Transport, push, write_header};
 
 /// How a replay went.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,19 +25,21 @@ pub struct Replayed {
     pub outputs: usize,
     /// Where the outcome was another than on the tape.
     pub divergence: Option<Divergence>,
-    /// The tape ends in the midst of a line, as when the power failed. What is before it was replayed.
+    /// The tape ends in the middle of a line, as when the power failed. What is before it was replayed.
     pub cut_short: bool,
 }
 
 /// Where a replay first differs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Divergence {
-    /// When, on the call's clock.
+    /// When, on the call's clock: the time of the input whose outputs differ.
     pub at: Duration,
-    /// What the tape has there.
-    pub taped: Option<WireOutput>,
+    /// The output that the tape has there, and its time.
+    pub taped: Option<(Duration, WireOutput)>,
     /// What came out now.
     pub now: Option<WireOutput>,
+    /// The tape was woken by another deadline than this build would have been: the tape's, and this build's.
+    pub deadlines: Option<(WireInput, WireInput)>,
     /// The latest inputs before it but sound, in words, oldest first, each with its time.
     pub before: Vec<(Duration, String)>,
 }
@@ -40,99 +47,132 @@ pub struct Divergence {
 /// Inputs of a divergence's context.
 const CONTEXT: usize = 6;
 
-/// Why a tape can't be replayed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReplayError {
-    /// A line is damaged.
-    #[error("line {line} of the tape can't be read: {why}")]
-    Damaged {
-        /// Counted from one.
-        line: usize,
-        /// What is wrong.
-        why: String,
-    },
-    /// It is of a call of text.
-    #[error(
-        "the tape is of a call of text: Twilio decided when its turns were over, so other settings change nothing"
-    )]
-    OfText,
-    /// Another version.
-    #[error("the tape has version {found}, this build reads version {VERSION}")]
-    Version {
-        /// The tape's.
-        found: u32,
-    },
+/// A call that is fed from tape.
+#[derive(Debug)]
+pub struct Replayer<L: TapedLine> {
+    call: Call<L>,
 }
 
-/// Replays a tape and stops at the first difference. Keys are masked on tape; a `1` is pressed in a digit's place.
+impl<L: TapedLine> Replayer<L> {
+    /// A call that hasn't begun.
+    #[must_use]
+    pub fn new(config: CallConfig) -> Self {
+        Self { call: L::call(config) }
+    }
+
+    /// Feeds an input. `None` if it belongs to another kind of call, or is damaged.
+    pub fn feed(&mut self, input: &WireInput, now: CallTime) -> Option<()> {
+        let call = &mut self.call;
+        input.read::<L>(&mut |input| call.handle(input, now))
+    }
+
+    /// The next output that goes on tape; `None` until the next input.
+    pub fn next_output(&mut self) -> Option<WireOutput> {
+        while let Some(output) = self.call.poll_output() {
+            if let Some(output) = WireOutput::of::<L>(&output) {
+                return Some(output);
+            }
+        }
+        None
+    }
+
+    /// When the call wants to be woken.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Deadline> {
+        self.call.deadline()
+    }
+}
+
+/// Replays a tape and stops at the first difference: another output, another time, one too many or one too few. Keys are masked on
+/// tape; a `1` is pressed in a digit's place.
 ///
 /// # Errors
 /// If the tape can't be read.
 pub fn replay(tape: &str, config: CallConfig) -> Result<Replayed, ReplayError> {
     let (header, lines) = open(tape)?;
-    let mut call = Machine::new(header.transport, config);
+    match header.transport {
+        Transport::MediaStreams => compare::<MediaLine>(header, lines, config),
+        Transport::ConversationRelay => compare::<RelayLine>(header, lines, config),
+    }
+}
+
+fn compare<L: TapedLine>(
+    header: Header,
+    lines: Lines<'_>,
+    config: CallConfig,
+) -> Result<Replayed, ReplayError> {
+    let mut call = Replayer::<L>::new(config);
     let mut replayed =
         Replayed { header, length: Duration::ZERO, outputs: 0, divergence: None, cut_short: false };
-    let mut before: Vec<(Duration, String)> = Vec::new();
+    let mut context = Context::default();
     for line in lines {
         let (index, line) = match line {
             Ok(line) => line,
-            Err(CutShort) => {
+            Err(NoLine::CutShort) => {
                 replayed.cut_short = true;
-                break;
+                return Ok(replayed);
             }
-            Err(Damaged(error)) => return Err(error),
+            Err(NoLine::Damaged(error)) => return Err(error),
         };
-        let at = Duration::from_micros(line.t);
-        replayed.length = at;
+        let t = Duration::from_micros(line.t);
+        replayed.length = t;
         if let Some(input) = &line.input {
-            // What came of the input before may stand behind this one: a session feeds all that has arrived, then does what
-            // comes of it. So outputs are compared as they come, wherever the inputs stand between them.
-            if let Some(words) = in_words(input) {
-                if before.len() == CONTEXT {
-                    before.remove(0);
-                }
-                before.push((at, words));
+            if let Some(now) = call.next_output() {
+                replayed.divergence = Some(context.divergence(None, Some(now)));
+                return Ok(replayed);
             }
-            feed(&mut call, input, CallTime::after(at)).ok_or_else(|| {
-                damaged(index, "its sound is damaged, or it belongs to another kind of call".into())
-            })?;
+            context.add(t, input);
+            if let WireInput::Timeout { at: Some(_), .. } = input {
+                let now = WireInput::timeout(call.deadline());
+                if now != *input {
+                    replayed.divergence = Some(context.of_deadline(input.clone(), now));
+                    return Ok(replayed);
+                }
+            }
+            call.feed(input, CallTime::after(t)).ok_or_else(|| damaged(index, UNUSABLE))?;
         }
         if let Some(taped) = line.output {
-            let now = next_output(&mut call);
+            let now = call.next_output();
             replayed.outputs += 1;
-            if now.as_ref() != Some(&taped) {
-                replayed.divergence = Some(Divergence { at, taped: Some(taped), now, before });
+            if now.as_ref() != Some(&taped) || t != context.at {
+                replayed.divergence = Some(context.divergence(Some((t, taped)), now));
                 return Ok(replayed);
             }
         }
     }
+    replayed.divergence = call.next_output().map(|now| context.divergence(None, Some(now)));
     Ok(replayed)
 }
 
-/// A tape's header and its lines; of a tape whose last line is cut off, those before it.
-///
-/// # Errors
-/// If the tape can't be read.
-pub fn lines(tape: &str) -> Result<(Header, Vec<Line>), ReplayError> {
-    let (header, lines) = open(tape)?;
-    let mut all = Vec::new();
-    for line in lines {
-        match line {
-            Ok((_, line)) => all.push(line),
-            Err(CutShort) => break,
-            Err(Damaged(error)) => return Err(error),
-        }
-    }
-    Ok((header, all))
+const UNUSABLE: &str = "its sound is damaged, or it belongs to another kind of call";
+
+/// Where a replay is.
+#[derive(Default)]
+struct Context {
+    /// The latest input's time.
+    at: Duration,
+    before: VecDeque<(Duration, String)>,
 }
 
-/// What the tape says of itself.
-///
-/// # Errors
-/// If it is no tape, or one of another version.
-pub fn header(tape: &str) -> Result<Header, ReplayError> {
-    open(tape).map(|(header, _)| header)
+impl Context {
+    fn add(&mut self, at: Duration, input: &WireInput) {
+        self.at = at;
+        if let Some(words) = input.in_words() {
+            if self.before.len() == CONTEXT {
+                self.before.pop_front();
+            }
+            self.before.push_back((at, words));
+        }
+    }
+
+    fn divergence(&mut self, taped: Option<(Duration, WireOutput)>, now: Option<WireOutput>) -> Divergence {
+        let before = std::mem::take(&mut self.before).into();
+        Divergence { at: self.at, taped, now, deadlines: None, before }
+    }
+
+    fn of_deadline(&mut self, taped: WireInput, now: WireInput) -> Divergence {
+        Divergence { deadlines: Some((taped, now)), ..self.divergence(None, None) }
+    }
 }
 
 /// The tape with its inputs as they are, and the outputs that this build gives for them.
@@ -140,128 +180,39 @@ pub fn header(tape: &str) -> Result<Header, ReplayError> {
 /// # Errors
 /// If the tape can't be read.
 pub fn accept(tape: &str, config: CallConfig) -> Result<Vec<u8>, ReplayError> {
-    let (mut header, lines) = open(tape)?;
+    let (header, lines) = open(tape)?;
+    match header.transport {
+        Transport::MediaStreams => rewrite::<MediaLine>(header, lines, config),
+        Transport::ConversationRelay => rewrite::<RelayLine>(header, lines, config),
+    }
+}
+
+fn rewrite<L: TapedLine>(
+    mut header: Header,
+    lines: Lines<'_>,
+    config: CallConfig,
+) -> Result<Vec<u8>, ReplayError> {
+    crate::wire::CORE.clone_into(&mut header.core);
     header.config = serde_json::to_value(&config).ok();
-    let mut call = Machine::new(header.transport, config);
-    let mut anew = Vec::with_capacity(tape.len());
-    write_header(&mut anew, &header);
+    let mut call = Replayer::<L>::new(config);
+    let mut tape = Vec::new();
+    write_header(&mut tape, &header);
     for line in lines {
         let (index, line) = match line {
             Ok(line) => line,
-            Err(CutShort) => break,
-            Err(Damaged(error)) => return Err(error),
+            Err(NoLine::CutShort) => break,
+            Err(NoLine::Damaged(error)) => return Err(error),
         };
-        let Some(input) = line.input else { continue };
-        let now = CallTime::after(Duration::from_micros(line.t));
-        push_line(&mut anew, &Line { t: line.t, input: Some(input.clone()), output: None });
-        feed(&mut call, &input, now).ok_or_else(|| {
-            damaged(index, "its sound is damaged, or it belongs to another kind of call".into())
-        })?;
-        while let Some(output) = next_output(&mut call) {
-            push_line(&mut anew, &Line { t: line.t, input: None, output: Some(output) });
+        let Some(mut input) = line.input else { continue };
+        if let WireInput::Timeout { .. } = input {
+            input = WireInput::timeout(call.deadline());
+        }
+        call.feed(&input, CallTime::after(Duration::from_micros(line.t)))
+            .ok_or_else(|| damaged(index, UNUSABLE))?;
+        push(&mut tape, &Line { t: line.t, input: Some(input), output: None });
+        while let Some(output) = call.next_output() {
+            push(&mut tape, &Line { t: line.t, input: None, output: Some(output) });
         }
     }
-    Ok(anew)
-}
-
-fn damaged(line: usize, why: String) -> ReplayError {
-    ReplayError::Damaged { line: line + 1, why }
-}
-
-/// Why there is no further line.
-enum NoLine {
-    CutShort,
-    Damaged(ReplayError),
-}
-use NoLine::{CutShort, Damaged};
-
-/// Lines with their places.
-type Lines<'a> = Box<dyn Iterator<Item = Result<(usize, Line), NoLine>> + 'a>;
-
-/// Reads the header, and gives the lines.
-fn open(tape: &str) -> Result<(Header, Lines<'_>), ReplayError> {
-    let mut lines = tape.lines().enumerate().peekable();
-    let (_, first) = lines.next().ok_or_else(|| damaged(0, "it is empty".into()))?;
-    let header: Header = serde_json::from_str(first).map_err(|error| damaged(0, error.to_string()))?;
-    if header.tape != VERSION {
-        return Err(ReplayError::Version { found: header.tape });
-    }
-    let whole = tape.ends_with('\n');
-    let lines = std::iter::from_fn(move || {
-        let (index, text) = lines.next()?;
-        let last = lines.peek().is_none();
-        Some(match serde_json::from_str(text) {
-            Ok(line) => Ok((index, line)),
-            Err(_) if last && !whole => Err(CutShort),
-            Err(error) => Err(Damaged(damaged(index, error.to_string()))),
-        })
-    });
-    Ok((header, Box::new(lines)))
-}
-
-/// An input for people; `None` for sound, of which there is too much.
-fn in_words(input: &WireInput) -> Option<String> {
-    let text = match input {
-        WireInput::Media { .. } => return None,
-        WireInput::Tts(event) => event.in_words()?,
-        other => serde_json::to_string(other).ok()?,
-    };
-    Some(text)
-}
-
-/// The state machine that a tape is of.
-enum Machine {
-    Sound(Box<Call>),
-    Text(Box<RelayCall>),
-}
-
-impl Machine {
-    fn new(transport: Transport, config: CallConfig) -> Self {
-        match transport {
-            Transport::MediaStreams => Self::Sound(Box::new(Call::new(config))),
-            Transport::ConversationRelay => Self::Text(Box::new(RelayCall::new(config))),
-        }
-    }
-}
-
-fn next_output(call: &mut Machine) -> Option<WireOutput> {
-    let call = match call {
-        Machine::Sound(call) => call,
-        Machine::Text(call) => return call.poll_output().as_ref().map(WireOutput::of_relay),
-    };
-    while let Some(output) = call.poll_output() {
-        if let Some(output) = WireOutput::of(&output) {
-            return Some(output);
-        }
-    }
-    None
-}
-
-fn feed(call: &mut Machine, input: &WireInput, now: CallTime) -> Option<()> {
-    let call = match call {
-        Machine::Sound(call) => call,
-        Machine::Text(call) => return crate::relay::feed(call, input, now),
-    };
-    let octets;
-    let input = match input {
-        WireInput::Start => Input::Start,
-        WireInput::Media { ts, mulaw } => {
-            octets = STANDARD.decode(mulaw).ok()?;
-            Input::Media { timestamp_ms: *ts, payload: &octets }
-        }
-        WireInput::Mark(name) => Input::Mark(name),
-        WireInput::Key(key) => Input::Dtmf(key.stand_in()?),
-        WireInput::Dtmf => Input::Dtmf(Key::new('1')?),
-        WireInput::Stt(event) => Input::Stt(event.clone()),
-        WireInput::Turn(event) => Input::Turn(*event),
-        WireInput::Llm(event) => Input::Llm(event.clone()),
-        WireInput::Tts(event) => Input::Tts(event.to_event()?),
-        WireInput::Tool(result) => Input::Tool(result.clone()),
-        WireInput::Control(control) => Input::Control(control.clone()),
-        WireInput::Relay(_) => return None,
-        WireInput::Stop => Input::Stop,
-        WireInput::Timeout => Input::Timeout,
-    };
-    call.handle(input, now);
-    Some(())
+    Ok(tape)
 }

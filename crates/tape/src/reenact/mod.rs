@@ -12,15 +12,18 @@ use std::collections::{BTreeMap, VecDeque};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use offhook_call::{Call, CallConfig, CallEvent, CallTime, Input, Output};
+use offhook_conversation::{CallEvent, Input, Output};
+use offhook_media_line::{CallConfig, MediaCall, MediaInput, MediaWire, media_call};
 use offhook_stage_api::id::{ReplyId, SegmentId, UtteranceId};
 use offhook_stage_api::{
-    AudioChunk, LlmCommand, LlmEvent, ReplyReason, SpeakRequest, SttEvent, ToolResult, Transcript,
-    TtsCommand, TtsEvent,
+    AudioChunk, CallTime, LlmCommand, LlmEvent, ReplyReason, SpeakRequest, SttCommand, SttEvent, ToolResult,
+    Transcript, TtsCommand, TtsEvent,
 };
 
-use crate::replay::{ReplayError, lines};
-use crate::wire::{Header, Line, Transport, WireInput, WireOutput};
+use crate::input::WireInput;
+use crate::output::WireOutput;
+use crate::read::{ReplayError, lines};
+use crate::wire::{Header, Line, Transport, micros};
 pub use outcome::{Outcome, percentile};
 use taped::{Parts, Reply, for_reply, for_segment};
 
@@ -47,7 +50,7 @@ pub fn as_taped(tape: &str) -> Result<(Header, Outcome), ReplayError> {
 /// Has the tape's caller call again, under this configuration.
 ///
 /// # Errors
-/// If the tape can't be read, or is of a call of text: when its caller's turns were over was not ours to decide.
+/// If the tape can't be read, or is of a ConversationRelay call: when its caller's turns were over was not ours to decide.
 pub fn reenact(tape: &str, config: CallConfig) -> Result<Outcome, ReplayError> {
     let (header, lines) = lines(tape)?;
     if header.transport == Transport::ConversationRelay {
@@ -69,7 +72,7 @@ enum Later {
 }
 
 struct Reenactment {
-    call: Call,
+    call: MediaCall,
     parts: Parts,
     later: BTreeMap<(u64, u64), Later>,
     count: u64,
@@ -87,7 +90,7 @@ struct Reenactment {
 impl Reenactment {
     fn new(config: CallConfig, parts: Parts) -> Self {
         Self {
-            call: Call::new(config),
+            call: media_call(config),
             parts,
             later: BTreeMap::new(),
             count: 0,
@@ -110,26 +113,28 @@ impl Reenactment {
             WireInput::Media { ts, mulaw } => {
                 let Ok(decoded) = STANDARD.decode(mulaw) else { return };
                 octets = decoded;
-                Input::Media { timestamp_ms: *ts, payload: &octets }
+                Input::Line(MediaInput::Media { timestamp_ms: *ts, payload: &octets })
             }
             WireInput::Key(key) => match key.stand_in() {
-                Some(key) => Input::Dtmf(key),
+                Some(key) => Input::Line(MediaInput::Dtmf(key)),
                 None => return,
             },
             WireInput::Stt(event) => match self.within_turn(event) {
-                Some(event) => Input::Stt(event),
+                Some(event) => Input::Line(MediaInput::Stt(event)),
                 None => return,
             },
             WireInput::Control(control) => Input::Control(control.clone()),
             WireInput::Stop => Input::Stop,
-            WireInput::Mark(_)
-            | WireInput::Dtmf
+            // A stage that had ended on the tape answers here as well, with what it said before.
+            WireInput::LlmEnded(_)
+            | WireInput::TtsEnded(_)
+            | WireInput::Mark(_)
             | WireInput::Turn(_)
             | WireInput::Llm(_)
             | WireInput::Tts(_)
             | WireInput::Tool(_)
             | WireInput::Relay(_)
-            | WireInput::Timeout => return,
+            | WireInput::Timeout { .. } => return,
         };
         self.feed(input, line.t);
     }
@@ -159,7 +164,7 @@ impl Reenactment {
         loop {
             let later = self.later.first_key_value().map(|((at, _), _)| *at);
             let mark = self.marks.front().map(|(at, _)| *at);
-            let deadline = self.call.deadline().map(micros);
+            let deadline = self.call.deadline().map(|deadline| micros(deadline.at));
             let Some(next) = [later, mark, deadline].into_iter().flatten().min() else { return };
             if next >= t || self.call.is_over() {
                 return;
@@ -181,8 +186,8 @@ impl Reenactment {
     fn deliver(&mut self, what: Later, t: u64) {
         match what {
             Later::Llm(event) => self.feed(Input::Llm(event), t),
-            Later::Tts(event) => self.feed(Input::Tts(event), t),
-            Later::Mark(name) => self.feed(Input::Mark(&name), t),
+            Later::Tts(event) => self.feed(Input::Line(MediaInput::Tts(event)), t),
+            Later::Mark(name) => self.feed(Input::Line(MediaInput::Mark(&name)), t),
             Later::Tool(result) => self.feed(Input::Tool(result), t),
         }
     }
@@ -192,32 +197,38 @@ impl Reenactment {
         self.later.insert((t, self.count), what);
     }
 
-    fn feed(&mut self, input: Input<'_>, t: u64) {
+    fn feed(&mut self, input: Input<MediaInput<'_>>, t: u64) {
         self.call.handle(input, CallTime::after(std::time::Duration::from_micros(t)));
         while let Some(output) = self.call.poll_output() {
             self.on_output(output, t);
         }
     }
 
-    fn on_output(&mut self, output: Output, t: u64) {
-        match output {
-            Output::Media(frame) | Output::HiddenMedia(frame) => {
+    fn on_wire(&mut self, wire: &MediaWire, t: u64) {
+        match wire {
+            MediaWire::Media(frame) | MediaWire::HiddenMedia(frame) => {
                 let octets = frame.0.len() as u64;
                 self.played_until = self.played_until.max(t) + octets * 20_000 / FRAME;
             }
-            Output::Mark(name) => {
+            MediaWire::Mark(name) => {
                 self.marks.push_back((self.played_until.max(t) + MARK_US, name.to_string()));
             }
-            Output::Clear => {
+            MediaWire::Clear => {
                 self.played_until = t;
                 for (at, _) in &mut self.marks {
                     *at = (*at).min(t + MARK_US);
                 }
             }
+        }
+    }
+
+    fn on_output(&mut self, output: Output<MediaWire>, t: u64) {
+        match output {
+            Output::Wire(wire) => self.on_wire(&wire, t),
             Output::Llm(command) => self.on_llm(command, t),
             Output::Tts(TtsCommand::Speak(request)) => self.speak(&request, t),
             Output::Tts(TtsCommand::Cancel { utterance }) => self.later.retain(|_, what| match what {
-                Later::Tts(event) => utterance_of(event) != utterance,
+                Later::Tts(event) => event.of().0 != utterance,
                 _ => true,
             }),
             Output::Tool(call) => {
@@ -232,11 +243,11 @@ impl Reenactment {
                 self.events.push((t / 1_000, event));
             }
             Output::Stt(command) => {
-                if let offhook_stage_api::SttCommand::TurnEnded { until } = command {
+                if let SttCommand::TurnEnded { until } = command {
                     self.turn_until = until.0;
                 }
             }
-            Output::CancelTool { .. } | Output::Turn(_) | Output::HangUp => {}
+            Output::CancelTool { .. } | Output::Turn(_) | Output::HangUp { .. } => {}
         }
     }
 
@@ -263,8 +274,7 @@ impl Reenactment {
                 self.open.remove(&reply);
             }
             LlmCommand::Cancel { reply } => {
-                self.later
-                    .retain(|_, what| !matches!(what, Later::Llm(event) if taped::reply_of(event) == reply));
+                self.later.retain(|_, what| !matches!(what, Later::Llm(event) if event.reply() == reply));
                 // It was never heard: the next request gets it.
                 if let Some(events) = self.open.remove(&reply) {
                     self.parts.replies.push_front(events);
@@ -276,7 +286,7 @@ impl Reenactment {
 
     fn speak(&mut self, request: &SpeakRequest, t: u64) {
         let to = (request.utterance, request.segment);
-        match self.parts.spoken.get(&request.text).cloned() {
+        match self.parts.sound(request).cloned() {
             Some(events) => {
                 for (after, event) in &events {
                     self.later_at(t + after, Later::Tts(for_segment(event, to)));
@@ -303,17 +313,4 @@ fn hum(text: &str, (utterance, segment): (UtteranceId, SegmentId)) -> [TtsEvent;
         TtsEvent::Audio { utterance, segment, chunk: AudioChunk::Mulaw(octets.into()) },
         TtsEvent::Done { utterance, segment },
     ]
-}
-
-fn utterance_of(event: &TtsEvent) -> UtteranceId {
-    match event {
-        TtsEvent::Audio { utterance, .. }
-        | TtsEvent::Words { utterance, .. }
-        | TtsEvent::Done { utterance, .. }
-        | TtsEvent::Failed { utterance, .. } => *utterance,
-    }
-}
-
-fn micros(time: CallTime) -> u64 {
-    u64::try_from(time.since_start().as_micros()).unwrap_or(u64::MAX)
 }

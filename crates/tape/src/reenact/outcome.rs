@@ -1,6 +1,6 @@
 //! What came of a call, in figures that can be compared.
 
-use offhook_call::{BargeInStage, CallEvent};
+use offhook_conversation::{BargeInStage, CallEvent};
 use serde::Serialize;
 
 /// Whoever speaks again so soon after the end of a turn was decided wasn't done.

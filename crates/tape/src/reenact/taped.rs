@@ -1,17 +1,23 @@
 //! What the stages of a taped call said, and how long each took: the parts that are played again.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use offhook_stage_api::id::{ReplyId, SegmentId, UtteranceId};
-use offhook_stage_api::{LlmEvent, TtsEvent};
+use offhook_stage_api::{LlmEvent, ReplyReason, SpeakRequest, TtsEvent};
 
-use crate::wire::{Line, WireInput, WireOutput};
+use crate::input::WireInput;
+use crate::output::{WireLlm, WireOutput, WireVoice};
+use crate::wire::Line;
 
 /// A reply as the model gave it: its events, each so many microseconds after the request.
 pub(super) type Reply = Vec<(u64, LlmEvent)>;
 
-/// A spoken segment: its events, each so many microseconds after the request.
-pub(super) type Spoken = Vec<(u64, TtsEvent)>;
+/// A segment's sound: its events, each so many microseconds after the request.
+pub(super) type Sound = Vec<(u64, TtsEvent)>;
+
+/// What a voice was asked to say: the text, and its language.
+type Said = (String, Option<Arc<str>>);
 
 /// The parts.
 #[derive(Clone, Debug, Default)]
@@ -20,36 +26,35 @@ pub(super) struct Parts {
     pub(super) replies: VecDeque<Reply>,
     /// The reply to the beginning of the call.
     pub(super) greeting: Option<Reply>,
-    /// Sound by text.
-    pub(super) spoken: BTreeMap<String, Spoken>,
+    sounds: BTreeMap<Said, Sound>,
 }
 
 impl Parts {
     pub(super) fn of(lines: &[Line]) -> Self {
         let mut asked: BTreeMap<ReplyId, (u64, bool, Reply)> = BTreeMap::new();
         let mut committed: Vec<ReplyId> = Vec::new();
-        let mut speak: BTreeMap<(UtteranceId, SegmentId), (u64, String, Spoken)> = BTreeMap::new();
+        let mut speak: BTreeMap<(UtteranceId, SegmentId), (u64, Said, Sound)> = BTreeMap::new();
         for line in lines {
             match (&line.input, &line.output) {
-                (_, Some(WireOutput::Stage(words))) => {
-                    if let Some((reply, greets)) = responds(words) {
-                        asked.insert(reply, (line.t, greets, Reply::new()));
-                    } else if let Some(reply) = words.strip_prefix("llm commit r").and_then(number) {
-                        committed.push(ReplyId(reply));
-                    } else if let Some((utterance, segment, text)) = speaks(words) {
-                        speak.insert((utterance, segment), (line.t, text.to_owned(), Spoken::new()));
-                    }
+                (_, Some(WireOutput::Llm(WireLlm::Respond(request)))) => {
+                    let greets = request.reason == ReplyReason::Greeting;
+                    asked.insert(request.reply, (line.t, greets, Reply::new()));
+                }
+                (_, Some(WireOutput::Llm(WireLlm::Commit(reply)))) => committed.push(*reply),
+                (_, Some(WireOutput::Tts(WireVoice::Speak(request)))) => {
+                    let of = (request.utterance, request.segment);
+                    speak.insert(of, (line.t, said(request), Sound::new()));
                 }
                 (Some(WireInput::Llm(event)), _) => {
-                    if let Some((since, _, reply)) = asked.get_mut(&reply_of(event)) {
+                    if let Some((since, _, reply)) = asked.get_mut(&event.reply()) {
                         reply.push((line.t.saturating_sub(*since), event.clone()));
                     }
                 }
                 (Some(WireInput::Tts(event)), _) => {
                     if let Some(event) = event.to_event()
-                        && let Some((since, _, spoken)) = speak.get_mut(&segment_of(&event))
+                        && let Some((since, _, sound)) = speak.get_mut(&event.of())
                     {
-                        spoken.push((line.t.saturating_sub(*since), event));
+                        sound.push((line.t.saturating_sub(*since), event));
                     }
                 }
                 _ => {}
@@ -63,44 +68,24 @@ impl Parts {
                 None => {}
             }
         }
-        for (_, text, spoken) in speak.into_values() {
+        for (_, said, sound) in speak.into_values() {
             // A segment that was cut off by a cancel is no whole one.
-            let whole = spoken.iter().any(|(_, event)| matches!(event, TtsEvent::Done { .. }));
-            if whole || !parts.spoken.contains_key(&text) {
-                parts.spoken.insert(text, spoken);
+            let whole = sound.iter().any(|(_, event)| matches!(event, TtsEvent::Done { .. }));
+            if whole || !parts.sounds.contains_key(&said) {
+                parts.sounds.insert(said, sound);
             }
         }
         parts
     }
-}
 
-/// `llm respond r2 to …`, and whether to the call's beginning.
-fn responds(words: &str) -> Option<(ReplyId, bool)> {
-    let rest = words.strip_prefix("llm respond r")?;
-    let (reply, reason) = rest.split_once(" to ")?;
-    Some((ReplyId(number(reply)?), reason == "Greeting"))
-}
-
-/// `tts speak u1/s1: text`
-fn speaks(words: &str) -> Option<(UtteranceId, SegmentId, &str)> {
-    let (ids, text) = words.strip_prefix("tts speak u")?.split_once(": ")?;
-    let (utterance, segment) = ids.split_once("/s")?;
-    Some((UtteranceId(number(utterance)?), SegmentId(number(segment)?), text))
-}
-
-fn number(digits: &str) -> Option<u32> {
-    digits.parse().ok()
-}
-
-pub(super) fn reply_of(event: &LlmEvent) -> ReplyId {
-    match event {
-        LlmEvent::Text { reply, .. }
-        | LlmEvent::Expect { reply, .. }
-        | LlmEvent::Tool { reply, .. }
-        | LlmEvent::Interruptible { reply, .. }
-        | LlmEvent::Done { reply }
-        | LlmEvent::Failed { reply, .. } => *reply,
+    /// The taped sound of a text in its language.
+    pub(super) fn sound(&self, request: &SpeakRequest) -> Option<&Sound> {
+        self.sounds.get(&said(request))
     }
+}
+
+fn said(request: &SpeakRequest) -> Said {
+    (request.text.clone(), request.language.clone())
 }
 
 /// The same event of another reply.
@@ -117,15 +102,6 @@ pub(super) fn for_reply(event: &LlmEvent, to: ReplyId) -> LlmEvent {
     event
 }
 
-fn segment_of(event: &TtsEvent) -> (UtteranceId, SegmentId) {
-    match event {
-        TtsEvent::Audio { utterance, segment, .. }
-        | TtsEvent::Words { utterance, segment, .. }
-        | TtsEvent::Done { utterance, segment }
-        | TtsEvent::Failed { utterance, segment, .. } => (*utterance, *segment),
-    }
-}
-
 /// The same event of another segment.
 pub(super) fn for_segment(event: &TtsEvent, to: (UtteranceId, SegmentId)) -> TtsEvent {
     let mut event = event.clone();
@@ -136,4 +112,44 @@ pub(super) fn for_segment(event: &TtsEvent, to: (UtteranceId, SegmentId)) -> Tts
         | TtsEvent::Failed { utterance, segment, .. } => (*utterance, *segment) = to,
     }
     event
+}
+
+#[cfg(test)]
+mod tests {
+    use offhook_stage_api::AudioChunk;
+
+    use super::*;
+    use crate::tts::WireTts;
+
+    #[test]
+    fn sound_is_found_by_its_text_and_its_language() {
+        let request = |segment, language: Option<&str>| SpeakRequest {
+            utterance: UtteranceId(1),
+            segment: SegmentId(segment),
+            text: "No.".into(),
+            last: true,
+            language: language.map(Into::into),
+        };
+        let line = |input, output| Line { t: 0, input, output };
+        let mut lines = Vec::new();
+        for (segment, language) in [(0, None), (1, Some("es-ES"))] {
+            let of = (UtteranceId(1), SegmentId(segment));
+            let chunk = AudioChunk::Mulaw(vec![0; 160 * (segment as usize + 1)].into());
+            let audio = TtsEvent::Audio { utterance: of.0, segment: of.1, chunk };
+            let speak = WireVoice::Speak(request(segment, language));
+            lines.push(line(None, Some(WireOutput::Tts(speak))));
+            lines.push(line(Some(WireInput::Tts(WireTts::of(&audio))), None));
+            let done = TtsEvent::Done { utterance: of.0, segment: of.1 };
+            lines.push(line(Some(WireInput::Tts(WireTts::of(&done))), None));
+        }
+        let parts = Parts::of(&lines);
+        let octets = |language| match &parts.sound(&request(7, language))?.first()?.1 {
+            TtsEvent::Audio { chunk: AudioChunk::Mulaw(octets), .. } => Some(octets.len()),
+            _ => None,
+        };
+        assert_eq!(
+            (octets(None), octets(Some("es-ES")), octets(Some("fr-FR"))),
+            (Some(160), Some(320), None)
+        );
+    }
 }

@@ -57,12 +57,12 @@ pub struct StartMessage {
 }
 
 /// Sound from Twilio, still in base64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaIn<'a> {
     /// Presentation time in milliseconds since the stream's start, if given.
     pub timestamp_ms: Option<u64>,
-    /// Base64 of μ-law octets.
-    pub payload: &'a str,
+    /// Base64 of μ-law octets. Owned where the message had it with escapes (`\/`), which JSON allows.
+    pub payload: Cow<'a, str>,
 }
 
 impl MediaIn<'_> {
@@ -72,7 +72,7 @@ impl MediaIn<'_> {
     /// If it isn't base64, or doesn't fit.
     pub fn decode<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b [u8], MessageError> {
         let count = STANDARD
-            .decode_slice(self.payload, buffer)
+            .decode_slice(self.payload.as_ref(), buffer)
             .map_err(|error| MessageError::Payload { why: error.to_string() })?;
         Ok(buffer.get(..count).unwrap_or(&[]))
     }
@@ -138,7 +138,7 @@ fn media_as_twilio_writes_it(text: &str) -> Option<MediaIn<'_>> {
     let (sid, end) = rest.split_once('"')?;
     let plain = |text: &str| text.bytes().all(|b| b != b'\\' && b >= 0x20);
     (end == "}" && plain(payload) && plain(sid) && !sid.is_empty())
-        .then_some(MediaIn { timestamp_ms: Some(timestamp), payload })
+        .then_some(MediaIn { timestamp_ms: Some(timestamp), payload: Cow::Borrowed(payload) })
 }
 
 fn digits(text: &str) -> Option<(u64, &str)> {
@@ -198,7 +198,7 @@ struct Media<'a> {
     #[serde(default, borrow)]
     track: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    payload: &'a str,
+    payload: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -231,8 +231,10 @@ impl Number {
 
 fn parse_any(text: &str) -> Result<Inbound<'_>, MessageError> {
     let shape = |why: &str| MessageError::Shape { why: why.to_owned() };
-    let event: Event<'_> =
-        serde_json::from_str(text).map_err(|error| MessageError::Shape { why: error.to_string() })?;
+    // The category and the place, not the text: it may hold keys.
+    let event: Event<'_> = serde_json::from_str(text).map_err(|error| MessageError::Shape {
+        why: format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column()),
+    })?;
     match event.event.as_ref() {
         "connected" => Ok(Inbound::Connected { protocol: event.protocol.unwrap_or_default() }),
         "start" => {
@@ -314,6 +316,38 @@ mod tests {
     }
 
     #[test]
+    fn a_payload_may_have_escapes() {
+        let message = |payload: &str| {
+            format!(r#"{{"event":"media","sequenceNumber":"1","media":{{"track":"inbound","chunk":"1","timestamp":"5","payload":"{payload}"}},"streamSid":"MZ1"}}"#)
+        };
+        let octets = |text: &str| {
+            let Ok(Inbound::Media(media)) = parse(text) else { panic!("{text}") };
+            media.decode(&mut [0; 9]).map(<[u8]>::to_vec)
+        };
+        let plain = octets(&message("+/+/"));
+        assert_eq!(plain, Ok(vec![0xFB, 0xFF, 0xBF]));
+        for escaped in [r"+\/+\/", r"\u002B\/\u002b/", r"\u002B/+\u002F"] {
+            assert_eq!(octets(&message(escaped)), plain, "{escaped}");
+        }
+        let named = r#"{"event":"mark","streamSid":"MZ1","mark":{"name":"g0\u002d1"}}"#;
+        assert_eq!(parse(named), Ok(Inbound::Mark { name: "g0-1".into() }));
+    }
+
+    #[test]
+    fn an_error_quotes_no_key() {
+        for text in [
+            r#"{"event":"dtmf","streamSid":"MZbb","dtmf":{"track":"inbound_track","digit":4711}}"#,
+            r#"{"event":"dtmf","streamSid":"MZbb","dtmf":{"digit":"4711"}}"#,
+            r#"{"event":"dtmf","dtmf":4711}"#,
+            r#"{"event":"dtmf","dtmf":{"digit":"4711"#,
+            r#"{"event":4711}"#,
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(!error.contains("4711"), "{error}");
+        }
+    }
+
+    #[test]
     fn another_format_is_named() {
         let start = r#"{"event":"start","start":{"accountSid":"AC1","streamSid":"MZ1","callSid":"CA1","mediaFormat":{"encoding":"audio/l16","sampleRate":16000,"channels":1}},"streamSid":"MZ1"}"#;
         let error = parse(start).unwrap_err().to_string();
@@ -334,9 +368,9 @@ mod tests {
             assert!(parse(text).is_err(), "{text}");
         }
         assert_eq!(parse(&" ".repeat(70_000)), Err(MessageError::TooLong { len: 70_000 }));
-        let media = MediaIn { timestamp_ms: None, payload: "####" };
+        let media = MediaIn { timestamp_ms: None, payload: "####".into() };
         assert!(media.decode(&mut [0; 100]).is_err());
-        let media = MediaIn { timestamp_ms: None, payload: "AAAAAAAA" };
+        let media = MediaIn { timestamp_ms: None, payload: "AAAAAAAA".into() };
         assert!(media.decode(&mut [0; 2]).is_err());
     }
 
