@@ -185,23 +185,23 @@ impl Desk {
     /// Takes note of what the voice says, and keeps what it has said to its end.
     fn note(&mut self, event: &TtsEvent) {
         match event {
-            TtsEvent::Audio { utterance, segment, chunk } => {
-                if let Some((Some(_), spoken)) = self.open.get_mut(&(*utterance, *segment)) {
+            TtsEvent::Audio { chunk, .. } => {
+                if let Some((Some(_), spoken)) = self.open.get_mut(&event.of()) {
                     spoken.chunks.push(chunk.clone());
                 }
             }
-            TtsEvent::Words { utterance, segment, words } => {
-                if let Some((Some(_), spoken)) = self.open.get_mut(&(*utterance, *segment)) {
+            TtsEvent::Words { words, .. } => {
+                if let Some((Some(_), spoken)) = self.open.get_mut(&event.of()) {
                     spoken.words.extend(words.iter().cloned());
                 }
             }
-            TtsEvent::Done { utterance, segment } => {
-                if let Some((Some(key), spoken)) = self.open.remove(&(*utterance, *segment)) {
+            TtsEvent::Done { .. } => {
+                if let Some((Some(key), spoken)) = self.open.remove(&event.of()) {
                     self.store.put(key, spoken);
                 }
             }
-            TtsEvent::Failed { utterance, segment, .. } => {
-                self.open.remove(&(*utterance, *segment));
+            TtsEvent::Failed { .. } => {
+                self.open.remove(&event.of());
             }
         }
     }

@@ -65,10 +65,7 @@ async fn speak(tts: &CachedTts, texts: &[&str]) -> Vec<String> {
     let mut said = vec![String::new(); texts.len()];
     let mut at = 0;
     while let Some(event) = from.recv().await {
-        let segment = match &event {
-            TtsEvent::Audio { segment, .. } | TtsEvent::Done { segment, .. } => *segment,
-            TtsEvent::Failed { segment, .. } | TtsEvent::Words { segment, .. } => *segment,
-        };
+        let (_, segment) = event.of();
         assert_eq!(segment.0, at, "segments come in order");
         let text = &mut said[at as usize];
         match event {

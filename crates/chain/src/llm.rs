@@ -10,16 +10,15 @@ use offhook_stage_api::{LlmCommand, LlmEvent};
 use super::{Link, name_of};
 use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Tx};
 
-/// The turn that ends the request for a continuation, after the agent's turn with what was already said. It stands in the
-/// caller's place, in square brackets: by these, models are told, the telephone system speaks.
-pub const GO_ON: &str = "[A fault cut your answer off there; the caller has heard all that stands there. Say only what comes \
-                         after it. Repeat nothing of it, and don't mention the fault.]";
+/// The note that ends the request for a continuation, after the agent's entry with what was already said.
+pub const GO_ON: &str = "A fault cut your answer off there; the caller has heard all that stands there. Say only what comes after \
+                         it. Repeat nothing of it, and don't mention the fault.";
 
 /// Language models in the order in which they are tried, as one.
 ///
 /// A reply goes to the first link that is well. If it fails before a sentence was passed on, the next gets the same request. If it
-/// fails later, the next is asked to go on: its request's turns end with what was said, as an interrupted turn of the
-/// agent's, and with [`GO_ON`], in the caller's place. What its answer repeats of that is taken away. If nobody can go on, the
+/// fails later, the next is asked to go on: its request's history ends with what was said, as an interrupted entry of the
+/// agent's, and with [`GO_ON`] as a note. What its answer repeats of that is taken away. If nobody can go on, the
 /// reply fails where its last whole sentence ended. A reply that has asked for tools is not gone on with: it
 /// is done, the tools' results lead to the next.
 #[derive(Clone, Debug)]

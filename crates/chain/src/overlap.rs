@@ -36,6 +36,13 @@ impl Hold {
         Some(rest).filter(|rest| !rest.is_empty())
     }
 
+    /// The whole sentences of what is held, when no more comes: the last one has no space behind it by which it could be told.
+    pub(super) fn whole(&mut self) -> Option<String> {
+        let mut end = self.held.trim_end().chars().rev();
+        let ends = end.next().is_some_and(is_full_stop) && end.next().is_some_and(char::is_alphabetic);
+        ends.then(|| self.flush()).flatten()
+    }
+
     /// Forgets what is held: the link that wrote it failed.
     pub(super) fn forget(&mut self) {
         self.held.clear();

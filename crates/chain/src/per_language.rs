@@ -221,8 +221,8 @@ impl LanguageRouter {
     }
 
     async fn pass(&mut self, event: TtsEvent) -> Result<(), Closed> {
-        if let TtsEvent::Done { utterance, segment } | TtsEvent::Failed { utterance, segment, .. } = &event {
-            self.pending.remove(&(*utterance, *segment));
+        if matches!(event, TtsEvent::Done { .. } | TtsEvent::Failed { .. }) {
+            self.pending.remove(&event.of());
         }
         self.events.send(event).await
     }

@@ -73,8 +73,7 @@ impl Conversation {
         reply.answers = (speculative || self.turn.is_decided()).then_some(self.turn.number);
         reply.since = match reason {
             ReplyReason::Caller { .. } => self.turn.ended,
-            ReplyReason::Digits(_) => self.keypad.last().max(self.turn.ended),
-            ReplyReason::Greeting | ReplyReason::Tool => self.now,
+            ReplyReason::Digits(_) | ReplyReason::Greeting | ReplyReason::Tool => self.now,
         };
         self.reply = Some(reply);
         if speculative {
@@ -341,8 +340,8 @@ impl Conversation {
                 self.history.tool_result(result, self.now);
             }
             SEND_DTMF => {
-                let pressed =
-                    digits_to_press(&call).and_then(|digits| self.press(&digits, Some(call.id.clone()), line));
+                let pressed = digits_to_press(&call)
+                    .and_then(|digits| self.press(&digits, Some(call.id.clone()), line));
                 match pressed {
                     // Its result comes when they were sent.
                     Ok(()) => {
@@ -407,7 +406,8 @@ impl Conversation {
     fn on_transferred(&mut self, call: ToolCall, by: WantedBy, result: ToolResult, line: &mut dyn Line) {
         match (result.outcome, by) {
             (Ok(outcome), _) => {
-                let result = ToolResult { id: call.id.clone(), name: call.name.clone(), outcome: Ok(outcome) };
+                let result =
+                    ToolResult { id: call.id.clone(), name: call.name.clone(), outcome: Ok(outcome) };
                 self.todo.push_back(Todo::Llm(LlmCommand::ToolResult(result)));
                 self.hang_up(EndReason::Transferred, Some(call), line);
             }

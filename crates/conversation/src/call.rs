@@ -155,21 +155,10 @@ impl<L: Transport> Call<L> {
         if let Some(happened) = happened {
             self.conversation.handle(happened, now, &mut self.line);
         }
-        self.line.tick(now);
-        self.flush();
-        while let Some(event) = self.line.poll_event() {
-            self.conversation.on_line(event, now, &mut self.line);
-            self.flush();
-            changed = true;
-        }
+        changed |= self.drain(now);
         if due {
             self.conversation.handle(Happened::Timeout, now, &mut self.line);
-            self.line.tick(now);
-            self.flush();
-            while let Some(event) = self.line.poll_event() {
-                self.conversation.on_line(event, now, &mut self.line);
-                self.flush();
-            }
+            self.drain(now);
         }
         if changed {
             self.deadline = self.conversation.deadline(&self.line);
@@ -177,6 +166,25 @@ impl<L: Transport> Call<L> {
                 self.line.rest(now);
                 self.out.shrink_to(USUAL_OUTPUTS / 2);
             }
+        }
+    }
+
+    /// Lets the line and the conversation answer each other until neither has more to say. True if the line had anything.
+    fn drain(&mut self, now: CallTime) -> bool {
+        let mut any = false;
+        loop {
+            while let Some(event) = self.line.poll_event() {
+                self.conversation.on_line(event, now, &mut self.line);
+                self.flush();
+                any = true;
+            }
+            self.line.tick(now);
+            self.flush();
+            match self.line.poll_event() {
+                None => return any,
+                Some(event) => self.conversation.on_line(event, now, &mut self.line),
+            }
+            any = true;
         }
     }
 
@@ -205,9 +213,7 @@ impl<L: Transport> Call<L> {
     pub fn deadline(&self) -> Option<Deadline> {
         match self.conversation.state {
             State::Fresh | State::HungUp | State::Over => None,
-            State::Running | State::Lost { .. } => {
-                Deadline::earliest([self.line.deadline(), self.deadline])
-            }
+            State::Running | State::Lost { .. } => Deadline::earliest([self.line.deadline(), self.deadline]),
         }
     }
 

@@ -57,7 +57,9 @@ pub(crate) enum State {
     Fresh,
     Running,
     /// The connection broke; another may come until then.
-    Lost { until: CallTime },
+    Lost {
+        until: CallTime,
+    },
     /// We hung up; the stream's end is awaited.
     HungUp,
     Over,
@@ -168,8 +170,10 @@ impl Conversation {
     pub(crate) fn on_line(&mut self, event: LineEvent, now: CallTime, line: &mut dyn Line) {
         self.now = self.now.max(now);
         match (self.state, &event) {
-            (_, LineEvent::Notice(_)) | (State::Running, _) => {}
-            (State::Lost { .. }, LineEvent::Back) => {}
+            (State::Running, LineEvent::Back) => {
+                return self.trouble("a second `setup` came in the same session; it was ignored");
+            }
+            (_, LineEvent::Notice(_)) | (State::Running, _) | (State::Lost { .. }, LineEvent::Back) => {}
             _ => return,
         }
         match event {
@@ -397,6 +401,7 @@ impl Conversation {
     /// Hangs up now.
     pub(crate) fn hang_up(&mut self, why: EndReason, handoff: Option<ToolCall>, line: &mut dyn Line) {
         self.drop_reply();
+        self.cut_all(line);
         line.command(LineCommand::HangUp { handoff }, self.now);
         self.event(CallEvent::Ended { why });
         self.state = State::HungUp;

@@ -66,11 +66,6 @@ impl Keypad {
         self.keys.is_empty()
     }
 
-    /// When the last key was pressed.
-    pub(crate) const fn last(&self) -> CallTime {
-        self.last
-    }
-
     /// Forgets what was keyed.
     pub(crate) fn clear(&mut self) {
         self.keys.clear();

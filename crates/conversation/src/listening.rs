@@ -81,7 +81,11 @@ impl Conversation {
         if self.voicemail.is_there() {
             return; // a mailbox's greeting is no turn
         }
+        let quiet = self.turn.is_quiet();
         let effect = self.turn.on_words(transcript, is_final, span, self.now);
+        if quiet && !self.turn.is_quiet() {
+            self.silence.bridged = 0; // whatever was bridged before, this turn's wait is another
+        }
         if let WordsEffect::Corrected(turn, text) = &effect {
             self.history.caller(*turn, text, span);
             let message =
@@ -98,7 +102,8 @@ impl Conversation {
         }
         if effect == WordsEffect::WentOn {
             let more = self.turn.words_since_decided();
-            if line.audible(self.now).is_some() && self.config.barge_in.judge(&more) == OverAgent::Backchannel {
+            if line.audible(self.now).is_some() && self.config.barge_in.judge(&more) == OverAgent::Backchannel
+            {
                 // "Okay" to "one moment, please" changes nothing.
                 self.turn.stay_decided();
             } else {
@@ -115,7 +120,8 @@ impl Conversation {
     /// A reply that was requested on other words is worth nothing.
     fn check_basis(&mut self, is_final: bool) {
         let text = self.turn.words();
-        let Some(reply) = self.reply.as_ref().filter(|reply| !reply.has_begun() && reply.answers_words()) else {
+        let Some(reply) = self.reply.as_ref().filter(|reply| !reply.has_begun() && reply.answers_words())
+        else {
             return;
         };
         if same_words(reply.basis(), &text) {
@@ -161,6 +167,7 @@ impl Conversation {
         let all = if whole { text.to_owned() } else { format!("{before} {text}") };
         self.turn.said(&all, self.now);
         self.barge_in = None;
+        self.silence.bridged = 0;
         self.interrupt_tools(line);
         self.end_turn(line);
     }
@@ -177,9 +184,9 @@ impl Conversation {
             return Some(Deadline::new(self.turn.ended + WORDS_WITHIN, Why::EndOfTurn));
         }
         let end = Deadline::new(self.turn.ended + wait.decide, Why::EndOfTurn);
-        let eager = self.wants_speculation(wait.evidence).then(|| {
-            Deadline::new(self.turn.ended + self.config.turn.eager, Why::Eager)
-        });
+        let eager = self
+            .wants_speculation(wait.evidence)
+            .then(|| Deadline::new(self.turn.ended + self.config.turn.eager, Why::Eager));
         Deadline::earliest([eager.filter(|eager| eager.at < end.at), Some(end)])
     }
 
@@ -235,7 +242,8 @@ impl Conversation {
             return self.drop_turn(DropReason::Noise, line);
         }
         let span = (self.turn.began, self.turn.ended);
-        self.turn.decide(self.now, wait.answer);
+        let answer = if self.line_decides { Duration::ZERO } else { wait.answer };
+        self.turn.decide(self.now, answer);
         self.silence.heard_caller(self.now);
         self.tools.new_turn();
         self.history.caller(self.turn.number, &text, span);
@@ -311,8 +319,8 @@ impl Conversation {
 
     /// Speech over the agent: perhaps an interruption.
     fn suspect_barge_in(&mut self, onset: CallTime, line: &mut dyn Line) {
-        if self.barge_in.is_some() || self.turn.is_quiet() {
-            return;
+        if self.barge_in.is_some() || self.turn.is_quiet() || self.line_decides {
+            return; // where the line decides, it also cuts the agent off
         }
         let audible = line.audible(self.now).and_then(|id| self.speech.get(id));
         if audible.is_some_and(|said| said.interruptible == Interruptible::Yes) {
@@ -548,6 +556,7 @@ impl Conversation {
         if self.reply.as_ref().is_some_and(|reply| !reply.has_begun()) {
             self.drop_reply();
         }
+        self.silence.bridged = 0;
         self.history.digits(digits.clone(), span);
         self.unanswered_digits = Some(digits);
         self.drop_ended(Occasion::CallerBegan, line);

@@ -9,7 +9,7 @@ use crate::deadline::{Deadline, Why};
 use crate::event::{CallEvent, DropCause, EndReason};
 use crate::line::{Heard, Line, LineCommand, Opening};
 use crate::reply::{Phase, Reply};
-use crate::speech::{Bridge, Occasion, Progress, Purpose};
+use crate::speech::{Bridge, Occasion, Progress, Purpose, Utterance};
 use crate::turn::TurnState;
 use crate::waits::Waiting;
 
@@ -156,22 +156,29 @@ impl Conversation {
     /// An utterance was played to its end.
     pub(crate) fn on_over(&mut self, id: UtteranceId, heard: &Heard, line: &mut dyn Line) {
         let Some(said) = self.speech.remove(id) else { return };
-        self.history.ended(id, &heard.text, heard.is_whole(), self.now);
-        if said.purpose != Purpose::Echo {
-            self.event(CallEvent::Said {
-                utterance: id,
-                what: said.purpose.kind(),
-                heard: heard.text.clone(),
-                text: said.text.trim().to_owned(),
-                interrupted: !heard.is_whole(),
-                timed: heard.timed,
-            });
-        }
+        self.note_said(&said, heard);
         if let Purpose::Keys(Some(tool)) = said.purpose {
             self.keys_done(tool, Ok("pressed".to_owned()), line);
         }
         self.silence.over(self.now);
         self.speech.next_in_turn(self.now);
+    }
+
+    fn note_said(&mut self, said: &Utterance, heard: &Heard) {
+        // What isn't given to the voice yet, the line doesn't know of.
+        let words = |text: &str| text.split_whitespace().count();
+        let whole = heard.is_whole() && words(&heard.text) >= words(&said.text);
+        self.history.ended(said.id, &heard.text, whole, self.now);
+        if said.purpose != Purpose::Echo {
+            self.event(CallEvent::Said {
+                utterance: said.id,
+                what: said.purpose.kind(),
+                heard: heard.text.clone(),
+                text: said.text.trim().to_owned(),
+                interrupted: !whole,
+                timed: heard.timed,
+            });
+        }
     }
 
     fn keys_done(&mut self, id: String, outcome: Result<String, String>, line: &mut dyn Line) {
@@ -263,7 +270,11 @@ impl Conversation {
         for id in ids {
             let Some(said) = self.speech.get(id) else { continue };
             if said.has_begun() {
-                let heard = line.heard(id, self.now);
+                let mut heard = line.heard(id, self.now);
+                if heard == Heard::default() {
+                    // It was just played to its end.
+                    said.text.trim().clone_into(&mut heard.text);
+                }
                 self.note_cut(id, &heard);
             } else {
                 self.note_dropped(id, DropCause::Leaving);
@@ -288,17 +299,7 @@ impl Conversation {
         if let Some(reply) = said.purpose.reply() {
             self.todo.push_back(Todo::Llm(LlmCommand::Interrupted { reply, heard: heard.lasted }));
         }
-        self.history.ended(id, &heard.text, heard.is_whole(), self.now);
-        if said.purpose != Purpose::Echo {
-            self.event(CallEvent::Said {
-                utterance: id,
-                what: said.purpose.kind(),
-                heard: heard.text.clone(),
-                text: said.text.trim().to_owned(),
-                interrupted: true,
-                timed: heard.timed,
-            });
-        }
+        self.note_said(&said, heard);
         if let Purpose::Keys(Some(tool)) = said.purpose {
             let why = Err("not all keys were pressed: the call is about to end".to_owned());
             self.take_result(offhook_stage_api::ToolResult {
@@ -322,9 +323,8 @@ impl Conversation {
     pub(crate) fn wait_deadline(&self, line: &dyn Line) -> Option<Deadline> {
         let waiting = self.waiting(line)?;
         // While something else is said, or about to be, the wait hasn't begun.
-        let busy = |said: &crate::speech::Utterance| {
-            said.progress != Progress::Held && !waiting.is_for(said.id, &said.purpose)
-        };
+        let busy =
+            |said: &Utterance| said.progress != Progress::Held && !waiting.is_for(said.id, &said.purpose);
         if self.speech.iter().any(busy) {
             return None;
         }
@@ -440,6 +440,7 @@ impl Conversation {
         }
         self.discarded.clear();
         self.barge_in = None;
+        self.blocked = false;
         self.pending = Pending { unheard: unheard.trim().to_owned(), asked };
         self.trouble("the connection was lost; the call goes on if Twilio connects it again");
         self.state = State::Lost { until: self.now + self.config.timeouts.reconnect };
@@ -447,7 +448,6 @@ impl Conversation {
 
     pub(crate) fn on_back(&mut self, line: &mut dyn Line) {
         self.state = State::Running;
-        self.blocked = false;
         let Pending { unheard, asked } = std::mem::take(&mut self.pending);
         if let Some(tag) = self.language.tag() {
             line.command(LineCommand::Language(tag), self.now);

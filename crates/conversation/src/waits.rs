@@ -68,11 +68,12 @@ impl Conversation {
         }
         if let Some(pause) = self.turn.pause() {
             let late = |at: CallTime| at.since(self.turn.ended) >= RECOGNISER_IN_TROUBLE;
-            let in_trouble = pause.settled_at.is_none_or(late)
-                && self.turn.spoken >= self.config.turn.shortest_wordless;
+            let in_trouble =
+                pause.settled_at.is_none_or(late) && self.turn.spoken >= self.config.turn.shortest_wordless;
             return in_trouble.then(|| waiting(Bridge::Words, self.turn.ended, Why::WordsLate));
         }
-        if self.tools.any() && self.turn.is_quiet() && self.reply.as_ref().is_none_or(|reply| reply.is_over()) {
+        if self.tools.any() && self.turn.is_quiet() && self.reply.as_ref().is_none_or(|reply| reply.is_over())
+        {
             return self.waiting_for_tools(waiting(Bridge::Tools, self.now, Why::ToolLate));
         }
         None

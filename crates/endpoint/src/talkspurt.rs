@@ -20,7 +20,7 @@ pub struct TalkspurtConfig {
     /// A frame with at least this probability has speech. Default 0.5.
     pub threshold: f32,
     /// So much speech within the newest `onset` plus one frame begins a talkspurt. Default 60 ms. If the detector is sure
-    /// of it ([`Detector::sure`]), a frame less without a gap does.
+    /// of it ([`Detector::sure`]), a frame less without a gap does. At most 620 ms: more counts as that.
     #[serde(with = "humantime_serde")]
     pub onset: Duration,
     /// Silence that ends a talkspurt. Default 120 ms: what it means is decided above.
@@ -163,8 +163,8 @@ impl Talkspurts {
     }
 
     fn look_for_onset(&mut self, start: SamplePos) -> Option<SpeechEvent> {
-        let needed = whole_frames(self.config.onset).clamp(1, 31);
-        let window = self.recent & ((1u32 << (needed + 1)) - 1);
+        let needed = whole_frames(self.config.onset).clamp(1, MOST_ONSET);
+        let window = self.recent & (u32::MAX >> (MOST_ONSET - needed));
         let enough = window.count_ones() >= needed || self.sure_run >= (needed - 1).max(1);
         if !enough {
             return None;
@@ -196,6 +196,9 @@ impl Talkspurts {
 const QUIET_LINE: f32 = -50.0;
 /// So close to the floor of a quiet line nobody speaks.
 const STILL_DB: f32 = 6.0;
+
+/// The longest onset in frames: with one more they fill [`Talkspurts::recent`].
+const MOST_ONSET: u32 = 31;
 
 fn whole_frames(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis() / FRAME_DURATION.as_millis()).unwrap_or(u32::MAX)
@@ -260,6 +263,17 @@ mod tests {
         assert_eq!(verdicts(&voiced, Some(0.8))[4].event, Some(SpeechEvent::Onset { at: at(3) }));
         // One sure frame alone is a click.
         assert!(verdicts(&[false, true, false, false, true, false], Some(0.8)).iter().all(|v| !v.speaking));
+    }
+
+    #[test]
+    fn a_long_onset_is_as_long_as_the_frames_that_are_remembered() {
+        for (ms, begun) in [(20, 0), (600, 29), (620, 30), (700, 30), (u64::MAX, 30)] {
+            let config =
+                TalkspurtConfig { onset: Duration::from_millis(ms), ..TalkspurtConfig::turn_taking() };
+            let mut spurts = Talkspurts::new(Box::new(Given(vec![true; 40], 0, None)), config);
+            let loud = PcmFrame(std::array::from_fn(|n| (n * n % 211) as i16 * 40 - 4_000));
+            assert_eq!((0..40).position(|_| spurts.push(&loud).event.is_some()), Some(begun), "{ms} ms");
+        }
     }
 
     #[test]

@@ -133,7 +133,7 @@ pub struct PlayoutConfig {
     pub mark_timeout: Duration,
     /// The level of the agent's voice in dBov, while it speaks. Default −18.
     pub level: f32,
-    /// How far the agent's voice is lowered while it isn't clear whether the caller interrupts, in dB. Default −15.
+    /// How far the agent's voice is lowered while it isn't clear whether the caller interrupts, in dB. Default −18.
     pub duck: f32,
 }
 
@@ -144,7 +144,7 @@ impl Default for PlayoutConfig {
             batch: Duration::from_millis(60),
             mark_timeout: Duration::from_secs(2),
             level: -18.0,
-            duck: -15.0,
+            duck: -18.0,
         }
     }
 }

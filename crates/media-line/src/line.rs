@@ -64,6 +64,8 @@ pub struct MediaLine {
     /// The caller's sound is speech just now.
     speech: bool,
     tts_ended: Option<StageFailure>,
+    /// We hung up: nothing more goes out.
+    hung_up: bool,
     wire: VecDeque<MediaWire>,
     out: VecDeque<Output<MediaWire>>,
     events: VecDeque<LineEvent>,
@@ -92,6 +94,7 @@ impl MediaLine {
             turn_from: None,
             speech: false,
             tts_ended: None,
+            hung_up: false,
             wire: VecDeque::new(),
             out: VecDeque::new(),
             events: VecDeque::new(),
@@ -377,7 +380,11 @@ impl Line for MediaLine {
             }
             LineCommand::Ask(question) => self.out.push_back(Output::Turn(question)),
             LineCommand::AwaitBeep => self.inbound.await_beep(now),
-            LineCommand::HangUp { handoff } => self.out.push_back(Output::HangUp { handoff }),
+            LineCommand::HangUp { handoff } => {
+                self.hung_up = true;
+                self.next = None;
+                self.out.push_back(Output::HangUp { handoff });
+            }
             // Voices change with the utterance, music is ConversationRelay's, and the conversation knows what may interrupt.
             LineCommand::Language(_) | LineCommand::Music(_) | LineCommand::Interruptible(..) => {}
         }
@@ -444,6 +451,9 @@ impl Line for MediaLine {
     }
 
     fn tick(&mut self, now: CallTime) {
+        if self.hung_up {
+            return;
+        }
         self.watch_feed(now);
         self.pump(now);
         while let Some(utterance) = self.playout.pop_over(now) {
@@ -469,6 +479,9 @@ impl Transport for MediaLine {
     type Wire = MediaWire;
 
     fn handle(&mut self, input: MediaInput<'_>, now: CallTime) {
+        if self.hung_up {
+            return;
+        }
         match input {
             MediaInput::Media { timestamp_ms, payload } => self.on_media(timestamp_ms, payload, now),
             MediaInput::Mark(name) => self.playout.on_mark(name, now),

@@ -12,7 +12,8 @@ use offhook_providers::net::Secret;
 use offhook_providers::tts::TtsConfig;
 use offhook_stage_api::id::{ReplyId, SegmentId, UtteranceId};
 use offhook_stage_api::{
-    LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, SpeakRequest, TtsCommand, TtsEvent, Turn,
+    Content, Entry, LlmCommand, LlmEvent, ReplyReason, ReplyRequest, SpeakRequest, ToolUse, TtsCommand,
+    TtsEvent,
 };
 use offhook_stages::{CallInfo, Llm, Tts, WhenFull, bounded};
 use serde_json::json;
@@ -79,9 +80,9 @@ async fn answer(fault: &Fault, at: Option<Moment>, order: [LlmProvider; 2]) -> (
     let (events, from) = bounded(64, WhenFull::PushBack);
     let run = tokio::spawn(chain.run(call_info(), commands, events));
     let text = "Book a table, please.".to_owned();
-    let turn = Turn { who: Party::Caller, text: text.clone(), interrupted: false, began_ms: 0, ended_ms: 9 };
+    let history = vec![Entry::at(Content::Caller { text: text.clone() }, 9)];
     let reason = ReplyReason::Caller { text, confidence: None };
-    let request = ReplyRequest { reply: ReplyId(1), reason, turns: vec![turn], language: None };
+    let request = ReplyRequest { reply: ReplyId(1), reason, history, language: None, tools: ToolUse::Auto };
     to.offer(LlmCommand::Respond(Arc::new(request))).unwrap();
     let mut said = String::new();
     let complete = loop {

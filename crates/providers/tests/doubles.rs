@@ -16,8 +16,8 @@ use offhook_providers::stt::SttConfig;
 use offhook_providers::tts::TtsConfig;
 use offhook_stage_api::id::{ReplyId, SegmentId, UtteranceId};
 use offhook_stage_api::{
-    LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, SpeakRequest, SttCommand, TtsCommand, TtsEvent,
-    Turn,
+    Content, Entry, LlmCommand, LlmEvent, ReplyReason, ReplyRequest, SpeakRequest, SttCommand, ToolUse,
+    TtsCommand, TtsEvent,
 };
 use offhook_stages::{CallInfo, Llm, StageError, ToolSpec, WhenFull, bounded};
 use serde_json::{Value, json};
@@ -132,20 +132,15 @@ async fn ask(config: Value, text: &str) -> (String, Vec<Value>, Result<(), Strin
     let (commands, for_stage) = bounded(8, WhenFull::PushBack);
     let (from_stage, events) = bounded(256, WhenFull::PushBack);
     let run = tokio::spawn(stage.run(info(), for_stage, from_stage));
-    let turns = vec![Turn {
-        who: Party::Caller,
-        text: text.to_owned(),
-        interrupted: false,
-        began_ms: 0,
-        ended_ms: 0,
-    }];
+    let history = vec![Entry::at(Content::Caller { text: text.to_owned() }, 0)];
     let reason = ReplyReason::Caller { text: text.to_owned(), confidence: None };
     commands
         .offer(LlmCommand::Respond(Arc::new(ReplyRequest {
             reply: ReplyId(1),
             reason,
-            turns,
+            history,
             language: None,
+            tools: ToolUse::Auto,
         })))
         .unwrap();
     let (mut words, mut calls) = (String::new(), Vec::new());

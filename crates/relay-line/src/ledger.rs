@@ -59,7 +59,12 @@ impl Sent {
             None => self.text.len(),
         };
         let (heard, rest) = self.text.split_at_checked(at).unwrap_or((&self.text, ""));
-        Heard { text: heard.trim().to_owned(), rest: rest.trim().to_owned(), lasted: spoken(heard), timed: false }
+        Heard {
+            text: heard.trim().to_owned(),
+            rest: rest.trim().to_owned(),
+            lasted: spoken(heard),
+            timed: false,
+        }
     }
 }
 
@@ -260,7 +265,8 @@ impl Ledger {
             // Spoken otherwise than written: the piece that sounds by our estimate.
             None => {
                 let before = (0..estimate.min(all.len())).rev();
-                let begin = before.into_iter().find(|at| all.get(*at).is_some_and(|word| word.1)).unwrap_or(0);
+                let begin =
+                    before.into_iter().find(|at| all.get(*at).is_some_and(|word| word.1)).unwrap_or(0);
                 ((begin + piece.len()).min(all.len().saturating_sub(1)).max(1), true)
             }
         }
@@ -381,7 +387,10 @@ mod tests {
             [("", "Our opening hours are nine to five.")]
         );
         // Spoken otherwise than written: the report's words are taken.
-        assert_eq!(plainly(&ledger(&["It's 5 pm now."]).cut("It is five", at(900))), [("It is five", "now.")]);
+        assert_eq!(
+            plainly(&ledger(&["It's 5 pm now."]).cut("It is five", at(900))),
+            [("It is five", "now.")]
+        );
     }
 
     #[test]

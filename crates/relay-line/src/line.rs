@@ -40,6 +40,8 @@ pub struct RelayLine {
     blocked: bool,
     /// A change of language that Twilio doesn't know of: what is being said ends in its own voice.
     language: Option<Arc<str>>,
+    /// We ended the session: nothing more goes out.
+    hung_up: bool,
     /// When the caller's turn began.
     turn_from: Option<CallTime>,
     out: VecDeque<Output<RelayWire>>,
@@ -181,6 +183,7 @@ impl RelayLine {
         let cut = self.merged(cut);
         self.open = None;
         self.turn_from = None;
+        self.blocked = false;
         self.sending.clear();
         // What was written for a connection that is gone would be said at the wrong time.
         self.out.retain(|output| !matches!(output, Output::Wire(_)));
@@ -237,7 +240,10 @@ impl Line for RelayLine {
                 self.pump(now);
                 self.wire(RelayWire::Play { source });
             }
-            LineCommand::HangUp { handoff } => self.out.push_back(Output::HangUp { handoff }),
+            LineCommand::HangUp { handoff } => {
+                self.hung_up = true;
+                self.out.push_back(Output::HangUp { handoff });
+            }
             // The sound, its level and the recogniser are Twilio's.
             LineCommand::Duck(_)
             | LineCommand::TurnEnded { .. }
@@ -330,6 +336,9 @@ impl Line for RelayLine {
     }
 
     fn tick(&mut self, now: CallTime) {
+        if self.hung_up {
+            return;
+        }
         self.pump(now);
         while let Some((id, heard)) = self.ledger.pop_over(now) {
             self.parts.push((id, heard));

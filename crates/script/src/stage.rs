@@ -43,9 +43,9 @@ impl Llm for ScriptedAgent {
                     LlmCommand::Respond(request) => {
                         // A caller who comes back: what was said before was said to another state.
                         if now.is_fresh() && request.reason == ReplyReason::Tool {
-                            now = now.carried_on(&request.turns);
+                            now = now.carried_on(&request.history);
                         }
-                        let (answer, next) = now.as_heard(&request.turns).respond(&request.reason);
+                        let (answer, next) = now.answer(&request.history, &request.reason);
                         let report = call.goal.as_ref().and_then(|_| report(&answer, &next, &request.reason));
                         pending = Some((request.reply, next));
                         let reply = request.reply;

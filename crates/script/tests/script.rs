@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use offhook_script::{Dialog, SHIPPED, Script, shipped};
-use offhook_stage_api::{Digits, Party, ReplyReason, Turn};
+use offhook_stage_api::{Content, Delivery, Digits, Entry, ReplyReason};
 use proptest::prelude::*;
 
 fn script(name: &str) -> Arc<Script> {
@@ -141,26 +141,74 @@ fn caller(text: &str) -> ReplyReason {
     ReplyReason::Caller { text: text.to_owned(), confidence: None }
 }
 
-fn turns(heard: &str, said: &str) -> Vec<Turn> {
-    let turn = |who, text: &str, interrupted| Turn {
-        who,
-        text: text.to_owned(),
-        interrupted,
-        began_ms: 0,
-        ended_ms: 0,
-    };
-    vec![turn(Party::Agent, heard, true), turn(Party::Caller, said, false)]
+fn cut(heard: &str, said: &str) -> Vec<Entry> {
+    let heard = Content::Agent { text: heard.to_owned(), delivery: Delivery::Interrupted };
+    [heard, words(said)].map(|content| Entry::at(content, 0)).into()
+}
+
+fn words(text: &str) -> Content {
+    Content::Caller { text: text.to_owned() }
+}
+
+fn keys(keys: &str) -> Content {
+    Content::Digits { digits: Digits::new(keys) }
+}
+
+fn entries(contents: impl IntoIterator<Item = Content>) -> Vec<Entry> {
+    contents.into_iter().zip(1..).map(|(content, at)| Entry::at(content, at)).collect()
+}
+
+fn asked() -> Content {
+    Content::Agent { text: "Asked.".into(), delivery: Delivery::Heard }
+}
+
+#[test]
+fn keys_and_words_of_one_turn_are_both_heard() {
+    // "Press one for pickup": the third question of this script.
+    let mut dialog = Dialog::new(script("pizza"));
+    for line in ["two large pepperoni pizzas", "no thanks"] {
+        dialog = dialog.respond(&caller(line)).1;
+    }
+    let (by_key, _) = dialog.respond(&ReplyReason::Digits(Digits::new("1")));
+    assert!(by_key.text.ends_with("Is that right?"), "{}", by_key.text);
+    for (history, reason) in [
+        (entries([asked(), keys("1"), words("that is it")]), ReplyReason::Digits(Digits::new("1"))),
+        (entries([asked(), words("let me see"), keys("1")]), ReplyReason::Digits(Digits::new("1"))),
+        (entries([asked(), keys("1"), words("that is it")]), caller("that is it")),
+        // Said over a filler: the request tells why it was made.
+        (entries([keys("1"), asked(), words("that is it")]), ReplyReason::Digits(Digits::new("1"))),
+    ] {
+        let (answer, _) = dialog.answer(&history, &reason);
+        assert_eq!(answer.text, by_key.text, "{history:?}");
+    }
+    let (both, next) =
+        dialog.answer(&entries([asked(), keys("1"), words("and a salad")]), &caller("and a salad"));
+    assert!(
+        both.text.contains("salad") && next.known().iter().any(|(name, _)| name == "how"),
+        "{}",
+        both.text
+    );
+}
+
+#[test]
+fn an_answer_of_which_nothing_was_heard_was_given_all_the_same() {
+    let dialog = Dialog::new(script("pizza"));
+    let history = entries([asked(), words("two large pepperoni pizzas")]);
+    let (_, dialog) = dialog.answer(&history, &caller("two large pepperoni pizzas"));
+    let history = entries([asked(), words("two large pepperoni pizzas"), words("and a salad")]);
+    let (_, dialog) = dialog.answer(&history, &caller("and a salad"));
+    assert_eq!(dialog.known()[0].1, "two large pepperoni pizzas and one salad");
 }
 
 #[test]
 fn a_yes_to_half_a_read_back_is_no_agreement() {
     let (dialog, text) = read_back();
-    let (early, next) = dialog.as_heard(&turns("So that's two", "yes")).respond(&caller("yes"));
+    let (early, next) = dialog.as_heard(&cut("So that's two", "yes")).respond(&caller("yes"));
     assert_eq!((early.text.as_str(), early.tools.len()), (text.as_str(), 0), "it is read back again");
-    let (again, _) = next.as_heard(&turns("So that's two large", "yes")).respond(&caller("yes"));
+    let (again, _) = next.as_heard(&cut("So that's two large", "yes")).respond(&caller("yes"));
     assert_eq!(again.tools.len(), 1, "a caller who insists isn't asked a third time");
     let heard = "So that's two large pepperoni pizzas, for delivery. Is";
-    let (heard, _) = dialog.as_heard(&turns(heard, "yes")).respond(&caller("yes"));
+    let (heard, _) = dialog.as_heard(&cut(heard, "yes")).respond(&caller("yes"));
     assert_eq!(heard.tools.len(), 1, "only the question was cut off");
 }
 

@@ -6,12 +6,17 @@ use std::sync::Arc;
 
 use offhook_script::{Script, ScriptedAgent, shipped};
 use offhook_stage_api::id::ReplyId;
-use offhook_stage_api::{LlmCommand, LlmEvent, ReplyReason, ReplyRequest};
+use offhook_stage_api::tools::REPORT;
+use offhook_stage_api::{Entry, LlmCommand, LlmEvent, ReplyReason, ReplyRequest, ToolUse};
 use offhook_stages::{CallInfo, Llm, Rx, Tx, WhenFull, bounded};
+
+fn request(reply: u32, reason: ReplyReason, history: Vec<Entry>) -> ReplyRequest {
+    ReplyRequest { reply: ReplyId(reply), reason, history, language: None, tools: ToolUse::Auto }
+}
 
 fn ask(commands: &Tx<LlmCommand>, reply: u32, text: &str) {
     let reason = ReplyReason::Caller { text: text.to_owned(), confidence: None };
-    let request = ReplyRequest { reply: ReplyId(reply), reason, turns: Vec::new(), language: None };
+    let request = request(reply, reason, Vec::new());
     commands.offer(LlmCommand::Respond(Arc::new(request))).unwrap();
 }
 
@@ -76,7 +81,7 @@ async fn reported(goal: Option<&str>, lines: &[&str]) -> Option<serde_json::Valu
         ask(&commands, reply, line);
         loop {
             match events.recv().await.unwrap() {
-                LlmEvent::Tool { call, .. } if call.name == "report_outcome" => report = Some(call.arguments),
+                LlmEvent::Tool { call, .. } if call.name == REPORT => report = Some(call.arguments),
                 LlmEvent::Done { .. } => break,
                 _ => {}
             }

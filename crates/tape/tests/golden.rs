@@ -15,7 +15,7 @@ fn tape() -> String {
 fn an_order_with_barge_in_replays_to_the_same_outputs() {
     let replayed = replay(&tape(), CallConfig::default()).unwrap();
     assert_eq!(replayed.divergence, None);
-    assert!(replayed.outputs > 1_000 && replayed.length.as_secs() > 25);
+    assert!(replayed.outputs > 900 && replayed.length.as_secs() > 25);
 }
 
 #[test]

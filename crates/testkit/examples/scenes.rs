@@ -1,20 +1,20 @@
 //! How well turns are taken: hundreds of scenes on a virtual line, and what the engine made of them.
 //!
-//! `cargo run --release --package offhook-call --example scenes [-- CLIPS.jsonl]`
+//! `cargo run --release --package offhook-testkit --example scenes [-- CLIPS.jsonl]`
 //!
 //! Without an argument the callers are the fixtures'. `CLIPS.jsonl` names others, a line each:
 //! `{"file":"a.wav","text":"yes please","speech":[[0.3,0.96]]}`, μ-law WAV beside it, speech in seconds.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement for the one who runs it")]
 
-#[path = "../tests/line/mod.rs"]
-mod line;
-
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
-use line::{Line, Watch};
-use offhook_call::{BargeInStage, CallEvent, CallTime, Input, Output};
+use offhook_conversation::{BargeInStage, CallEvent, Input, Output};
+use offhook_media_line::{MediaInput, MediaWire};
+use offhook_stage_api::CallTime;
+use offhook_testkit::Phone;
+use offhook_testkit::phone::Watch;
 
 const LONG: &str = "We are open every day from eleven in the morning to ten at night, but not on Sundays, and the \
                     kitchen closes half an hour before, so please come in time.";
@@ -51,14 +51,14 @@ struct Seen {
 struct Watcher(Rc<RefCell<Seen>>);
 
 impl Watch for Watcher {
-    fn input(&mut self, _now: CallTime, _input: &Input<'_>) {}
-    fn output(&mut self, now: CallTime, output: &Output) {
+    fn input(&mut self, _now: CallTime, _input: &Input<MediaInput<'_>>) {}
+    fn output(&mut self, now: CallTime, output: &Output<MediaWire>) {
         let at = now.since_start().as_millis() as u64;
         let mut seen = self.0.borrow_mut();
         match output {
             Output::Event(event) => seen.events.push((at, event.clone())),
-            Output::Clear => seen.clears.push(at),
-            Output::Media(_) => {
+            Output::Wire(MediaWire::Clear) => seen.clears.push(at),
+            Output::Wire(MediaWire::Media(_)) => {
                 seen.began.get_or_insert(at);
             }
             _ => {}

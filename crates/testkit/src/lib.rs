@@ -1,6 +1,11 @@
 //! Virtual lines for tests of conversations: time is a number, latencies are drawn, and what happened is a timeline that a person can read.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
-#![allow(missing_docs, clippy::must_use_candidate, reason = "helpers of tests: names say it")]
+#![allow(
+    missing_docs,
+    missing_debug_implementations,
+    clippy::must_use_candidate,
+    reason = "helpers of tests: names say it"
+)]
 
 pub mod phone;
 pub mod relay_phone;

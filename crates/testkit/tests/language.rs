@@ -1,13 +1,10 @@
 //! A call that goes on in another language.
 
-mod line;
-
 use std::time::Duration;
 
-use line::Line;
-use offhook_conversation::config::{PatienceConfig};
 use offhook_conversation::LanguagePhrases;
 use offhook_media_line::CallConfig;
+use offhook_testkit::Phone;
 
 fn config() -> CallConfig {
     let spanish = LanguagePhrases {
@@ -17,8 +14,10 @@ fn config() -> CallConfig {
         ..LanguagePhrases::default()
     };
     let languages = [("en-US".to_owned(), LanguagePhrases::default()), ("es-ES".to_owned(), spanish)];
-    let patience = PatienceConfig { caller_silent: Duration::from_secs(3), ..PatienceConfig::default() };
-    CallConfig { languages: languages.into(), patience, ..CallConfig::default() }
+    let mut config = CallConfig::default();
+    config.conversation_mut().timeouts.caller_silent = Duration::from_secs(3);
+    config.conversation_mut().languages = languages.into();
+    config
 }
 
 #[test]

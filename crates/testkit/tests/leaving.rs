@@ -1,11 +1,11 @@
 //! The ends of calls that the application or a mailbox makes: transfers, messages.
 #![allow(clippy::panic, reason = "tests")]
 
-use offhook_testkit::Phone;
 use offhook_conversation::{Control, EndReason};
 use offhook_media_line::CallConfig;
 use offhook_stage_api::Interruptible;
 use offhook_stage_api::{Content, Delivery, Entry, ToolCall, ToolResult};
+use offhook_testkit::Phone;
 
 /// A mailbox's beep: 400 ms of 1 kHz.
 fn beep() -> Vec<u8> {

@@ -4,15 +4,15 @@
 use std::time::Duration;
 
 use offhook_conversation::{CallEvent, Control, Input, Output};
-use offhook_media_line::{CallConfig, MarkName, MediaCall, MediaInput, MediaWire, media_call};
-use offhook_stage_api::{CallTime, Key};
 use offhook_endpoint::DetectorKind;
+use offhook_media_line::{CallConfig, MarkName, MediaCall, MediaInput, MediaWire, media_call};
 use offhook_stage_api::Interruptible;
 use offhook_stage_api::id::{ReplyId, SegmentId, UtteranceId};
 use offhook_stage_api::{
     AudioChunk, Digits, FailureKind, LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, ToolCall,
     ToolResult, Transcript, TtsCommand, TtsEvent, TurnEvent,
 };
+use offhook_stage_api::{CallTime, Key};
 use proptest::prelude::*;
 
 /// Something that may happen.
@@ -221,12 +221,17 @@ impl World {
         match step {
             Step::Speech(frames) => self.media(frames, &voice()),
             Step::Silence(frames) => self.media(frames, &[0xFF; 160]),
-            Step::Jump(ms) => {
-                self.feed(Input::Line(MediaInput::Media { timestamp_ms: Some(u64::from(ms)), payload: &[0xFF; 160] }))
-            }
+            Step::Jump(ms) => self.feed(Input::Line(MediaInput::Media {
+                timestamp_ms: Some(u64::from(ms)),
+                payload: &[0xFF; 160],
+            })),
             Step::Wait(ms) => self.pass(self.now + Duration::from_millis(ms.into())),
-            Step::Partial(text) => self.feed(Input::Line(MediaInput::Stt(SttEvent::Partial(heard(text, self.now))))),
-            Step::Final(text) => self.feed(Input::Line(MediaInput::Stt(SttEvent::Final(heard(text, self.now))))),
+            Step::Partial(text) => {
+                self.feed(Input::Line(MediaInput::Stt(SttEvent::Partial(heard(text, self.now)))))
+            }
+            Step::Final(text) => {
+                self.feed(Input::Line(MediaInput::Stt(SttEvent::Final(heard(text, self.now)))))
+            }
             Step::EndOfTurn => self.feed(Input::Line(MediaInput::Stt(SttEvent::EndOfTurn))),
             Step::Text(delta) => self.feed(Input::Llm(LlmEvent::Text { reply, delta })),
             Step::Done => self.feed(Input::Llm(LlmEvent::Done { reply })),
@@ -251,7 +256,11 @@ impl World {
             }
             Step::TtsFails => {
                 let (utterance, segment) = self.speak.remove(0);
-                self.feed(Input::Line(MediaInput::Tts(TtsEvent::Failed { utterance, segment, failure: failure() })))
+                self.feed(Input::Line(MediaInput::Tts(TtsEvent::Failed {
+                    utterance,
+                    segment,
+                    failure: failure(),
+                })))
             }
             Step::Marks => {
                 for mark in std::mem::take(&mut self.marks) {

@@ -1,10 +1,9 @@
 //! Calls of text on a virtual clock: what is said, when, and what is remembered of it.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-
 use offhook_conversation::config::{OnInterruption, ToolBehaviour};
-use offhook_relay_line::RelayInput;
 use offhook_conversation::{Control, ConversationConfig, Input, LanguagePhrases};
+use offhook_relay_line::RelayInput;
 use offhook_stage_api::Key;
 use offhook_stage_api::{Digits, ToolResult};
 use offhook_testkit::RelayPhone;
@@ -19,8 +18,10 @@ fn greeting() -> ConversationConfig {
 
 #[test]
 fn a_question_and_its_answer() {
-    let mut phone =
-        RelayPhone::new(ConversationConfig::default(), &[Does::Says("Hello!", 0), Does::Says("We open at nine.", 100)]);
+    let mut phone = RelayPhone::new(
+        ConversationConfig::default(),
+        &[Does::Says("Hello!", 0), Does::Says("We open at nine.", 100)],
+    );
     phone.until(2_000);
     phone.feed(RelayInput::Prompt { text: "When do", lang: None, last: false });
     phone.feed(RelayInput::Prompt { text: "When do you open", lang: None, last: false });
@@ -77,7 +78,8 @@ fn a_model_that_stalls_in_its_midst_is_bridged() {
 
 #[test]
 fn two_prompts_before_the_answer_are_one_turn() {
-    let mut phone = RelayPhone::new(greeting(), &[Does::Says("late", 5_000), Does::Says("Two pizzas, then.", 0)]);
+    let mut phone =
+        RelayPhone::new(greeting(), &[Does::Says("late", 5_000), Does::Says("Two pizzas, then.", 0)]);
     phone.says(3_000, "I would like");
     phone.says(3_100, "two pizzas.");
     phone.until(5_000);
@@ -134,7 +136,8 @@ fn keys_are_gathered_and_never_shown() {
 
 #[test]
 fn the_session_ends_when_the_farewell_was_heard() {
-    let mut phone = RelayPhone::new(greeting(), &[Does::Uses("Goodbye then.", "end_call", serde_json::json!({}))]);
+    let mut phone =
+        RelayPhone::new(greeting(), &[Does::Uses("Goodbye then.", "end_call", serde_json::json!({}))]);
     phone.says(3_000, "Bye.");
     phone.until(3_400);
     phone.feed(RelayInput::AgentSpeaking(true));
@@ -196,7 +199,7 @@ fn a_tool_that_is_slow_is_bridged_and_its_result_answered() {
     let mut phone = RelayPhone::new(greeting(), &[tool, Does::Says("It's ready.", 0)]);
     phone.says(3_000, "Where is my order?");
     phone.until(7_000);
-    let result = ToolResult { id: "1-t".into(), name: "find_order".into(), outcome: Ok("ready".into()) };
+    let result = ToolResult { id: "t".into(), name: "find_order".into(), outcome: Ok("ready".into()) };
     phone.input(Input::Tool(result));
     phone.until(9_000);
     insta::assert_snapshot!(phone.timeline);
@@ -225,7 +228,7 @@ fn a_sound_is_played_behind_the_word_for_a_tool_that_works() {
     let mut phone = RelayPhone::new(config, &[tool, Does::Says("It's ready.", 0)]);
     phone.says(3_000, "Where is my order?");
     phone.until(6_000);
-    let result = ToolResult { id: "1-t".into(), name: "find_order".into(), outcome: Ok("ready".into()) };
+    let result = ToolResult { id: "t".into(), name: "find_order".into(), outcome: Ok("ready".into()) };
     phone.input(Input::Tool(result));
     phone.until(8_000);
     insta::assert_snapshot!(phone.timeline);
@@ -241,7 +244,7 @@ fn a_tool_is_given_up_when_the_caller_speaks_up_if_it_is_declared_so() {
     phone.says(3_000, "Where is my order?");
     phone.interrupts(3_800, "One");
     phone.says(5_000, "Forget it.");
-    let result = ToolResult { id: "1-t".into(), name: "find_order".into(), outcome: Ok("late".into()) };
+    let result = ToolResult { id: "t".into(), name: "find_order".into(), outcome: Ok("late".into()) };
     phone.until(6_000);
     phone.input(Input::Tool(result));
     phone.until(8_000);

@@ -1,9 +1,9 @@
 //! Scenes of a call, told as a timeline.
 
-use offhook_testkit::Phone;
+use offhook_conversation::config::BargeInConfig;
 use offhook_media_line::CallConfig;
-use offhook_conversation::config::{BargeInConfig};
 use offhook_stage_api::Interruptible;
+use offhook_testkit::Phone;
 
 #[test]
 fn a_question_and_its_answer() {

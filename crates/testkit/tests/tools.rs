@@ -1,8 +1,8 @@
 //! Tools of the application's: what the caller hears while they work, and what their results lead to.
 
-use offhook_testkit::Phone;
-use offhook_media_line::CallConfig;
 use offhook_conversation::config::{OnInterruption, ToolBehaviour};
+use offhook_media_line::CallConfig;
+use offhook_testkit::Phone;
 
 const LOOK: &str = r#"look {"what":"table"}"#;
 
@@ -24,19 +24,22 @@ fn outcome(mut line: Phone, tool_ms: u64) -> Phone {
 
 #[test]
 fn a_quick_tool_needs_no_filler() {
-    let line = Phone::new().agent_says("Hello.").agent_uses("", LOOK).agent_says("There is a table at eight.");
+    let line =
+        Phone::new().agent_says("Hello.").agent_uses("", LOOK).agent_says("There is a table at eight.");
     insta::assert_snapshot!(outcome(caller(line), 200).run(12_000).timeline);
 }
 
 #[test]
 fn into_a_slow_tools_silence_goes_a_word() {
-    let line = Phone::new().agent_says("Hello.").agent_uses("", LOOK).agent_says("There is a table at eight.");
+    let line =
+        Phone::new().agent_says("Hello.").agent_uses("", LOOK).agent_says("There is a table at eight.");
     insta::assert_snapshot!(outcome(caller(line), 6_000).run(20_000).timeline);
 }
 
 #[test]
 fn a_tool_may_have_a_word_of_its_own() {
-    let manners = ToolBehaviour { filler: Some("Let me look at the book.".into()), ..ToolBehaviour::default() };
+    let manners =
+        ToolBehaviour { filler: Some("Let me look at the book.".into()), ..ToolBehaviour::default() };
     let line =
         Phone::with(with(manners)).agent_says("Hello.").agent_uses("", LOOK).agent_says("Yes, at eight.");
     insta::assert_snapshot!(outcome(caller(line), 1_500).run(12_000).timeline);

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use offhook_stage_api::id::ReplyId;
-use offhook_stage_api::{LlmEvent, Party, ReplyReason, ReplyRequest, StageFailure, ToolCall, Turn};
+use offhook_stage_api::{
+    Content, Delivery, Entry, LlmEvent, ReplyReason, ReplyRequest, StageFailure, ToolCall,
+};
 
 use super::GO_ON;
 use crate::overlap::{Hold, Overlap};
@@ -60,21 +62,21 @@ impl Open {
             return Arc::clone(&self.request);
         }
         let mut request = ReplyRequest::clone(&self.request);
-        let at = request.turns.last().map_or(0, |turn| turn.ended_ms);
-        let turn = |who, text: &str| Turn {
-            who,
-            text: text.to_owned(),
-            interrupted: who == Party::Agent,
-            began_ms: at,
-            ended_ms: at,
-        };
-        request.turns.push(turn(Party::Agent, self.said.trim_end()));
-        request.turns.push(turn(Party::Caller, GO_ON));
-        // Keys stay where they can't be printed; every other reason was answered in part, and is in the turns.
-        if !matches!(request.reason, ReplyReason::Digits(_)) {
-            request.reason = ReplyReason::Caller { text: GO_ON.to_owned(), confidence: None };
-        }
+        let at = request.history.last().map_or(0, |entry| entry.ended_ms);
+        let text = self.said.trim_end().to_owned();
+        let said = Content::Agent { text, delivery: Delivery::Interrupted };
+        let note = Content::Note { text: GO_ON.to_owned() };
+        request.history.extend([Entry::at(said, at), Entry::at(note, at)]);
+        // What it answers was answered in part: the note is what remains.
+        request.reason = ReplyReason::Tool;
         Arc::new(request)
+    }
+
+    /// The link that wrote has failed: what it left whole is passed on.
+    pub(super) fn keep_whole(&mut self, out: &mut VecDeque<LlmEvent>) {
+        if let Some(whole) = self.hold.whole() {
+            self.say(whole, out);
+        }
     }
 
     /// Another link starts from what was said.

@@ -132,7 +132,7 @@ impl LlmRace {
     }
 
     fn on_event(&mut self, link: usize, event: LlmEvent) {
-        let id = id_of(&event);
+        let id = event.reply();
         let serves = |open: &Open| open.id == id && open.attempts.iter().any(|attempt| attempt.link == link);
         // What comes late from a link that was given up is nothing.
         let Some(at) = self.open.iter().position(serves) else { return };
@@ -199,6 +199,7 @@ impl LlmRace {
         if !open.attempts.is_empty() {
             return self.open.insert(at, open);
         }
+        open.keep_whole(&mut self.out);
         if !open.tools.is_empty() {
             self.out.push_back(LlmEvent::Done { reply: open.id });
             return self.remember(open);
@@ -287,16 +288,5 @@ impl LlmRace {
                 self.race.links.tell(*link, LlmCommand::ToolResult(result.clone()));
             }
         }
-    }
-}
-
-const fn id_of(event: &LlmEvent) -> ReplyId {
-    match event {
-        LlmEvent::Text { reply, .. }
-        | LlmEvent::Interruptible { reply, .. }
-        | LlmEvent::Expect { reply, .. }
-        | LlmEvent::Tool { reply, .. }
-        | LlmEvent::Done { reply }
-        | LlmEvent::Failed { reply, .. } => *reply,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_stage_api::id::{SegmentId, UtteranceId};
+use offhook_stage_api::id::UtteranceId;
 use offhook_stage_api::{SpeakRequest, StageFailure, TtsCommand, TtsEvent};
 use tokio::time::Instant;
 
@@ -158,7 +158,7 @@ impl TtsRace {
     }
 
     fn on_event(&mut self, link: usize, event: TtsEvent) {
-        let (id, segment) = ids_of(&event);
+        let (id, segment) = event.of();
         let serves = |open: &Open| open.id == id && open.attempts.iter().any(|attempt| attempt.link == link);
         // What comes late from a link that was given up is nothing.
         let Some(at) = self.open.iter().position(serves) else { return };
@@ -334,14 +334,5 @@ impl TtsRace {
     fn per_char(&self, link: usize) -> Duration {
         let pace = self.pace.get(link).filter(|(_, chars)| *chars >= 20);
         pace.and_then(|(sound, chars)| sound.checked_div(*chars)).unwrap_or(PER_CHAR)
-    }
-}
-
-const fn ids_of(event: &TtsEvent) -> (UtteranceId, SegmentId) {
-    match event {
-        TtsEvent::Audio { utterance, segment, .. }
-        | TtsEvent::Words { utterance, segment, .. }
-        | TtsEvent::Done { utterance, segment }
-        | TtsEvent::Failed { utterance, segment, .. } => (*utterance, *segment),
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use offhook_chain::{Circuit, Deadlines, GO_ON, Link, LlmChain};
 use offhook_stage_api::id::ReplyId;
 use offhook_stage_api::{
-    FailureKind, LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, ToolCall, ToolResult, Turn,
+    Content, Entry, FailureKind, LlmCommand, LlmEvent, ReplyReason, ReplyRequest, ToolCall, ToolResult,
+    ToolUse,
 };
 use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Tx, WhenFull, bounded};
 use proptest::prelude::*;
@@ -65,8 +66,10 @@ impl Model {
 
     fn begin(&self, request: &Arc<ReplyRequest>) -> (ReplyId, VecDeque<&'static str>, Plan, usize) {
         self.requests.lock().unwrap().push(Arc::clone(request));
-        let said = match request.turns.as_slice() {
-            [.., said, go_on] if go_on.text == GO_ON => said.text.as_str(),
+        let said = match request.history.as_slice() {
+            [.., said, Entry { content: Content::Note { text }, .. }] if text == GO_ON => {
+                said.words().unwrap()
+            }
             _ => "",
         };
         let back = match self.style {
@@ -178,10 +181,10 @@ impl Line {
 
     fn ask(&self, reply: u32) {
         let text = "count".to_owned();
-        let turn =
-            Turn { who: Party::Caller, text: text.clone(), interrupted: false, began_ms: 0, ended_ms: 9 };
+        let history = vec![Entry::at(Content::Caller { text: text.clone() }, 9)];
         let reason = ReplyReason::Caller { text, confidence: None };
-        let request = ReplyRequest { reply: ReplyId(reply), reason, turns: vec![turn], language: None };
+        let request =
+            ReplyRequest { reply: ReplyId(reply), reason, history, language: None, tools: ToolUse::Auto };
         self.to.offer(LlmCommand::Respond(Arc::new(request))).unwrap();
     }
 
@@ -229,8 +232,17 @@ async fn when_nobody_can_go_on_a_reply_ends_with_its_last_sentence() {
     line.ask(1);
     assert_eq!(line.answer(1).await, ("One two three. ".into(), 0, Some(FailureKind::TooSlow)));
     let requests = second.requests.lock().unwrap().clone();
-    let turns: Vec<_> = requests.iter().flat_map(|request| &request.turns).collect();
+    let turns: Vec<_> = requests.iter().flat_map(|request| &request.history).collect();
     insta::assert_debug_snapshot!(turns);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_whole_sentence_of_a_stream_that_ends_early_is_said() {
+    // All of it was written, but not its end mark.
+    let first = Model::new(&[Some((10, Fault::Failed(FailureKind::Refused)))]);
+    let line = Line::new(&[first.link()]);
+    line.ask(1);
+    assert_eq!(line.answer(1).await, (WHOLE.into(), 0, Some(FailureKind::Refused)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -332,7 +344,7 @@ async fn tools_are_asked_for_once_and_their_results_go_to_who_asked() {
     assert!(second.seen().is_empty(), "a reply with tools is not gone on with");
     line.ask(2);
     line.answer(2).await;
-    let result = ToolResult { id: "7-t1".into(), name: "look_up".into(), outcome: Ok("it".into()) };
+    let result = ToolResult { id: "t1~2".into(), name: "look_up".into(), outcome: Ok("it".into()) };
     line.to.offer(LlmCommand::ToolResult(result)).unwrap();
     line.to.offer(LlmCommand::Commit { reply: ReplyId(2) }).unwrap();
     line.to.offer(LlmCommand::Interrupted { reply: ReplyId(2), heard: Duration::from_secs(1) }).unwrap();

@@ -127,8 +127,7 @@ impl History {
             // All that was given to the voice: what the caller doesn't hear of it after all, a later request doesn't have.
             let text = texts(id).unwrap_or_else(|| line.heard(id, now).text);
             if !text.trim().is_empty() {
-                let content =
-                    Content::Agent { text: text.trim().to_owned(), delivery: Delivery::Saying };
+                let content = Content::Agent { text: text.trim().to_owned(), delivery: Delivery::Saying };
                 entries.push(Entry { content, began_ms: slot.entry.began_ms, ended_ms: ms(now) });
             }
         }

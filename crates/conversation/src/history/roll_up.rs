@@ -59,7 +59,8 @@ fn splits_a_call<'a>(entries: impl Iterator<Item = &'a Entry> + Clone, count: us
         _ => None,
     });
     calls.into_iter().any(|id| {
-        let answers = |entry: &Entry| matches!(&entry.content, Content::ToolResult(result) if result.id == *id);
+        let answers =
+            |entry: &Entry| matches!(&entry.content, Content::ToolResult(result) if result.id == *id);
         !entries.clone().take(count).any(answers)
     })
 }
@@ -160,8 +161,7 @@ mod tests {
         roll(&mut entries, 1_000);
         let parted = (0..entries.len()).any(|count| {
             let call = entries[..count].iter().any(|entry| matches!(entry.content, Content::ToolCall(_)));
-            let result =
-                entries[count..].iter().any(|entry| matches!(entry.content, Content::ToolResult(_)));
+            let result = entries[count..].iter().any(|entry| matches!(entry.content, Content::ToolResult(_)));
             call && result && matches!(entries[0].content, Content::Summary { .. }) && count == 1
         });
         assert!(!parted, "{entries:?}");

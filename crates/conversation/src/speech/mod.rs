@@ -151,7 +151,15 @@ impl Speech {
         let place = rules::place(&purpose, &self.queue);
         let before = place.and_then(|place| self.queue.get(place)).map(|next| next.id);
         let progress = if held { Progress::Held } else { Progress::Waiting { since: now } };
-        let utterance = Utterance { id, purpose, interruptible, progress, text: String::new(), closed: false, has_sound: false };
+        let utterance = Utterance {
+            id,
+            purpose,
+            interruptible,
+            progress,
+            text: String::new(),
+            closed: false,
+            has_sound: false,
+        };
         self.queue.insert(place.unwrap_or(self.queue.len()), utterance);
         (id, before)
     }

@@ -55,7 +55,16 @@ mod tests {
     #[test]
     fn listeners_words_ask_for_nothing_alone_and_together() {
         let config = BargeInConfig::default();
-        for text in ["Mm-hm.", "mmhmm", "I see.", "Oh, okay.", "Ah, right.", "yes", "Yeah, yeah. Sure!", "That's right."] {
+        for text in [
+            "Mm-hm.",
+            "mmhmm",
+            "I see.",
+            "Oh, okay.",
+            "Ah, right.",
+            "yes",
+            "Yeah, yeah. Sure!",
+            "That's right.",
+        ] {
             assert_eq!(config.judge(text), OverAgent::Backchannel, "{text}");
         }
         for text in ["I", "that", "oh, go", "all", "thank"] {

@@ -464,7 +464,8 @@ impl CallerTurn {
     pub(crate) fn close(&mut self) -> u64 {
         let until = self.until.max(self.from).max(self.text.settled_until());
         let text = std::mem::take(&mut self.text);
-        self.closed = Closed { number: self.number, text: text.settled(), until: until.max(self.closed.until) };
+        self.closed =
+            Closed { number: self.number, text: text.settled(), until: until.max(self.closed.until) };
         self.pauses.turn_over();
         self.state = TurnState::Quiet;
         until

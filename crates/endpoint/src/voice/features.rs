@@ -37,6 +37,10 @@ const fn hann() -> [[f32; FRAME_SAMPLES]; 2] {
 
 /// Added to a band's mean power before the logarithm: what the codec's smallest steps amount to. Under it all is silence.
 const LEAST_POWER: f32 = 160.0;
+/// A stream that begins louder, some −51 dBov of white noise, may begin with a voice: its floors begin here.
+const LOUDEST_START: f32 = 20.0;
+/// In louder noise a calm can't be told from far talkers.
+const LOUDEST_CALM: f32 = 24.0;
 /// Lags of the autocorrelation, in steps of 250 µs: pitches of 400 down to 69 Hz, in three registers.
 const REGISTERS: [(usize, usize); 3] = [(10, 16), (16, 28), (28, 59)];
 /// Bins that tell of pitch: 250 Hz and up, to 2 000 Hz.
@@ -51,6 +55,7 @@ pub struct Features {
     /// Level's floor and peak, in powers of two.
     floor: f32,
     peak: f32,
+    level: f32,
     lag: f32,
     started: bool,
 }
@@ -63,6 +68,7 @@ impl Default for Features {
             floors: [0.0; BANDS],
             floor: 0.0,
             peak: 0.0,
+            level: 0.0,
             lag: 0.0,
             started: false,
         }
@@ -104,6 +110,18 @@ impl Features {
         features
     }
 
+    /// The newest frame is within 6 dB of the floor, and the floor under some −39 dBov.
+    #[inline(always)]
+    pub(crate) fn is_steady(&self) -> bool {
+        self.level < self.floor + 2.0 && self.floor < LOUDEST_CALM
+    }
+
+    /// Brings the peak nearer to the floor, by this share of their distance.
+    #[inline(always)]
+    pub(crate) fn lower_peak(&mut self, share: f32) {
+        self.peak += share * (self.floor - self.peak);
+    }
+
     /// Bands over their floors and against their mean. Gives how much they rose, and how much they changed.
     #[inline(always)]
     fn look_at_bands(&mut self, power: &[f32; POINTS + 1], out: &mut [f32]) -> (f32, f32) {
@@ -117,7 +135,7 @@ impl Features {
         }
         let mean = sum(&bands) / BANDS as f32;
         if !self.started {
-            self.floors = bands;
+            self.floors = bands.map(|band| band.min(LOUDEST_START));
             self.bands = bands;
         }
         let (mut rise, mut change) = (0.0, 0.0);
@@ -140,9 +158,10 @@ impl Features {
         let high = sum(&power[EDGES[8]..EDGES[BANDS]]);
         let level = log2((low + high) / 226.0 + LEAST_POWER);
         if !self.started {
-            self.floor = level;
+            self.floor = level.min(LOUDEST_START);
             self.peak = level;
         }
+        self.level = level;
         track_floor(&mut self.floor, level);
         // The peak falls by 3 dB a second.
         self.peak = (self.peak - 0.02).max(level);

@@ -22,17 +22,48 @@ use crate::Detector;
 /// without.
 const SURE: f32 = 0.63;
 
+/// What a frame of a long calm leaves of the network's memory is so much less.
+const FADING: f32 = 0.2;
+
+/// How long nobody has spoken and the line has been steady.
+///
+/// The network was trained on clips of 10 s. What its memory gathers in a longer silence it never met, and it grew deaf to single
+/// words. So in a calm the memory fades to what it is at a stream's start, and the voice that was last heard is forgotten.
+#[derive(Clone, Copy, Debug, Default)]
+struct Calm(u32);
+
+impl Calm {
+    /// Less than this is no speech, and no doubt.
+    const DOUBT: f32 = 0.3;
+    /// After so many frames (1.5 s) a calm counts.
+    const FRAMES: u32 = 75;
+
+    /// Whether the calm has lasted long with this frame.
+    #[inline(always)]
+    fn lasts(&mut self, probability: f32, features: &Features) -> bool {
+        let calm = probability < Self::DOUBT && features.is_steady();
+        self.0 = if calm { (self.0 + 1).min(Self::FRAMES) } else { 0 };
+        self.0 == Self::FRAMES
+    }
+}
+
 /// The detector of this crate's own making. A stream's state is about 1 KiB; the weights are shared.
 #[derive(Clone, Debug)]
 pub struct Offhook {
     features: Features,
     memory: Memory,
+    calm: Calm,
     weights: &'static Weights,
 }
 
 impl Default for Offhook {
     fn default() -> Self {
-        Self { features: Features::default(), memory: Memory::new(), weights: Weights::shipped() }
+        Self {
+            features: Features::default(),
+            memory: Memory::new(),
+            calm: Calm::default(),
+            weights: Weights::shipped(),
+        }
     }
 }
 
@@ -60,7 +91,12 @@ impl Offhook {
     #[inline(always)]
     fn step(&mut self, frame: &PcmFrame, by: impl Multiply) -> f32 {
         let features = self.features.push(frame);
-        self.memory.step(self.weights, &features, by)
+        let probability = self.memory.step(self.weights, &features, by);
+        if self.calm.lasts(probability, &self.features) {
+            self.memory.fade(FADING);
+            self.features.lower_peak(FADING / 2.0);
+        }
+        probability
     }
 }
 
@@ -82,6 +118,7 @@ impl Detector for Offhook {
     fn reset(&mut self) {
         self.features = Features::default();
         self.memory = Memory::new();
+        self.calm = Calm::default();
     }
 
     fn sure(&self) -> Option<f32> {
@@ -118,7 +155,7 @@ mod tests {
                 hash = (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3);
             }
         }
-        assert_eq!(format!("{hash:016x}"), "bf87a23f1acd24cf");
+        assert_eq!(format!("{hash:016x}"), "aab47387a479d182");
         detector.reset();
         assert!(detector.push(&PcmFrame::SILENCE) < 0.5);
     }

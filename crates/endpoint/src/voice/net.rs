@@ -116,6 +116,14 @@ impl Memory {
         Self([0.0; STATE])
     }
 
+    /// Forgets this share of everything.
+    #[inline(always)]
+    pub(crate) fn fade(&mut self, share: f32) {
+        for value in &mut self.0 {
+            *value -= *value * share;
+        }
+    }
+
     /// The probability of speech in the frame with these features.
     #[inline(always)]
     pub(crate) fn step(&mut self, weights: &Weights, features: &[f32; FEATURES], by: impl Multiply) -> f32 {

@@ -117,7 +117,12 @@ impl Inbound {
     }
 
     /// Fills the gap before `timestamp`. False if the message lies in the past.
-    fn align(&mut self, timestamp: u64, line: (CallTime, &Played), heard: &mut impl FnMut(InboundFrame)) -> bool {
+    fn align(
+        &mut self,
+        timestamp: u64,
+        line: (CallTime, &Played),
+        heard: &mut impl FnMut(InboundFrame),
+    ) -> bool {
         const TOLERANCE: u64 = 15;
         let base = *self.base_ms.get_or_insert(timestamp);
         let expected = base.saturating_add(SampleCount(self.taken).duration().as_millis() as u64);
@@ -150,7 +155,12 @@ impl Inbound {
         self.taken = self.framer.pending() as u64;
     }
 
-    fn judge(&mut self, wire: MulawFrame, mut pcm: PcmFrame, (now, played): (CallTime, &Played)) -> InboundFrame {
+    fn judge(
+        &mut self,
+        wire: MulawFrame,
+        mut pcm: PcmFrame,
+        (now, played): (CallTime, &Played),
+    ) -> InboundFrame {
         let at = self.spurts.position();
         let beep = self.beep.as_mut().is_some_and(|(detector, _)| detector.push(&pcm).is_some());
         if self.beep.as_ref().is_some_and(|(_, until)| now > *until) {

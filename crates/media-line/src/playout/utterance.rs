@@ -80,7 +80,14 @@ impl Utterance {
 
     pub(crate) fn add_segment(&mut self, text: String) -> SegmentId {
         let id = SegmentId(u32::try_from(self.segments.len()).unwrap_or(u32::MAX));
-        self.segments.push(Segment { text, words: Vec::new(), start: None, length: 0, done: false, failed: false });
+        self.segments.push(Segment {
+            text,
+            words: Vec::new(),
+            start: None,
+            length: 0,
+            done: false,
+            failed: false,
+        });
         id
     }
 
@@ -285,8 +292,8 @@ impl Utterance {
                 push_spaced(&mut text, all);
                 continue;
             }
-            let whole = (self.raw.ends(id) && !segment.failed)
-                .then(|| segment.length + self.raw.samples_of(id));
+            let whole =
+                (self.raw.ends(id) && !segment.failed).then(|| segment.length + self.raw.samples_of(id));
             let (heard_words, unheard) = segment.split(heard - start, whole);
             push_spaced(&mut text, &heard_words);
             push_spaced(&mut rest, &unheard);

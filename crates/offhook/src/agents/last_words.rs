@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use offhook_stage_api::tools::END_CALL;
-use offhook_stage_api::{LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, ToolCall};
+use offhook_stage_api::{Content, LlmCommand, LlmEvent, ReplyReason, ReplyRequest, ToolCall};
 use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Tx};
 use serde_json::json;
 
@@ -27,12 +27,15 @@ impl LastWords {
         if request.reason == ReplyReason::Greeting {
             return (self.words.greeting.clone(), false);
         }
-        let latest = request.turns.iter().rev().find(|turn| turn.who == Party::Agent);
+        let latest = request.history.iter().rev().find_map(|entry| match &entry.content {
+            Content::Agent { text, .. } => Some(text),
+            _ => None,
+        });
         let words = &self.words;
         let spoken = request.language.as_deref().and_then(|tag| words.languages.get(tag));
         let (again, goodbye) =
             spoken.map_or((&words.again, &words.goodbye), |words| (&words.again, &words.goodbye));
-        let tried = latest.is_some_and(|turn| turn.text.contains(again.trim()));
+        let tried = latest.is_some_and(|text| text.contains(again.trim()));
         if tried { (goodbye.clone(), true) } else { (again.clone(), false) }
     }
 }
@@ -78,24 +81,25 @@ impl Llm for LastWords {
 
 #[cfg(test)]
 mod tests {
-    use offhook_stage_api::Turn;
     use offhook_stage_api::id::ReplyId;
+    use offhook_stage_api::{Delivery, Entry, ToolUse};
 
     use super::*;
 
     #[test]
     fn the_trouble_may_pass_once() {
         let last = LastWords::new(LastWordsTable::default(), None);
-        let turn = |text: &str| Turn {
-            who: Party::Agent,
-            text: text.to_owned(),
-            interrupted: false,
-            began_ms: 0,
-            ended_ms: 0,
-        };
-        let ask = |turns: Vec<Turn>| {
+        let turn =
+            |text: &str| Entry::at(Content::Agent { text: text.to_owned(), delivery: Delivery::Heard }, 0);
+        let ask = |history: Vec<Entry>| {
             let reason = ReplyReason::Caller { text: "hi".to_owned(), confidence: None };
-            last.answer(&ReplyRequest { reply: ReplyId(1), reason, turns, language: None })
+            last.answer(&ReplyRequest {
+                reply: ReplyId(1),
+                reason,
+                history,
+                language: None,
+                tools: ToolUse::Auto,
+            })
         };
         let (first, over) = ask(vec![turn("Hello.")]);
         assert!(!over && first == LastWordsTable::default().again);

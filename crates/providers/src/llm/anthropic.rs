@@ -1,37 +1,58 @@
 //! Anthropic's Messages (`POST /messages`, streamed).
 
-use offhook_stage_api::ToolCall;
+use offhook_stage_api::{ToolCall, ToolUse};
 use offhook_stages::{StageError, Usage};
 use serde_json::{Map, Value, json};
 
-use super::config::LlmConfig;
+use super::Ask;
+use super::messages::Message;
 use super::output::{Output, arguments, cut_off, json_event};
-use super::prompt::{Message, Prompt};
 use crate::net::{sse::Event, stream_failure};
 
-/// The request's body. What is the same in all calls comes first and is marked for the provider's cache.
-pub(crate) fn body(config: &LlmConfig, prompt: &Prompt, of_call: &str, conversation: &[Message]) -> Value {
-    let mut fixed = json!({"type": "text", "text": prompt.fixed()});
-    if config.cache {
-        fixed["cache_control"] = json!({"type": "ephemeral"});
+/// The request's body. What is the same in all calls comes first and is marked for the provider's cache, if there is enough of it;
+/// else the mark stands behind the conversation, which grows past the provider's minimum.
+pub(crate) fn body(ask: &Ask<'_>) -> Value {
+    let mut fixed = json!({"type": "text", "text": ask.prompt.fixed()});
+    let tools: Vec<Value> = ask
+        .offered()
+        .iter()
+        .map(|tool| {
+            json!({"name": tool.name, "description": tool.description, "input_schema": tool.parameters})
+        })
+        .collect();
+    let mut messages = messages(ask.conversation);
+    if ask.config.cache {
+        let minimum = ask.facts.cache_minimum.unwrap_or(0) as usize;
+        let octets = fixed["text"].as_str().map_or(0, str::len)
+            + tools.iter().map(|tool| tool.to_string().len()).sum::<usize>();
+        let last = messages.last_mut().and_then(|last| last["content"].as_array_mut()?.last_mut());
+        match last {
+            Some(last) if octets / OCTETS_PER_TOKEN < minimum => {
+                last["cache_control"] = json!({"type": "ephemeral"})
+            }
+            _ => fixed["cache_control"] = json!({"type": "ephemeral"}),
+        }
     }
     let mut body = Map::new();
-    body.insert("model".into(), config.model.clone().into());
-    body.insert("max_tokens".into(), config.max_tokens.into());
+    body.insert("model".into(), ask.config.model.clone().into());
+    body.insert("max_tokens".into(), ask.limit().into());
     body.insert("stream".into(), true.into());
-    body.insert("system".into(), json!([fixed, {"type": "text", "text": of_call}]));
-    body.insert("messages".into(), messages(conversation).into());
-    if let Some(temperature) = config.temperature {
+    body.insert("system".into(), json!([fixed, {"type": "text", "text": ask.of_call}]));
+    body.insert("messages".into(), messages.into());
+    if let Some(temperature) = ask.temperature() {
         body.insert("temperature".into(), temperature.into());
     }
-    if config.tools && !prompt.tools.is_empty() {
-        let tools = prompt.tools.iter().map(|tool| {
-            json!({"name": tool.name, "description": tool.description, "input_schema": tool.parameters})
-        });
-        body.insert("tools".into(), tools.collect());
+    if !tools.is_empty() {
+        body.insert("tools".into(), tools.into());
+        if ask.tools == ToolUse::None {
+            body.insert("tool_choice".into(), json!({"type": "none"}));
+        }
     }
     Value::Object(body)
 }
+
+/// About so many octets of text, or of a tool's schema, are a token.
+const OCTETS_PER_TOKEN: usize = 4;
 
 fn messages(conversation: &[Message]) -> Vec<Value> {
     let mut messages: Vec<Value> = Vec::new();

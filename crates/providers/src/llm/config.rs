@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::models::ModelFacts;
 use crate::net::Deadlines;
 
 /// A language model's provider, or the kind of server that speaks its protocol.
@@ -91,8 +92,8 @@ impl LlmProvider {
     }
 }
 
-/// `[llm]`: the model that thinks. Nothing is sent that isn't configured here: a field that a server doesn't know is the
-/// most common reason for it to refuse.
+/// `[llm]`: the language model. Nothing is sent that isn't configured here or known of the model's family: a field that a server
+/// doesn't know is the most common reason for it to refuse.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LlmConfig {
@@ -118,12 +119,14 @@ pub struct LlmConfig {
     pub body: BTreeMap<String, Value>,
     /// Fields of ours that this server refuses.
     pub without: Vec<String>,
-    /// Most tokens of one answer. Default 400: a minute and a half of speech.
+    /// Most tokens of one answer. Default 400: a minute and a half of speech. Thoughts that a model can't be kept from come on top.
     pub max_tokens: u32,
-    /// Sampling temperature; reasoning models refuse it. Default: not sent.
+    /// Sampling temperature; not sent to models that are known to refuse it. Default: not sent.
     pub temperature: Option<f64>,
     /// Whether the model may use tools. Default true.
     pub tools: bool,
+    /// What this model takes, where the engine's table of models doesn't know it or is wrong.
+    pub takes: ModelFacts,
     /// Whether to ask the provider to keep the instructions in its cache (Anthropic). Default true.
     pub cache: bool,
     /// Anthropic's `anthropic-version`. Default `2023-06-01`.
@@ -149,6 +152,7 @@ impl Default for LlmConfig {
             max_tokens: 400,
             temperature: None,
             tools: true,
+            takes: ModelFacts::default(),
             cache: true,
             version: "2023-06-01".to_owned(),
             deadlines: Deadlines::default(),

@@ -2,7 +2,10 @@
 //! Anthropic's Messages. Both are streamed; what is written is handed on as it comes.
 
 mod anthropic;
+mod call_ids;
 mod config;
+mod messages;
+mod models;
 mod openai;
 mod output;
 mod prompt;
@@ -15,13 +18,15 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use offhook_stage_api::id::ReplyId;
-use offhook_stage_api::{LlmCommand, LlmEvent, ReplyRequest};
-use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Tx, Usage};
+use offhook_stage_api::{LlmCommand, LlmEvent, ReplyRequest, ToolUse};
+use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, ToolSpec, Tx, Usage};
 use serde_json::Value;
 
+pub use call_ids::CallIdFormat;
 pub use config::{LlmConfig, LlmProvider};
+pub(crate) use messages::{Message, messages, note, note_of};
+pub use models::{ModelFacts, ModelFamily, ModelTable};
 pub use prompt::Prompt;
-pub(crate) use prompt::{Message, messages, note};
 
 use crate::net::{Http, Secret, join, post_json, sse};
 use output::Output;
@@ -35,6 +40,7 @@ pub struct NetworkLlm(Arc<Inner>);
 struct Inner {
     name: String,
     config: LlmConfig,
+    facts: ModelFacts,
     url: String,
     headers: Vec<(String, String)>,
     prompt: Prompt,
@@ -48,6 +54,19 @@ impl NetworkLlm {
     /// # Errors
     /// [`StageError::Unavailable`] when the model's id, the address or a needed key is missing.
     pub fn new(config: LlmConfig, key: Option<&Secret>, prompt: Prompt) -> Result<Self, StageError> {
+        Self::with_models(config, key, prompt, &ModelTable::shipped())
+    }
+
+    /// The same, with a table of models of the application's own.
+    ///
+    /// # Errors
+    /// As for [`NetworkLlm::new`].
+    pub fn with_models(
+        config: LlmConfig,
+        key: Option<&Secret>,
+        prompt: Prompt,
+        models: &ModelTable,
+    ) -> Result<Self, StageError> {
         let provider = config.provider;
         let name = config.name.clone().unwrap_or_else(|| provider.name().to_owned());
         let missing = |what: &str, hint: String| StageError::Unavailable {
@@ -57,6 +76,14 @@ impl NetworkLlm {
         };
         if config.model.trim().is_empty() {
             return Err(missing("it has no model", "set `model` to the id of one".to_owned()));
+        }
+        let facts = models.facts(&config);
+        if config.tools && facts.tools == Some(false) && !prompt.tools.is_empty() {
+            let hint = "choose another model, or set `tools = false`".to_owned();
+            return Err(missing("its model takes no tools over this protocol", hint));
+        }
+        if config.temperature.is_some() && facts.temperature == Some(false) {
+            tracing::warn!(stage = %name, model = %config.model, "the model refuses a temperature: it isn't sent");
         }
         let base = config.base_url.as_deref().or(provider.base_url());
         let Some(base) = base else {
@@ -80,7 +107,7 @@ impl NetworkLlm {
         }
         let headers = headers(&config, key);
         let http = Http::new(&name, config.deadlines);
-        let model = Inner { name, config, url, headers, prompt, http };
+        let model = Inner { name, config, facts, url, headers, prompt, http };
         // What is wrong with the address or a header shows now, not in the first call.
         model.request(&Value::Null)?;
         Ok(Self(Arc::new(model)))
@@ -101,19 +128,59 @@ fn headers(config: &LlmConfig, key: Option<&Secret>) -> Vec<(String, String)> {
     headers
 }
 
+/// Everything that a request is made of.
+struct Ask<'a> {
+    config: &'a LlmConfig,
+    facts: &'a ModelFacts,
+    prompt: &'a Prompt,
+    of_call: &'a str,
+    conversation: &'a [Message],
+    tools: ToolUse,
+}
+
+impl Ask<'_> {
+    /// The tools that are offered.
+    fn offered(&self) -> &[ToolSpec] {
+        let takes = self.config.tools && self.facts.tools != Some(false);
+        if takes { &self.prompt.tools } else { &[] }
+    }
+
+    /// The most tokens of the answer, with thoughts that can't be turned off.
+    fn limit(&self) -> u32 {
+        self.config.max_tokens.saturating_add(self.facts.thinks.unwrap_or(0))
+    }
+
+    fn temperature(&self) -> Option<f64> {
+        self.config.temperature.filter(|_| self.facts.temperature != Some(false))
+    }
+}
+
 impl Inner {
     fn request(&self, body: &Value) -> Result<Request<Full<Bytes>>, StageError> {
         post_json(&self.name, &self.url, &self.headers, body)
     }
 
     fn body(&self, of_call: &str, request: &ReplyRequest) -> Value {
-        let conversation = prompt::messages(request);
+        let ids = self.facts.call_ids.unwrap_or_default();
+        let ask = Ask {
+            config: &self.config,
+            facts: &self.facts,
+            prompt: &self.prompt,
+            of_call,
+            conversation: &messages(request, ids),
+            tools: request.tools,
+        };
         let mut body = match self.config.provider {
-            LlmProvider::Anthropic => anthropic::body(&self.config, &self.prompt, of_call, &conversation),
-            _ => openai::body(&self.config, &self.prompt, of_call, &conversation),
+            LlmProvider::Anthropic => anthropic::body(&ask),
+            _ => openai::body(&ask),
         };
         if let Value::Object(fields) = &mut body {
-            fields.extend(self.config.body.iter().map(|(name, value)| (name.clone(), value.clone())));
+            let known = self.facts.send.iter().flatten();
+            fields.extend(known.map(|(name, value)| (name.clone(), value.clone())));
+            // A model that has to speak must not be made to call a tool.
+            let must_speak = request.tools == ToolUse::None && fields.contains_key("tool_choice");
+            let added = self.config.body.iter().filter(|(name, _)| !must_speak || *name != "tool_choice");
+            fields.extend(added.map(|(name, value)| (name.clone(), value.clone())));
             fields.retain(|name, _| !self.config.without.contains(name));
         }
         body
@@ -219,7 +286,7 @@ impl Llm for NetworkLlm {
                             writing = None;
                         }
                     }
-                    // What was heard comes with the next request's turns, results of tools too.
+                    // What was heard comes with the next request's history, results of tools too.
                     Some(
                         LlmCommand::Commit { .. }
                         | LlmCommand::Interrupted { .. }

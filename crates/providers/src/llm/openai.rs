@@ -2,36 +2,42 @@
 //! Cerebras, Azure OpenAI, Ollama, llama.cpp, vLLM. The safe subset is sent, and everything that they have been seen to
 //! answer is understood.
 
+use offhook_stage_api::ToolUse;
 use offhook_stages::{StageError, Usage};
 use serde_json::{Map, Value, json};
 
-use super::config::LlmConfig;
+use super::Ask;
+use super::messages::Message;
 use super::output::{Output, Toolbox, cut_off, json_event};
-use super::prompt::{Message, Prompt};
 use crate::net::{sse::Event, stream_failure};
 
 /// The request's body.
-pub(crate) fn body(config: &LlmConfig, prompt: &Prompt, of_call: &str, conversation: &[Message]) -> Value {
-    let mut messages = vec![json!({"role": "system", "content": format!("{}\n\n{of_call}", prompt.fixed())})];
-    for message in conversation {
+pub(crate) fn body(ask: &Ask<'_>) -> Value {
+    let system = format!("{}\n\n{}", ask.prompt.fixed(), ask.of_call);
+    let mut messages = vec![json!({"role": "system", "content": system})];
+    for message in ask.conversation {
         push(&mut messages, message);
     }
     let mut body = Map::new();
-    body.insert("model".into(), config.model.clone().into());
+    body.insert("model".into(), ask.config.model.clone().into());
     body.insert("messages".into(), messages.into());
     body.insert("stream".into(), true.into());
     body.insert("stream_options".into(), json!({"include_usage": true}));
-    body.insert(config.provider.limit_field().into(), config.max_tokens.into());
-    if let Some(temperature) = config.temperature {
+    let limit = ask.facts.limit.as_deref().unwrap_or(ask.config.provider.limit_field());
+    body.insert(limit.to_owned(), ask.limit().into());
+    if let Some(temperature) = ask.temperature() {
         body.insert("temperature".into(), temperature.into());
     }
-    if config.tools && !prompt.tools.is_empty() {
-        let tools = prompt.tools.iter().map(|tool| {
+    if !ask.offered().is_empty() {
+        let tools = ask.offered().iter().map(|tool| {
             json!({"type": "function", "function": {
                 "name": tool.name, "description": tool.description, "parameters": tool.parameters,
             }})
         });
         body.insert("tools".into(), tools.collect());
+        if ask.tools == ToolUse::None {
+            body.insert("tool_choice".into(), "none".into());
+        }
     }
     Value::Object(body)
 }
@@ -43,10 +49,16 @@ fn push(messages: &mut Vec<Value>, message: &Message) {
         Message::Call { id, name, arguments } => {
             let call = json!({"id": id, "type": "function",
                 "function": {"name": name, "arguments": arguments.to_string()}});
-            // Calls that stand together are one message's.
-            let last = messages.last_mut().and_then(|last| last.get_mut("tool_calls"));
-            match last.and_then(Value::as_array_mut) {
-                Some(calls) => calls.push(call),
+            // Calls that stand together are one message's, and so is what was said before them.
+            let said =
+                messages.last_mut().filter(|last| last.get("role").is_some_and(|role| role == "assistant"));
+            match said.and_then(Value::as_object_mut) {
+                Some(said) => match said.get_mut("tool_calls").and_then(Value::as_array_mut) {
+                    Some(calls) => calls.push(call),
+                    None => {
+                        said.insert("tool_calls".into(), json!([call]));
+                    }
+                },
                 // `null` breaks some templates.
                 None => messages.push(json!({"role": "assistant", "content": "", "tool_calls": [call]})),
             }

@@ -1,6 +1,6 @@
 //! Both protocols, by the samples in their vendors' documentation and by what servers have been seen to send.
 
-use offhook_stage_api::{Party, ReplyReason, ToolCall, Turn};
+use offhook_stage_api::{Content, Delivery, Digits, Entry, ReplyReason, ToolCall, ToolResult};
 use offhook_stages::{ToolSpec, WhenFull, bounded};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,34 +21,77 @@ fn prompt() -> Prompt {
     Prompt { instructions: "You take bookings.".into(), tools: [tool].into(), ..Prompt::default() }
 }
 
-fn turn(who: Party, text: &str) -> Turn {
-    Turn { who, text: text.to_owned(), interrupted: false, began_ms: 0, ended_ms: 0 }
+fn request() -> ReplyRequest {
+    let caller = Content::Caller { text: "Can I move my appointment?".into() };
+    let history = vec![Entry::at(caller, 0)];
+    let reason = ReplyReason::Caller { text: "Can I move my appointment?".into(), confidence: None };
+    ReplyRequest { reply: ReplyId(7), reason, history, language: None, tools: ToolUse::Auto }
 }
 
-fn request() -> ReplyRequest {
-    let turns = vec![
-        turn(Party::Agent, "Hello."),
-        turn(Party::Caller, "Can I move my appointment?"),
-        turn(Party::Tool, r#"find_booking({"phone":"+15550100"})"#),
-        turn(Party::Tool, "find_booking failed: no such number"),
+/// One of everything that a history can hold.
+fn rich() -> ReplyRequest {
+    let agent = |text: &str, delivery| Content::Agent { text: text.into(), delivery };
+    let call = |id: &str, phone: &str| {
+        Content::ToolCall(ToolCall {
+            id: id.into(),
+            name: "find_booking".into(),
+            arguments: json!({ "phone": phone }),
+        })
+    };
+    let result = |id: &str, outcome: Result<&str, &str>| {
+        let outcome = outcome.map(str::to_owned).map_err(str::to_owned);
+        Content::ToolResult(ToolResult { id: id.into(), name: "find_booking".into(), outcome })
+    };
+    let history = [
+        Content::Summary { text: "Caller: It's about Friday.".into() },
+        agent("Of course. I'll look, and then", Delivery::Interrupted),
+        Content::Caller { text: "The number is this.".into() },
+        Content::Digits { digits: Digits::new("0100") },
+        agent("Let me look.", Delivery::Heard),
+        call("call_1", "0100"),
+        call("call_1~2", "0101"),
+        agent("One moment, please.", Delivery::Heard),
+        result("call_1~2", Err("no such number")),
+        result("call_1", Ok("Friday, 10:00 (Dr Lee)")),
+        Content::Note { text: "The caller was to be transferred to +15550123, but that failed: busy".into() },
+        agent("I found it.", Delivery::Saying),
+        call("call_2", "0102"),
     ];
-    ReplyRequest { reply: ReplyId(7), reason: ReplyReason::Tool, turns, language: None }
+    let history = history.into_iter().zip(0..).map(|(content, at)| Entry::at(content, at)).collect();
+    ReplyRequest {
+        reply: ReplyId(7),
+        reason: ReplyReason::Tool,
+        history,
+        language: None,
+        tools: ToolUse::None,
+    }
 }
 
 fn snapshot(provider: LlmProvider) -> String {
-    let config = config(provider);
-    let messages = prompt::messages(&request());
-    let body = match provider {
-        LlmProvider::Anthropic => anthropic::body(&config, &prompt(), "Of this call.", &messages),
-        _ => openai::body(&config, &prompt(), "Of this call.", &messages),
-    };
-    serde_json::to_string_pretty(&body).unwrap()
+    let model = NetworkLlm::new(config(provider), Some(&Secret::new("a-key")), prompt()).unwrap();
+    serde_json::to_string_pretty(&model.0.body("Of this call.", &rich())).unwrap()
 }
 
 #[test]
 fn bodies_are_as_documented() {
     insta::assert_snapshot!("openai", snapshot(LlmProvider::Openai));
     insta::assert_snapshot!("anthropic", snapshot(LlmProvider::Anthropic));
+}
+
+#[test]
+fn a_model_that_has_to_speak_may_not_call_tools() {
+    let choice = |provider, body: &[(&str, Value)], tools| {
+        let body = body.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let config = LlmConfig { body, ..config(provider) };
+        let model = NetworkLlm::new(config, Some(&Secret::new("a-key")), prompt()).unwrap();
+        model.0.body("", &ReplyRequest { tools, ..request() }).get("tool_choice").cloned()
+    };
+    let required = [("tool_choice", json!("required"))];
+    assert_eq!(choice(LlmProvider::Groq, &[], ToolUse::None), Some(json!("none")));
+    assert_eq!(choice(LlmProvider::Anthropic, &[], ToolUse::None), Some(json!({"type": "none"})));
+    assert_eq!(choice(LlmProvider::Openai, &required, ToolUse::None), Some(json!("none")));
+    assert_eq!(choice(LlmProvider::Openai, &required, ToolUse::Auto), Some(json!("required")));
+    assert_eq!(choice(LlmProvider::Openai, &[], ToolUse::Auto), None);
 }
 
 #[test]
@@ -61,6 +104,48 @@ fn fields_can_be_added_replaced_and_left_out() {
     let body = model.0.body("", &request());
     assert_eq!((&body["reasoning_effort"], &body["max_tokens"]), (&json!("none"), &json!(9)));
     assert!(body.get("stream_options").is_none() && body.get("max_completion_tokens").is_none());
+}
+
+#[test]
+fn requests_are_as_the_models_family_takes_them() {
+    let body = |config: LlmConfig, prompt: Prompt| {
+        NetworkLlm::new(config, Some(&Secret::new("a-key")), prompt).unwrap().0.body("", &request())
+    };
+    let model = |provider, model: &str| LlmConfig { model: model.to_owned(), ..config(provider) };
+    let luna = body(model(LlmProvider::Openai, "gpt-6-luna"), prompt());
+    assert_eq!((&luna["reasoning_effort"], &luna["max_completion_tokens"]), (&json!("none"), &json!(400)));
+    // The agent's author knows better.
+    let own = [("reasoning_effort".to_owned(), json!("low"))].into();
+    let luna = body(LlmConfig { body: own, ..model(LlmProvider::Openai, "gpt-6-luna") }, prompt());
+    assert_eq!(luna["reasoning_effort"], "low");
+    let without = vec!["reasoning_effort".to_owned()];
+    let luna = body(LlmConfig { without, ..model(LlmProvider::Openai, "gpt-6-luna") }, prompt());
+    assert!(luna.get("reasoning_effort").is_none());
+    let warm = LlmConfig { temperature: Some(0.3), ..model(LlmProvider::Openai, "o4-mini") };
+    let o4 = body(warm, prompt());
+    assert!(o4.get("temperature").is_none() && o4["max_completion_tokens"] == 1_400, "{o4}");
+    let mistral = body(model(LlmProvider::Vllm, "mistral-small-latest"), prompt());
+    assert_eq!(mistral["max_tokens"], 400);
+    let astra = NetworkLlm::new(model(LlmProvider::Openai, "gpt-6-astra"), Some(&Secret::new("k")), prompt());
+    assert!(astra.unwrap_err().to_string().contains("tools"));
+    let takes = ModelFacts { tools: Some(true), ..ModelFacts::default() };
+    let gateway = LlmConfig { takes, ..model(LlmProvider::Openai, "gpt-6-astra") };
+    assert!(body(gateway, prompt())["tools"].is_array());
+}
+
+#[test]
+fn the_cache_mark_stands_behind_what_is_long_enough_to_be_kept() {
+    let body = |words: usize| {
+        let config = LlmConfig { model: "claude-haiku-4-5".into(), ..config(LlmProvider::Anthropic) };
+        let prompt = Prompt { instructions: "word ".repeat(words).into(), ..prompt() };
+        NetworkLlm::new(config, Some(&Secret::new("a-key")), prompt).unwrap().0.body("", &request())
+    };
+    let mark = "/system/0/cache_control";
+    let last = "/messages/0/content/0/cache_control";
+    let short = body(10);
+    assert!(short.pointer(mark).is_none() && short.pointer(last).is_some(), "{short}");
+    let long = body(4_000);
+    assert!(long.pointer(mark).is_some() && long.pointer(last).is_none());
 }
 
 #[test]

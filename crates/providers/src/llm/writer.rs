@@ -16,7 +16,7 @@ pub(super) struct Writer {
     out: Vec<Output>,
     stage: String,
     wrote_nothing: bool,
-    /// Behind a tool's result there may be nothing left to say.
+    /// Behind a tool's result, or an answer that is gone on with, there may be nothing left to say.
     may_be_empty: bool,
 }
 

@@ -4,6 +4,7 @@
 //! The server takes one response at a time, and keeps the conversation. So a reply that isn't wanted any more is cancelled and
 //! its end awaited before the next is asked for; what of it was not heard is taken out of the conversation again.
 
+mod notes;
 mod time;
 mod tools;
 mod voice;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use offhook_stage_api::id::{ReplyId, UtteranceId};
 use offhook_stage_api::{
-    LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, SttCommand, TtsCommand, TtsEvent, Turn,
+    Content, Entry, LlmCommand, LlmEvent, ReplyReason, ReplyRequest, SttCommand, TtsCommand, TtsEvent,
 };
 use offhook_stages::{StageError, ToolSpec, Usage};
 use serde_json::Value;
@@ -24,7 +25,8 @@ use super::RealtimeConfig;
 use super::ear::Ear;
 use super::reply::Reply;
 use super::wire;
-use crate::llm::{Message, messages, note};
+use crate::llm::{CallIdFormat, Message, messages, note};
+use notes::Told;
 
 /// Replies kept in mind: what is being said, what is awaited, and what was dropped just now.
 const REPLIES: usize = 6;
@@ -79,6 +81,7 @@ pub(super) struct Session {
     /// Dropped just now: the next request may want it after all.
     dropped: Option<ReplyId>,
     called: Vec<Called>,
+    told: Vec<Told>,
     own_words: VecDeque<(UtteranceId, String)>,
     knows: Knows,
     connected: bool,
@@ -112,6 +115,7 @@ impl Session {
             waiting: None,
             dropped: None,
             called: Vec::new(),
+            told: Vec::new(),
             own_words: VecDeque::new(),
             knows: Knows::Beginning,
             connected: false,
@@ -142,6 +146,7 @@ impl Session {
             self.knows = Knows::Nothing;
         }
         self.called.clear();
+        self.told.clear();
         self.own_words.clear();
         let active = self.active.take().filter(|active| !active.cancelled).and_then(|active| active.reply);
         for reply in &mut self.replies {
@@ -229,8 +234,9 @@ impl Session {
     /// sound: its answer stands.
     fn adopt(&mut self, old: ReplyId, request: &Arc<ReplyRequest>) -> bool {
         let heard = self.ear.commits();
+        let has_news = self.has_news(request);
         let Some(reply) = self.replies.iter_mut().find(|reply| reply.id == old) else { return false };
-        if !reply.answers_as_well(request, heard) {
+        if has_news || !reply.answers_as_well(request, heard) {
             self.drop_reply(old);
             return false;
         }
@@ -294,6 +300,7 @@ impl Session {
         }
         self.say.extend(say);
         self.called.retain(|called| called.reply != id);
+        self.told.retain(|told| told.reply != id);
         self.ear.not_answered(id);
     }
 
@@ -329,24 +336,29 @@ impl Session {
         let Some(request) = self.reply(id).map(|reply| Arc::clone(&reply.request)) else { return };
         let heard = matches!(request.reason, ReplyReason::Caller { .. }) && self.ear.answered(id);
         let (mut written, mut retold) = (Vec::new(), false);
-        if self.knows == Knows::Nothing || (self.knows == Knows::Beginning && !self.knows_all(&request.turns))
+        if self.knows == Knows::Nothing
+            || (self.knows == Knows::Beginning && !self.knows_all(&request.history))
         {
             retold = true;
             self.ear.forget_sound();
             self.say.append(&mut self.ear.say);
-            written.extend(messages(&request));
+            written.extend(messages(&request, CallIdFormat::Token));
         } else {
-            self.answer_given_up(&request.turns);
+            self.answer_open_calls(&request.history);
+            let keyed = |entry: &Entry| matches!(entry.content, Content::Digits { .. });
+            written.extend(self.news(&request));
             let said = match &request.reason {
                 ReplyReason::Caller { .. } if heard => None,
                 ReplyReason::Tool => None,
+                ReplyReason::Digits(_) if request.history.iter().any(keyed) => None,
                 reason => Some(note(reason)),
             };
             written.extend(said.map(Message::User));
         }
+        self.tell(&request);
         self.knows = Knows::All;
         let notes = written.iter().map(|message| self.write(message)).collect();
-        self.say.push(wire::respond(id.0));
+        self.say.push(wire::respond(id.0, request.tools));
         self.active = Some(Active { reply: Some(id), cancelled: false, heard: now, answered: false });
         let commits = self.ear.commits();
         if let Some(reply) = self.reply(id) {
@@ -355,12 +367,21 @@ impl Session {
     }
 
     /// Whether nobody has said anything but the engine's own words, and the turn that is to be answered.
-    fn knows_all(&self, turns: &[Turn]) -> bool {
-        let earlier = match turns.split_last() {
-            Some((Turn { who: Party::Caller, .. }, earlier)) => earlier,
-            _ => turns,
-        };
-        earlier.iter().all(|turn| turn.who == Party::Agent) && earlier.len() <= self.own_words.len()
+    fn knows_all(&self, history: &[Entry]) -> bool {
+        let (mut callers, mut own) = (0, 0);
+        let known = history.iter().all(|entry| match entry.content {
+            Content::Caller { .. } => {
+                callers += 1;
+                true
+            }
+            Content::Agent { .. } => {
+                own += 1;
+                true
+            }
+            Content::Digits { .. } | Content::Note { .. } => true,
+            Content::ToolCall(_) | Content::ToolResult(_) | Content::Summary { .. } => false,
+        });
+        known && callers <= 1 && own <= self.own_words.len()
     }
 
     /// Writes a message into the conversation.

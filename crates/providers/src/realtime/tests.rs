@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use offhook_audio::{FRAME_SAMPLES, MulawFrame, SamplePos};
 use offhook_stage_api::id::{ReplyId, SegmentId, UtteranceId};
 use offhook_stage_api::{
-    AudioChunk, FailureKind, LlmCommand, LlmEvent, Party, ReplyReason, ReplyRequest, SpeakRequest,
-    SttCommand, SttEvent, ToolResult, TtsCommand, TtsEvent, Turn,
+    AudioChunk, Content, Delivery, Digits, Entry, FailureKind, LlmCommand, LlmEvent, ReplyReason,
+    ReplyRequest, SpeakRequest, SttCommand, SttEvent, ToolCall, ToolResult, ToolUse, TtsCommand, TtsEvent,
 };
 use offhook_stages::{StageError, ToolSpec};
 use serde_json::{Value, json};
@@ -23,8 +23,12 @@ mod loopback;
 
 use desk::{Desk, config};
 
-fn turn(who: Party, text: &str) -> Turn {
-    Turn { who, text: text.to_owned(), interrupted: false, began_ms: 0, ended_ms: 0 }
+fn caller_said(text: &str) -> Entry {
+    Entry::at(Content::Caller { text: text.to_owned() }, 0)
+}
+
+fn agent_said(text: &str) -> Entry {
+    Entry::at(Content::Agent { text: text.to_owned(), delivery: Delivery::Heard }, 0)
 }
 
 fn caller(text: &str) -> ReplyReason {
@@ -43,7 +47,7 @@ async fn the_settings_as_they_are_sent() {
 async fn a_turn_and_its_answer() {
     let mut desk = Desk::new();
     desk.frames(100).spoken(12).heard("i1", "A large pizza.");
-    desk.ask(1, caller("A large pizza."), vec![turn(Party::Caller, "A large pizza.")]);
+    desk.ask(1, caller("A large pizza."), vec![caller_said("A large pizza.")]);
     desk.begun("r1", "m1", "Sure.").sounds("r1", "m1", 4_000);
     desk.speak(1, 0, "Sure.", false);
     desk.llm(LlmCommand::Commit { reply: ReplyId(1) });
@@ -156,10 +160,60 @@ async fn tools_are_called_and_answered() {
     );
     desk.llm(LlmCommand::Commit { reply: ReplyId(1) });
     let result = |id: &str, outcome| ToolResult { id: id.into(), name: "look_up".into(), outcome };
-    desk.llm(LlmCommand::ToolResult(result("1-call_8", Ok("on its way".into()))));
-    desk.llm(LlmCommand::ToolResult(result("2-call_9", Err("no such order".into()))));
+    desk.llm(LlmCommand::ToolResult(result("call_8", Ok("on its way".into()))));
+    desk.llm(LlmCommand::ToolResult(result("call_9", Err("no such order".into()))));
     desk.ask(2, ReplyReason::Tool, vec![]);
     insta::assert_snapshot!(desk.take());
+}
+
+#[tokio::test(start_paused = true)]
+async fn parallel_calls_of_one_tool_get_their_own_results() {
+    let mut desk = Desk::new();
+    desk.spoken(20).heard("i1", "rome or oslo").ask(1, caller("rome or oslo"), vec![]);
+    let item = |n: u32| json!({"id": format!("f{n}"), "type": "function_call", "call_id": format!("call_{n}"), "name": "look_up", "arguments": ""});
+    desk.server(json!({"type": "response.done", "response": {"id": "r1", "status": "completed", "output": [item(1), item(2)]}}));
+    desk.llm(LlmCommand::Commit { reply: ReplyId(1) }).take();
+    let result =
+        |id: &str, text: &str| ToolResult { id: id.into(), name: "look_up".into(), outcome: Ok(text.into()) };
+    desk.llm(LlmCommand::ToolResult(result("call_2", "snow")));
+    // This one comes with the request only.
+    let history = vec![
+        Entry::at(Content::ToolResult(result("call_2", "snow")), 0),
+        Entry::at(Content::ToolResult(result("call_1", "sun")), 0),
+    ];
+    let request = ReplyRequest {
+        reply: ReplyId(2),
+        reason: ReplyReason::Tool,
+        history,
+        language: None,
+        tools: ToolUse::None,
+    };
+    desk.llm(LlmCommand::Respond(Arc::new(request)));
+    insta::assert_snapshot!(desk.take());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_model_cannot_hear_is_told_it_once() {
+    let told = |lines: String, text: &str| lines.matches(text).count();
+    let digits = Content::Digits { digits: Digits::new("12") };
+    let history = vec![Entry::at(digits, 1), caller_said("that is it")];
+    let mut desk = Desk::new();
+    desk.spoken(20).heard("i1", "that is it").take();
+    desk.ask(1, ReplyReason::Digits(Digits::new("12")), history.clone());
+    assert_eq!(told(desk.take(), "[The caller pressed: 12]"), 1);
+    // The reply never happens: what was written for it goes, and is written for the next.
+    desk.llm(LlmCommand::Cancel { reply: ReplyId(1) });
+    desk.ended("r1", "cancelled").take();
+    desk.ask(2, ReplyReason::Digits(Digits::new("12")), history.clone());
+    assert_eq!(told(desk.take(), "[The caller pressed: 12]"), 1);
+    desk.begun("r2", "m2", "Thank you.").llm(LlmCommand::Commit { reply: ReplyId(2) });
+    desk.ended("r2", "completed").take();
+    let note = Content::Note { text: "The transfer failed: busy".into() };
+    let history = [history, vec![agent_said("Thank you."), Entry::at(note, 9)]].concat();
+    desk.ask(3, ReplyReason::Tool, history);
+    let lines = desk.take();
+    assert_eq!(told(lines.clone(), "pressed"), 0, "{lines}");
+    assert_eq!(told(lines, "[The transfer failed: busy]"), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -174,12 +228,22 @@ async fn tools_that_were_given_up_are_answered_so() {
     desk.llm(LlmCommand::Commit { reply: ReplyId(1) });
     desk.spoken(20).heard("i2", "never mind");
     desk.take();
-    let turns = vec![
-        turn(Party::Tool, "look_up({})"),
-        turn(Party::Tool, "look_up failed: given up"),
-        turn(Party::Caller, "never mind"),
+    let history = vec![
+        Entry::at(
+            Content::ToolCall(ToolCall { id: "call_8".into(), name: "look_up".into(), arguments: json!({}) }),
+            0,
+        ),
+        Entry::at(
+            Content::ToolResult(ToolResult {
+                id: "call_8".into(),
+                name: "look_up".into(),
+                outcome: Err("given up".into()),
+            }),
+            0,
+        ),
+        caller_said("never mind"),
     ];
-    desk.ask(2, caller("never mind"), turns);
+    desk.ask(2, caller("never mind"), history);
     insta::assert_snapshot!(desk.take());
 }
 
@@ -188,8 +252,8 @@ async fn the_engines_own_words_are_spoken_by_the_other_voice() {
     let mut desk = Desk::new();
     desk.speak(1, 0, "Welcome to Luigi's.", true);
     desk.spoken(20).heard("i1", "hi");
-    let turns = vec![turn(Party::Agent, "Welcome to Luigi's."), turn(Party::Caller, "hi")];
-    desk.ask(1, caller("hi"), turns).begun("r1", "m1", "One moment, please.");
+    let history = vec![agent_said("Welcome to Luigi's."), caller_said("hi")];
+    desk.ask(1, caller("hi"), history).begun("r1", "m1", "One moment, please.");
     // The same words, but the engine's: they close their utterance.
     desk.speak(2, 0, "One moment, please.", true).speak(3, 0, "One moment, please.", false);
     desk.session.on_tts(TtsCommand::Cancel { utterance: UtteranceId(2) }, desk.now);
@@ -216,12 +280,8 @@ async fn a_lost_session_is_told_the_conversation_anew() {
     let (from, until) = (SamplePos(3_200), SamplePos(6_400));
     desk.session.on_stt(&SttCommand::SpeechPaused { from, until }, desk.now);
     desk.heard("i9", "a large one");
-    let turns = vec![
-        turn(Party::Caller, "a pizza"),
-        turn(Party::Agent, "Which one?"),
-        turn(Party::Caller, "a large one"),
-    ];
-    desk.ask(2, caller("a large one"), turns);
+    let history = vec![caller_said("a pizza"), agent_said("Which one?"), caller_said("a large one")];
+    desk.ask(2, caller("a large one"), history);
     insta::assert_snapshot!(desk.take());
 }
 

@@ -5,6 +5,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use offhook_stage_api::ToolUse;
 use offhook_stages::{ToolSpec, Usage};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -74,8 +75,12 @@ pub(super) fn commit(number: u64) -> Value {
     json!({"type": "input_audio_buffer.commit", "event_id": format!("commit_{number}")})
 }
 
-pub(super) fn respond(number: u32) -> Value {
-    json!({"type": "response.create", "event_id": format!("reply_{number}"), "response": {"output_modalities": ["audio"]}})
+pub(super) fn respond(number: u32, tools: ToolUse) -> Value {
+    let mut response = json!({"output_modalities": ["audio"]});
+    if tools == ToolUse::None {
+        response["tool_choice"] = "none".into();
+    }
+    json!({"type": "response.create", "event_id": format!("reply_{number}"), "response": response})
 }
 
 pub(super) fn cancel(response: Option<&str>) -> Value {

@@ -7,10 +7,12 @@ mod timeline;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use offhook_stage_api::{Digits, ReplyRequest, Interruptible, LlmEvent, SttEvent, ToolResult, Transcript, TtsEvent, TurnEvent};
 use offhook_conversation::{Control, Input, Output};
 use offhook_media_line::{CallConfig, MediaCall, MediaInput, MediaWire, media_call};
 use offhook_stage_api::{CallTime, Key};
+use offhook_stage_api::{
+    Digits, Interruptible, LlmEvent, ReplyRequest, SttEvent, ToolResult, Transcript, TtsEvent, TurnEvent,
+};
 
 /// Stands in a reply between its text and the tool that it uses.
 const TOOL: char = '\u{1}';

@@ -66,7 +66,9 @@ impl Phone {
             self.replies.pop_front();
         }
         let saved = self.reply_ms;
-        if let Some(d) = self.reply_delays.pop_front() { self.reply_ms = d; }
+        if let Some(d) = self.reply_delays.pop_front() {
+            self.reply_ms = d;
+        }
         self.schedule(at_ms + self.reply_ms, Later::Llm(LlmEvent::Text { reply, delta: text }));
         if let Some(tool) = tool {
             let (name, arguments) = tool.split_once(' ').unwrap_or((&tool, "{}"));
@@ -106,9 +108,16 @@ impl Phone {
             }
         }
         let chunk = AudioChunk::Mulaw(octets.into());
-        if self.tts_hang.contains(&request.text) { return; }
+        if self.tts_hang.contains(&request.text) {
+            return;
+        }
         if self.tts_fail.contains(&request.text) {
-            let failure = offhook_stage_api::StageFailure { stage: "voice".into(), kind: offhook_stage_api::FailureKind::Broken, message: "voice broke".into(), retry_after_ms: None };
+            let failure = offhook_stage_api::StageFailure {
+                stage: "voice".into(),
+                kind: offhook_stage_api::FailureKind::Broken,
+                message: "voice broke".into(),
+                retry_after_ms: None,
+            };
             self.schedule(at_ms + 30, Later::Tts(TtsEvent::Failed { utterance, segment, failure }));
             return;
         }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use offhook_conversation::{CallEvent, ConversationConfig, Input, Output};
 use offhook_relay_line::{RelayCall, RelayInput, RelayWire, relay_call};
-use offhook_stage_api::{CallTime, FailureKind, ReplyId, LlmCommand, LlmEvent, ReplyReason, StageFailure, ToolCall, ToolResult};
+use offhook_stage_api::{
+    CallTime, FailureKind, LlmCommand, LlmEvent, ReplyId, ReplyReason, StageFailure, ToolCall, ToolResult,
+};
 
 /// What the model does with a request.
 #[derive(Clone)]
@@ -128,7 +130,9 @@ impl RelayPhone {
                 CallEvent::Dropped { what, why, .. } => self.line(format_args!("dropped {what:?}: {why:?}")),
                 _ => {}
             },
-            Output::Stt(_) | Output::Turn(_) | Output::Tts(_) => unreachable!("ConversationRelay has no such stages"),
+            Output::Stt(_) | Output::Turn(_) | Output::Tts(_) => {
+                unreachable!("ConversationRelay has no such stages")
+            }
             Output::HangUp { handoff } => {
                 let handoff = handoff
                     .map_or(String::new(), |call| format!(", hands over {} {}", call.name, call.arguments));

@@ -1,10 +1,10 @@
 //! The model's tools and their results.
 
 use offhook_stage_api::id::ReplyId;
-use offhook_stage_api::{Party, ToolResult, Turn};
+use offhook_stage_api::{Content, Entry, ToolResult};
 
 use super::{CALLS, Called, Knows, Session};
-use crate::llm::Message;
+use crate::llm::{Message, note_of};
 
 impl Session {
     pub(in crate::realtime) fn called(&mut self, reply: ReplyId, id: &str, name: &str) {
@@ -17,42 +17,40 @@ impl Session {
 
     pub(super) fn tool_result(&mut self, result: &ToolResult) {
         if !self.connected || self.knows == Knows::Nothing {
-            return; // the next request's turns tell it
+            return; // the next request's history has it
         }
+        if !self.answer(result) {
+            self.write(&Message::User(note_of(&Content::ToolResult(result.clone())).unwrap_or_default()));
+        }
+    }
+
+    /// Results that came while the server could not be told, or that were no command of their own.
+    pub(super) fn answer_open_calls(&mut self, history: &[Entry]) {
+        for entry in history {
+            if let Content::ToolResult(result) = &entry.content {
+                self.answer(result);
+            }
+        }
+    }
+
+    /// Gives a result to the call that waits for it. False if none does.
+    fn answer(&mut self, result: &ToolResult) -> bool {
+        let its =
+            |called: &Called| !called.answered && called.name == result.name && result.answers(&called.id);
+        // Of two calls with the same id the later one's has a suffix.
+        let first = self.called.iter().position(|called| its(called) && called.id == result.id);
+        let Some(called) =
+            first.or_else(|| self.called.iter().rposition(its)).and_then(|place| self.called.get_mut(place))
+        else {
+            return false;
+        };
+        called.answered = true;
         let (text, failed) = match &result.outcome {
             Ok(text) => (text.clone(), false),
             Err(why) => (why.clone(), true),
         };
-        let called = self.called.iter_mut().find(|called| !called.answered && result.answers(&called.id));
-        let message = match called {
-            Some(called) => {
-                called.answered = true;
-                Message::Result { id: called.id.clone(), name: called.name.clone(), text, failed }
-            }
-            None => Message::User(format!("[{}: {text}]", result.name)),
-        };
+        let message = Message::Result { id: called.id.clone(), name: called.name.clone(), text, failed };
         self.write(&message);
-    }
-
-    /// Tools that the call gave up, because the caller interrupted, have only left a line among the turns.
-    pub(super) fn answer_given_up(&mut self, turns: &[Turn]) {
-        let mut given_up = Vec::new();
-        for called in self.called.iter_mut().filter(|called| !called.answered) {
-            let of_it = |turn: &&Turn| {
-                turn.who == Party::Tool
-                    && turn.text.strip_prefix(called.name.as_str()).is_some_and(|rest| {
-                        rest.starts_with('(') || rest.starts_with(": ") || rest.starts_with(" failed: ")
-                    })
-            };
-            let Some(turn) = turns.iter().rev().find(of_it) else { continue };
-            if let Some((_, text)) = turn.text.split_once(" failed: ") {
-                called.answered = true;
-                let (id, name, text) = (called.id.clone(), called.name.clone(), text.to_owned());
-                given_up.push(Message::Result { id, name, text, failed: true });
-            }
-        }
-        for message in given_up {
-            self.write(&message);
-        }
+        true
     }
 }

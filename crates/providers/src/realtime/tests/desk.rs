@@ -116,8 +116,9 @@ impl Desk {
         self
     }
 
-    pub(super) fn ask(&mut self, reply: u32, reason: ReplyReason, turns: Vec<Turn>) -> &mut Self {
-        let request = ReplyRequest { reply: ReplyId(reply), reason, turns, language: None };
+    pub(super) fn ask(&mut self, reply: u32, reason: ReplyReason, history: Vec<Entry>) -> &mut Self {
+        let tools = ToolUse::Auto;
+        let request = ReplyRequest { reply: ReplyId(reply), reason, history, language: None, tools };
         self.llm(LlmCommand::Respond(Arc::new(request)))
     }
 

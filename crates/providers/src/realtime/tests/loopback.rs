@@ -80,8 +80,9 @@ impl Call {
         Self { doubles, info, stt: to_stt, llm: to_llm, tts: to_tts, heard, written, spoken, run, at: 0 }
     }
 
-    fn respond(&self, reply: u32, reason: ReplyReason, turns: Vec<Turn>) {
-        let request = ReplyRequest { reply: ReplyId(reply), reason, turns, language: None };
+    fn respond(&self, reply: u32, reason: ReplyReason, history: Vec<Entry>) {
+        let tools = ToolUse::Auto;
+        let request = ReplyRequest { reply: ReplyId(reply), reason, history, language: None, tools };
         self.llm.offer(LlmCommand::Respond(Arc::new(request))).unwrap();
     }
 
@@ -168,7 +169,7 @@ async fn a_call() {
     assert!(text.starts_with("I heard: [The caller is on the line."), "{text}");
     assert!(octets > 8_000, "{octets}");
     assert_eq!(call.hears().await, SAID);
-    call.respond(2, caller(SAID), vec![turn(Party::Caller, SAID)]);
+    call.respond(2, caller(SAID), vec![caller_said(SAID)]);
     let (text, octets) = call.said(2).await.unwrap();
     assert_eq!(text, ANSWER);
     assert!(octets > 8_000, "{octets}");

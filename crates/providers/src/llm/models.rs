@@ -1,0 +1,198 @@
+//! Families of models as data: what each takes, refuses and hides. The table is `models.toml`.
+
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::call_ids::CallIdFormat;
+use super::config::{LlmConfig, LlmProvider};
+
+/// What a model takes, where that is known to differ from the rest of its protocol. `None`: it doesn't differ.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelFacts {
+    /// Fields added to each request, such as `reasoning_effort`; the link's `body` replaces them.
+    pub send: Option<Map<String, Value>>,
+    /// The field that bounds an answer's length.
+    pub limit: Option<String>,
+    /// Tokens for thoughts that can't be turned off: the limit is raised by so many.
+    pub thinks: Option<u32>,
+    /// Whether a sampling temperature may be sent.
+    pub temperature: Option<bool>,
+    /// Whether it takes tools with the protocol that is spoken here.
+    pub tools: Option<bool>,
+    /// What it takes for the ids of tool calls.
+    pub call_ids: Option<CallIdFormat>,
+    /// Tokens below which the provider caches no beginning of a request.
+    pub cache_minimum: Option<u32>,
+}
+
+impl ModelFacts {
+    /// Takes over what another knows.
+    fn overlay(&mut self, other: &Self) {
+        fn put<T: Clone>(fact: &mut Option<T>, other: &Option<T>) {
+            if other.is_some() {
+                fact.clone_from(other);
+            }
+        }
+        put(&mut self.send, &other.send);
+        put(&mut self.limit, &other.limit);
+        put(&mut self.thinks, &other.thinks);
+        put(&mut self.temperature, &other.temperature);
+        put(&mut self.tools, &other.tools);
+        put(&mut self.call_ids, &other.call_ids);
+        put(&mut self.cache_minimum, &other.cache_minimum);
+    }
+}
+
+/// Models that have something in common.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "toml::Table")]
+pub struct ModelFamily {
+    /// Their ids, lower case; `*` stands for anything.
+    pub models: Vec<String>,
+    /// Whose they are; `None`: anybody's.
+    pub providers: Option<Vec<LlmProvider>>,
+    /// What they take.
+    pub facts: ModelFacts,
+}
+
+impl TryFrom<toml::Table> for ModelFamily {
+    type Error = toml::de::Error;
+
+    /// By hand, for a flattened struct takes unknown fields.
+    fn try_from(mut table: toml::Table) -> Result<Self, Self::Error> {
+        let models = table.remove("models").unwrap_or_else(|| toml::Value::Array(Vec::new()));
+        let providers = table.remove("providers").map(toml::Value::try_into).transpose()?;
+        Ok(Self { models: models.try_into()?, providers, facts: table.try_into()? })
+    }
+}
+
+/// A table of families, the more special ones last.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelTable {
+    family: Vec<ModelFamily>,
+}
+
+static SHIPPED: LazyLock<ModelTable> = LazyLock::new(|| {
+    // That it can be read is a test's business.
+    ModelTable::from_toml(include_str!("models.toml")).unwrap_or(ModelTable { family: Vec::new() })
+});
+
+impl ModelTable {
+    /// The families that come with the engine.
+    #[must_use]
+    pub fn shipped() -> Self {
+        SHIPPED.clone()
+    }
+
+    /// Reads a table like the shipped one: `[[family]]` with `models`, and what they take.
+    ///
+    /// # Errors
+    /// Where the text is no such table.
+    pub fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    /// Adds families of another table, which win over those that are here.
+    #[must_use]
+    pub fn with(mut self, other: Self) -> Self {
+        self.family.extend(other.family);
+        self
+    }
+
+    /// What the model of a link takes: by the families that fit, and last by what the link says itself.
+    #[must_use]
+    pub fn facts(&self, config: &LlmConfig) -> ModelFacts {
+        let model = config.model.to_lowercase();
+        let mut facts = ModelFacts::default();
+        let fits = |family: &&ModelFamily| {
+            family.providers.as_ref().is_none_or(|providers| providers.contains(&config.provider))
+                && family.models.iter().any(|pattern| matches(pattern, &model))
+        };
+        for family in self.family.iter().filter(fits) {
+            facts.overlay(&family.facts);
+        }
+        facts.overlay(&config.takes);
+        facts
+    }
+}
+
+/// Whether a text is as the pattern, in which `*` stands for anything.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(text) = text.strip_prefix(first) else { return false };
+    (0..=text.len()).filter_map(|at| text.get(at..)).any(|text| matches(rest, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn facts(provider: LlmProvider, model: &str) -> ModelFacts {
+        let config = LlmConfig { provider, model: model.to_owned(), ..LlmConfig::default() };
+        ModelTable::shipped().facts(&config)
+    }
+
+    fn sent(provider: LlmProvider, model: &str) -> Value {
+        facts(provider, model).send.map_or(Value::Null, Value::Object)
+    }
+
+    #[test]
+    fn patterns() {
+        for (pattern, text, fits) in [
+            ("a*", "abc", true),
+            ("*b*", "abc", true),
+            ("a*c", "abcc", true),
+            ("abc", "abc", true),
+            ("abc", "abcd", false),
+            ("*c", "ücd", false),
+            ("*", "", true),
+        ] {
+            assert_eq!(matches(pattern, text), fits, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn the_shipped_table_can_be_read_and_turns_thinking_down() {
+        ModelTable::from_toml(include_str!("models.toml")).unwrap();
+        use LlmProvider::{Anthropic, Groq, Openai, Vllm};
+        for (provider, model, send) in [
+            (Openai, "gpt-6-luna", json!({"reasoning_effort": "none"})),
+            (Openai, "gpt-5.6-terra", json!({"reasoning_effort": "none"})),
+            (Openai, "gpt-5-mini", json!({"reasoning_effort": "minimal"})),
+            (Openai, "gpt-6-astra", json!({"reasoning_effort": "low"})),
+            (Openai, "gpt-4.1", Value::Null),
+            (Openai, "gpt-5-chat-latest", Value::Null),
+            (Vllm, "gpt-6-luna", Value::Null),
+            (Anthropic, "claude-haiku-4-5", json!({"thinking": {"type": "disabled"}})),
+            (Anthropic, "claude-sonnet-5", json!({"thinking": {"type": "disabled"}})),
+            (Anthropic, "claude-sonnet-5-5", json!({"thinking": {"type": "between_tools"}})),
+            (Anthropic, "claude-opus-5-5", json!({"output_config": {"effort": "low"}})),
+            (Groq, "qwen/qwen3-32b", json!({"reasoning_effort": "none"})),
+            (Vllm, "Qwen/Qwen3-8B", json!({"chat_template_kwargs": {"enable_thinking": false}})),
+        ] {
+            assert_eq!(sent(provider, model), send, "{model}");
+        }
+        assert_eq!(facts(Openai, "mistral-small-latest").call_ids, Some(CallIdFormat::NineAlphanumerics));
+        assert_eq!(facts(Anthropic, "claude-haiku-4-5-20251001").cache_minimum, Some(4_096));
+        assert_eq!(facts(Openai, "gpt-6.1-sol").tools, Some(false));
+        assert_eq!(facts(Openai, "gpt-6-sol").tools, None);
+    }
+
+    #[test]
+    fn users_add_families_and_facts_of_one_link() {
+        let table = "[[family]]\nmodels = ['our-*']\nproviders = ['vllm']\ncall_ids = 'nine_alphanumerics'\nthinks = 50";
+        let table = ModelTable::shipped().with(ModelTable::from_toml(table).unwrap());
+        let takes = ModelFacts { thinks: Some(7), ..ModelFacts::default() };
+        let config =
+            LlmConfig { provider: LlmProvider::Vllm, model: "our-own".into(), takes, ..LlmConfig::default() };
+        let facts = table.facts(&config);
+        assert_eq!((facts.call_ids, facts.thinks), (Some(CallIdFormat::NineAlphanumerics), Some(7)));
+        assert!(ModelTable::from_toml("[[family]]\nmodels = []\nthink = 3").is_err(), "a typo is an error");
+    }
+}
