@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use offhook_call::CallConfig;
+use offhook_media_line::CallConfig;
 use offhook_twilio::signature::AuthToken;
 use offhook_twilio::twiml::{RelayOptions, TranscriptionProvider, TtsProvider};
 use serde::Deserialize;

@@ -5,8 +5,8 @@
 #![cfg(any())]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-#[path = "../../call/tests/line/mod.rs"]
-mod line;
+
+
 
 use std::cell::RefCell;
 use std::path::PathBuf;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
-use offhook_call::Control;
+use offhook_conversation::Control;
 use offhook_session::ControlError;
 use offhook_stage_api::Digits;
 use offhook_stage_api::Interruptible;

@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use offhook_call::{CallConfig, EndReason};
+use offhook_conversation::EndReason;
+use offhook_media_line::CallConfig;
 use offhook_script::Transport;
 use offhook_session::{Setup, control};
 use offhook_twilio::calls::{AnsweredBy, CallStatus, CallUpdate};
@@ -111,10 +112,10 @@ impl Switchboard {
     fn behaviour(&self, live: &Live) -> Arc<CallConfig> {
         let mut config = Arc::clone(&self.serves(Some(live)).call);
         if let Some(longest) = live.about.longest {
-            Arc::make_mut(&mut config).patience.longest_call = longest;
+            Arc::make_mut(&mut config).conversation_mut().timeouts.longest_call = longest;
         }
         if live.about.awaits_beep {
-            Arc::make_mut(&mut config).machine.expected = true;
+            Arc::make_mut(&mut config).conversation_mut().voicemail.expected = true;
         }
         live.go_on_from(&mut config);
         config
@@ -270,7 +271,7 @@ impl Switchboard {
         let outcome = match &live.about.on_machine {
             OnMachine::GoOn => Ok(()),
             OnMachine::LeaveMessage(text) if who != AnsweredBy::Fax => {
-                let control = offhook_call::Control::LeaveMessage {
+                let control = offhook_conversation::Control::LeaveMessage {
                     text: text.clone(),
                     beeped: who.greeting_is_over(),
                 };
@@ -288,7 +289,7 @@ impl Switchboard {
         let sid = live.sid().ok_or("Twilio has not told the call's SID yet")?;
         match &self.rest {
             Some(rest) => rest.update(&sid, &CallUpdate::End).await.map_err(|error| error.to_string()),
-            None => live.wish(offhook_call::Control::HangUp).map_err(|error| error.to_string()),
+            None => live.wish(offhook_conversation::Control::HangUp).map_err(|error| error.to_string()),
         }
     }
 
