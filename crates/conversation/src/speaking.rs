@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use offhook_stage_api::{Digits, Interruptible, LlmCommand, ReplyReason, UtteranceId};
 
+use crate::barge_in::BargeIn;
 use crate::conversation::{Conversation, Pending, State, Todo};
 use crate::deadline::{Deadline, Why};
 use crate::event::{CallEvent, DropCause, EndReason};
@@ -159,6 +160,10 @@ impl Conversation {
         self.note_said(&said, heard);
         if let Purpose::Keys(Some(tool)) = said.purpose {
             self.keys_done(tool, Ok("pressed".to_owned()), line);
+        }
+        if line.audible(self.now).is_none() && matches!(self.barge_in, Some(BargeIn::Over { .. })) {
+            // Nothing is left that could be interrupted: what the caller says is a turn like any other.
+            self.end_barge_in(line);
         }
         self.silence.over(self.now);
         self.speech.next_in_turn(self.now);
