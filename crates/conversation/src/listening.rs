@@ -389,18 +389,20 @@ impl Conversation {
             }
             return;
         }
-        match self.judge_words(&text, line) {
+        match self.judge_words(&text) {
             OverAgent::Interruption => self.interrupt(line),
+            // At the end of what is said it is an answer, but no reason to cut off the last words.
+            OverAgent::Backchannel if line.unheard(self.now) < NEARLY_OVER => self.end_barge_in(line),
             OverAgent::Backchannel if settled => self.pass_over(DropReason::Backchannel, line),
             OverAgent::Beginning if settled => self.interrupt(line),
             OverAgent::Backchannel | OverAgent::Beginning => {}
         }
     }
 
-    fn judge_words(&self, text: &str, line: &dyn Line) -> OverAgent {
+    fn judge_words(&self, text: &str) -> OverAgent {
         let judged = self.config.barge_in.judge(text);
-        // "Yeah" to a yes-or-no question, or at the end of what is said, is an answer.
-        let answer = self.answer == AnswerKind::YesNo || line.unheard(self.now) < NEARLY_OVER;
+        // "Yeah" to a yes-or-no question is an answer.
+        let answer = self.answer == AnswerKind::YesNo;
         if answer && judged == OverAgent::Backchannel { OverAgent::Interruption } else { judged }
     }
 
@@ -425,7 +427,9 @@ impl Conversation {
                     } else {
                         self.pass_over(DropReason::Noise, line);
                     }
-                } else if self.judge_words(&text, line) == OverAgent::Interruption {
+                } else if line.unheard(self.now) < NEARLY_OVER {
+                    self.end_barge_in(line);
+                } else if self.judge_words(&text) == OverAgent::Interruption {
                     self.interrupt(line);
                 } else {
                     self.pass_over(DropReason::Backchannel, line);

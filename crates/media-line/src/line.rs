@@ -437,9 +437,10 @@ impl Line for MediaLine {
         self.playout.dry_since(id)
     }
 
-    fn unheard(&self, _now: CallTime) -> Duration {
+    fn unheard(&self, now: CallTime) -> Duration {
         let begun = self.playout.utterances().filter(|utterance| utterance.begun);
-        offhook_audio::SampleCount(begun.map(Utterance::unsaid).sum()).duration()
+        let unsent = offhook_audio::SampleCount(begun.map(Utterance::unsaid).sum()).duration();
+        unsent + self.playout.play_end().since(now)
     }
 
     fn deadline(&self) -> Option<Deadline> {

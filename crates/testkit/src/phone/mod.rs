@@ -60,6 +60,8 @@ pub struct Phone {
     pub tts_ms: u64,
     /// Every request, and when it was made.
     pub requests: Vec<(u64, ReplyRequest)>,
+    /// What each reply says, until it is certain to be heard.
+    answering: BTreeMap<offhook_stage_api::ReplyId, String>,
     /// The history of the latest request.
     pub asked: String,
     /// What tools return.
@@ -119,6 +121,7 @@ impl Phone {
             raw_replies: false,
             tts_ms: 30,
             requests: Vec::new(),
+            answering: BTreeMap::new(),
             asked: String::new(),
             tool_outcome: None,
             tool_ms: 200,
@@ -377,9 +380,6 @@ impl Phone {
             Output::Tts(command) => self.on_tts(command, at_ms),
             Output::Tool(call) => {
                 self.tell(at_ms, &format!("tool {} {}", call.name, call.arguments));
-                if self.replies.front().is_some_and(|next| next.starts_with(TOOL)) {
-                    self.replies.pop_front();
-                }
                 if let Some(outcome) = self.tool_outcome.clone() {
                     let result = ToolResult { id: call.id, name: call.name, outcome };
                     self.schedule(at_ms + self.tool_ms, Later::Tool(result));
