@@ -1,21 +1,31 @@
 //! One call's socket, clock and stage tasks: the only loop.
 //!
-//! Reads what Twilio and the stages say, feeds it to the [`Call`](offhook_call::Call) with the time, and does what the
+//! Reads what Twilio and the stages say, feeds it to the [`Call`](offhook_conversation::Call) with the time, and does what the
 //! call wants done. No decision is made here.
+//!
+//! - `driver`: a call but for its socket: clock, stages, tools, observer
+//! - `session`: the loop, over whatever [`link`](session::Link)
+//! - `socket`: a WebSocket that is written without waiting
+//! - `media`, [`relay`]: Media Streams and ConversationRelay: how a call begins, its messages, how it ends
 #![deny(unsafe_code)]
 
-mod ahead;
 mod control;
-mod link;
+mod driver;
+mod media;
+mod prefetch;
 pub mod relay;
 mod report;
-mod run;
+mod session;
 mod setup;
+mod socket;
 mod stages;
+mod toolbox;
 
-pub use control::{ControlError, ControlReceiver, ControlSender, Tools, control};
-pub use link::socket_config;
+pub use control::{ControlError, ControlReceiver, ControlSender, control};
+pub use driver::Observer;
+pub use media::{OpenCall, open_call, serve_call};
 pub use report::{SessionEnd, SessionError, SessionReport};
-pub use run::{Observer, OpenCall, open_call, serve_call};
 pub use setup::Setup;
+pub use socket::socket_config;
 pub use stages::StageSet;
+pub use toolbox::Tools;

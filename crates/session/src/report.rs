@@ -1,15 +1,10 @@
 //! How a call went, and why it ended.
 
-use std::time::Duration;
-
-use offhook_call::CallTotals;
-use offhook_stage_api::Turn;
+use offhook_media_line::LineTotals;
+use offhook_stage_api::Entry;
 use offhook_twilio::stream::StartMessage;
 
-/// `connected` and `start` must come within this.
-pub(crate) const START_WITHIN: Duration = Duration::from_secs(10);
-/// So many payloads that can't be used end the call; fewer are dropped and counted.
-pub(crate) const MOST_BAD_MESSAGES: u32 = 50;
+use crate::media::{MOST_BAD_IN_A_ROW, START_WITHIN};
 
 /// How a call went.
 #[derive(Clone, Debug, Default)]
@@ -19,9 +14,9 @@ pub struct SessionReport {
     /// Why it ended.
     pub end: SessionEnd,
     /// The conversation, as the caller heard it.
-    pub turns: Vec<Turn>,
+    pub history: Vec<Entry>,
     /// What was counted.
-    pub totals: CallTotals,
+    pub totals: LineTotals,
     /// Messages that could not be used.
     pub bad_messages: u32,
     /// Events that this version doesn't know.
@@ -59,11 +54,8 @@ pub enum SessionError {
     /// Before `start` came something that can't come there.
     #[error("before `start`: {0}")]
     BadStart(String),
-    /// Something came that Twilio never sends: the peer is another, or a proxy spoils what it sends.
-    #[error("the peer sent what Media Streams never sends: {0}")]
-    NotMediaStreams(String),
-    /// Too many messages could not be used.
-    #[error("{MOST_BAD_MESSAGES} messages could not be used; the last: {0}")]
+    /// Too many messages in a row could not be used: the peer is another, or a proxy spoils what it sends.
+    #[error("{MOST_BAD_IN_A_ROW} messages in a row could not be used; the last: {0}")]
     TooManyBad(String),
     /// The socket failed.
     #[error("the socket failed: {0}")]

@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use offhook_call::CallConfig;
+use offhook_media_line::CallConfig;
 use offhook_stages::Meter;
 
-use crate::control::{ControlReceiver, Tools};
+use crate::control::ControlReceiver;
 use crate::stages::StageSet;
+use crate::toolbox::Tools;
 
 /// What a call is served with.
 pub struct Setup {
     /// How it behaves.
     pub config: Arc<CallConfig>,
-    /// What it hears, thinks and speaks with.
+    /// Its stages.
     pub stages: StageSet,
     /// BCP 47 tag of the agent's language.
     pub language: String,

@@ -1,29 +1,30 @@
 //! A call's stages as running tasks, and the queues to and from them.
 
+use std::cell::Cell;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_call::Output;
+use futures_util::FutureExt;
 use offhook_stage_api::{
-    LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, ToolCall, ToolResult, TtsCommand, TtsEvent,
-    TurnCommand, TurnEvent,
+    FailureKind, LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, TtsCommand, TtsEvent, TurnCommand,
+    TurnEvent, TurnQuestion,
 };
 use offhook_stages::{
-    BoxFuture, CallInfo, Llm, Notifier, Rx, StageError, Stt, Tts, TurnModel, Tx, WhenFull, bounded,
-    bounded_with,
+    CallInfo, Llm, Notifier, Rx, StageError, Stt, Tts, TurnModel, Tx, WhenFull, bounded, bounded_with,
 };
 use tokio::task::JoinHandle;
 
 /// The stages of an agent, shared by its calls.
 #[derive(Clone)]
 pub struct StageSet {
-    /// Hears.
+    /// Speech-to-text.
     pub stt: Arc<dyn Stt>,
     /// Judges whether the caller is done, where there is one.
     pub turn: Option<Arc<dyn TurnModel>>,
-    /// Thinks.
+    /// The language model or script.
     pub llm: Arc<dyn Llm>,
-    /// Speaks.
+    /// Text-to-speech.
     pub tts: Arc<dyn Tts>,
 }
 
@@ -51,160 +52,210 @@ impl std::fmt::Debug for StageSet {
 const AUDIO_QUEUE: usize = 100;
 /// Commands and events with meaning are few; more than this means that somebody doesn't read.
 const QUEUE: usize = 256;
+/// Every stage ends once.
+const ENDS: usize = 4;
 
 /// Stages end when they are dropped, which takes no time.
 const ENDS_WITHIN: Duration = Duration::from_secs(1);
 
-/// What a stage or a tool said.
+/// What a stage said, or that it has ended.
+#[derive(Debug)]
 pub(crate) enum StageEvent {
     Stt(SttEvent),
     Turn(TurnEvent),
     Llm(LlmEvent),
+    LlmEnded(StageFailure),
     Tts(TtsEvent),
-    Tool(ToolResult),
+    TtsEnded(StageFailure),
 }
 
-/// What became of an output.
-pub(crate) enum Dispatched {
-    Taken,
-    /// The stage doesn't take it; the call must be told this.
-    Refused(StageEvent),
-    /// Not a stage's: a tool is wanted.
-    Tool(ToolCall),
-    /// Not a stage's: nobody waits for this tool any more.
-    CancelTool(String),
-    /// Not a stage's: the call is to end.
-    HangUp,
+/// A language model or script at work.
+struct LlmTask {
+    commands: Tx<LlmCommand>,
+    events: Rx<LlmEvent>,
+}
+
+/// What only calls of sound have.
+struct SoundTasks {
+    to_stt: Tx<SttCommand>,
+    from_stt: Rx<SttEvent>,
+    /// Does speech-to-text listen at all?
+    hears: bool,
+    to_turn: Option<Tx<TurnCommand>>,
+    from_turn: Rx<TurnEvent>,
+    to_tts: Tx<TtsCommand>,
+    from_tts: Rx<TtsEvent>,
 }
 
 /// A call's running stages.
 pub(crate) struct Running {
-    to_stt: Tx<SttCommand>,
-    to_turn: Option<Tx<TurnCommand>>,
-    to_llm: Tx<LlmCommand>,
-    to_tts: Tx<TtsCommand>,
-    from_stt: Rx<SttEvent>,
-    from_turn: Rx<TurnEvent>,
-    from_llm: Rx<LlmEvent>,
-    from_tts: Rx<TtsEvent>,
-    /// Does the recogniser listen at all?
-    hears: bool,
+    llm: LlmTask,
+    sound: Option<Box<SoundTasks>>,
+    ends: Rx<StageEvent>,
+    /// A stage has ended; what it said before comes first.
+    ended: Cell<Option<StageEvent>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// Starts stages.
+struct Starter<'a> {
+    call: &'a CallInfo,
+    notifier: &'a Arc<Notifier>,
+    ends: Tx<StageEvent>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Starter<'_> {
+    fn events<T>(&self) -> (Tx<T>, Rx<T>) {
+        bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(self.notifier))
+    }
+
+    /// Runs a stage to its end, which is reported: whatever it was, for a call goes on and has to know.
+    fn spawn<F>(&mut self, name: &str, run: impl FnOnce() -> F + Send + 'static, ended: Ended)
+    where
+        F: Future<Output = Result<(), StageError>> + Send,
+    {
+        let (call, stage, ends) = (Arc::clone(&self.call.call), name.to_owned(), self.ends.clone());
+        self.tasks.push(tokio::spawn(async move {
+            // Made in the task, so that what goes wrong then is caught as well.
+            let run = AssertUnwindSafe(async move { run().await }).catch_unwind();
+            let failure = match run.await {
+                Ok(Ok(())) => broken(stage, "it has ended before the call"),
+                Ok(Err(error)) => error.to_failure(),
+                // What it was that it panicked with may hold what was said.
+                Err(_panic) => broken(stage, "a fault of this program ended it"),
+            };
+            if !ends.is_closed() {
+                tracing::error!(%call, error = %failure, "a stage ended");
+                // There is room for the end of each.
+                let _told = ended(failure).map(|event| ends.offer(event));
+            }
+        }));
+    }
+}
+
+/// What the call is told when a stage ends.
+type Ended = fn(StageFailure) -> Option<StageEvent>;
+
 impl Running {
-    /// Starts the stages; what they say wakes it by the notifier.
+    /// Starts the stages of a call of sound; what they say wakes it by the notifier.
     pub(crate) fn start(set: &StageSet, call: &CallInfo, notifier: &Arc<Notifier>) -> Self {
+        let (mut starter, ends) = starter(call, notifier);
         let hears = set.stt.wants_audio();
         // One that doesn't listen gets onsets and pauses only.
-        let (to_stt, stt_commands) = match hears {
+        let (to_stt, commands) = match hears {
             true => bounded(AUDIO_QUEUE, WhenFull::DropOldest),
             false => bounded(QUEUE, WhenFull::PushBack),
         };
-        let (to_llm, llm_commands) = bounded(QUEUE, WhenFull::PushBack);
-        let (to_tts, tts_commands) = bounded(QUEUE, WhenFull::PushBack);
-        let (stt_events, from_stt) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(notifier));
-        let (llm_events, from_llm) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(notifier));
-        let (tts_events, from_tts) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(notifier));
-        let (turn_events, from_turn) = bounded_with(QUEUE, WhenFull::PushBack, Arc::clone(notifier));
-        let stt_failed = stt_events.clone();
-        let stt = set.stt.run(call.clone(), stt_commands, stt_events);
-        let llm = set.llm.run(call.clone(), llm_commands, llm_events);
-        let tts = set.tts.run(call.clone(), tts_commands, tts_events);
-        let mut tasks = vec![
-            spawn(call, stt, move |failure| {
-                // A queue that is full tells the call soon enough that nobody reads.
-                let _full = stt_failed.offer(SttEvent::Failed(failure));
-            }),
-            spawn(call, llm, |_| {}),
-            spawn(call, tts, |_| {}),
-        ];
+        let (events, from_stt) = starter.events();
+        let (stt, info) = (Arc::clone(&set.stt), call.clone());
+        starter.spawn(
+            set.stt.name(),
+            move || stt.run(info, commands, events),
+            |failure| Some(StageEvent::Stt(SttEvent::Failed(failure))),
+        );
+        let llm = starter.llm(&set.llm);
+        let (to_tts, commands) = bounded(QUEUE, WhenFull::PushBack);
+        let (events, from_tts) = starter.events();
+        let (tts, info) = (Arc::clone(&set.tts), call.clone());
+        starter.spawn(
+            set.tts.name(),
+            move || tts.run(info, commands, events),
+            |failure| Some(StageEvent::TtsEnded(failure)),
+        );
+        let (events, from_turn) = starter.events();
         let to_turn = set.turn.as_ref().map(|model| {
             let (to_turn, commands) = bounded(AUDIO_QUEUE, WhenFull::DropOldest);
+            let (turn, info) = (Arc::clone(model), call.clone());
             // Without answers the call decides as if there were no model.
-            tasks.push(spawn(call, model.run(call.clone(), commands, turn_events), |_| {}));
+            starter.spawn(model.name(), move || turn.run(info, commands, events), |_| None);
             to_turn
         });
-        Self { to_stt, to_turn, to_llm, to_tts, from_stt, from_turn, from_llm, from_tts, hears, tasks }
+        let sound = SoundTasks { to_stt, from_stt, hears, to_turn, from_turn, to_tts, from_tts };
+        Self { llm, sound: Some(Box::new(sound)), ends, ended: Cell::new(None), tasks: starter.tasks }
+    }
+
+    /// Starts the one stage that a call of text needs.
+    pub(crate) fn start_llm(llm: &Arc<dyn Llm>, call: &CallInfo, notifier: &Arc<Notifier>) -> Self {
+        let (mut starter, ends) = starter(call, notifier);
+        let llm = starter.llm(llm);
+        Self { llm, sound: None, ends, ended: Cell::new(None), tasks: starter.tasks }
     }
 
     /// The next thing that a stage has said, if there is one.
     pub(crate) fn next(&self) -> Option<StageEvent> {
-        let stt = || self.from_stt.try_recv().map(StageEvent::Stt);
-        let turn = |_| self.from_turn.try_recv().map(StageEvent::Turn);
-        let llm = |_| self.from_llm.try_recv().map(StageEvent::Llm);
-        let tts = |_| self.from_tts.try_recv().map(StageEvent::Tts);
-        stt().or_else(turn).or_else(llm).or_else(tts).ok()
+        if let Some(event) = self.said() {
+            return Some(event);
+        }
+        if let Some(ended) = self.ended.take() {
+            return Some(ended);
+        }
+        // It may have said something after it was asked, and before it ended.
+        self.ended.set(Some(self.ends.try_recv().ok()?));
+        self.said().or_else(|| self.ended.take())
     }
 
-    /// Hands a command to its stage.
-    ///
-    /// Audio is dropped, oldest first, when the recogniser can't keep up. A stage that doesn't take a command with
-    /// meaning has stopped reading: what the command wanted has failed, and the call is told so.
-    pub(crate) fn dispatch(&self, output: Output) -> Dispatched {
-        match output {
-            Output::Stt(command) => {
-                if let (Some(to_turn), SttCommand::Audio { at, frame }) = (&self.to_turn, &command) {
-                    let _newest_counts =
-                        to_turn.offer_by_policy(TurnCommand::Audio { at: *at, frame: *frame });
-                }
-                if !self.hears && matches!(command, SttCommand::Audio { .. }) {
-                    return Dispatched::Taken;
-                }
-                // Dropped audio is counted by the queue.
-                let _counted = self.to_stt.offer_by_policy(command);
-                Dispatched::Taken
-            }
-            Output::Turn(question) => {
-                if let Some(to_turn) = &self.to_turn {
-                    let _newest_counts = to_turn.offer_by_policy(TurnCommand::Judge(question));
-                }
-                Dispatched::Taken
-            }
-            Output::Llm(command) => {
-                let reply = match &command {
-                    LlmCommand::Respond(request) => Some(request.reply),
-                    _ => None,
-                };
-                let refused = self.to_llm.offer(command).is_err();
-                let failed = |reply| StageEvent::Llm(LlmEvent::Failed { reply, failure: stopped("llm") });
-                reply.filter(|_| refused).map(failed).map_or(Dispatched::Taken, Dispatched::Refused)
-            }
-            Output::Tts(command) => {
-                let speak = match &command {
-                    TtsCommand::Speak(request) => Some((request.utterance, request.segment)),
-                    TtsCommand::Cancel { .. } => None,
-                };
-                let refused = self.to_tts.offer(command).is_err();
-                let failed = |(utterance, segment)| {
-                    StageEvent::Tts(TtsEvent::Failed { utterance, segment, failure: stopped("tts") })
-                };
-                speak.filter(|_| refused).map(failed).map_or(Dispatched::Taken, Dispatched::Refused)
-            }
-            Output::HangUp => Dispatched::HangUp,
-            Output::Tool(call) => Dispatched::Tool(call),
-            Output::CancelTool { id } => Dispatched::CancelTool(id),
-            // Sound went to the socket, events to the observer.
-            Output::Media(_)
-            | Output::HiddenMedia(_)
-            | Output::Mark(_)
-            | Output::Clear
-            | Output::Event(_) => Dispatched::Taken,
+    fn said(&self) -> Option<StageEvent> {
+        let llm = || self.llm.events.try_recv().map(StageEvent::Llm).ok();
+        let Some(sound) = &self.sound else { return llm() };
+        let stt = || sound.from_stt.try_recv().map(StageEvent::Stt).ok();
+        let turn = || sound.from_turn.try_recv().map(StageEvent::Turn).ok();
+        let tts = || sound.from_tts.try_recv().map(StageEvent::Tts).ok();
+        stt().or_else(turn).or_else(llm).or_else(tts)
+    }
+
+    /// Hands a command to speech-to-text, and its sound to the turn model as well. The oldest sound is dropped and counted where
+    /// somebody can't keep up.
+    pub(crate) fn hear(&self, command: SttCommand) {
+        let Some(sound) = &self.sound else { return };
+        if let (Some(to_turn), SttCommand::Audio { at, frame }) = (&sound.to_turn, &command) {
+            let _newest_counts = to_turn.offer_by_policy(TurnCommand::Audio { at: *at, frame: *frame });
+        }
+        if sound.hears || !matches!(command, SttCommand::Audio { .. }) {
+            let _counted = sound.to_stt.offer_by_policy(command);
         }
     }
 
-    /// Audio frames that the recogniser could not take.
+    /// Hands a question to the turn model.
+    pub(crate) fn judge(&self, question: TurnQuestion) {
+        if let Some(to_turn) = self.sound.as_ref().and_then(|sound| sound.to_turn.as_ref()) {
+            let _newest_counts = to_turn.offer_by_policy(TurnCommand::Judge(question));
+        }
+    }
+
+    /// Hands a command to the language model. Gives what the call must be told if it isn't taken: a stage that doesn't take a
+    /// command has stopped reading, and what the command wanted has failed.
+    pub(crate) fn think(&self, command: LlmCommand) -> Option<StageEvent> {
+        let reply = match &command {
+            LlmCommand::Respond(request) => Some(request.reply),
+            _ => None,
+        };
+        self.llm.commands.offer(command).err()?;
+        Some(StageEvent::Llm(LlmEvent::Failed { reply: reply?, failure: broken("llm".into(), STOPPED) }))
+    }
+
+    /// The same for text-to-speech.
+    pub(crate) fn speak(&self, command: TtsCommand) -> Option<StageEvent> {
+        let of = match &command {
+            TtsCommand::Speak(request) => Some((request.utterance, request.segment)),
+            TtsCommand::Cancel { .. } => None,
+        };
+        self.sound.as_ref()?.to_tts.offer(command).err()?;
+        let (utterance, segment) = of?;
+        let failure = broken("tts".into(), STOPPED);
+        Some(StageEvent::Tts(TtsEvent::Failed { utterance, segment, failure }))
+    }
+
+    /// Audio frames that speech-to-text could not take.
     pub(crate) fn dropped_audio(&self) -> u64 {
-        self.to_stt.dropped()
+        self.sound.as_ref().map_or(0, |sound| sound.to_stt.dropped())
     }
 
     /// Commands that a stage had no room for.
     pub(crate) fn refused_commands(&self) -> u64 {
-        self.to_llm.refused() + self.to_tts.refused()
+        self.llm.commands.refused() + self.sound.as_ref().map_or(0, |sound| sound.to_tts.refused())
     }
-}
 
-impl Running {
     /// Ends the stages, and waits until they have.
     pub(crate) async fn end(&mut self) {
         let tasks = std::mem::take(&mut self.tasks);
@@ -227,21 +278,27 @@ impl Drop for Running {
     }
 }
 
-fn stopped(stage: &str) -> StageFailure {
-    let what = "it has stopped taking requests".to_owned();
-    StageError::Broken { stage: stage.to_owned(), what }.to_failure()
+fn starter<'a>(call: &'a CallInfo, notifier: &'a Arc<Notifier>) -> (Starter<'a>, Rx<StageEvent>) {
+    let (ends, ended) = bounded_with(ENDS, WhenFull::PushBack, Arc::clone(notifier));
+    (Starter { call, notifier, ends, tasks: Vec::new() }, ended)
 }
 
-fn spawn(
-    call: &CallInfo,
-    run: BoxFuture<Result<(), StageError>>,
-    failed: impl FnOnce(StageFailure) + Send + 'static,
-) -> JoinHandle<()> {
-    let call = Arc::clone(&call.call);
-    tokio::spawn(async move {
-        if let Err(error) = run.await {
-            tracing::error!(%call, %error, "a stage ended");
-            failed(error.to_failure());
-        }
-    })
+impl Starter<'_> {
+    fn llm(&mut self, llm: &Arc<dyn Llm>) -> LlmTask {
+        let (commands, to_llm) = bounded(QUEUE, WhenFull::PushBack);
+        let (from_llm, events) = self.events();
+        let (task, info) = (Arc::clone(llm), self.call.clone());
+        self.spawn(
+            llm.name(),
+            move || task.run(info, to_llm, from_llm),
+            |failure| Some(StageEvent::LlmEnded(failure)),
+        );
+        LlmTask { commands, events }
+    }
+}
+
+const STOPPED: &str = "it has stopped taking requests";
+
+fn broken(stage: String, what: &str) -> StageFailure {
+    StageFailure { stage, message: what.to_owned(), kind: FailureKind::Broken, retry_after_ms: None }
 }

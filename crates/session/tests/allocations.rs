@@ -5,8 +5,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use offhook_call::{Call, CallConfig, CallTime, Input, Output};
-use offhook_stage_api::SttCommand;
+use offhook_conversation::{Input, Output};
+use offhook_media_line::{CallConfig, MediaInput, media_call};
+use offhook_stage_api::{CallTime, SttCommand};
 use offhook_stages::{WhenFull, bounded};
 use offhook_twilio::stream::{Inbound, parse};
 
@@ -59,8 +60,8 @@ fn message(number: usize, octets: &[u8]) -> String {
 #[test]
 fn a_frame_on_its_way_in_takes_nothing_from_the_heap() {
     let mut config = CallConfig::default();
-    config.patience.caller_silent = std::time::Duration::from_secs(60);
-    let mut call = Call::new(config);
+    config.conversation_mut().timeouts.caller_silent = std::time::Duration::from_secs(60);
+    let mut call = media_call(config);
     let (to_stt, stt) = bounded(100, WhenFull::DropOldest);
     call.handle(Input::Start, CallTime::ZERO);
     while call.poll_output().is_some() {}
@@ -76,7 +77,7 @@ fn a_frame_on_its_way_in_takes_nothing_from_the_heap() {
         let Ok(Inbound::Media(media)) = parse(text) else { panic!("{text}") };
         let mut octets = [0; 321];
         let payload = media.decode(&mut octets).unwrap();
-        call.handle(Input::Media { timestamp_ms: media.timestamp_ms, payload }, now);
+        call.handle(Input::Line(MediaInput::Media { timestamp_ms: media.timestamp_ms, payload }), now);
         let mut events = 0;
         while let Some(output) = call.poll_output() {
             match output {

@@ -1,22 +1,16 @@
-//! One ConversationRelay call's socket and clock: text both ways.
+//! ConversationRelay: how a session's call begins and ends, and text both ways.
 //!
-//! A call may outlive its socket: Twilio then asks what is next, and connects the same call to another. What is kept of it until then is a
-//! [`Parked`] call.
-
-//! - `session`: the loop of one session
-//! - `talk`: the call that it leads
-//! - `link`: messages out
-//! - `thinker`: the model at work
+//! A call may outlive its socket: Twilio then asks what is next, and connects the same call to another. What is kept of it until then
+//! is a [`Detached`] call.
 
 mod link;
-mod session;
-mod talk;
-mod thinker;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_call::relay::{RelayInput, RelayOutput};
-use offhook_stage_api::CallTime;
+use offhook_conversation::Input;
+use offhook_relay_line::{RelayInput, RelayLine, relay_call};
+use offhook_stages::CallInfo;
 use offhook_twilio::relay::{Inbound, MOST_BAD_IN_A_ROW, SetupMessage, parse};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
@@ -24,24 +18,17 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use crate::driver::{Driver, Nowhere, Observer, Parts};
+use crate::session::{End, Session};
 use crate::setup::Setup;
+use crate::stages::Running;
+use crate::toolbox::Toolbox;
 use link::RelayLink;
-use session::Session;
-pub use talk::Parked;
-use talk::Talk;
 
 /// `setup` must come within this.
 const SETUP_WITHIN: Duration = Duration::from_secs(10);
 /// After `end` Twilio closes within 90 ms; a peer that doesn't is left.
 const CLOSED_WITHIN: Duration = Duration::from_secs(3);
-
-/// Watches a call of text. Called on the call's worker; must not block.
-pub trait RelayObserver {
-    /// What goes into the state machine.
-    fn input(&mut self, now: CallTime, input: &RelayInput<'_>);
-    /// What comes out of it.
-    fn output(&mut self, now: CallTime, output: &RelayOutput);
-}
 
 /// How a session went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,7 +99,7 @@ pub enum Admitted<W> {
     /// A call that begins.
     New(Box<Setup>, W),
     /// One that was cut off, and is back.
-    Back(Parked<W>),
+    Back(Detached<W>),
 }
 
 impl<W> std::fmt::Debug for Admitted<W> {
@@ -124,46 +111,137 @@ impl<W> std::fmt::Debug for Admitted<W> {
     }
 }
 
+/// A call without a socket.
+pub struct Detached<W>(Box<Driver<RelayLine, W>>);
+
+impl<W> std::fmt::Debug for Detached<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Detached").field(&self.0).finish()
+    }
+}
+
+impl<W: Observer<RelayLine>> Detached<W> {
+    /// The call has not come back: it is over.
+    pub fn give_up(mut self) {
+        self.0.stop();
+    }
+}
+
 /// Serves one session, from the upgraded socket to its end. `admit` judges the `setup` message and gives what to serve the call
 /// with, and who may tell the session to leave; or why not. A call whose socket broke is given back.
-pub async fn serve_relay<S, A, W>(socket: WebSocketStream<S>, admit: A) -> (RelayReport, Option<Parked<W>>)
+pub async fn serve_relay<S, A, W>(socket: WebSocketStream<S>, admit: A) -> (RelayReport, Option<Detached<W>>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     A: AsyncFnOnce(&SetupMessage) -> Result<(Admitted<W>, oneshot::Receiver<Leave>), String>,
-    W: RelayObserver,
+    W: Observer<RelayLine>,
 {
     let mut report = RelayReport::default();
     let mut link = RelayLink::new(socket);
     let waited = tokio::time::timeout(SETUP_WITHIN, wait_for_setup(&mut link)).await;
-    let admitted = match waited.unwrap_or(Err(RelayError::NoSetup)) {
+    let setup = match waited.unwrap_or(Err(RelayError::NoSetup)) {
+        Ok(Some(setup)) => setup,
         Ok(None) => return (report, None),
-        Ok(Some(setup)) => {
-            let admitted = admit(&setup).await.map_err(RelayError::Refused);
-            report.setup = Some(setup);
-            admitted
-        }
-        Err(error) => Err(error),
-    };
-    let (talk, leave) = match (admitted, &report.setup) {
-        (Ok((admitted, leave)), Some(setup)) => {
-            tracing::debug!(session = %setup.session_sid, "the session begins");
-            (Talk::admit(admitted, setup), leave)
-        }
-        (Err(error), _) => {
-            link.close(CloseCode::Policy, "refused").await;
-            report.end = RelayEnd::Failed(error);
+        Err(error) => {
+            refuse(&mut link, &mut report, error).await;
             return (report, None);
         }
-        (Ok(_), None) => return (report, None),
     };
-    Session::new(link, talk, leave).run(report).await
+    let admitted = admit(&setup).await;
+    let (admitted, leave) = match admitted {
+        Ok(admitted) => admitted,
+        Err(why) => {
+            report.setup = Some(setup);
+            refuse(&mut link, &mut report, RelayError::Refused(why)).await;
+            return (report, None);
+        }
+    };
+    tracing::debug!(session = %setup.session_sid, "the session begins");
+    let (driver, first) = match admitted {
+        Admitted::Back(Detached(driver)) => (*driver, Input::Line(RelayInput::Back)),
+        Admitted::New(new, observer) => (begin(*new, observer, &setup), Input::Start),
+    };
+    report.setup = Some(setup);
+    // On the heap, once: futures hold what they are given in more than one place.
+    run(Box::new(Session::new(driver, link, Some(leave))), first, report).await
+}
+
+/// Readies a call that begins.
+fn begin<W: Observer<RelayLine>>(setup: Setup, observer: W, message: &SetupMessage) -> Driver<RelayLine, W> {
+    let info = CallInfo {
+        call: message.call_sid.to_shared(),
+        language: setup.language.as_str().into(),
+        goal: setup.goal,
+        parameters: setup.parameters,
+        // Twilio has a voice of its own.
+        bridges: Arc::default(),
+        meter: setup.meter,
+    };
+    let notifier = setup.control.as_ref().map(|control| Arc::clone(control.notifier())).unwrap_or_default();
+    let parts = Parts {
+        stages: Running::start_llm(&setup.stages.llm, &info, &notifier),
+        notifier,
+        observer,
+        control: setup.control,
+        tools: Toolbox::new(setup.tools),
+    };
+    Driver::new(relay_call(Arc::clone(&setup.config.conversation)), parts)
+}
+
+/// Serves a session to its end.
+async fn run<S, W>(
+    mut session: Box<Session<RelayLine, W, RelayLink<S>>>,
+    first: Input<RelayInput<'static>>,
+    mut report: RelayReport,
+) -> (RelayReport, Option<Detached<W>>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    W: Observer<RelayLine>,
+{
+    let end = session.run(first).await;
+    report.prompts = session.counts.prompts;
+    report.interrupts = session.counts.interrupts;
+    report.bad_messages = session.counts.bad;
+    report.unknown = session.counts.unknown;
+    report.sent = session.link.socket.sent;
+    report.end = match end {
+        End::Stopped | End::Left(Leave::Over) => RelayEnd::Stopped,
+        End::HungUp => {
+            session.link.socket.wait_for_close(CLOSED_WITHIN).await;
+            RelayEnd::Ended
+        }
+        End::Broken(why) => RelayEnd::Lost(why),
+        End::Left(Leave::ForAnother) => RelayEnd::Replaced,
+        End::TooManyBad(why) => {
+            // The code that Twilio has for it.
+            session.link.socket.close(CloseCode::Invalid, "too many malformed messages").await;
+            RelayEnd::Failed(RelayError::TooManyBad(why))
+        }
+    };
+    if matches!(report.end, RelayEnd::Lost(_) | RelayEnd::Replaced) {
+        session.driver.feed(Input::Line(RelayInput::Lost), &mut Nowhere);
+        if session.driver.call.is_lost() {
+            return (report, Some(Detached(Box::new(session.driver))));
+        }
+    }
+    session.driver.stop();
+    // What it used last is written down when it ends: before the observer sums up.
+    session.driver.stages.end().await;
+    (report, None)
+}
+
+async fn refuse<S>(link: &mut RelayLink<S>, report: &mut RelayReport, error: RelayError)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    link.socket.close(CloseCode::Policy, "refused").await;
+    report.end = RelayEnd::Failed(error);
 }
 
 /// Reads `setup`; `None` if the peer leaves before.
 async fn wait_for_setup<S: AsyncRead + AsyncWrite + Unpin>(
     link: &mut RelayLink<S>,
 ) -> Result<Option<SetupMessage>, RelayError> {
-    while let Some(message) = link.recv().await {
+    while let Some(message) = link.socket.recv().await {
         let text = match message {
             Ok(Message::Text(text)) => text,
             Ok(Message::Ping(_) | Message::Pong(_)) => continue,

@@ -318,7 +318,9 @@ mod tests {
     #[test]
     fn a_payload_may_have_escapes() {
         let message = |payload: &str| {
-            format!(r#"{{"event":"media","sequenceNumber":"1","media":{{"track":"inbound","chunk":"1","timestamp":"5","payload":"{payload}"}},"streamSid":"MZ1"}}"#)
+            format!(
+                r#"{{"event":"media","sequenceNumber":"1","media":{{"track":"inbound","chunk":"1","timestamp":"5","payload":"{payload}"}},"streamSid":"MZ1"}}"#
+            )
         };
         let octets = |text: &str| {
             let Ok(Inbound::Media(media)) = parse(text) else { panic!("{text}") };

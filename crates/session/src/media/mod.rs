@@ -1,0 +1,187 @@
+//! Media Streams: how a stream's call begins and ends.
+
+mod link;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use offhook_conversation::Input;
+use offhook_media_line::{MediaLine, media_call};
+use offhook_stages::CallInfo;
+use offhook_twilio::stream::{Inbound, StartMessage, parse};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use crate::driver::{Driver, Observer, Parts};
+use crate::report::{SessionEnd, SessionError, SessionReport};
+use crate::session::{End, Session};
+use crate::setup::Setup;
+use crate::socket::Socket;
+use crate::stages::Running;
+use crate::toolbox::Toolbox;
+use link::MediaLink;
+
+/// `connected` and `start` must come within this.
+pub(crate) const START_WITHIN: Duration = Duration::from_secs(10);
+/// So many messages in a row that can't be used end the call; fewer are dropped and counted.
+pub(crate) const MOST_BAD_IN_A_ROW: u32 = 50;
+
+/// Serves one call, from the upgraded socket to its end: [`open_call`], then [`OpenCall::serve`].
+pub async fn serve_call<S, A, O, W>(socket: WebSocketStream<S>, admit: A, observe: O) -> SessionReport
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    A: FnOnce(&StartMessage) -> Result<Setup, String>,
+    O: FnOnce(&StartMessage) -> W,
+    W: Observer<MediaLine>,
+{
+    match open_call(socket, admit, observe).await {
+        Ok(call) => call.serve().await,
+        Err(report) => *report,
+    }
+}
+
+/// Waits for a stream to begin, and readies what serves it. In two steps, so that what the first needs is gone when calls last.
+///
+/// `admit` judges the `start` message and gives what to serve the call with, or why not; `observe` makes the observer
+/// once the stream is known.
+///
+/// # Errors
+/// The report of a call that did not begin: the peer left, isn't Twilio, or was refused.
+pub async fn open_call<S, A, O, W>(
+    mut socket: WebSocketStream<S>,
+    admit: A,
+    observe: O,
+) -> Result<OpenCall<S, W>, Box<SessionReport>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    A: FnOnce(&StartMessage) -> Result<Setup, String>,
+    O: FnOnce(&StartMessage) -> W,
+    W: Observer<MediaLine>,
+{
+    let start = match tokio::time::timeout(START_WITHIN, wait_for_start(&mut socket)).await {
+        Ok(Ok(Some(start))) => start,
+        Ok(Ok(None)) => return Err(Box::default()),
+        Ok(Err(error)) => return Err(refuse(socket, None, error).await),
+        Err(_) => return Err(refuse(socket, None, SessionError::NoStart).await),
+    };
+    let setup = match admit(&start) {
+        Ok(setup) => setup,
+        Err(why) => return Err(refuse(socket, Some(start), SessionError::Refused(why)).await),
+    };
+    let mut config = setup.config;
+    let info = CallInfo {
+        call: start.call_sid.to_shared(),
+        language: setup.language.as_str().into(),
+        goal: setup.goal,
+        parameters: setup.parameters,
+        bridges: config.conversation.bridges().into(),
+        meter: setup.meter,
+    };
+    let model = setup.stages.turn.is_some();
+    if config.conversation.turn.model != model {
+        Arc::make_mut(&mut config).conversation_mut().turn.model = model;
+    }
+    // Sound for which there is a listener must not be kept from it; the rest only costs time.
+    if setup.stages.listen() && !config.inbound.heard {
+        Arc::make_mut(&mut config).inbound.heard = true;
+    }
+    // Whatever has something for the call, other than the socket, notifies the same notifier.
+    let notifier = setup.control.as_ref().map(|control| Arc::clone(control.notifier())).unwrap_or_default();
+    let parts = Parts {
+        stages: Running::start(&setup.stages, &info, &notifier),
+        notifier,
+        observer: observe(&start),
+        control: setup.control,
+        tools: Toolbox::new(setup.tools),
+    };
+    let link = MediaLink::new(socket, start.stream_sid.clone());
+    // On the heap, once: futures hold what they are given in more than one place.
+    let session = Box::new(Session::new(Driver::new(media_call(config), parts), link, None));
+    Ok(OpenCall { session, start })
+}
+
+/// A call whose stream has begun.
+pub struct OpenCall<S, W> {
+    session: Box<Session<MediaLine, W, MediaLink<S>>>,
+    start: StartMessage,
+}
+
+impl<S, W> std::fmt::Debug for OpenCall<S, W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("OpenCall").field(&self.session.driver).finish()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer<MediaLine>> OpenCall<S, W> {
+    /// Serves it to its end.
+    pub async fn serve(self) -> SessionReport {
+        let Self { mut session, start } = self;
+        let end = match session.run(Input::Start).await {
+            End::HungUp => {
+                // Closing lets Twilio go on with the TwiML after `<Connect>`, which hangs up.
+                session.link.socket.close(CloseCode::Normal, "done").await;
+                SessionEnd::HungUp
+            }
+            // Nobody tells a stream to leave.
+            End::Stopped | End::Left(_) => SessionEnd::Stopped,
+            End::Broken(why) => {
+                session.link.socket.close(CloseCode::Policy, "failed").await;
+                SessionEnd::Failed(SessionError::Socket(why))
+            }
+            End::TooManyBad(why) => {
+                session.link.socket.close(CloseCode::Policy, "failed").await;
+                SessionEnd::Failed(SessionError::TooManyBad(why))
+            }
+        };
+        let driver = &mut session.driver;
+        driver.stop();
+        let report = SessionReport {
+            start: Some(start),
+            end,
+            history: driver.call.history(),
+            totals: driver.call.line().totals(),
+            bad_messages: session.counts.bad,
+            unknown_events: session.counts.unknown,
+            dropped_audio: driver.stages.dropped_audio(),
+            refused_commands: driver.stages.refused_commands(),
+        };
+        // What they used last is written down when they end: before the observer sums up.
+        driver.stages.end().await;
+        report
+    }
+}
+
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: WebSocketStream<S>,
+    start: Option<StartMessage>,
+    error: SessionError,
+) -> Box<SessionReport> {
+    Socket::new(socket).close(CloseCode::Policy, "refused").await;
+    Box::new(SessionReport { start, end: SessionEnd::Failed(error), ..SessionReport::default() })
+}
+
+/// Reads up to `start`; `None` if the peer leaves before.
+async fn wait_for_start<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut WebSocketStream<S>,
+) -> Result<Option<StartMessage>, SessionError> {
+    while let Some(message) = socket.next().await {
+        let text = match message {
+            Ok(Message::Text(text)) => text,
+            Ok(Message::Ping(_) | Message::Pong(_)) => continue,
+            Ok(Message::Close(_)) => return Ok(None),
+            Ok(_) => return Err(SessionError::BadStart("a binary frame; Media Streams sends text".into())),
+            Err(error) => return Err(SessionError::Socket(error.to_string())),
+        };
+        match parse(&text) {
+            Ok(Inbound::Connected { .. } | Inbound::Unknown { .. }) => {}
+            Ok(Inbound::Start(start)) => return Ok(Some(*start)),
+            Ok(Inbound::Stop) => return Ok(None),
+            Ok(_) => return Err(SessionError::BadStart("another message; `start` must be first".into())),
+            Err(error) => return Err(SessionError::BadStart(error.to_string())),
+        }
+    }
+    Ok(None)
+}
