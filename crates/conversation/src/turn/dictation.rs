@@ -24,8 +24,23 @@ fn digits_by_word(text: &str) -> impl Iterator<Item = usize> {
 
 /// Words that announce a number to be dictated.
 const ANNOUNCE: &[&str] = &[
-    "account", "card", "cell", "code", "digits", "extension", "id", "mobile", "number", "phone", "pin", "policy",
-    "postcode", "reference", "serial", "telephone", "zip",
+    "account",
+    "card",
+    "cell",
+    "code",
+    "digits",
+    "extension",
+    "id",
+    "mobile",
+    "number",
+    "phone",
+    "pin",
+    "policy",
+    "postcode",
+    "reference",
+    "serial",
+    "telephone",
+    "zip",
 ];
 
 /// Whether the words before the digits announce a number.
