@@ -1,12 +1,14 @@
 //! The telephone as a line under a conversation.
 
+mod transport;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_audio::{Dbov, SamplePos};
 use offhook_conversation::line::{Heard, Line, LineCommand, LineEvent, Opening};
-use offhook_conversation::{CallEvent, Deadline, Output, Transport, Why, contains_words};
+use offhook_conversation::{CallEvent, Deadline, Output, Why, contains_words};
 use offhook_endpoint::dtmf::tones;
 use offhook_stage_api::{
     CallTime, Digits, StageFailure, SttCommand, SttEvent, TtsCommand, TtsEvent, UtteranceId,
@@ -19,7 +21,7 @@ use crate::inbound::InboundTotals;
 use crate::outbound::Outbound;
 use crate::playout::{Playout, PlayoutTotals, Raw, Utterance};
 use crate::voice::{Piece, Voice};
-use crate::wire::{MediaInput, MediaWire};
+use crate::wire::MediaWire;
 
 /// So many samples are converted before they can be sent: 100 ms.
 const CONVERSION_LEAD: u64 = 800;
@@ -378,45 +380,5 @@ impl Line for MediaLine {
             times.played.map(|at| Deadline::new(at, Why::Played)),
             self.caller.deadline(),
         ]);
-    }
-}
-
-impl Transport for MediaLine {
-    type Input<'a> = MediaInput<'a>;
-    type Wire = MediaWire;
-
-    fn handle(&mut self, input: MediaInput<'_>, now: CallTime) {
-        if self.hung_up {
-            return;
-        }
-        match input {
-            MediaInput::Media { timestamp_ms, payload } => self.on_media(timestamp_ms, payload, now),
-            MediaInput::Mark(name) => self.playout.on_mark(name, now),
-            MediaInput::Dtmf(key) => self.events.push_back(LineEvent::Keyed(key)),
-            MediaInput::Stt(event) => self.on_stt(event, now),
-            MediaInput::Tts(event) => self.on_tts(event),
-            MediaInput::TtsEnded(failure) => self.on_tts_ended(failure),
-        }
-    }
-
-    fn poll_output(&mut self) -> Option<Output<MediaWire>> {
-        while let Some(wire) = self.wire.pop_front() {
-            self.out.push_back(Output::Wire(wire));
-        }
-        self.out.pop_front()
-    }
-
-    fn start(&mut self, now: CallTime) {
-        self.caller.start(now);
-        if self.config.mode == CallMode::Echo {
-            self.start_echo();
-        }
-    }
-
-    fn rest(&mut self, now: CallTime) {
-        if self.playout.utterances().next().is_none() {
-            self.outbound.rest();
-            self.playout.played.rest(now);
-        }
     }
 }
