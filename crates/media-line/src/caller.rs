@@ -38,6 +38,8 @@ pub(crate) struct CallerSide {
     inbound: Inbound,
     feed: Feed,
     no_media: Duration,
+    /// Somebody wants the sound, frame by frame.
+    gives_sound: bool,
     /// Where the caller's turn began, on the caller's time line.
     turn_from: Option<SamplePos>,
     /// The caller's sound is speech just now.
@@ -58,6 +60,7 @@ impl CallerSide {
         Self {
             inbound: Inbound::new(inbound, config.conversation.dtmf.in_band),
             feed: Feed::default(),
+            gives_sound: config.inbound.heard || config.mode == CallMode::Echo,
             no_media: config.conversation.timeouts.no_media,
             turn_from: None,
             speech: false,
@@ -107,7 +110,9 @@ impl CallerSide {
     }
 
     fn on_frame(&mut self, frame: &InboundFrame, now: CallTime, out: &mut CallerOutputs) {
-        out.stt.push_back(SttCommand::Audio { at: frame.at, frame: frame.wire });
+        if self.gives_sound {
+            out.stt.push_back(SttCommand::Audio { at: frame.at, frame: frame.wire });
+        }
         if frame.beep {
             out.events.push_back(LineEvent::Beep);
         }
