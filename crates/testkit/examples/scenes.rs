@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
-use offhook_conversation::{BargeInStage, CallEvent, Input, Output, UtteranceKind};
+use offhook_conversation::{BargeInStage, CallEvent, Deadline, Input, Output, UtteranceKind};
 use offhook_media_line::{MediaInput, MediaWire};
 use offhook_stage_api::CallTime;
 use offhook_testkit::Phone;
@@ -51,7 +51,7 @@ struct Seen {
 struct Watcher(Rc<RefCell<Seen>>);
 
 impl Watch for Watcher {
-    fn input(&mut self, _now: CallTime, _input: &Input<MediaInput<'_>>) {}
+    fn input(&mut self, _now: CallTime, _input: &Input<MediaInput<'_>>, _: Option<Deadline>) {}
     fn output(&mut self, now: CallTime, output: &Output<MediaWire>) {
         let at = now.since_start().as_millis() as u64;
         let mut seen = self.0.borrow_mut();

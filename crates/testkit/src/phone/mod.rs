@@ -7,7 +7,7 @@ mod timeline;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use offhook_conversation::{Control, Input, Output};
+use offhook_conversation::{Control, Deadline, Input, Output};
 use offhook_media_line::{CallConfig, MediaCall, MediaInput, MediaWire, media_call};
 use offhook_stage_api::{CallTime, Key};
 use offhook_stage_api::{
@@ -21,7 +21,8 @@ const WORD_MS: u64 = 250;
 
 /// Sees all that goes into the call and comes out of it.
 pub trait Watch {
-    fn input(&mut self, now: CallTime, input: &Input<MediaInput<'_>>);
+    /// `deadline`: the call's, before the input.
+    fn input(&mut self, now: CallTime, input: &Input<MediaInput<'_>>, deadline: Option<Deadline>);
     fn output(&mut self, now: CallTime, output: &Output<MediaWire>);
 }
 
@@ -335,7 +336,7 @@ impl Phone {
     fn feed_us(&mut self, input: Input<MediaInput<'_>>, at_us: u64) {
         let now = CallTime::after(std::time::Duration::from_micros(at_us));
         if let Some(watch) = &mut self.watch {
-            watch.input(now, &input);
+            watch.input(now, &input, self.call.deadline());
         }
         self.call.handle(input, now);
         let at_ms = at_us / 1_000;
