@@ -18,13 +18,14 @@ use crate::event::{CallEvent, Control, EndReason};
 use crate::history::History;
 use crate::keypad::Keypad;
 use crate::language::ActiveLanguage;
-use crate::leaving::{Leave, Leaving, WantedBy};
+use crate::leaving::{Leaving, WantedBy};
 use crate::line::{Line, LineCommand, LineEvent};
+use crate::reconnecting::Pending;
 use crate::reply::Reply;
 use crate::silence::Silence;
-use crate::speech::{Occasion, Purpose, Speech};
+use crate::speech::{Purpose, Speech};
 use crate::tools::Tools;
-use crate::turn::{CallerTurn, TurnState};
+use crate::turn::CallerTurn;
 use crate::voicemail::Voicemail;
 
 /// Something that happened to the conversation, other than on its line.
@@ -63,15 +64,6 @@ pub(crate) enum State {
     /// We hung up; the stream's end is awaited.
     HungUp,
     Over,
-}
-
-/// What was going on when the connection broke.
-#[derive(Debug, Default)]
-pub(crate) struct Pending {
-    /// Text that was yet to be heard.
-    pub(crate) unheard: String,
-    /// A reply was waited for, for this reason.
-    pub(crate) asked: Option<ReplyReason>,
 }
 
 /// A conversation.
@@ -342,76 +334,6 @@ impl Conversation {
             // Looked at with everything else, or not the conversation's.
             Why::Answer | Why::Pace | Why::Played | Why::NoMedia | Why::Reconnect => {}
         }
-    }
-
-    fn on_too_long(&mut self, line: &mut dyn Line) {
-        self.drop_reply();
-        self.drop_ended(Occasion::TooLong, line);
-        self.leaving = Leaving::WhenSaid(EndReason::TooLong);
-        let text = self.language.phrases(&self.config).too_long.clone();
-        self.say(Purpose::Farewell, &text, Some(offhook_stage_api::Interruptible::No), line);
-    }
-
-    /// A mailbox has answered. `beeped`: its beep was heard already.
-    fn leave_message(&mut self, message: String, beeped: bool, line: &mut dyn Line) {
-        if self.voicemail.is_there() {
-            return self.trouble("a message is being left already; the second was ignored");
-        }
-        let speaks = matches!(self.turn.state, TurnState::Speaking { .. });
-        self.cancel_reply();
-        self.drop_ended(Occasion::Mailbox, line);
-        // Whatever was taken for a turn was the mailbox's voice.
-        self.end_barge_in(line);
-        self.keypad.clear();
-        self.unanswered_digits = None;
-        self.close_turn(line);
-        self.leaving = Leaving::No;
-        line.command(LineCommand::AwaitBeep, self.now);
-        let config = Arc::clone(&self.config);
-        if let Some(message) = self.voicemail.answered(message, beeped, speaks, self.now, &config.voicemail) {
-            self.say_message(&message, line);
-        }
-    }
-
-    fn say_message(&mut self, message: &str, line: &mut dyn Line) {
-        self.say(Purpose::Message, message, Some(offhook_stage_api::Interruptible::No), line);
-        self.leaving.hang_up(EndReason::MessageLeft);
-    }
-
-    /// Leaves, if it is time to.
-    fn leave_when_said(&mut self, line: &mut dyn Line) -> bool {
-        let writing = self.reply.as_ref().is_some_and(|reply| !reply.done && !reply.is_speculative());
-        let playing = line.plays_until(self.now) > self.now && line.audible(self.now).is_some();
-        if writing || playing || !self.speech.is_idle() || !self.leaving.is_wanted() {
-            return false;
-        }
-        match self.leaving.all_said() {
-            None => false,
-            Some(Leave::HangUp(why)) => {
-                self.hang_up(why, None, line);
-                true
-            }
-            Some(Leave::Ask(call)) => {
-                self.todo.push_back(Todo::Tool(call));
-                true
-            }
-        }
-    }
-
-    /// Hangs up now.
-    pub(crate) fn hang_up(&mut self, why: EndReason, handoff: Option<ToolCall>, line: &mut dyn Line) {
-        self.drop_reply();
-        self.cut_all(line);
-        line.command(LineCommand::HangUp { handoff }, self.now);
-        self.event(CallEvent::Ended { why });
-        self.state = State::HungUp;
-    }
-
-    fn end(&mut self, why: EndReason, line: &mut dyn Line) {
-        self.cancel_reply();
-        self.cut_all(line);
-        self.event(CallEvent::Ended { why });
-        self.state = State::Over;
     }
 
     pub(crate) fn is_lost(&self) -> bool {

@@ -11,11 +11,13 @@
 //! | `turn` | when the caller is done, and whether words over the agent ask for the floor |
 //! | `speech` | who speaks before whom, what is dropped when, what must be heard |
 //! | `listening` | what follows from what the caller does |
-//! | `answering` | when a reply is requested, held, thrown away; what tools may do |
-//! | `waits` | what the caller is waiting for |
-//! | `speaking` | what is said into a wait or a silence |
+//! | `interrupting` | what becomes of speech over the agent |
+//! | `answering` | when a reply is requested, held, thrown away |
+//! | `tooling`, `tools` | what tools may do, and how the model goes on |
+//! | `speaking` | what becomes of what is said |
+//! | `waiting` | what the caller is waiting for, and what is said into a wait or a silence |
 //! | `history` | what a model gets to know |
-//! | `leaving`, `voicemail` | how a call ends |
+//! | `leaving`, `voicemail`, `reconnecting` | how a call ends, or goes on |
 #![forbid(unsafe_code)]
 
 mod answering;
@@ -26,20 +28,23 @@ mod conversation;
 mod deadline;
 mod event;
 mod history;
+mod interrupting;
 mod keypad;
 mod language;
 mod leaving;
 pub mod line;
 mod listening;
 mod phrases;
+mod reconnecting;
 mod reply;
 mod silence;
 mod speaking;
 mod speech;
+mod tooling;
 mod tools;
 mod turn;
 mod voicemail;
-mod waits;
+mod waiting;
 
 pub use call::{Call, Input, Output, Transport};
 pub use config::ConversationConfig;

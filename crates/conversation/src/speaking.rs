@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use offhook_stage_api::{Digits, Interruptible, LlmCommand, ReplyReason, UtteranceId};
+use offhook_stage_api::{Digits, Interruptible, LlmCommand, UtteranceId};
 
-use crate::conversation::{Conversation, Pending, State, Todo};
+use crate::barge_in::BargeIn;
+use crate::conversation::{Conversation, Todo};
 use crate::deadline::{Deadline, Why};
 use crate::event::{CallEvent, DropCause, EndReason};
 use crate::line::{Heard, Line, LineCommand, Opening};
-use crate::reply::{Phase, Reply};
 use crate::speech::{Bridge, Occasion, Progress, Purpose, Utterance};
 use crate::turn::TurnState;
-use crate::waits::Waiting;
 
 /// So many of the engine's own phrases without a sound, one after the other, and the voice is given up.
 const MOST_VOICE_FAILURES: u32 = 3;
@@ -160,6 +159,10 @@ impl Conversation {
         if let Purpose::Keys(Some(tool)) = said.purpose {
             self.keys_done(tool, Ok("pressed".to_owned()), line);
         }
+        if line.audible(self.now).is_none() && matches!(self.barge_in, Some(BargeIn::Over { .. })) {
+            // Nothing is left that could be interrupted: what the caller says is a turn like any other.
+            self.end_barge_in(line);
+        }
         self.silence.over(self.now);
         self.speech.next_in_turn(self.now);
     }
@@ -212,7 +215,7 @@ impl Conversation {
         }
     }
 
-    fn voice_failed(&mut self, line: &mut dyn Line) {
+    pub(crate) fn voice_failed(&mut self, line: &mut dyn Line) {
         self.silence.voice_failures += 1;
         if self.silence.voice_failures >= MOST_VOICE_FAILURES {
             self.trouble("the voice gives no sound any more; the call is given up");
@@ -282,7 +285,7 @@ impl Conversation {
         }
     }
 
-    fn note_dropped(&mut self, id: UtteranceId, why: DropCause) {
+    pub(crate) fn note_dropped(&mut self, id: UtteranceId, why: DropCause) {
         let Some(said) = self.speech.remove(id) else { return };
         self.event(CallEvent::Dropped { utterance: id, what: said.purpose.kind(), why });
         self.reply_lost(id);
@@ -317,163 +320,4 @@ impl Conversation {
             self.cancel_reply();
         }
     }
-
-    // What is said into silences.
-
-    pub(crate) fn wait_deadline(&self, line: &dyn Line) -> Option<Deadline> {
-        let waiting = self.waiting(line)?;
-        // While something else is said, or about to be, the wait hasn't begun.
-        let busy =
-            |said: &Utterance| said.progress != Progress::Held && !waiting.is_for(said.id, &said.purpose);
-        if self.speech.iter().any(busy) {
-            return None;
-        }
-        let timeouts = &self.config.timeouts;
-        let at = if self.silence.bridged == 0 {
-            let since = waiting.since.max(self.silence.since);
-            (since + waiting.first).max(waiting.not_before)
-        } else if waiting.bridge == Bridge::Words {
-            return None;
-        } else {
-            waiting.since.max(self.silence.since) + timeouts.reply_very_late
-        };
-        Some(Deadline::new(at, waiting.why))
-    }
-
-    /// The caller has waited too long: a filler, or after one, where that is no tool, an apology.
-    pub(crate) fn bridge_wait(&mut self, line: &mut dyn Line) {
-        let Some(Waiting { bridge, .. }) = self.waiting(&*line) else { return };
-        if self.silence.bridged > 0 && bridge != Bridge::Tools {
-            return match bridge {
-                Bridge::Reply(_) => {
-                    self.trouble("the reply takes too long; it was given up");
-                    self.give_up_reply(line);
-                }
-                Bridge::Rest(id) => self.give_up_rest(id, line),
-                Bridge::Words | Bridge::Tools => {}
-            };
-        }
-        let own = (bridge == Bridge::Tools && self.silence.bridged == 0)
-            .then(|| self.own_tool_filler().cloned())
-            .flatten();
-        let filler = own.or_else(|| self.silence.next_filler(self.language.phrases(&self.config)));
-        self.silence.bridged += 1;
-        self.silence.over(self.now);
-        if let Some(filler) = filler {
-            self.say(Purpose::Filler(bridge), &filler, None, line);
-        }
-        if bridge == Bridge::Tools
-            && let Some(sound) = self.tool_sound()
-        {
-            line.command(LineCommand::Music(sound), self.now);
-        }
-    }
-
-    fn tool_sound(&self) -> Option<String> {
-        self.tools.running().find_map(|tool| self.config.tools.get(&tool.name)?.sound.clone())
-    }
-
-    /// What is being said has run dry for good.
-    fn give_up_rest(&mut self, id: UtteranceId, line: &mut dyn Line) {
-        let Some(said) = self.speech.get(id) else { return };
-        let of_reply = said.purpose.reply().is_some();
-        self.trouble("the rest of what was being said takes too long; it was given up");
-        let heard = line.give_up(id, self.now);
-        self.note_cut(id, &heard);
-        self.silence.over(self.now);
-        self.silence.bridged = 0;
-        if of_reply {
-            let apology = self.language.phrases(&self.config).apology.clone();
-            self.say(Purpose::Apology, &apology, None, line);
-        } else {
-            self.voice_failed(line);
-        }
-    }
-
-    /// When the caller has been silent for too long.
-    pub(crate) fn silence_deadline(&self, line: &dyn Line) -> Option<Deadline> {
-        let idle = self.turn.is_quiet()
-            && self.barge_in.is_none()
-            && self.speech.is_idle()
-            && self.keypad.is_empty()
-            && self.unanswered_digits.is_none()
-            && !self.tools.any()
-            && !self.tools.results_due
-            && !self.leaving.is_wanted()
-            && self.reply.as_ref().is_none_or(Reply::is_over);
-        let since = self.silence.since.max(self.silence.caller).max(self.tools.ended_at);
-        let since = since.max(line.plays_until(self.now).min(self.now));
-        idle.then(|| Deadline::new(since + self.config.timeouts.caller_silent, Why::CallerSilent))
-    }
-
-    pub(crate) fn on_caller_silent(&mut self, line: &mut dyn Line) {
-        self.silence.over(self.now);
-        match self.silence.next_check_in(self.language.phrases(&self.config)) {
-            Some(text) => {
-                self.say(Purpose::CheckIn, &text, None, line);
-            }
-            None => {
-                let farewell = self.language.phrases(&self.config).farewell.clone();
-                self.say(Purpose::Farewell, &farewell, None, line);
-                self.leaving.hang_up(EndReason::CallerSilent);
-            }
-        }
-    }
-
-    // The connection breaks, and the call comes back over another.
-
-    pub(crate) fn on_lost(&mut self, cut: Vec<(UtteranceId, Heard)>) {
-        let mut unheard = String::new();
-        let asked = self.reply.as_ref().filter(|reply| reply.phase == Phase::Due);
-        let asked = asked.map(|reply| reply.reason.clone());
-        for (id, heard) in cut {
-            if self.speech.get(id).is_some_and(|said| said.purpose.is_worth_repeating()) {
-                unheard.push_str(heard.rest.trim());
-                unheard.push(' ');
-            }
-            self.note_cut(id, &heard);
-        }
-        self.cancel_reply();
-        let rest: Vec<UtteranceId> = self.speech.iter().map(|said| said.id).collect();
-        for id in rest {
-            self.note_dropped(id, DropCause::ReasonGone);
-        }
-        self.discarded.clear();
-        self.barge_in = None;
-        self.blocked = false;
-        self.pending = Pending { unheard: unheard.trim().to_owned(), asked };
-        self.trouble("the connection was lost; the call goes on if Twilio connects it again");
-        self.state = State::Lost { until: self.now + self.config.timeouts.reconnect };
-    }
-
-    pub(crate) fn on_back(&mut self, line: &mut dyn Line) {
-        self.state = State::Running;
-        let Pending { unheard, asked } = std::mem::take(&mut self.pending);
-        if let Some(tag) = self.language.tag() {
-            line.command(LineCommand::Language(tag), self.now);
-        }
-        self.silence.over(self.now);
-        let sorry = self.language.phrases(&self.config).reconnected.clone();
-        self.say(Purpose::Apology, &sorry, None, line);
-        if !unheard.is_empty() {
-            self.say(Purpose::Reply(None), &unheard, None, line);
-        }
-        match asked {
-            // The turn is still unanswered, and is requested with everything else.
-            Some(ReplyReason::Caller { .. } | ReplyReason::Digits(_)) => {}
-            Some(reason) => self.request(reason, false, line),
-            None if unheard.is_empty() && !self.leaving.is_wanted() && self.turn.is_quiet() => {
-                let question = self.history.last_of_agent().map(last_sentence).unwrap_or_default();
-                self.say(Purpose::Reply(None), &question, None, line);
-            }
-            None => {}
-        }
-    }
-}
-
-/// The last sentence: a question, mostly.
-fn last_sentence(text: &str) -> String {
-    let end = text.trim_end_matches(['.', '!', '?', '…']).len();
-    let start = text.get(..end).and_then(|text| text.rfind(['.', '!', '?', '…'])).map_or(0, |at| at + 1);
-    text.get(start..).unwrap_or(text).trim_start_matches(['.', '!', '?', '…']).trim().to_owned()
 }

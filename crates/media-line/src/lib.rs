@@ -2,6 +2,7 @@
 //! heard is known to the word. Over Twilio Media Streams, without I/O.
 //!
 //! - `inbound`: gaps filled, conditioned, voice activity, keys in the sound
+//! - `caller`: all of these as speech, keys and silence
 //! - `echo`: whether the line returns the agent's own voice
 //! - `voice`: text cut into pieces for text-to-speech, and its sound
 //! - `playout`: the ledger of what was sent and what of it was heard; marks, pacing, ducking
@@ -9,6 +10,7 @@
 //! - `line`: all of them as a [`Line`](offhook_conversation::line::Line)
 #![forbid(unsafe_code)]
 
+mod caller;
 pub mod config;
 mod echo;
 mod histogram;

@@ -1,30 +1,30 @@
 //! The telephone as a line under a conversation.
 
+mod transport;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_audio::{Dbov, SamplePos};
-use offhook_conversation::line::{Heard, Line, LineCommand, LineEvent, Opening, TurnHint};
-use offhook_conversation::{CallEvent, Deadline, Output, Transport, Why, contains_words};
-use offhook_endpoint::SpeechEvent;
+use offhook_conversation::line::{Heard, Line, LineCommand, LineEvent, Opening};
+use offhook_conversation::{CallEvent, Deadline, Output, Why, contains_words};
 use offhook_endpoint::dtmf::tones;
 use offhook_stage_api::{
-    CallTime, Digits, StageFailure, SttCommand, SttEvent, Transcript, TtsCommand, TtsEvent, UtteranceId,
+    CallTime, Digits, StageFailure, SttCommand, SttEvent, TtsCommand, TtsEvent, UtteranceId,
 };
 
+use crate::caller::{CallerOutputs, CallerSide};
 use crate::config::{CallConfig, CallMode};
 use crate::histogram::Histogram;
-use crate::inbound::{Inbound, InboundFrame, InboundTotals};
+use crate::inbound::InboundTotals;
 use crate::outbound::Outbound;
 use crate::playout::{Playout, PlayoutTotals, Raw, Utterance};
 use crate::voice::{Piece, Voice};
-use crate::wire::{MediaInput, MediaWire};
+use crate::wire::MediaWire;
 
 /// So many samples are converted before they can be sent: 100 ms.
 const CONVERSION_LEAD: u64 = 800;
-/// Without media for so long, a talkspurt that was going on has ended.
-const STARVED: Duration = Duration::from_secs(1);
 /// The utterance of the echo mode; the conversation's count from one.
 const ECHO: UtteranceId = UtteranceId(0);
 
@@ -41,40 +41,27 @@ pub struct LineTotals {
     pub pacing: Histogram,
 }
 
-/// How media comes in.
-#[derive(Clone, Copy, Debug)]
-struct Feed {
-    last: CallTime,
-    /// None has come for [`STARVED`], and the talkspurt was ended.
-    starved: bool,
-    /// The call was given up.
-    dead: bool,
-}
-
 /// The telephone, as far as it isn't I/O.
 pub struct MediaLine {
     config: Arc<CallConfig>,
-    inbound: Inbound,
+    caller: CallerSide,
     playout: Playout,
     outbound: Outbound,
     voice: Voice,
-    feed: Feed,
-    /// Where the caller's turn began, on the caller's time line.
-    turn_from: Option<SamplePos>,
-    /// The caller's sound is speech just now.
-    speech: bool,
     tts_ended: Option<StageFailure>,
     /// We hung up: nothing more goes out.
     hung_up: bool,
     wire: VecDeque<MediaWire>,
     out: VecDeque<Output<MediaWire>>,
     events: VecDeque<LineEvent>,
+    /// What the caller's side has just given.
+    heard: CallerOutputs,
     next: Option<Deadline>,
 }
 
 impl std::fmt::Debug for MediaLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MediaLine").field("feed", &self.feed).finish_non_exhaustive()
+        f.debug_struct("MediaLine").field("caller", &self.caller).finish_non_exhaustive()
     }
 }
 
@@ -82,22 +69,17 @@ impl MediaLine {
     /// A line over which nothing has come yet.
     #[must_use]
     pub fn new(config: Arc<CallConfig>) -> Self {
-        let mut inbound = config.inbound.clone();
-        // What is played is the caller's own voice.
-        inbound.echo_guard &= config.mode != CallMode::Echo;
         Self {
-            inbound: Inbound::new(inbound, config.conversation.dtmf.in_band),
+            caller: CallerSide::new(&config),
             playout: Playout::new(config.playout.clone()),
             outbound: Outbound::new(Dbov(config.playout.level)),
             voice: Voice::default(),
-            feed: Feed { last: CallTime::ZERO, starved: false, dead: false },
-            turn_from: None,
-            speech: false,
             tts_ended: None,
             hung_up: false,
             wire: VecDeque::new(),
             out: VecDeque::new(),
             events: VecDeque::new(),
+            heard: CallerOutputs::default(),
             next: None,
             config,
         }
@@ -106,96 +88,43 @@ impl MediaLine {
     /// Counts so far.
     #[must_use]
     pub const fn totals(&self) -> LineTotals {
-        LineTotals { inbound: self.inbound.totals, playout: self.playout.totals, pacing: self.playout.pacing }
+        LineTotals {
+            inbound: self.caller.totals(),
+            playout: self.playout.totals,
+            pacing: self.playout.pacing,
+        }
     }
 
     fn on_media(&mut self, timestamp_ms: Option<u64>, payload: &[u8], now: CallTime) {
-        self.feed = Feed { last: now, starved: false, dead: self.feed.dead };
-        // The inbound path is lent out for the loop, so that what it hears can change the line.
-        let mut batch: [Option<InboundFrame>; 4] = [None; 4];
-        let mut more = Vec::new();
-        let mut count = 0;
-        let line = (now, &self.playout.played);
-        self.inbound.on_media(timestamp_ms, payload, line, |frame| {
-            match batch.get_mut(count) {
-                Some(slot) => *slot = Some(frame),
-                None => more.push(frame),
+        self.caller.on_media(timestamp_ms, payload, (now, &self.playout.played), &mut self.heard);
+        self.take_heard();
+    }
+
+    fn take_heard(&mut self) {
+        while let Some(command) = self.heard.stt.pop_front() {
+            if self.config.mode == CallMode::Echo
+                && let SttCommand::Audio { frame, .. } = &command
+                && let Some(echo) = self.playout.get_mut(ECHO)
+            {
+                echo.push_audio(offhook_stage_api::SegmentId(0), &frame.0);
             }
-            count += 1;
-        });
-        for frame in batch.iter().flatten().chain(&more) {
-            self.on_frame(frame, now);
-        }
-    }
-
-    fn on_frame(&mut self, frame: &InboundFrame, now: CallTime) {
-        if self.config.inbound.heard {
-            self.out.push_back(Output::Stt(SttCommand::Audio { at: frame.at, frame: frame.wire }));
-        }
-        if self.config.mode == CallMode::Echo
-            && let Some(echo) = self.playout.get_mut(ECHO)
-        {
-            echo.push_audio(offhook_stage_api::SegmentId(0), &frame.wire.0);
-        }
-        if frame.beep {
-            self.events.push_back(LineEvent::Beep);
-        }
-        if let Some(key) = frame.key {
-            self.events.push_back(LineEvent::Keyed(key));
-        }
-        if let Some(delay_ms) = frame.echo {
-            self.events.push_back(LineEvent::Notice(CallEvent::EchoIgnored { delay_ms }));
-        }
-        match frame.event {
-            Some(SpeechEvent::Onset { at }) => {
-                self.speech = true;
-                self.turn_from.get_or_insert(at);
-                self.out.push_back(Output::Stt(SttCommand::SpeechStarted { at }));
-                self.events.push_back(LineEvent::CallerBegan { at: self.when(at, now), position: at.0 });
+            if self.config.inbound.heard || !matches!(command, SttCommand::Audio { .. }) {
+                self.out.push_back(Output::Stt(command));
             }
-            Some(SpeechEvent::Offset { at }) => self.on_offset(at, now),
-            None => {}
         }
-    }
-
-    fn on_offset(&mut self, at: SamplePos, now: CallTime) {
-        self.speech = false;
-        let from = self.turn_from.unwrap_or(at);
-        self.out.push_back(Output::Stt(SttCommand::SpeechPaused { from, until: at }));
-        self.events.push_back(LineEvent::CallerPaused { at: self.when(at, now), position: at.0 });
-    }
-
-    /// When a place on the caller's time line was, on the call's clock.
-    fn when(&self, at: SamplePos, now: CallTime) -> CallTime {
-        now.back(self.inbound.position().since(at).duration())
+        self.events.append(&mut self.heard.events);
     }
 
     fn on_stt(&mut self, event: SttEvent, now: CallTime) {
-        self.events.push_back(match event {
-            SttEvent::Partial(transcript) => return self.on_transcript(transcript, false, now),
-            SttEvent::Final(transcript) => return self.on_transcript(transcript, true, now),
-            SttEvent::EagerEndOfTurn => LineEvent::Hint(TurnHint::Eager),
-            SttEvent::EndOfTurn => LineEvent::Hint(TurnHint::End),
-            SttEvent::TurnResumed => LineEvent::Hint(TurnHint::Resumed),
-            SttEvent::Failed(failure) => LineEvent::Deaf(failure),
-        });
-    }
-
-    fn on_transcript(&mut self, transcript: Transcript, is_final: bool, now: CallTime) {
-        if self.turn_from.is_none() && self.is_own_voice(&transcript.text, now) {
-            return;
+        // Words of which we heard no sound, and which the agent is saying just now: the recogniser heard its echo.
+        let own_voice = |text: &str| {
+            self.config.inbound.echo_guard
+                && self.playout.is_audible(now)
+                && self.playout.current(now).is_some_and(|said| contains_words(&said.text(), text))
+        };
+        if let Some(event) = self.caller.on_stt(event, now, own_voice) {
+            self.events.push_back(event);
         }
-        let when = |at: u64| self.when(SamplePos(at), now);
-        let span = (when(transcript.from), when(transcript.until));
-        self.events.push_back(LineEvent::Heard { transcript, is_final, span });
-    }
-
-    /// Words of which we heard no sound, and which the agent is saying just now: the recogniser heard its echo.
-    fn is_own_voice(&self, text: &str, now: CallTime) -> bool {
-        self.config.inbound.echo_guard
-            && !self.speech
-            && self.playout.is_audible(now)
-            && self.playout.current(now).is_some_and(|said| contains_words(&said.text(), text))
     }
 
     fn on_tts(&mut self, event: TtsEvent) {
@@ -324,28 +253,6 @@ impl MediaLine {
         self.playout.forget_heard(now);
     }
 
-    fn watch_feed(&mut self, now: CallTime) {
-        if self.feed.dead {
-            return;
-        }
-        if !self.feed.starved && now >= self.feed.last + STARVED {
-            self.feed.starved = true;
-            if let Some(SpeechEvent::Offset { at }) = self.inbound.on_starved() {
-                self.on_offset(at, now);
-            }
-        }
-        if now >= self.feed.last + self.config.conversation.timeouts.no_media {
-            self.feed.dead = true;
-            self.events.push_back(LineEvent::Dead);
-        }
-    }
-
-    fn feed_deadline(&self) -> Option<Deadline> {
-        let wait = if self.feed.starved { self.config.conversation.timeouts.no_media } else { STARVED };
-        let wait = wait.min(self.config.conversation.timeouts.no_media);
-        (!self.feed.dead).then(|| Deadline::new(self.feed.last + wait, Why::NoMedia))
-    }
-
     fn start_echo(&mut self) {
         let mut utterance = Utterance::new(ECHO);
         let segment = utterance.add_segment(String::new());
@@ -372,14 +279,14 @@ impl Line for MediaLine {
             LineCommand::Block(blocked) => self.playout.block(blocked),
             LineCommand::Duck(lower) => self.playout.duck(lower, now, &mut self.wire),
             LineCommand::TurnEnded { until } => {
-                self.turn_from = None;
+                self.caller.turn_ended();
                 self.out.push_back(Output::Stt(SttCommand::TurnEnded { until: SamplePos(until) }));
             }
             LineCommand::Expect(expectation) => {
                 self.out.push_back(Output::Stt(SttCommand::Expect(expectation)));
             }
             LineCommand::Ask(question) => self.out.push_back(Output::Turn(question)),
-            LineCommand::AwaitBeep => self.inbound.await_beep(now),
+            LineCommand::AwaitBeep => self.caller.await_beep(now),
             LineCommand::HangUp { handoff } => {
                 self.hung_up = true;
                 self.next = None;
@@ -437,9 +344,10 @@ impl Line for MediaLine {
         self.playout.dry_since(id)
     }
 
-    fn unheard(&self, _now: CallTime) -> Duration {
+    fn unheard(&self, now: CallTime) -> Duration {
         let begun = self.playout.utterances().filter(|utterance| utterance.begun);
-        offhook_audio::SampleCount(begun.map(Utterance::unsaid).sum()).duration()
+        let unsent = offhook_audio::SampleCount(begun.map(Utterance::unsaid).sum()).duration();
+        unsent + self.playout.play_end().since(now)
     }
 
     fn deadline(&self) -> Option<Deadline> {
@@ -454,7 +362,8 @@ impl Line for MediaLine {
         if self.hung_up {
             return;
         }
-        self.watch_feed(now);
+        self.caller.watch(now, &mut self.heard);
+        self.take_heard();
         self.pump(now);
         while let Some(utterance) = self.playout.pop_over(now) {
             let id = utterance.id;
@@ -469,47 +378,7 @@ impl Line for MediaLine {
         self.next = Deadline::earliest([
             times.pace.map(|at| Deadline::new(at, Why::Pace)),
             times.played.map(|at| Deadline::new(at, Why::Played)),
-            self.feed_deadline(),
+            self.caller.deadline(),
         ]);
-    }
-}
-
-impl Transport for MediaLine {
-    type Input<'a> = MediaInput<'a>;
-    type Wire = MediaWire;
-
-    fn handle(&mut self, input: MediaInput<'_>, now: CallTime) {
-        if self.hung_up {
-            return;
-        }
-        match input {
-            MediaInput::Media { timestamp_ms, payload } => self.on_media(timestamp_ms, payload, now),
-            MediaInput::Mark(name) => self.playout.on_mark(name, now),
-            MediaInput::Dtmf(key) => self.events.push_back(LineEvent::Keyed(key)),
-            MediaInput::Stt(event) => self.on_stt(event, now),
-            MediaInput::Tts(event) => self.on_tts(event),
-            MediaInput::TtsEnded(failure) => self.on_tts_ended(failure),
-        }
-    }
-
-    fn poll_output(&mut self) -> Option<Output<MediaWire>> {
-        while let Some(wire) = self.wire.pop_front() {
-            self.out.push_back(Output::Wire(wire));
-        }
-        self.out.pop_front()
-    }
-
-    fn start(&mut self, now: CallTime) {
-        self.feed.last = now;
-        if self.config.mode == CallMode::Echo {
-            self.start_echo();
-        }
-    }
-
-    fn rest(&mut self, now: CallTime) {
-        if self.playout.utterances().next().is_none() {
-            self.outbound.rest();
-            self.playout.played.rest(now);
-        }
     }
 }

@@ -1,36 +1,33 @@
 //! Golden tapes of every situation: each is played anew on the virtual line, and must come out as it is on tape.
 //!
 //! `OFFHOOK_ACCEPT=1 cargo test --package offhook-tape --test situations` writes them anew, where a change is meant.
-// Off until it plays on the test kit's line, and the tapes are accepted on the rebuilt core.
-#![cfg(any())]
 #![allow(clippy::unwrap_used, reason = "tests")]
-
-
-
 
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use line::{Line, Watch};
-use offhook_call::{CallConfig, CallTime, Input, Output};
-use offhook_stage_api::Interruptible;
+use offhook_conversation::{Deadline, Input, Output};
+use offhook_media_line::{CallConfig, MediaInput, MediaLine, MediaWire};
+use offhook_stage_api::{CallTime, Interruptible};
+use offhook_testkit::Phone;
+use offhook_testkit::phone::Watch;
 use offhook_tape::{Header, header, replay, unpacked, write_header, write_input, write_output};
 
 /// Writes what it sees on a tape.
 struct Scribe(Rc<RefCell<Vec<u8>>>);
 
 impl Watch for Scribe {
-    fn input(&mut self, now: CallTime, input: &Input<'_>) {
-        write_input(&mut self.0.borrow_mut(), now, input);
+    fn input(&mut self, now: CallTime, input: &Input<MediaInput<'_>>, deadline: Option<Deadline>) {
+        write_input::<MediaLine>(&mut self.0.borrow_mut(), now, input, deadline);
     }
-    fn output(&mut self, now: CallTime, output: &Output) {
-        write_output(&mut self.0.borrow_mut(), now, output);
+    fn output(&mut self, now: CallTime, output: &Output<MediaWire>) {
+        write_output::<MediaLine>(&mut self.0.borrow_mut(), now, output);
     }
 }
 
 /// Plays a situation to its end; gives its tape.
-fn taped(name: &str, mut line: Line, until_ms: u64) -> String {
+fn taped(name: &str, mut line: Phone, until_ms: u64) -> String {
     let tape = Rc::new(RefCell::new(Vec::new()));
     let header = Header::new(&format!("CA{name}"), "virtual line", "golden", line.config());
     write_header(&mut tape.borrow_mut(), &header);
@@ -39,23 +36,23 @@ fn taped(name: &str, mut line: Line, until_ms: u64) -> String {
     String::from_utf8(Rc::into_inner(tape).unwrap().into_inner()).unwrap()
 }
 
-fn with(change: impl FnOnce(&mut CallConfig)) -> Line {
+fn with(change: impl FnOnce(&mut CallConfig)) -> Phone {
     let mut config = CallConfig::default();
     change(&mut config);
-    Line::with(config)
+    Phone::with(config)
 }
 
 const LONG: &str = "We are open every day from eleven in the morning to ten at night, but not on Sundays.";
 
 /// Every situation: its name, how it goes, and how long it lasts.
-fn situations() -> Vec<(&'static str, Line, u64)> {
+fn situations() -> Vec<(&'static str, Phone, u64)> {
     let answer =
-        |line: Line| line.agent_says("Hello.").caller_says(1_500, "pizza-4", "no thanks.").agent_says("Bye.");
+        |line: Phone| line.agent_says("Hello.").caller_says(1_500, "pizza-4", "no thanks.").agent_says("Bye.");
     vec![
-        ("question-and-answer", answer(Line::new()), 5_000),
+        ("question-and-answer", answer(Phone::new()), 5_000),
         (
             "pause-in-a-turn",
-            Line::new()
+            Phone::new()
                 .agent_says("Hello.")
                 .caller_says(1_500, "pause-800ms", "a table for two and")
                 .caller_says(20_000, "pizza-4", "a table for two at eight o'clock.")
@@ -64,7 +61,7 @@ fn situations() -> Vec<(&'static str, Line, u64)> {
         ),
         (
             "dictated-number",
-            Line::new()
+            Phone::new()
                 .agent_says("Hello.")
                 .caller_says(1_500, "pause-800ms", "five five five")
                 .caller_says(20_000, "pizza-4", "five five five oh one two three.")
@@ -73,18 +70,18 @@ fn situations() -> Vec<(&'static str, Line, u64)> {
         ),
         (
             "barge-in",
-            Line::new()
+            Phone::new()
                 .agent_says(LONG)
                 .caller_says(2_000, "pizza-3", "that is enough.")
                 .agent_says("Alright."),
             6_000,
         ),
-        ("backchannel", Line::new().agent_says(LONG).caller_says(1_500, "pizza-6", "okay"), 8_000),
-        ("cough", Line::new().agent_says(LONG).cough(1_500, 100), 7_000),
-        ("echo", Line::new().agent_says(LONG).echo(-15.0, 180), 6_500),
+        ("backchannel", Phone::new().agent_says(LONG).caller_says(1_500, "pizza-6", "okay"), 8_000),
+        ("cough", Phone::new().agent_says(LONG).cough(1_500, 100), 7_000),
+        ("echo", Phone::new().agent_says(LONG).echo(-15.0, 180), 6_500),
         (
             "barge-in-over-echo",
-            Line::new()
+            Phone::new()
                 .agent_says(LONG)
                 .caller_says(2_000, "booking-2", "that is enough, thank you.")
                 .agent_says("Alright.")
@@ -93,7 +90,7 @@ fn situations() -> Vec<(&'static str, Line, u64)> {
         ),
         (
             "greeting-that-must-be-heard",
-            with(|config| config.barge_in.greeting = Interruptible::No)
+            with(|config| config.conversation_mut().barge_in.greeting = Interruptible::No)
                 .agent_says("This call is recorded for training and quality.")
                 .caller_says(500, "pizza-4", "no.")
                 .agent_says("Okay."),
@@ -101,17 +98,17 @@ fn situations() -> Vec<(&'static str, Line, u64)> {
         ),
         (
             "silent-caller",
-            with(|config| config.patience.caller_silent = std::time::Duration::from_secs(2))
+            with(|config| config.conversation_mut().timeouts.caller_silent = std::time::Duration::from_secs(2))
                 .agent_says("Hello."),
             16_000,
         ),
         ("slow-model", answer(slow(4_000)), 9_000),
         ("model-that-never-answers", answer(slow(60_000)), 14_000),
-        ("voice-without-a-sound", mute(answer(Line::new())), 8_000),
-        ("noise-is-no-turn", Line::new().agent_says("Hello.").caller_says(1_500, "clicks", ""), 5_000),
+        ("voice-without-a-sound", mute(answer(Phone::new())), 8_000),
+        ("noise-is-no-turn", Phone::new().agent_says("Hello.").caller_says(1_500, "clicks", ""), 5_000),
         (
             "keys",
-            Line::new()
+            Phone::new()
                 .agent_says("Please enter your number.")
                 .key(1_000, '1')
                 .key(1_300, '2')
@@ -121,31 +118,31 @@ fn situations() -> Vec<(&'static str, Line, u64)> {
         ),
         (
             "keys-in-the-sound",
-            with(|config| config.dtmf.in_band = true)
+            with(|config| config.conversation_mut().dtmf.in_band = true)
                 .agent_says("Your number?")
                 .caller_says(1_500, "keys-in-band", "")
                 .agent_says("Thanks."),
             8_000,
         ),
-        ("agent-presses-keys", Line::new().agent_says("One moment.").press(400, "12#"), 3_000),
-        ("without-speculation", answer(with(|config| config.turn.speculate = false)), 5_000),
-        ("caller-hangs-up", Line::new().agent_says(LONG).hang_up(900), 2_000),
-        ("turn-model", judged(answer(with(|config| config.turn.model = true))), 5_000),
+        ("agent-presses-keys", Phone::new().agent_says("One moment.").press(400, "12#"), 3_000),
+        ("without-speculation", answer(with(|config| config.conversation_mut().turn.speculate = false)), 5_000),
+        ("caller-hangs-up", Phone::new().agent_says(LONG).hang_up(900), 2_000),
+        ("turn-model", judged(answer(with(|config| config.conversation_mut().turn.model = true))), 5_000),
     ]
 }
 
-fn slow(reply_ms: u64) -> Line {
-    let mut line = Line::new();
+fn slow(reply_ms: u64) -> Phone {
+    let mut line = Phone::new();
     line.reply_ms = reply_ms;
     line
 }
 
-fn mute(mut line: Line) -> Line {
+fn mute(mut line: Phone) -> Phone {
     line.mute = Some("Bye.".into());
     line
 }
 
-fn judged(mut line: Line) -> Line {
+fn judged(mut line: Phone) -> Phone {
     line.turn_model = Some(0.9);
     line
 }

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
-use offhook_conversation::{BargeInStage, CallEvent, Input, Output};
+use offhook_conversation::{BargeInStage, CallEvent, Deadline, Input, Output, UtteranceKind};
 use offhook_media_line::{MediaInput, MediaWire};
 use offhook_stage_api::CallTime;
 use offhook_testkit::Phone;
@@ -51,7 +51,7 @@ struct Seen {
 struct Watcher(Rc<RefCell<Seen>>);
 
 impl Watch for Watcher {
-    fn input(&mut self, _now: CallTime, _input: &Input<MediaInput<'_>>) {}
+    fn input(&mut self, _now: CallTime, _input: &Input<MediaInput<'_>>, _: Option<Deadline>) {}
     fn output(&mut self, now: CallTime, output: &Output<MediaWire>) {
         let at = now.since_start().as_millis() as u64;
         let mut seen = self.0.borrow_mut();
@@ -172,7 +172,7 @@ fn words(text: &str) -> usize {
 /// A caller's turn of two parts with a pause between them.
 fn pauses(clips: &[Clip], told: bool) {
     let mut dice = Dice(7);
-    let (mut turns, mut cut, mut unheard) = (0, 0, 0);
+    let (mut turns, mut cut, mut taken_back, mut unheard) = (0, 0, 0, 0);
     let mut delays = Vec::new();
     for pause in [300u64, 500, 800, 1_200, 1_600, 2_000, 2_500] {
         for _ in 0..60 {
@@ -191,7 +191,11 @@ fn pauses(clips: &[Clip], told: bool) {
             let (seen, _) = play(line, end + 4_000);
             let ends = ended(&seen);
             turns += 1;
-            cut += usize::from(ends.iter().any(|(at, _)| *at < middle));
+            let answered = |(at, event): &(u64, CallEvent)| {
+                *at < middle && matches!(event, CallEvent::Speaking { what: UtteranceKind::Reply, .. })
+            };
+            cut += usize::from(seen.events.iter().any(answered));
+            taken_back += seen.events.iter().filter(|(_, event)| *event == CallEvent::TurnReopened).count();
             match ends.last() {
                 Some((at, _)) if *at >= end => delays.push(at - end),
                 Some((at, _)) if *at >= middle => delays.push(0),
@@ -202,7 +206,9 @@ fn pauses(clips: &[Clip], told: bool) {
     let name = if told { "the transcript tells that more comes" } else { "nothing tells that more comes" };
     let (median, p95) = (percentile(&mut delays, 50), percentile(&mut delays, 95));
     println!("pauses of 300 to 2500 ms, {name}: {turns} turns");
-    println!("  cut off                    {:.1} per 100 turns", cut as f64 * 100.0 / f64::from(turns));
+    let per_100 = |count: usize| count as f64 * 100.0 / f64::from(turns);
+    println!("  cut off, heard             {:.1} per 100 turns", per_100(cut));
+    println!("  … taken back unheard       {:.1} per 100 turns", per_100(taken_back));
     println!("  end decided                median {median} ms, p95 {p95} ms after the last sound");
     println!("  never answered             {unheard}");
 }

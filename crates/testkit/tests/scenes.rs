@@ -182,7 +182,7 @@ fn a_turn_model_shortens_or_lengthens_the_wait() {
         assert!(line.timeline.contains(wait), "{}", line.timeline);
     }
     let line = Phone::new().caller_says(2_000, "pizza-4", "no thanks").agent_says("Bye.").run(9_000);
-    assert!(line.timeline.contains("after 550 ms (Plain)"), "{}", line.timeline);
+    assert!(line.timeline.contains("after 350 ms (Plain)"), "{}", line.timeline);
 }
 
 #[test]

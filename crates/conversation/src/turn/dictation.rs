@@ -22,6 +22,32 @@ fn digits_by_word(text: &str) -> impl Iterator<Item = usize> {
     })
 }
 
+/// Words that announce a number to be dictated.
+const ANNOUNCE: &[&str] = &[
+    "account",
+    "card",
+    "cell",
+    "code",
+    "digits",
+    "extension",
+    "id",
+    "mobile",
+    "number",
+    "phone",
+    "pin",
+    "policy",
+    "postcode",
+    "reference",
+    "serial",
+    "telephone",
+    "zip",
+];
+
+/// Whether the words before the digits announce a number.
+pub(super) fn announces_number(text: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric()).any(|word| ANNOUNCE.contains(&word.to_lowercase().as_str()))
+}
+
 /// Words of the radio alphabet that are hardly anything else.
 const RADIO: &[&str] = &[
     "alpha", "alfa", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet",

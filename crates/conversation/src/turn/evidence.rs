@@ -8,7 +8,7 @@ use std::time::Duration;
 use offhook_stage_api::AnswerKind;
 use serde::{Deserialize, Serialize};
 
-use super::dictation::{count_digits, dictated, is_spelled};
+use super::dictation::{announces_number, count_digits, dictated, is_spelled};
 use crate::config::TurnConfig;
 
 /// What a decision about the end of a turn rests on. The strongest that applies is named.
@@ -148,6 +148,7 @@ fn judge(known: Known<'_>) -> Evidence {
         }
         // Groups of telephone numbers have three or four digits, whole numbers seven or ten.
         match dictated(text) {
+            1 | 2 if announces_number(text) => return Evidence::DigitsMissing,
             3 | 6 | 8 | 9 => return Evidence::DigitsMissing,
             4 | 5 | 7 => return Evidence::DigitsEnough,
             _ => {}
@@ -279,6 +280,8 @@ mod tests {
         assert_eq!(judged("My number is 555, 0123.", open), Evidence::DigitsEnough);
         assert_eq!(judged("it's 415 555 26 71", open), Evidence::Plain);
         assert_eq!(judged("at 7.", open), Evidence::Punctuation);
+        assert_eq!(judged("my number is five", open), Evidence::DigitsMissing);
+        assert_eq!(judged("the zip code is nine four", open), Evidence::DigitsMissing);
         assert_eq!(judged("555 0123", phone), Evidence::DigitsEnough);
         assert_eq!(judged("four one five five five five two six seven one", phone), Evidence::DigitsComplete);
     }

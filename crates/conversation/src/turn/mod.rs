@@ -4,6 +4,7 @@ mod backchannel;
 mod dictation;
 mod evidence;
 mod pauses;
+mod state;
 mod words;
 
 use std::time::Duration;
@@ -18,88 +19,13 @@ pub(crate) use backchannel::OverAgent;
 pub use evidence::Evidence;
 use evidence::{Known, Wait, wait};
 use pauses::{Pauses, Stops};
+pub(crate) use state::{Decided, Onset, Pause, TurnState, WordsEffect};
 use words::TurnText;
 pub use words::contains_words;
 pub(crate) use words::same_words;
 
 /// Recognisers send a word some 150 to 300 ms after it was spoken: with a word that just came, the caller spoke until then at least.
 const WORD_DELAY: Duration = Duration::from_millis(250);
-
-/// Where the caller's turn stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) enum TurnState {
-    /// The caller has said nothing since the last turn.
-    #[default]
-    Quiet,
-    /// The caller speaks.
-    Speaking {
-        /// Since when.
-        onset: CallTime,
-        /// Words have come since then.
-        words: bool,
-        /// When the final transcript of the speech before the last pause came.
-        settled_at: Option<CallTime>,
-    },
-    /// The caller has spoken and is silent; perhaps the turn is over.
-    Paused(Pause),
-    /// The turn is over, but nothing of the answer was heard: it can be reopened.
-    Decided(Decided),
-    /// The same, and there is sound again: the caller goes on, or it is noise.
-    Reopening {
-        /// The decision that may have been too early.
-        decided: Decided,
-        /// When the sound began.
-        onset: CallTime,
-        /// When it ended, if it has.
-        ended: Option<CallTime>,
-    },
-}
-
-/// A pause within, or at the end of, a turn.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Pause {
-    /// When the final transcript of the speech before it came.
-    pub(crate) settled_at: Option<CallTime>,
-    /// The recogniser's own turn detection says that the caller is done.
-    recogniser_end: bool,
-    /// 0 to 1 that the turn is over, from a turn model.
-    model: Option<f32>,
-    /// Until when it waits, and why, as was last reported.
-    reported: Option<(CallTime, Evidence)>,
-}
-
-/// The end of a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Decided {
-    pub(crate) at: CallTime,
-    /// The answer's first sound may go out from here on.
-    pub(crate) answer_from: CallTime,
-    pub(crate) settled_at: Option<CallTime>,
-    /// How many words the turn had.
-    words: usize,
-}
-
-/// What words have changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum WordsEffect {
-    /// Nothing.
-    None,
-    /// The words of the turn are others, or more.
-    Changed,
-    /// They are more than the turn had when it was taken for over.
-    WentOn,
-    /// A turn that was already answered had other words.
-    Corrected(TurnNumber, String),
-}
-
-/// What an onset means to the turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Onset {
-    /// The turn begins, or goes on.
-    Speaking,
-    /// The turn was taken for over; it isn't clear yet whether it goes on.
-    Unclear,
-}
 
 /// A turn that was answered.
 #[derive(Clone, Debug, Default)]

@@ -6,6 +6,7 @@
 
 mod duck;
 mod raw;
+mod sent;
 mod utterance;
 
 use std::collections::VecDeque;
@@ -22,29 +23,9 @@ use offhook_conversation::line::Heard;
 use offhook_stage_api::{CallTime, Generation, UtteranceId};
 
 pub(crate) use raw::Raw;
+pub use sent::PlayoutTotals;
+use sent::{PendingMark, Run};
 pub(crate) use utterance::Utterance;
-
-/// A run of sent samples of one utterance, on the generation's own sample count.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    utterance: UtteranceId,
-    /// First sample, counted from the generation's start.
-    at: u64,
-    /// The same sample, counted from the utterance's start.
-    offset: u64,
-    /// Samples of the utterance (padding left out).
-    length: u64,
-}
-
-/// A mark that has not come back.
-#[derive(Clone, Copy, Debug)]
-struct PendingMark {
-    name: MarkName,
-    /// All samples before this one lie before the mark.
-    at: u64,
-    /// It ends this utterance.
-    ends: Option<UtteranceId>,
-}
 
 /// What the pacer wants to do next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,23 +63,6 @@ pub(crate) struct Playout {
     /// What the caller hears when, for telling his voice from its echo.
     pub(crate) played: Played,
     pub(crate) totals: PlayoutTotals,
-}
-
-/// Counts over the whole call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PlayoutTotals {
-    /// Frames sent.
-    pub frames: u64,
-    /// Samples of utterances sent, padding left out.
-    pub samples: u64,
-    /// Marks sent.
-    pub marks: u64,
-    /// Clears sent.
-    pub clears: u64,
-    /// Marks that came back and weren't ours or were out of order.
-    pub strange_marks: u64,
-    /// Times that the sound ran out in the midst of an utterance.
-    pub underruns: u64,
 }
 
 impl Playout {

@@ -7,7 +7,7 @@ mod timeline;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use offhook_conversation::{Control, Input, Output};
+use offhook_conversation::{Control, Deadline, Input, Output};
 use offhook_media_line::{CallConfig, MediaCall, MediaInput, MediaWire, media_call};
 use offhook_stage_api::{CallTime, Key};
 use offhook_stage_api::{
@@ -21,7 +21,8 @@ const WORD_MS: u64 = 250;
 
 /// Sees all that goes into the call and comes out of it.
 pub trait Watch {
-    fn input(&mut self, now: CallTime, input: &Input<MediaInput<'_>>);
+    /// `deadline`: the call's, before the input.
+    fn input(&mut self, now: CallTime, input: &Input<MediaInput<'_>>, deadline: Option<Deadline>);
     fn output(&mut self, now: CallTime, output: &Output<MediaWire>);
 }
 
@@ -60,6 +61,8 @@ pub struct Phone {
     pub tts_ms: u64,
     /// Every request, and when it was made.
     pub requests: Vec<(u64, ReplyRequest)>,
+    /// What each reply says, until it is certain to be heard.
+    answering: BTreeMap<offhook_stage_api::ReplyId, String>,
     /// The history of the latest request.
     pub asked: String,
     /// What tools return.
@@ -119,6 +122,7 @@ impl Phone {
             raw_replies: false,
             tts_ms: 30,
             requests: Vec::new(),
+            answering: BTreeMap::new(),
             asked: String::new(),
             tool_outcome: None,
             tool_ms: 200,
@@ -332,7 +336,7 @@ impl Phone {
     fn feed_us(&mut self, input: Input<MediaInput<'_>>, at_us: u64) {
         let now = CallTime::after(std::time::Duration::from_micros(at_us));
         if let Some(watch) = &mut self.watch {
-            watch.input(now, &input);
+            watch.input(now, &input, self.call.deadline());
         }
         self.call.handle(input, now);
         let at_ms = at_us / 1_000;
@@ -377,9 +381,6 @@ impl Phone {
             Output::Tts(command) => self.on_tts(command, at_ms),
             Output::Tool(call) => {
                 self.tell(at_ms, &format!("tool {} {}", call.name, call.arguments));
-                if self.replies.front().is_some_and(|next| next.starts_with(TOOL)) {
-                    self.replies.pop_front();
-                }
                 if let Some(outcome) = self.tool_outcome.clone() {
                     let result = ToolResult { id: call.id, name: call.name, outcome };
                     self.schedule(at_ms + self.tool_ms, Later::Tool(result));

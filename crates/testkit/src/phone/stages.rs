@@ -46,8 +46,14 @@ impl Phone {
                 self.requests.push((at_ms, r.as_ref().clone()));
                 self.asked = crate::shown(&r.history);
             }
+            LlmCommand::Commit { reply } => {
+                // A speculative reply that is dropped is asked for again, so it stays first until it is certain.
+                let said = self.answering.remove(reply);
+                if said.is_some() && self.replies.front() == said.as_ref() {
+                    self.replies.pop_front();
+                }
+            }
             LlmCommand::Cancel { .. }
-            | LlmCommand::Commit { .. }
             | LlmCommand::Interrupted { .. }
             | LlmCommand::ToolResult(_) => {}
         }
@@ -57,11 +63,11 @@ impl Phone {
         }
         let reply = request.reply;
         let Some(text) = self.replies.front().cloned() else { return };
+        self.answering.insert(reply, text.clone());
         let (text, tool) = match text.split_once(TOOL) {
             Some((text, tool)) => (text.to_owned(), Some(tool.to_owned())),
             None => (text, None),
         };
-        // A speculative reply that is dropped is asked for again, so it stays first until it is spoken.
         if request.reason == ReplyReason::Greeting {
             self.replies.pop_front();
         }
@@ -84,9 +90,6 @@ impl Phone {
         let TtsCommand::Speak(request) = command else { return };
         if let Some(language) = &request.language {
             self.tell(at_ms, &format!("the voice of {language} is to say “{}”", request.text));
-        }
-        if self.replies.front().is_some_and(|next| next.starts_with(&request.text)) {
-            self.replies.pop_front();
         }
         let (utterance, segment) = (request.utterance, request.segment);
         let words: Vec<TimedWord> = request

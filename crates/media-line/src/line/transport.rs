@@ -1,0 +1,49 @@
+//! The telephone's wire: what comes in, and what goes out.
+
+use offhook_conversation::line::LineEvent;
+use offhook_conversation::{Output, Transport};
+use offhook_stage_api::CallTime;
+
+use super::MediaLine;
+use crate::config::CallMode;
+use crate::wire::{MediaInput, MediaWire};
+
+impl Transport for MediaLine {
+    type Input<'a> = MediaInput<'a>;
+    type Wire = MediaWire;
+
+    fn handle(&mut self, input: MediaInput<'_>, now: CallTime) {
+        if self.hung_up {
+            return;
+        }
+        match input {
+            MediaInput::Media { timestamp_ms, payload } => self.on_media(timestamp_ms, payload, now),
+            MediaInput::Mark(name) => self.playout.on_mark(name, now),
+            MediaInput::Dtmf(key) => self.events.push_back(LineEvent::Keyed(key)),
+            MediaInput::Stt(event) => self.on_stt(event, now),
+            MediaInput::Tts(event) => self.on_tts(event),
+            MediaInput::TtsEnded(failure) => self.on_tts_ended(failure),
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<Output<MediaWire>> {
+        while let Some(wire) = self.wire.pop_front() {
+            self.out.push_back(Output::Wire(wire));
+        }
+        self.out.pop_front()
+    }
+
+    fn start(&mut self, now: CallTime) {
+        self.caller.start(now);
+        if self.config.mode == CallMode::Echo {
+            self.start_echo();
+        }
+    }
+
+    fn rest(&mut self, now: CallTime) {
+        if self.playout.utterances().next().is_none() {
+            self.outbound.rest();
+            self.playout.played.rest(now);
+        }
+    }
+}
