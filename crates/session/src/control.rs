@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,11 +22,18 @@ const TOOL_WITHIN: Duration = Duration::from_secs(20);
 
 /// Reaches into a running call. Clones reach the same call.
 #[derive(Clone, Debug)]
-pub struct ControlSender(Tx<Control>);
+pub struct ControlSender {
+    wishes: Tx<Control>,
+    cut: Arc<AtomicBool>,
+    notifier: Arc<Notifier>,
+}
 
 /// The call's end of it.
 #[derive(Debug)]
-pub struct ControlReceiver(Rx<Control>);
+pub struct ControlReceiver {
+    wishes: Rx<Control>,
+    cut: Arc<AtomicBool>,
+}
 
 /// Why a wish did not reach the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +50,9 @@ pub enum ControlError {
 #[must_use]
 pub fn control() -> (ControlSender, ControlReceiver) {
     let (sender, receiver) = bounded(WAITING, WhenFull::PushBack);
-    (ControlSender(sender), ControlReceiver(receiver))
+    let (cut, notifier) = (Arc::new(AtomicBool::new(false)), Arc::clone(receiver.notifier()));
+    let sender = ControlSender { wishes: sender, cut: Arc::clone(&cut), notifier };
+    (sender, ControlReceiver { wishes: receiver, cut })
 }
 
 impl ControlSender {
@@ -51,7 +61,7 @@ impl ControlSender {
     /// # Errors
     /// If the call is over, or too many wishes wait for it.
     pub fn send(&self, control: Control) -> Result<(), ControlError> {
-        self.0
+        self.wishes
             .offer(control)
             .map_err(|_| if self.is_over() { ControlError::Over } else { ControlError::Full })
     }
@@ -59,24 +69,35 @@ impl ControlSender {
     /// Whether the call is over.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.0.is_closed()
+        self.wishes.is_closed()
+    }
+
+    /// Ends the call's stream now, whatever is being said, by closing its socket in order.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::Release);
+        self.notifier.notify();
     }
 }
 
 impl ControlReceiver {
     /// What is rung when a wish comes.
     pub(crate) fn notifier(&self) -> &Arc<Notifier> {
-        self.0.notifier()
+        self.wishes.notifier()
+    }
+
+    /// Whether the stream is to end now.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Acquire)
     }
 
     /// The next wish, if there is one.
     pub(crate) fn try_recv(&self) -> Option<Control> {
-        self.0.try_recv().ok()
+        self.wishes.try_recv().ok()
     }
 
     /// The next wish; waits for ever when nobody can send one any more. Safe to drop while it waits.
     pub async fn recv(&mut self) -> Control {
-        match self.0.recv().await {
+        match self.wishes.recv().await {
             Some(control) => control,
             None => std::future::pending().await,
         }

@@ -6,6 +6,7 @@
 
 mod ahead;
 mod control;
+mod guard;
 mod link;
 pub mod relay;
 mod report;
@@ -14,6 +15,7 @@ mod setup;
 mod stages;
 
 pub use control::{ControlError, ControlReceiver, ControlSender, Tools, control};
+pub use guard::{StreamGuard, TooMuch};
 pub use link::socket_config;
 pub use report::{SessionEnd, SessionError, SessionReport};
 pub use run::{Observer, OpenCall, open_call, serve_call};

@@ -110,6 +110,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         Ok(())
     }
 
+    /// Sends the answer to the peer's close, if it has sent one.
+    pub(crate) async fn answer_close(&mut self) {
+        // A peer that has left without a word gets none.
+        let _left = tokio::time::timeout(Duration::from_secs(1), self.socket.flush()).await;
+    }
+
     /// Closes politely, and lets the peer answer for a moment.
     pub(crate) async fn close(&mut self, code: CloseCode, reason: &'static str) {
         let frame = CloseFrame { code, reason: reason.into() };

@@ -6,6 +6,8 @@ use offhook_call::CallTotals;
 use offhook_stage_api::Turn;
 use offhook_twilio::stream::StartMessage;
 
+use crate::guard::TooMuch;
+
 /// `connected` and `start` must come within this.
 pub(crate) const START_WITHIN: Duration = Duration::from_secs(10);
 /// So many payloads that can't be used end the call; fewer are dropped and counted.
@@ -62,6 +64,9 @@ pub enum SessionError {
     /// Something came that Twilio never sends: the peer is another, or a proxy spoils what it sends.
     #[error("the peer sent what Media Streams never sends: {0}")]
     NotMediaStreams(String),
+    /// The peer sent more than a call can have: it is no phone.
+    #[error("the peer sent too much: {0}")]
+    TooMuch(TooMuch),
     /// Too many messages could not be used.
     #[error("{MOST_BAD_MESSAGES} messages could not be used; the last: {0}")]
     TooManyBad(String),

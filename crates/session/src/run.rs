@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::ahead::fetch;
 use crate::control::{ControlReceiver, Toolbox};
+use crate::guard::StreamGuard;
 use crate::link::Link;
 use crate::report::{MOST_BAD_MESSAGES, START_WITHIN, SessionEnd, SessionError, SessionReport};
 use crate::setup::Setup;
@@ -100,6 +101,8 @@ where
     // On the heap, once: futures hold what they are given in more than one place.
     Ok(OpenCall(Box::new(Session {
         link: Link::new(socket, start.stream_sid.clone()),
+        guard: StreamGuard::of_sound(),
+        longest_gap: config.inbound.max_gap,
         stages: Running::start(&setup.stages, &info, &notifier),
         notifier,
         call: Call::new(config),
@@ -164,6 +167,9 @@ async fn wait_for_start<S: AsyncRead + AsyncWrite + Unpin>(
 
 struct Session<S, W> {
     link: Link<S>,
+    guard: StreamGuard,
+    /// Gaps up to this length are filled in.
+    longest_gap: Duration,
     stages: Running,
     /// Rung when a stage has said something, or the application wants something.
     notifier: Arc<Notifier>,
@@ -229,6 +235,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
                     while let Some(event) = self.stages.next() {
                         self.on_stage(event);
                     }
+                    if self.control.as_ref().is_some_and(ControlReceiver::is_cut) {
+                        break SessionEnd::HungUp;
+                    }
                     while let Some(control) = self.control.as_ref().and_then(ControlReceiver::try_recv) {
                         self.feed(Input::Control(control));
                     }
@@ -236,6 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
                 Happened::Tool(result) => self.feed(Input::Tool(result)),
                 Happened::Deadline => self.feed(Input::Timeout),
                 Happened::Message(message) => match self.on_message(message) {
+                    None if self.guard.rests() => tokio::task::yield_now().await,
                     None => {}
                     Some(end) => break end,
                 },
@@ -244,6 +254,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
         if self.report.end == SessionEnd::HungUp {
             // Closing lets Twilio go on with the TwiML after `<Connect>`, which hangs up.
             self.link.close(CloseCode::Normal, "done").await;
+        } else if self.report.end == SessionEnd::Stopped {
+            self.link.answer_close().await;
+        } else if let SessionEnd::Failed(SessionError::TooMuch(_)) = self.report.end {
+            self.link.close(CloseCode::Policy, "too much at once").await;
         } else if let SessionEnd::Failed(_) = self.report.end {
             self.link.close(CloseCode::Policy, "failed").await;
         }
@@ -313,6 +327,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
 
     /// Takes a message. Gives why the session ends, if it does.
     fn on_message(&mut self, message: Option<Result<Message, Error>>) -> Option<SessionEnd> {
+        if let Some(Ok(message)) = &message
+            && let Err(what) = self.guard.message(message.len(), self.clock.elapsed())
+        {
+            return Some(SessionEnd::Failed(SessionError::TooMuch(what)));
+        }
         let text = match message {
             None => return Some(SessionEnd::Stopped),
             Some(Err(Error::ConnectionClosed | Error::AlreadyClosed)) => return Some(SessionEnd::Stopped),
@@ -335,6 +354,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer> Session<S, W> {
                     longest = vec![0; LONGEST_PAYLOAD];
                     &mut longest
                 };
+                let samples = media.payload.len() / 4 * 3;
+                let (stamp, elapsed) = (media.timestamp_ms, self.clock.elapsed());
+                if let Err(what) = self.guard.sound(samples, stamp, self.longest_gap, elapsed) {
+                    return Some(SessionEnd::Failed(SessionError::TooMuch(what)));
+                }
                 match media.decode(octets) {
                     Ok(payload) => self.feed(Input::Media { timestamp_ms: media.timestamp_ms, payload }),
                     Err(error) => return self.bad_message(&error.to_string()),
