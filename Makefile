@@ -50,12 +50,12 @@ lint: layers ## format, clippy, documentation, licences
 	else echo "cargo-deny is missing, licences were not checked: cargo install cargo-deny --locked"; fi
 
 layers: ## the core has no I/O: its crates must not depend on tokio, mio or rand
-	@for crate in mulaw audio twilio resample stage-api endpoint speakable call tape script; do \
+	@for crate in mulaw audio twilio resample stage-api endpoint speakable conversation media-line relay-line tape script; do \
 	  if $(CARGO) tree --edges normal --package offhook-$$crate --no-default-features --prefix none | grep -E '^(tokio|mio|rand) '; then \
 	    echo "offhook-$$crate must not depend on this"; exit 1; fi; done; echo "layers: the core has no I/O"
 
 scenes: ## how well turns are taken: hundreds of scenes on a virtual line
-	@$(CARGO) run --release --quiet --package offhook-call --example scenes
+	@$(CARGO) run --release --quiet --package offhook-testkit --example scenes
 
 load: setup ## calls per core: server and load on a core each, more and more calls (some minutes); PEERS=1: and other engines
 	@bash benches/load.sh ours $(if $(PEERS),peers)

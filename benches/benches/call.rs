@@ -3,10 +3,12 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use offhook_call::{Call, CallConfig, CallMode, CallTime, Input};
+use offhook_conversation::Input;
+use offhook_media_line::{CallConfig, CallMode, MediaInput, media_call};
+use offhook_stage_api::CallTime;
 
 fn bench_mode(c: &mut Criterion, name: &str, mode: CallMode) {
-    let mut call = Call::new(CallConfig { mode, ..CallConfig::default() });
+    let mut call = media_call(CallConfig { mode, ..CallConfig::default() });
     call.handle(Input::Start, CallTime::ZERO);
     let payload: [u8; 160] = std::array::from_fn(|n| if n % 7 == 0 { 0x7E } else { 0xFE });
     let mut ms = 0;
@@ -16,7 +18,8 @@ fn bench_mode(c: &mut Criterion, name: &str, mode: CallMode) {
             ms += 20;
             // The greatest length of a call is an hour; the clock stays before it.
             let now = CallTime::from_millis(ms % 3_000_000);
-            call.handle(Input::Media { timestamp_ms: None, payload: black_box(&payload) }, now);
+            let media = MediaInput::Media { timestamp_ms: None, payload: black_box(&payload) };
+            call.handle(Input::Line(media), now);
             while let Some(output) = call.poll_output() {
                 black_box(output);
             }

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use offhook_benches::probes::{Ears, Mind, Mouth, Nobody, line, quantile, tone};
-use offhook_call::{CallConfig, Control};
+use offhook_conversation::Control;
+use offhook_media_line::CallConfig;
 use offhook_session::{Setup, StageSet, control, serve_call, socket_config};
 use offhook_stage_api::Interruptible;
 use tokio::net::{TcpListener, TcpStream};
@@ -61,7 +62,7 @@ impl Bench {
             stream.set_nodelay(true).expect("no delay");
             let socket = accept_async_with_config(stream, Some(socket_config())).await.expect("a WebSocket");
             let mut config = CallConfig::default();
-            config.patience.caller_silent = Duration::from_secs(3_600);
+            config.conversation_mut().timeouts.caller_silent = Duration::from_secs(3_600);
             let mut setup = Setup::new(Arc::new(config), stages, "en-US");
             setup.control = Some(receiver);
             serve_call(socket, |_| Ok(setup), |_| Nobody).await;

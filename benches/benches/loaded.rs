@@ -23,10 +23,11 @@ use std::time::Duration;
 
 use offhook_benches::probes::{Ears, Mind, Mouth, line, quantile, tone};
 
-use offhook_call::{CallConfig, CallTime, Histogram, Input, Output};
+use offhook_conversation::{Deadline, Input, Output};
+use offhook_media_line::{CallConfig, Histogram, MediaInput, MediaLine, MediaWire};
 use offhook_session::{Observer, SessionEnd, Setup, StageSet, serve_call, socket_config};
 use offhook_simulator::load::{LoadPlan, LoadReport, load, sent_us};
-use offhook_stage_api::SttCommand;
+use offhook_stage_api::{CallTime, SttCommand};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
@@ -93,13 +94,13 @@ struct Shoulder {
     given: Rc<Cell<Option<Instant>>>,
 }
 
-impl Observer for Shoulder {
-    fn input(&mut self, _: CallTime, _: &Input<'_>) {}
+impl Observer<MediaLine> for Shoulder {
+    fn input(&mut self, _: CallTime, _: &Input<MediaInput<'_>>, _: Option<Deadline>) {}
 
-    fn output(&mut self, _: CallTime, output: &Output) {
+    fn output(&mut self, _: CallTime, output: &Output<MediaWire>) {
         match output {
             Output::Stt(SttCommand::Audio { frame, .. }) => self.probes.note(&self.probes.queued, &frame.0),
-            Output::Media(_) => self.given.set(self.given.get().or_else(|| Some(Instant::now()))),
+            Output::Wire(MediaWire::Media(_)) => self.given.set(self.given.get().or_else(|| Some(Instant::now()))),
             _ => {}
         }
     }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_call::{CallTime, Input, Output};
+use offhook_conversation::{Deadline, Input, Output, Transport};
 use offhook_session::Observer;
 use offhook_stage_api::{
-    AudioChunk, LlmCommand, LlmEvent, SttCommand, SttEvent, Transcript, TtsCommand, TtsEvent,
+    AudioChunk, CallTime, LlmCommand, LlmEvent, SttCommand, SttEvent, Transcript, TtsCommand, TtsEvent,
 };
 use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, Tx};
 
@@ -145,9 +145,9 @@ pub fn tone(length: Duration) -> Arc<[u8]> {
 #[derive(Clone, Copy, Debug)]
 pub struct Nobody;
 
-impl Observer for Nobody {
-    fn input(&mut self, _: CallTime, _: &Input<'_>) {}
-    fn output(&mut self, _: CallTime, _: &Output) {}
+impl<L: Transport> Observer<L> for Nobody {
+    fn input(&mut self, _: CallTime, _: &Input<L::Input<'_>>, _: Option<Deadline>) {}
+    fn output(&mut self, _: CallTime, _: &Output<L::Wire>) {}
 }
 
 /// One of the fixtures' callers, in frames; none if there is no such file.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use offhook_call::CallConfig;
+use offhook_media_line::CallConfig;
 use offhook_twilio::signature::{AuthToken, Keys, SharedKey};
 use offhook_twilio::twiml::{RelayOptions, TranscriptionProvider, TtsProvider};
 use serde::Deserialize;
@@ -176,8 +176,9 @@ impl Config {
                 "`public_url` must be an address without path, query and user, like https://voice.example.com",
             );
         }
-        let turn = &self.call.turn;
-        must(turn.floor <= turn.ceiling, "`floor` in [call.turn] must not be above `ceiling`");
+        let turn = &self.call.conversation.turn;
+        let in_order = turn.min_silence <= turn.max_silence;
+        must(in_order, "`min_silence` in [call.turn] must not be above `max_silence`");
         must(!self.overload.late.is_zero(), "`late` in [overload] must be more than 0");
         let redirects = self.overload.redirect.as_deref();
         let to_web = |url: &str| url.starts_with("https://") || url.starts_with("http://");

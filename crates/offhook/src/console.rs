@@ -2,7 +2,8 @@
 
 use std::io::{IsTerminal, Write};
 
-use offhook_call::{BargeInStage, CallEvent, CallTime, DropReason, ToolStage};
+use offhook_conversation::{BargeInStage, CallEvent, DropReason, ToolStage};
+use offhook_stage_api::CallTime;
 
 /// Prints a line. A reader who has gone away, like `head`, is no reason to stop.
 pub(crate) fn say(line: &str) {

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use offhook_call::relay::{RelayInput, RelayOutput};
-use offhook_call::{CallConfig, CallEvent, CallTime, Input, Output};
+use offhook_conversation::{CallEvent, Deadline, Input, Output};
+use offhook_media_line::CallConfig;
 use offhook_script::Transport;
 use offhook_session::Observer;
-use offhook_session::relay::RelayObserver;
+use offhook_stage_api::CallTime;
 use offhook_stages::Usage;
-use offhook_tape::{Header, write_header, write_input, write_output, write_relay_input, write_relay_output};
+use offhook_tape::{Header, TapedLine, write_header, write_input, write_output};
 use serde::{Deserialize, Serialize};
 
 use crate::keeper::{Keeper, Tape, safe};
@@ -153,43 +153,28 @@ impl Recorder {
     }
 }
 
-impl Observer for Recorder {
-    fn input(&mut self, now: CallTime, input: &Input<'_>) {
+impl<L: TapedLine> Observer<L> for Recorder {
+    fn input(&mut self, now: CallTime, input: &Input<L::Input<'_>>, deadline: Option<Deadline>) {
         if self.tape.is_some() {
-            write_input(&mut self.buffer, now, input);
+            write_input::<L>(&mut self.buffer, now, input, deadline);
             if self.buffer.len() >= self.full {
                 self.spill();
             }
         }
     }
 
-    fn output(&mut self, now: CallTime, output: &Output) {
+    fn output(&mut self, now: CallTime, output: &Output<L::Wire>) {
         if self.tape.is_some() {
-            write_output(&mut self.buffer, now, output);
+            write_output::<L>(&mut self.buffer, now, output);
         }
         if let Output::Event(event) = output {
             self.event(now, event);
         }
     }
-}
 
-impl RelayObserver for Recorder {
-    fn input(&mut self, now: CallTime, input: &RelayInput<'_>) {
-        if self.tape.is_some() {
-            write_relay_input(&mut self.buffer, now, input);
-            if self.buffer.len() >= self.full {
-                self.spill();
-            }
-        }
-    }
-
-    fn output(&mut self, now: CallTime, output: &RelayOutput) {
-        if self.tape.is_some() {
-            write_relay_output(&mut self.buffer, now, output);
-        }
-        if let RelayOutput::Event(event) = output {
-            self.event(now, event);
-        }
+    /// Stands in the record, and on no tape: the state machine knows nothing of it.
+    fn notice(&mut self, now: CallTime, event: &CallEvent) {
+        self.event(now, event);
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use offhook_call::{CallConfig, CallMode};
+use offhook_media_line::{CallConfig, CallMode};
 use offhook_tape::{Divergence, Replayed, WireOutput, accept, header, packed, replay, unpacked};
 
 use crate::config::Config;
@@ -189,8 +189,16 @@ fn show(divergence: &Divergence) {
         say(&format!("  {:>8.3} s  in             {}", at.as_secs_f64(), short(input)));
     }
     let at = divergence.at.as_secs_f64();
+    if let Some((taped, now)) = &divergence.deadlines {
+        let json = |input| serde_json::to_string(input).unwrap_or_default();
+        say(&format!("  {at:>8.3} s  the tape has   {}", short(&json(taped))));
+        say(&format!("  {at:>8.3} s  it would be    {}", short(&json(now))));
+        return;
+    }
     let (taped, now) = (&divergence.taped, &divergence.now);
-    say(&format!("  {at:>8.3} s  the tape has   {}", short(&in_words(taped.as_ref()))));
+    let taped_at = taped.as_ref().map_or(at, |(at, _)| at.as_secs_f64());
+    let taped = taped.as_ref().map(|(_, output)| output);
+    say(&format!("  {taped_at:>8.3} s  the tape has   {}", short(&in_words(taped))));
     say(&format!("  {at:>8.3} s  now came       {}", short(&in_words(now.as_ref()))));
     if let (Some(WireOutput::Media(taped)), Some(WireOutput::Media(now))) = (taped, now) {
         let same = taped.bytes().zip(now.bytes()).take_while(|(a, b)| a == b).count();

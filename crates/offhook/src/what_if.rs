@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use offhook_call::{CallConfig, CallMode};
+use offhook_media_line::{CallConfig, CallMode};
 use offhook_tape::{Outcome, as_taped, percentile, reenact, unpacked};
 
 use crate::config::Config;
@@ -14,7 +14,7 @@ use crate::replay::find;
 /// `offhook what-if`
 #[derive(Clone, Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  offhook what-if calls/\n  offhook what-if calls/ --set turn.floor=200ms --set turn.plain=400ms\n  \
+    after_help = "Examples:\n  offhook what-if calls/\n  offhook what-if calls/ --set turn.min_silence=200ms --set turn.plain=400ms\n  \
                   offhook what-if calls/CA….tape.jsonl --config other.toml --turns\n\n\
                   The callers speak as they did on tape; the engine decides anew, and replies come in their order on tape, as late\n\
                   as they did. `cut off`: the end of a turn was decided, and the caller went on within 700 ms."
@@ -26,7 +26,7 @@ pub(crate) struct WhatIfArgs {
     /// Another configuration
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Another value of a setting of `[call]`, such as turn.floor=200ms
+    /// Another value of a setting of `[call]`, such as turn.min_silence=200ms
     #[arg(long, value_name = "SETTING=VALUE")]
     set: Vec<String>,
     /// Show each call's turns where they differ
@@ -113,7 +113,7 @@ fn with(config: CallConfig, set: &[String]) -> anyhow::Result<CallConfig> {
     for one in set {
         let (key, value) = one
             .split_once('=')
-            .with_context(|| format!("`{one}` is no SETTING=VALUE, such as turn.floor=200ms"))?;
+            .with_context(|| format!("`{one}` is no SETTING=VALUE, such as turn.min_silence=200ms"))?;
         let key = key.trim();
         let key = key.strip_prefix("call.").unwrap_or(key);
         let pointer = format!("/{}", key.replace('.', "/"));
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn hasty_settings_cut_the_caller_off_and_are_told_so() {
-        let hasty = ["floor", "plain", "dictation", "unpunctuated", "ceiling", "unfinished"]
+        let hasty = ["min_silence", "plain", "dictation", "unpunctuated", "max_silence", "unfinished"]
             .map(|setting| format!("turn.{setting}=200ms"));
         let hasty: Vec<&str> = hasty.iter().map(String::as_str).collect();
         let outcomes = compared("pause-in-a-turn", &hasty);
@@ -214,15 +214,15 @@ mod tests {
 
     #[test]
     fn patient_settings_answer_later() {
-        let outcomes = compared("question-and-answer", &["turn.floor=1s", "turn.plain=1s"]);
+        let outcomes = compared("question-and-answer", &["turn.min_silence=1s", "turn.plain=1s"]);
         assert!(outcomes[2].decided_ms[0] >= 1_000 && outcomes[1].decided_ms[0] < 600, "{outcomes:?}");
     }
 
     #[test]
     fn settings_that_are_none_are_named() {
         let named = |one: &str| format!("{:#}", with(CallConfig::default(), &[one.to_owned()]).unwrap_err());
-        assert!(named("turn.flor=1s").contains("no setting `turn.flor`"));
-        assert!(named("turn.floor").contains("no SETTING=VALUE"));
-        assert!(named("turn.floor=soon").contains("can't be"));
+        assert!(named("turn.min_silense=1s").contains("no setting `turn.min_silense`"));
+        assert!(named("turn.min_silence").contains("no SETTING=VALUE"));
+        assert!(named("turn.min_silence=soon").contains("can't be"));
     }
 }

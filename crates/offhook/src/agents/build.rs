@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use offhook_cache::{CachedTts, SpokenStore};
-use offhook_call::CallMode;
-use offhook_call::config::ToolManners;
 use offhook_chain::PerLanguageTts;
 use offhook_chain::{Deadlines, Link, LinkConfig, LlmChain, SttChain, TtsChain};
+use offhook_conversation::config::ToolBehaviour;
+use offhook_media_line::CallMode;
 use offhook_providers::embedded::{Flite, NativePool, PocketSphinx, SphinxOptions};
 use offhook_providers::llm::{LlmConfig, NetworkLlm, Prompt};
 use offhook_providers::net::Secret;
@@ -69,7 +69,7 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
             StageSet { stt: Arc::new(Idle), turn: None, llm, tts: Arc::new(Idle) }
         }
     };
-    let manners = |tool: &super::file::ToolTable| ToolManners {
+    let behaviour = |tool: &super::file::ToolTable| ToolBehaviour {
         filler: tool.filler.clone(),
         sound: tool.sound.clone(),
         on_interruption: tool.on_interruption,
@@ -81,7 +81,7 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
         transport,
         stages,
         greeting: agent.greeting.clone(),
-        manners: file.tools.iter().map(|tool| (tool.name.clone(), manners(tool))).collect(),
+        tool_behaviour: file.tools.iter().map(|tool| (tool.name.clone(), behaviour(tool))).collect(),
         tools: Some(Arc::new(WebTools::new(&file.tools)?)),
         transfer: agent.transfer.clone(),
         languages: languages::of(agent),

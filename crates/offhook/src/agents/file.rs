@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use offhook_call::LanguageTexts;
-use offhook_call::config::OnInterruption;
+use offhook_conversation::LanguagePhrases;
+use offhook_conversation::config::OnInterruption;
 use offhook_script::Transport;
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -47,9 +47,9 @@ pub(crate) struct AgentTable {
     /// The languages that calls may be switched to, as BCP 47 tags. Default: none.
     #[serde(default)]
     pub(crate) languages: Vec<String>,
-    /// What the engine itself says in each of them; for the language that it begins in, `[call.patience]` holds.
+    /// What the engine itself says in each of them; for the language that it begins in, `[call.phrases]` holds.
     #[serde(default)]
-    pub(crate) texts: BTreeMap<String, LanguageTexts>,
+    pub(crate) texts: BTreeMap<String, LanguagePhrases>,
     /// Words and names that callers are likely to say, for recognisers that take hints.
     #[serde(default)]
     pub(crate) keyterms: Vec<String>,

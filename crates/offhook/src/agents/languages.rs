@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::bail;
-use offhook_call::LanguageTexts;
+use offhook_conversation::LanguagePhrases;
 
 use super::file::AgentTable;
 
@@ -33,7 +33,7 @@ pub(super) fn check(agent: &AgentTable) -> anyhow::Result<()> {
     if let Some(unknown) = named.find(|tag| !known(tag)) {
         bail!("there are texts in `{unknown}`, which is not in `languages`");
     }
-    let none = LanguageTexts::default();
+    let none = LanguagePhrases::default();
     for tag in agent.languages.iter().filter(|tag| primary(tag) != primary(&agent.language)) {
         let texts = agent.texts.get(tag).unwrap_or(&none);
         let there = [
@@ -58,7 +58,7 @@ pub(super) fn check(agent: &AgentTable) -> anyhow::Result<()> {
 }
 
 /// The languages that a call may be switched to, with what the engine says in them.
-pub(super) fn of(agent: &AgentTable) -> BTreeMap<String, LanguageTexts> {
+pub(super) fn of(agent: &AgentTable) -> BTreeMap<String, LanguagePhrases> {
     let texts = |tag: &String| agent.texts.get(tag).cloned().unwrap_or_default();
     agent.languages.iter().map(|tag| (tag.clone(), texts(tag))).collect()
 }

@@ -22,8 +22,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use offhook_cache::CachedTts;
-use offhook_call::config::ToolManners;
-use offhook_call::{CallConfig, CallMode, LanguageTexts};
+use offhook_conversation::LanguagePhrases;
+use offhook_conversation::config::ToolBehaviour;
+use offhook_media_line::{CallConfig, CallMode};
 use offhook_providers::embedded::{Flite, NativePool, PocketSphinx, SphinxOptions, Voice};
 use offhook_script::{AgentMode, Recogniser, SHIPPED, Script, ScriptedAgent, Transport, shipped};
 use offhook_session::{StageSet, Tools};
@@ -42,9 +43,9 @@ pub(crate) struct Agent {
     /// Its first words, if it doesn't think of them itself.
     pub(crate) greeting: Option<String>,
     /// How its tools behave.
-    pub(crate) manners: BTreeMap<String, ToolManners>,
+    pub(crate) tool_behaviour: BTreeMap<String, ToolBehaviour>,
     /// The languages that its calls may be switched to.
-    pub(crate) languages: BTreeMap<String, LanguageTexts>,
+    pub(crate) languages: BTreeMap<String, LanguagePhrases>,
     /// What each of its calls is to achieve, in words, if it has no goal of its own.
     pub(crate) goal: Option<Arc<str>>,
     /// What its tools do.
@@ -133,12 +134,13 @@ impl Agent {
     pub(crate) fn call_config(&self, usual: &CallConfig) -> CallConfig {
         let mut call = usual.clone();
         call.mode = self.mode;
-        call.turn.model = self.stages.turn.is_some();
         call.inbound.heard = self.stages.listen();
-        call.tools.clone_from(&self.manners);
-        call.languages.clone_from(&self.languages);
+        let conversation = call.conversation_mut();
+        conversation.turn.model = self.stages.turn.is_some();
+        conversation.tools.clone_from(&self.tool_behaviour);
+        conversation.languages.clone_from(&self.languages);
         if self.greeting.is_some() {
-            call.patience.greeting.clone_from(&self.greeting);
+            conversation.phrases.greeting.clone_from(&self.greeting);
         }
         call
     }
@@ -157,7 +159,7 @@ impl Agent {
             transport,
             stages,
             greeting: None,
-            manners: BTreeMap::new(),
+            tool_behaviour: BTreeMap::new(),
             languages: BTreeMap::new(),
             goal: None,
             tools: None,

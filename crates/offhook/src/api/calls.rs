@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::Request;
 use bytes::Bytes;
 use hyper::StatusCode;
-use offhook_call::Control;
+use offhook_conversation::Control;
 use offhook_session::ControlError;
 use offhook_stage_api::Digits;
 use offhook_stage_api::Interruptible;

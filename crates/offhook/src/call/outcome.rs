@@ -1,6 +1,6 @@
 //! Did the agent really reply to what was said?
 
-use offhook_call::{CallEvent, ReplyTiming, TurnEnded};
+use offhook_conversation::{CallEvent, ReplyTiming, TurnEnded};
 use offhook_simulator::{CallReport, Reply};
 use serde::Serialize;
 

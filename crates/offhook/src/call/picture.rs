@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use offhook_call::CallEvent;
+use offhook_conversation::CallEvent;
 use offhook_simulator::CallReport;
 
 use super::outcome::rows;

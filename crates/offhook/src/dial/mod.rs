@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use offhook_call::{CallEvent, CallTime};
+use offhook_conversation::CallEvent;
+use offhook_stage_api::CallTime;
 use serde_json::{Value, json};
 
 use crate::console::{paint, say, show_event};

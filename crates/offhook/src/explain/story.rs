@@ -1,6 +1,7 @@
 //! A tape told turn by turn: what was known when, what was decided, and why.
 
-use offhook_call::{BargeInStage, CallConfig, CallEvent, ReplyTiming, TurnEnded, UtteranceKind};
+use offhook_conversation::{BargeInStage, CallEvent, ReplyTiming, TurnEnded, UtteranceKind};
+use offhook_media_line::CallConfig;
 use offhook_stage_api::{LlmEvent, SttEvent, Transcript};
 use offhook_tape::{Line, WireInput, WireOutput, WireRelayInput};
 
@@ -111,14 +112,18 @@ impl Teller<'_> {
                 };
                 self.add(at_ms, Who::Engine, format!("the tool {} {outcome}", result.name));
             }
-            WireInput::Key(_) | WireInput::Dtmf => self.add(at_ms, Who::Caller, "presses a key"),
+            WireInput::LlmEnded(failure) => self.add(at_ms, Who::Llm, format!("has ended: {failure}")),
+            WireInput::TtsEnded(failure) => {
+                self.add(at_ms, Who::Agent, format!("has no voice any more: {failure}"))
+            }
+            WireInput::Key(_) => self.add(at_ms, Who::Caller, "presses a key"),
             WireInput::Stop => self.add(at_ms, Who::Caller, "is gone: the stream ended"),
             WireInput::Relay(relay) => self.on_relay(at_ms, relay),
             WireInput::Start
             | WireInput::Media { .. }
             | WireInput::Mark(_)
             | WireInput::Control(_)
-            | WireInput::Timeout => {}
+            | WireInput::Timeout { .. } => {}
         }
     }
 
@@ -130,6 +135,7 @@ impl Teller<'_> {
             }
             WireRelayInput::Refused(why) => (Who::Engine, format!("is told by Twilio: {why}")),
             WireRelayInput::Lost => (Who::Engine, "has lost the connection".to_owned()),
+            WireRelayInput::Back => (Who::Engine, "is connected again".to_owned()),
             WireRelayInput::Prompt { .. }
             | WireRelayInput::AgentSpeaking(_)
             | WireRelayInput::CallerSpeaking(_)
@@ -199,11 +205,14 @@ impl Teller<'_> {
             WireOutput::Tool(call) => self.add(at_ms, Who::Engine, format!("runs the tool {}", call.name)),
             WireOutput::CancelTool(_) => {}
             WireOutput::Clear => self.add(at_ms, Who::Engine, "tells Twilio to forget what it hasn't played"),
-            WireOutput::HangUp => self.add(at_ms, Who::Engine, "hangs up"),
+            WireOutput::HangUp { .. } => self.add(at_ms, Who::Engine, "hangs up"),
             WireOutput::Media(_)
             | WireOutput::Hidden
             | WireOutput::Mark(_)
-            | WireOutput::Stage(_)
+            | WireOutput::Stt(_)
+            | WireOutput::Turn(_)
+            | WireOutput::Llm(_)
+            | WireOutput::Tts(_)
             | WireOutput::Relay(_) => {}
         }
     }
@@ -273,7 +282,11 @@ impl Teller<'_> {
                 self.chapter().said.push(Said { from_ms, until_ms: at_ms, heard: heard.clone() });
             }
             CallEvent::BargeIn { stage, after_ms } => {
-                self.add(at_ms, Who::Engine, words::barge_in(*stage, *after_ms, &self.config.barge_in));
+                self.add(
+                    at_ms,
+                    Who::Engine,
+                    words::barge_in(*stage, *after_ms, &self.config.conversation.barge_in),
+                );
                 if *stage == BargeInStage::Interrupted {
                     self.chapter().barge_in_ms = Some(at_ms.saturating_sub(*after_ms));
                 }
@@ -293,6 +306,14 @@ impl Teller<'_> {
             CallEvent::Language { language } => {
                 self.add(at_ms, Who::Engine, format!("goes on in {language}: voice and recogniser change"));
             }
+            CallEvent::Dropped { what, why, .. } => {
+                self.add(
+                    at_ms,
+                    Who::Engine,
+                    format!("drops {}: {}", words::kind(*what), words::drop_cause(*why)),
+                );
+            }
+            CallEvent::Deadline { why } => self.add(at_ms, Who::Engine, words::deadline(*why)),
             CallEvent::Trouble { message } => self.add(at_ms, Who::Engine, format!("in trouble: {message}")),
             CallEvent::Ended { why } => self.add(at_ms, Who::Engine, words::ended(*why)),
             CallEvent::Hearing { .. } => {}

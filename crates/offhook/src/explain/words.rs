@@ -1,7 +1,9 @@
 //! Decisions in plain words.
 
-use offhook_call::config::BargeInConfig;
-use offhook_call::{BargeInStage, DropReason, EndReason, Evidence, ReplyTiming, ToolStage, UtteranceKind};
+use offhook_conversation::config::BargeInConfig;
+use offhook_conversation::{
+    BargeInStage, DropCause, DropReason, EndReason, Evidence, ReplyTiming, ToolStage, UtteranceKind, Why,
+};
 use offhook_stage_api::AnswerKind;
 use offhook_stage_api::Interruptible;
 
@@ -114,16 +116,16 @@ pub(super) fn said(heard: &str, text: &str, interrupted: bool, timed: bool) -> S
 
 pub(super) fn barge_in(stage: BargeInStage, after_ms: u64, config: &BargeInConfig) -> String {
     match stage {
-        BargeInStage::Suspected => "holds the agent's voice: somebody speaks over it".to_owned(),
-        BargeInStage::Cleared => {
+        BargeInStage::Suspected => "hears somebody speak over the agent, who goes on".to_owned(),
+        BargeInStage::Ducked => {
             let confirm = config.confirm.as_millis();
             format!(
-                "stops the agent after {after_ms} ms: over {confirm} ms of speech, which words is not yet known"
+                "lowers the agent's voice after {after_ms} ms: over {confirm} ms of speech, which words is not yet known"
             )
         }
         BargeInStage::Interrupted => format!("gives the caller the floor, {after_ms} ms after the onset"),
         BargeInStage::Resumed => {
-            format!("lets the agent go on where it stopped, after {after_ms} ms: it was no interruption")
+            format!("raises the agent's voice again, after {after_ms} ms: it was no interruption")
         }
     }
 }
@@ -138,5 +140,58 @@ pub(super) const fn ended(why: EndReason) -> &'static str {
         EndReason::NoMedia => "ends: no sound came any more",
         EndReason::Transferred => "ends: the caller was handed to somebody else",
         EndReason::MessageLeft => "ends: a message was left on a mailbox",
+        EndReason::VoiceFailed => "ends: the agent has no voice any more",
+    }
+}
+
+/// Something that the agent says.
+pub(super) const fn kind(what: UtteranceKind) -> &'static str {
+    match what {
+        UtteranceKind::Greeting => "the greeting",
+        UtteranceKind::Reply => "the answer",
+        UtteranceKind::Filler => "a filler",
+        UtteranceKind::Apology => "an apology",
+        UtteranceKind::CheckIn => "a check-in",
+        UtteranceKind::Farewell => "the farewell",
+        UtteranceKind::Announcement => "an announcement",
+        UtteranceKind::Keys => "keys",
+        UtteranceKind::Echo => "the caller's own voice",
+    }
+}
+
+/// Why something is not said, or not to its end.
+pub(super) const fn drop_cause(why: DropCause) -> &'static str {
+    match why {
+        DropCause::ReplyBegan => "the answer that it was to bridge the wait for has begun",
+        DropCause::CallerBegan => "the caller speaks",
+        DropCause::Interrupted => "the caller interrupted",
+        DropCause::ReasonGone => "what it was for is over",
+        DropCause::NoSound => "the voice gave no sound for it",
+        DropCause::Leaving => "the call is about to end, or a mailbox has answered",
+    }
+}
+
+/// A deadline that was reached.
+pub(super) const fn deadline(why: Why) -> &'static str {
+    match why {
+        Why::Pace => "has room for more sound on its way",
+        Why::Played => "takes what was sent for played",
+        Why::Eager => "has waited long enough to ask for an answer",
+        Why::EndOfTurn => "has waited long enough for the turn to be over",
+        Why::Answer => "has waited long enough for the answer to be heard",
+        Why::Noise => "has heard sound without a word for too long: it is noise",
+        Why::Duck => "has heard speech over the agent for long enough to lower its voice",
+        Why::ResolveBargeIn => "should know by now what the speech over the agent was",
+        Why::WordsLate => "misses the words of the pause: a filler is due",
+        Why::ReplyLate => "misses the answer's sound: a filler is due, or an apology after one",
+        Why::ToolLate => "misses a tool's result: a filler is due",
+        Why::RestLate => "misses the rest of what is being said: a filler is due, or an apology after one",
+        Why::VoiceLate => "gives up one of its own phrases: the voice is late",
+        Why::CallerSilent => "has heard nothing from the caller for too long",
+        Why::DigitGap => "takes the number for whole: no further key came",
+        Why::NoMedia => "has had no sound from Twilio for too long",
+        Why::TooLong => "has reached the call's greatest length",
+        Why::Voicemail => "has waited long enough for the mailbox",
+        Why::Reconnect => "has waited long enough for the connection to come back",
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use offhook_call::Histogram;
+use offhook_media_line::Histogram;
 use offhook_session::{SessionEnd, SessionError, SessionReport};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;

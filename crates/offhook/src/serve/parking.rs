@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use offhook_session::relay::{Leave, Parked};
+use offhook_session::relay::{Detached, Leave};
 use tokio::sync::oneshot;
 
 use crate::switchboard::Watched;
@@ -39,7 +39,7 @@ enum Place {
     Parked(Call, Instant),
 }
 
-type Call = Box<Parked<Watched>>;
+type Call = Box<Detached<Watched>>;
 
 /// Names the session that leads a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Parking {
     }
 
     /// The call, if it was cut off; its session is told to let go of it if it still has it.
-    pub(crate) async fn take(&self, sid: &str) -> Option<Parked<Watched>> {
+    pub(crate) async fn take(&self, sid: &str) -> Option<Detached<Watched>> {
         let handed_over = {
             let mut calls = self.calls();
             match calls.by_sid.get_mut(sid)? {
@@ -100,7 +100,7 @@ impl Parking {
     }
 
     /// A session has ended, and its call may go on.
-    pub(crate) fn left(&self, sid: &str, badge: Badge, call: Option<Parked<Watched>>) -> Became {
+    pub(crate) fn left(&self, sid: &str, badge: Badge, call: Option<Detached<Watched>>) -> Became {
         let mut calls = self.calls();
         let heir = match calls.by_sid.get_mut(sid) {
             Some(Place::Led { badge: leads, heir, .. }) if *leads == badge => heir.take(),

@@ -178,7 +178,7 @@ fn conclude(mut report: SessionReport, shared: &Shared) {
     if let Some(start) = report.start.as_ref().filter(|_| !refused) {
         let sid = start.call_sid.as_str();
         if let Some(live) = shared.switchboard.call(sid) {
-            live.remember(std::mem::take(&mut report.turns));
+            live.remember(std::mem::take(&mut report.history));
         }
         shared.switchboard.hung_up(sid);
     }

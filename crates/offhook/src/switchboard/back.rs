@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_call::{CallConfig, EndReason};
+use offhook_conversation::EndReason;
+use offhook_media_line::CallConfig;
 use offhook_stage_api::tools::TRANSFER;
-use offhook_stage_api::{Party, Turn};
+use offhook_stage_api::{Content, Delivery, Entry, ToolResult};
 
 use super::Switchboard;
+use super::facts::Line;
 use super::live::Live;
 
 /// A caller comes back so often; beyond, nobody will ever take them.
@@ -22,7 +24,7 @@ pub(super) struct Returns {
     /// The number that was called last, and what the agent is told of it.
     last: Option<(String, &'static str)>,
     /// The conversation of the stream that was left, if it is known to the letter.
-    turns: Vec<Turn>,
+    history: Vec<Entry>,
     /// The time of the call that the streams before have taken.
     pub(super) before: Duration,
 }
@@ -53,10 +55,10 @@ impl Live {
     }
 
     /// Keeps the conversation, in case that nobody takes the caller.
-    pub(crate) fn remember(&self, turns: Vec<Turn>) {
+    pub(crate) fn remember(&self, history: Vec<Entry>) {
         let mut facts = self.facts();
         if facts.ended == Some(EndReason::Transferred) {
-            facts.returns.turns = turns;
+            facts.returns.history = history;
         }
     }
 
@@ -68,8 +70,9 @@ impl Live {
         }
         let taken = self.facts().returns.before;
         let config = Arc::make_mut(config);
-        config.context.before = before;
-        config.patience.longest_call = config.patience.longest_call.saturating_sub(taken);
+        let conversation = config.conversation_mut();
+        conversation.history.before = before;
+        conversation.timeouts.longest_call = conversation.timeouts.longest_call.saturating_sub(taken);
     }
 
     /// Under what name a stream is recorded: the call's later ones beside its first.
@@ -81,32 +84,45 @@ impl Live {
     }
 
     /// The conversation before this stream, and that nobody took the transfer. Empty for a call's first stream.
-    fn before(&self) -> Vec<Turn> {
+    fn before(&self) -> Vec<Entry> {
         let facts = self.facts();
         let Some((number, why)) = &facts.returns.last else { return Vec::new() };
-        let turn = |who, text: String, interrupted| Turn { who, text, interrupted, began_ms: 0, ended_ms: 0 };
-        let mut turns: Vec<Turn> = if facts.returns.turns.is_empty() {
-            let who = |line: &str| if line == "caller" { Party::Caller } else { Party::Agent };
-            facts
-                .transcript
-                .iter()
-                .map(|line| turn(who(line.who), line.text.clone(), line.interrupted))
-                .collect()
+        let now = |content| Entry::at(content, 0);
+        let mut history: Vec<Entry> = if facts.returns.history.is_empty() {
+            facts.transcript.iter().map(|line| now(said(line))).collect()
         } else {
-            let old = facts.returns.turns.iter();
-            old.map(|old| turn(old.who, old.text.clone(), old.interrupted)).collect()
+            // Times are of the stream that was left.
+            facts.returns.history.iter().map(|entry| now(entry.content.clone())).collect()
         };
-        let mut tools = turns.iter().rev().filter(|turn| turn.who == Party::Tool);
-        let asked =
-            tools.find_map(|turn| turn.text.strip_prefix(TRANSFER)).is_some_and(|rest| rest.starts_with('('));
-        if !asked {
+        let asked = history.iter().rev().find_map(|entry| match &entry.content {
+            Content::ToolCall(call) if call.name == TRANSFER => Some(call.id.clone()),
+            _ => None,
+        });
+        let answered = |id: &String| {
+            let is =
+                |entry: &Entry| matches!(&entry.content, Content::ToolResult(result) if result.id == *id);
+            history.iter().any(is)
+        };
+        let failed = match asked.filter(|id| !answered(id)) {
+            Some(id) => Content::ToolResult(ToolResult {
+                id,
+                name: TRANSFER.to_owned(),
+                outcome: Err((*why).to_owned()),
+            }),
             // The application wanted it, not the agent.
-            let arguments = serde_json::json!({ "to": number });
-            turns.push(turn(Party::Tool, format!("{TRANSFER}({arguments})"), false));
-        }
-        turns.push(turn(Party::Tool, format!("{TRANSFER} failed: {why}"), false));
-        turns
+            None => Content::Note {
+                text: format!("The caller was to be transferred to {number}, but that failed: {why}"),
+            },
+        };
+        history.push(now(failed));
+        history
     }
+}
+
+fn said(line: &Line) -> Content {
+    let text = line.text.clone();
+    let delivery = if line.interrupted { Delivery::Interrupted } else { Delivery::Heard };
+    if line.who == "caller" { Content::Caller { text } } else { Content::Agent { text, delivery } }
 }
 
 impl Switchboard {
@@ -125,15 +141,16 @@ impl Switchboard {
 
 #[cfg(test)]
 mod tests {
-    use offhook_call::{CallEvent, UtteranceKind};
+    use offhook_conversation::{CallEvent, UtteranceKind};
+    use offhook_stage_api::ToolCall;
     use offhook_stage_api::id::UtteranceId;
     use offhook_twilio::calls::CallStatus;
 
     use super::super::live::tests::about;
     use super::*;
 
-    fn texts(turns: &[Turn]) -> Vec<&str> {
-        turns.iter().map(|turn| turn.text.as_str()).collect()
+    fn contents(history: Vec<Entry>) -> Vec<Content> {
+        history.into_iter().map(|entry| entry.content).collect()
     }
 
     #[test]
@@ -154,22 +171,36 @@ mod tests {
         );
         live.facts().transferred_to = Some("+14155550191".into());
         assert!(live.come_back("no-answer"));
-        let told = "transfer_call failed: nobody answered. The caller is back with you";
-        assert_eq!(texts(&live.before()), [&text, r#"transfer_call({"to":"+14155550191"})"#, told]);
+        let note = "The caller was to be transferred to +14155550191, but that failed: nobody answered. The \
+                    caller is back with you";
+        let said = Content::Agent { text, delivery: Delivery::Heard };
+        assert_eq!(contents(live.before()), [said, Content::Note { text: note.into() }]);
         assert_eq!(live.recorded_as("CA1"), "CA1_2");
-        // What the agent itself asked for stands there already, and so do the results of its tools.
+        // What the agent itself asked for stands there already, and gets its result.
         live.facts().ended = Some(EndReason::Transferred);
-        let turn = |text: &str| Turn {
-            who: Party::Tool,
-            text: text.into(),
-            interrupted: false,
-            began_ms: 7,
-            ended_ms: 8,
+        let call = |id: &str, name: &str| {
+            let arguments = serde_json::json!({});
+            Content::ToolCall(ToolCall { id: id.into(), name: name.into(), arguments })
         };
-        live.remember(vec![turn("look_up({})"), turn("look_up: 4"), turn("transfer_call({})")]);
+        let result = |id: &str, name: &str, outcome| {
+            Content::ToolResult(ToolResult { id: id.into(), name: name.into(), outcome })
+        };
+        let failed = |id| {
+            let why = "the line was busy. The caller is back with you";
+            result(id, TRANSFER, Err(why.to_owned()))
+        };
+        let mut before =
+            vec![call("1", "look_up"), result("1", "look_up", Ok("4".into())), call("2", TRANSFER)];
+        live.remember(before.iter().cloned().map(|content| Entry::at(content, 7)).collect());
         assert!(live.come_back("busy"));
-        let told = "transfer_call failed: the line was busy. The caller is back with you";
-        assert_eq!(texts(&live.before()), ["look_up({})", "look_up: 4", "transfer_call({})", told]);
+        before.push(failed("2"));
+        assert_eq!(contents(live.before()), before);
+        // Asked for once more.
+        before.push(call("3", TRANSFER));
+        live.remember(before.iter().cloned().map(|content| Entry::at(content, 7)).collect());
+        assert!(live.come_back("busy"));
+        before.push(failed("3"));
+        assert_eq!(contents(live.before()), before);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use offhook_call::{EndReason, ReplyTiming};
+use offhook_conversation::{EndReason, ReplyTiming};
 use offhook_session::ControlSender;
 use offhook_twilio::calls::{AnsweredBy, CallStatus};
 use serde::Serialize;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use offhook_call::{CallEvent, Control};
+use offhook_conversation::{CallEvent, Control};
 use offhook_session::{ControlError, ControlSender};
 use offhook_stages::{Meter, Usage};
 use offhook_twilio::calls::{AnsweredBy, CallStatus};

@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-
-use offhook_call::{CallConfig, Control, EndReason};
+use offhook_conversation::{Control, EndReason};
+use offhook_media_line::CallConfig;
 use offhook_script::Transport;
 use offhook_session::{Setup, control};
 use offhook_stage_api::Interruptible;
@@ -146,10 +146,10 @@ impl Switchboard {
     fn behaviour(&self, live: &Live) -> Arc<CallConfig> {
         let mut config = Arc::clone(&self.serves(Some(live)).call);
         if let Some(longest) = live.about.longest {
-            Arc::make_mut(&mut config).patience.longest_call = longest;
+            Arc::make_mut(&mut config).conversation_mut().timeouts.longest_call = longest;
         }
         if live.about.awaits_beep {
-            Arc::make_mut(&mut config).machine.expected = true;
+            Arc::make_mut(&mut config).conversation_mut().voicemail.expected = true;
         }
         live.go_on_from(&mut config);
         config
@@ -264,7 +264,7 @@ impl Switchboard {
     /// The server ends: all callers hear a goodbye, and their calls are ended.
     pub(crate) fn say_goodbye(&self) {
         for live in self.calls().iter().filter(|live| live.facts().talking) {
-            let text = self.serves(Some(live)).call.patience.too_long.clone();
+            let text = self.serves(Some(live)).call.conversation.phrases.too_long.clone();
             // A call that is over needs none.
             let say = Control::Say { text, interruptible: Interruptible::No };
             let _over = live.wish(say).and_then(|()| live.wish(Control::HangUp)).is_err();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use offhook_call::EndReason;
+use offhook_conversation::EndReason;
 use offhook_twilio::calls::CallStatus;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use offhook_call::relay::{RelayInput, RelayOutput};
-use offhook_call::{CallEvent, CallTime, Input, Output};
+use offhook_conversation::{CallEvent, Deadline, Input, Output};
 use offhook_session::Observer;
-use offhook_session::relay::RelayObserver;
+use offhook_stage_api::CallTime;
+use offhook_tape::TapedLine;
 
 use super::live::Live;
 use crate::record::Recorder;
@@ -23,8 +23,7 @@ impl Watched {
 
     fn event(&self, now: CallTime, event: &CallEvent) {
         if let Some(live) = &self.live {
-            let t_ms = u64::try_from(now.since_start().as_millis()).unwrap_or(u64::MAX);
-            live.on_event(t_ms, event);
+            live.on_event(offhook_conversation::ms(now), event);
         }
     }
 }
@@ -37,29 +36,21 @@ impl Drop for Watched {
     }
 }
 
-impl Observer for Watched {
-    fn input(&mut self, now: CallTime, input: &Input<'_>) {
-        Observer::input(&mut self.recorder, now, input);
+impl<L: TapedLine> Observer<L> for Watched {
+    fn input(&mut self, now: CallTime, input: &Input<L::Input<'_>>, deadline: Option<Deadline>) {
+        Observer::<L>::input(&mut self.recorder, now, input, deadline);
     }
 
-    fn output(&mut self, now: CallTime, output: &Output) {
-        Observer::output(&mut self.recorder, now, output);
+    fn output(&mut self, now: CallTime, output: &Output<L::Wire>) {
+        Observer::<L>::output(&mut self.recorder, now, output);
         // Events are few; no lock is taken for sound.
         if let Output::Event(event) = output {
             self.event(now, event);
         }
     }
-}
 
-impl RelayObserver for Watched {
-    fn input(&mut self, now: CallTime, input: &RelayInput<'_>) {
-        RelayObserver::input(&mut self.recorder, now, input);
-    }
-
-    fn output(&mut self, now: CallTime, output: &RelayOutput) {
-        RelayObserver::output(&mut self.recorder, now, output);
-        if let RelayOutput::Event(event) = output {
-            self.event(now, event);
-        }
+    fn notice(&mut self, now: CallTime, event: &CallEvent) {
+        Observer::<L>::notice(&mut self.recorder, now, event);
+        self.event(now, event);
     }
 }

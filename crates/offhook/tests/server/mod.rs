@@ -160,7 +160,7 @@ impl Drop for Server {
 pub(crate) fn config(fake: &FakeTwilio, agents: &str) -> String {
     format!(
         "listen = \"127.0.0.1:0\"\n[twilio]\naccount_sid = \"{ACCOUNT}\"\napi_base = \"{}\"\n[outbound]\nfrom = \
-         \"+14155550101\"\nallow = [\"+1415555\"]\ncalls_per_second = 50.0\nagents = [{agents}]\n[call.machine]\nsilence = \
+         \"+14155550101\"\nallow = [\"+1415555\"]\ncalls_per_second = 50.0\nagents = [{agents}]\n[call.voicemail]\nsilence = \
          \"1s\"\n",
         fake.base
     )

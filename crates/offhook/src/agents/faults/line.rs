@@ -4,9 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use offhook_call::{CallConfig, CallEvent, CallTime, Input, Output};
+use offhook_conversation::{CallEvent, Deadline, Input, Output};
+use offhook_media_line::{CallConfig, MediaInput, MediaLine, MediaWire};
 use offhook_session::{Observer, SessionReport, Setup, serve_call};
 use offhook_simulator::{Messages, Playout, has_voice};
+use offhook_stage_api::CallTime;
 use offhook_twilio::stream::{Outbound, parse_outbound};
 use offhook_twilio::{AccountSid, CallSid, StreamSid};
 use tokio::net::{TcpListener, TcpStream};
@@ -97,10 +99,10 @@ pub(super) async fn call(agent: &Agent, lines: &[Said], mood: Mood, between: imp
 
 struct Watch(Arc<Mutex<Vec<String>>>);
 
-impl Observer for Watch {
-    fn input(&mut self, _now: CallTime, _input: &Input<'_>) {}
+impl Observer<MediaLine> for Watch {
+    fn input(&mut self, _: CallTime, _: &Input<MediaInput<'_>>, _: Option<Deadline>) {}
 
-    fn output(&mut self, now: CallTime, output: &Output) {
+    fn output(&mut self, now: CallTime, output: &Output<MediaWire>) {
         if let Output::Event(event) = output
             && !matches!(event, CallEvent::Hearing { .. })
         {
