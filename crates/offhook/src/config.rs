@@ -319,9 +319,9 @@ mod tests {
 
     #[test]
     fn typos_are_named() {
-        let error = Config::parse("agent = \"pizza\"\n[call.turn]\nflor = \"300ms\"\n").unwrap_err();
+        let error = Config::parse("agent = \"pizza\"\n[call.turn]\nmin_silense = \"300ms\"\n").unwrap_err();
         let text = format!("{error:#}");
-        assert!(text.contains("line 3") && text.contains("did you mean `floor`?"), "{text}");
+        assert!(text.contains("line 3") && text.contains("did you mean `min_silence`?"), "{text}");
         assert!(Config::parse("public_url = \"voice.example.com\"").is_err());
     }
 }
