@@ -5,6 +5,8 @@ SHELL := /bin/bash
 # What the embedded stages need to run, and a C compiler for crates that build C.
 PACKAGES := gcc libc6-dev libflite1 libpocketsphinx3 pocketsphinx-en-us
 CARGO := cargo
+# Where cargo builds.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help demo demo-providers run test sdks bench load loaded peers scenes lint fixtures docs docs-figures layers setup
 
@@ -17,12 +19,12 @@ setup: ## install what is missing on Debian or Ubuntu (asks for nothing, says wh
 demo: setup ## a phone call on this machine: a server, and a recorded caller who orders pizza
 	@echo "building in release (a few minutes the first time)"
 	@$(CARGO) build --release --quiet --bin offhook
-	@./target/release/offhook demo --out demo-out
+	@$(TARGET)/release/offhook demo --out demo-out
 
 demo-providers: setup ## the same call four times, served by doubles of network providers at published latencies
 	@echo "building in release (a few minutes the first time)"
 	@$(CARGO) build --release --quiet --bin offhook
-	@./target/release/offhook demo --providers --out demo-out
+	@$(TARGET)/release/offhook demo --providers --out demo-out
 
 run: setup ## answer calls on port 5000 with the embedded agent
 	@$(CARGO) run --release --bin offhook -- serve --show
@@ -34,10 +36,10 @@ test: setup ## all tests
 
 sdks: ## the vendors' own clients (installed from PyPI into target/) against our doubles of their services
 	@$(CARGO) build --quiet --bin offhook
-	@python3 -m venv target/sdks
-	@target/sdks/bin/pip install --quiet openai anthropic deepgram-sdk assemblyai elevenlabs cartesia websockets
-	@./target/debug/offhook doubles --port 5051 --profile instant >/dev/null & doubles=$$!; trap "kill $$doubles" EXIT; \
-	  sleep 1; target/sdks/bin/python crates/doubles/sdks.py 5051
+	@python3 -m venv $(TARGET)/sdks
+	@$(TARGET)/sdks/bin/pip install --quiet openai anthropic deepgram-sdk assemblyai elevenlabs cartesia websockets
+	@$(TARGET)/debug/offhook doubles --port 5051 --profile instant >/dev/null & doubles=$$!; trap "kill $$doubles" EXIT; \
+	  sleep 1; $(TARGET)/sdks/bin/python crates/doubles/sdks.py 5051
 
 bench: setup ## criterion benches
 	@$(CARGO) bench --package offhook-benches
@@ -73,7 +75,7 @@ fixtures: ## make the callers' sound anew (needs flite and sox)
 docs-figures: ## draw the curves and pictures of docs/dsp.md
 	@$(CARGO) run --release --quiet --package offhook-benches --example figures -- docs/figures
 	@$(CARGO) build --release --quiet --bin offhook
-	@./target/release/offhook vad fixtures/callers/noisy.wav --picture docs/figures/vad.png >/dev/null
+	@$(TARGET)/release/offhook vad fixtures/callers/noisy.wav --picture docs/figures/vad.png >/dev/null
 
 docs: ## this project's API documentation
 	@$(CARGO) doc --workspace --no-deps

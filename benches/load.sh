@@ -9,14 +9,15 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 steps=${STEPS:-10 100 300 400 500 600 700 800 900 1000 1100 1300 1500 1700}
 window=${WINDOW:-10s}
-load=target/release/offhook
+target=${CARGO_TARGET_DIR:-target}
+load=$target/release/offhook
 what=" ${*:-ours} "
 cargo build --release --quiet --bin offhook
 if [[ $what == *" ours "* ]]; then cargo build --release --quiet --package offhook-benches --example bare_echo; fi
 if [[ $what == *" peers "* ]]; then bash benches/peers/install.sh; fi
-mkdir -p target/load
-table=target/load/table.md
-runs=target/load/runs.tsv
+mkdir -p $target/load
+table=$target/load/table.md
+runs=$target/load/runs.tsv
 server=
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true' EXIT
 : > "$table"
@@ -26,7 +27,7 @@ trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true' EXIT
 start() {
     local port=$1 address=$2 options=$3
     shift 3
-    OFFHOOK_LOG=error taskset -c 0 "$@" >"target/load/$port.log" 2>&1 &
+    OFFHOOK_LOG=error taskset -c 0 "$@" >"$target/load/$port.log" 2>&1 &
     server=$!
     for _ in $(seq 300); do
         (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break
@@ -48,7 +49,7 @@ stop() {
 # machine that others share one hiccup is nobody's fault.
 measure() {
     local name=$1 does=$2 port=$3 address=$4 options=$5 steps=$6 kind=answer some
-    local rows=target/load/$port.txt
+    local rows=$target/load/$port.txt
     shift 6
     if [[ $options == *--echo* ]]; then kind=echo; fi
     echo "== $name, $does"
@@ -77,20 +78,20 @@ measure() {
 uptime
 if [[ $what == *" ours "* ]]; then
     measure "tokio-tungstenite" "bare echo" 8765 ws://127.0.0.1:8765/ --echo "$steps" \
-        ./target/release/examples/bare_echo 127.0.0.1:8765
+        $target/release/examples/bare_echo 127.0.0.1:8765
     # The layer that we didn't take, and the one that we took as we use it: at one load, for what a frame costs.
     measure "fastwebsockets" "bare echo" 8763 ws://127.0.0.1:8763/ --echo "300" \
-        ./target/release/examples/bare_echo 127.0.0.1:8763 fastwebsockets
+        $target/release/examples/bare_echo 127.0.0.1:8763 fastwebsockets
     measure "tokio-tungstenite with the engine's settings" "bare echo" 8764 ws://127.0.0.1:8764/ --echo "300" \
-        ./target/release/examples/bare_echo 127.0.0.1:8764 tuned
+        $target/release/examples/bare_echo 127.0.0.1:8764 tuned
     measure "offhook" "echo through the whole path" 8766 http://127.0.0.1:8766/voice --echo "$steps" \
-        ./target/release/offhook serve --agent echo --workers 1 --listen 127.0.0.1:8766
+        $target/release/offhook serve --agent echo --workers 1 --listen 127.0.0.1:8766
     measure "offhook" "listening and answering (script, flite's voice, no recogniser)" 8767 http://127.0.0.1:8767/voice "" \
-        "$steps" ./target/release/offhook serve --agent listener --workers 1 --listen 127.0.0.1:8767
+        "$steps" $target/release/offhook serve --agent listener --workers 1 --listen 127.0.0.1:8767
 fi
 if [[ $what == *" peers "* ]]; then
-    pipecat=(target/peers/pipecat/bin/python benches/peers/pipecat/server.py)
-    rustvani=target/peers/rustvani/release/rustvani-peer
+    pipecat=($target/peers/pipecat/bin/python benches/peers/pipecat/server.py)
+    rustvani=$target/peers/rustvani/release/rustvani-peer
     measure "rustvani 0.4.0-dev.27" "echo" 8771 ws://127.0.0.1:8771/ --echo \
         "50 100 200 300 400 500 600" "$rustvani" echo 8771
     measure "rustvani 0.4.0-dev.27" "Silero, fixed reply" 8772 ws://127.0.0.1:8772/ "" \
@@ -102,7 +103,7 @@ if [[ $what == *" peers "* ]]; then
     measure "Pipecat 1.14" "Silero, fixed reply, all as it comes" 8775 ws://127.0.0.1:8775/ "" \
         "4 6 8 10 12 15" "${pipecat[@]}" usual 8775
 fi
-awk -f benches/summary.awk "$runs" | tee target/load/summary.md
+awk -f benches/summary.awk "$runs" | tee $target/load/summary.md
 [[ $what == *" ours "* ]] || exit 0
 
 cargo run --release --quiet --package offhook-benches --example load_curves -- "$runs" docs/figures
@@ -110,7 +111,7 @@ page=docs/performance.md
 {
     sed '/<!-- table -->/q' "$page"
     echo
-    cat target/load/summary.md "$table"
+    cat $target/load/summary.md "$table"
     sed -n '/<!-- end of table -->/,$p' "$page"
-} > target/load/page.md
-cp target/load/page.md "$page"
+} > $target/load/page.md
+cp $target/load/page.md "$page"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# What the peers need: Pipecat from PyPI, rustvani from crates.io, into target/peers.
+# What the peers need: Pipecat from PyPI, rustvani from crates.io, into target/peers (or under CARGO_TARGET_DIR).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-peers=$PWD/target/peers
+peers=${CARGO_TARGET_DIR:-$PWD/target}/peers
 wanted=benches/peers/pipecat/requirements.txt
 mkdir -p "$peers/models"
 if ! cmp --silent "$wanted" "$peers/pipecat/requirements.txt"; then

@@ -151,7 +151,7 @@ impl Talkspurts {
         let tone = self.guard.push(frame);
         let probability = if tone { 0.0 } else { self.detector.push(frame) };
         // A network's memory outlasts the voice. On a quiet line stillness is the better witness.
-        let still = noise_floor.0 < QUIET_LINE && level.0 < noise_floor.0 + STILL_DB;
+        let still = noise_floor.0 < QUIET_LINE && level.0 < self.floor.least() + STILL_DB;
         let voiced = probability >= self.config.threshold && !still;
         let sure = voiced && self.detector.sure().is_some_and(|sure| probability >= sure);
         self.sure_run = if sure { self.sure_run + 1 } else { 0 };
@@ -280,6 +280,17 @@ mod tests {
     fn a_click_begins_nothing() {
         let voiced: Vec<bool> = (0..100).map(|n| n % 10 < 2).collect();
         assert_eq!(events(&voiced), []);
+    }
+
+    #[test]
+    fn a_soft_voice_on_a_line_without_noise_is_no_stillness() {
+        // Some −69 dBov, in digital silence.
+        let soft = PcmFrame(std::array::from_fn(|n| (n * n % 41) as i16 - 20));
+        assert!((-75.0..-64.0).contains(&Dbov::of_frame(&soft).0), "{}", Dbov::of_frame(&soft).0);
+        let given = Given(vec![true; 100], 0, None);
+        let mut spurts = Talkspurts::new(Box::new(given), TalkspurtConfig::turn_taking());
+        assert!((0..80).all(|_| !spurts.push(&PcmFrame::SILENCE).speaking), "stillness is no speech");
+        assert!((0..4).any(|_| spurts.push(&soft).speaking));
     }
 
     proptest! {

@@ -177,6 +177,79 @@ fn a_gap_of_10_ms_is_no_pause() {
     }
 }
 
+/// How many of 16 keys at a corner of Q.24's limits, shaped by a level in dB over seconds, are found once and no more.
+fn once(level: impl Fn(f64) -> f64, ms: f64, noise_under: f32) -> usize {
+    let corners =
+        [(1.0, [-16.0, -12.0]), (-1.0, [-12.0, -20.0]), (1.0, [-12.0, -20.0]), (-1.0, [-16.0, -12.0])];
+    let keys = (0..16).flat_map(|key| corners.map(|corner| (key, corner)));
+    keys.filter(|&(key, (sign, levels))| {
+        let off = [LOW[key / 4], HIGH[key % 4]].map(|hz| sign * (hz * 0.015 + 2.0));
+        let before = 200 + key * 11;
+        // The noise is added last: it doesn't sag.
+        let tone = Tone { off, level: levels, ms, before, noise: -90.0, ..Tone::new(key) };
+        let weaker = levels[0].min(levels[1]);
+        let noise = Tone { level: [-90.0; 2], ms, before, noise: weaker - noise_under, ..Tone::new(key) };
+        let sound: Vec<i16> = tone
+            .sound()
+            .iter()
+            .zip(noise.sound())
+            .enumerate()
+            .map(|(n, (&x, noise))| {
+                let t = (n.saturating_sub(before)) as f64 / 8_000.0;
+                (f64::from(x) * 10f64.powf(level(t) / 20.0)) as i16 + noise
+            })
+            .collect();
+        keys_in(&sound) == ALL[key..=key]
+    })
+    .count()
+}
+
+#[test]
+fn a_key_whose_level_sags_or_flutters_is_one_key() {
+    let mut shapes: Vec<(String, usize)> = Vec::new();
+    for ms in [100.0, 200.0, 400.0, 1_000.0] {
+        shapes.push((format!("steady, {ms} ms"), once(|_| 0.0, ms, 15.0)));
+        for sag in [2.0, 4.0, 6.0] {
+            shapes
+                .push((format!("{sag} dB down within {ms} ms"), once(|t| -sag * t * 1_000.0 / ms, ms, 15.0)));
+            shapes.push((
+                format!("{sag} dB up within {ms} ms"),
+                once(|t| sag * (t * 1_000.0 / ms - 1.0), ms, 15.0),
+            ));
+            let step = once(|t| if t > 0.06 { -sag } else { 0.0 }, ms, 15.0 + sag as f32);
+            shapes.push((format!("{sag} dB down at once, {ms} ms"), step));
+        }
+        for hz in [3.0, 8.0, 15.0, 25.0] {
+            let flutter = once(|t| -1.5 + 1.5 * (TAU * hz * t).cos(), ms, 15.0);
+            shapes.push((format!("3 dB at {hz} Hz, {ms} ms"), flutter));
+        }
+    }
+    let found: usize = shapes.iter().map(|(_, once)| once).sum();
+    shapes.retain(|(_, once)| *once < 60);
+    assert!(shapes.is_empty(), "of 64 each: {shapes:?}");
+    let all = 4 * (1 + 9 + 4) * 64;
+    assert!(found * 100 >= all * 97, "{found} of {all}");
+}
+
+#[test]
+fn short_pauses_split_keys_also_in_noise() {
+    for noise in [-70.0, -31.0] {
+        for pause in [40, 60] {
+            for off in (0..160).step_by(13) {
+                for key in 0..16 {
+                    let tone = Tone { ms: 50.0, before: pause * 8, noise, ..Tone::new(key) };
+                    let mut sound = vec![0; off];
+                    for _ in 0..2 {
+                        sound.extend(&tone.sound()[..pause * 8 + 400]);
+                    }
+                    let key = ALL.chars().nth(key).unwrap();
+                    assert_eq!(keys_in(&sound), format!("{key}{key}"), "{pause} ms, {noise} dBov, {off}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn other_tones_are_no_keys() {
     let chords: [&[f64]; 6] = [

@@ -100,7 +100,7 @@ impl Line {
 
 /// Name, frequencies, on and off in ms, what it is. Supplement 2 to E.180.
 type Plan = (&'static str, &'static [f64], &'static [(usize, usize)], ToneKind);
-const PLANS: [Plan; 18] = [
+const PLANS: [Plan; 25] = [
     ("US dial", &[350.0, 440.0], &[(3_000, 0)], ToneKind::Dial),
     ("US ringback", &[440.0, 480.0], &[(2_000, 4_000)], ToneKind::Ringback),
     ("US busy", &[480.0, 620.0], &[(500, 500)], ToneKind::Busy),
@@ -119,6 +119,13 @@ const PLANS: [Plan; 18] = [
     ("Italy congestion", &[425.0], &[(200, 200)], ToneKind::Congestion),
     ("Sweden ringback", &[425.0], &[(1_000, 5_000)], ToneKind::Ringback),
     ("Sweden busy", &[425.0], &[(250, 250)], ToneKind::Congestion),
+    ("Ireland busy", &[425.0], &[(500, 500)], ToneKind::Busy),
+    ("New Zealand ringback", &[400.0, 450.0], &[(400, 200), (400, 2_000)], ToneKind::Ringback),
+    ("double ring of one tone", &[425.0], &[(400, 200), (400, 2_000)], ToneKind::Ringback),
+    ("slow busy", &[425.0], &[(750, 750)], ToneKind::Busy),
+    ("slow busy of two tones", &[480.0, 620.0], &[(750, 750)], ToneKind::Busy),
+    ("Spain busy", &[425.0], &[(200, 200)], ToneKind::Congestion),
+    ("China busy", &[450.0], &[(350, 350)], ToneKind::Busy),
 ];
 
 #[test]
@@ -150,6 +157,19 @@ fn ringing_and_then_busy_are_both_told() {
         .cadence(&[480.0, 620.0], -18.0, &[(500, 500)], 3)
         .cadence(&[480.0, 620.0], -18.0, &[(250, 250)], 4);
     assert_eq!(line.kinds(-60.0), [ToneKind::Ringback, ToneKind::Busy, ToneKind::Congestion]);
+}
+
+#[test]
+fn a_rhythm_between_busy_and_congestion_is_told_once() {
+    for hz in [&[425.0][..], &[480.0, 620.0]] {
+        for half in (280..=320).step_by(5) {
+            for noise in [-60.0, -32.0] {
+                let line = Line::new().silence(333).cadence(hz, -18.0, &[(half, half)], 33);
+                let kinds = line.kinds(noise);
+                assert_eq!(kinds.len(), 1, "{hz:?}, {half} ms, {noise} dBov: {kinds:?}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -203,7 +223,9 @@ fn what_is_no_tone_of_the_network() {
 fn a_mailbox_beeps() {
     for (hz, ms) in [
         (1_000.0, 400),
+        (400.0, 400),
         (425.0, 500),
+        (2_400.0, 300),
         (440.0, 1_000),
         (620.0, 300),
         (1_400.0, 150),

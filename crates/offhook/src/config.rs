@@ -2,16 +2,19 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use offhook_media_line::CallConfig;
-use offhook_twilio::signature::AuthToken;
+use offhook_twilio::signature::{AuthToken, Keys, SharedKey};
 use offhook_twilio::twiml::{RelayOptions, TranscriptionProvider, TtsProvider};
 use serde::Deserialize;
 
 use crate::api::ApiConfig;
 use crate::prices::Prices;
 use crate::rest::Account;
+use crate::serve::http::HttpConfig;
+use crate::serve::metrics::MetricsConfig;
 use crate::serve::overload::OverloadConfig;
 use crate::switchboard::config::OutboundConfig;
 
@@ -36,8 +39,15 @@ pub(crate) struct Config {
     pub(crate) compress: bool,
     /// Worker threads. Default: one per core.
     pub(crate) workers: Option<usize>,
+    /// How long calls in progress have to end when the server is told to stop. Default 30 min.
+    #[serde(with = "humantime_serde")]
+    pub(crate) drain: Duration,
     /// `[twilio]`: the account.
     pub(crate) twilio: TwilioConfig,
+    /// `[metrics]`: where counters are read, and by whom.
+    pub(crate) metrics: MetricsConfig,
+    /// `[http]`: bounds of what may be open, and whom to believe.
+    pub(crate) http: HttpConfig,
     /// `[overload]`: what becomes of new calls when there are too many.
     pub(crate) overload: OverloadConfig,
     /// `[outbound]`: calls that this server places, and whom it hands callers to.
@@ -58,8 +68,11 @@ pub(crate) struct Config {
 pub(crate) struct TwilioConfig {
     /// Environment variable that holds the auth token. Default `TWILIO_AUTH_TOKEN`.
     pub(crate) auth_token_env: String,
-    /// File that holds the auth token; comes before the variable.
+    /// File that holds the auth token; comes before the variable. Several, a line each, are valid at once: the new one first
+    /// while it takes the old one's place.
     pub(crate) auth_token_file: Option<PathBuf>,
+    /// SharedKeys that webhooks are signed with instead (HMAC-SHA256). Default: none.
+    pub(crate) shared_keys: Vec<SharedKeyConfig>,
     /// The account's SID, to use Twilio's API with; else `TWILIO_ACCOUNT_SID`. Without one no calls are placed.
     pub(crate) account_sid: Option<String>,
     /// An API key's SID; else `TWILIO_API_KEY`. Without one the auth token opens the API.
@@ -72,11 +85,24 @@ pub(crate) struct TwilioConfig {
     pub(crate) api_base: String,
 }
 
+/// `[[twilio.shared_keys]]`: a SharedKey of Twilio's.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SharedKeyConfig {
+    /// Its name: `webhooks_sharedkey_…`.
+    pub(crate) id: String,
+    /// Environment variable that holds its secret.
+    pub(crate) secret_env: Option<String>,
+    /// File that holds its secret; comes before the variable.
+    pub(crate) secret_file: Option<PathBuf>,
+}
+
 impl Default for TwilioConfig {
     fn default() -> Self {
         Self {
             auth_token_env: "TWILIO_AUTH_TOKEN".to_owned(),
             auth_token_file: None,
+            shared_keys: Vec::new(),
             account_sid: None,
             api_key: None,
             api_secret_env: "TWILIO_API_SECRET".to_owned(),
@@ -95,7 +121,10 @@ impl Default for Config {
             record: None,
             compress: false,
             workers: None,
+            drain: Duration::from_secs(30 * 60),
             twilio: TwilioConfig::default(),
+            metrics: MetricsConfig::default(),
+            http: HttpConfig::default(),
             overload: OverloadConfig::default(),
             outbound: OutboundConfig::default(),
             api: ApiConfig::default(),
@@ -130,10 +159,88 @@ impl Config {
         Ok(config)
     }
 
-    /// The auth token from file or environment.
-    pub(crate) fn auth_token(&self) -> anyhow::Result<Option<AuthToken>> {
-        let token = secret(self.twilio.auth_token_file.as_deref(), &self.twilio.auth_token_env)?;
-        Ok(token.map(|token| AuthToken::new(&token)))
+    /// Everything that no server can be right with.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut must = |holds: bool, what: &str| {
+            if !holds {
+                faults.push(what.to_owned());
+            }
+        };
+        must(self.workers != Some(0), "`workers` must be 1 or more");
+        if let Some(url) = &self.public_url {
+            let (_, host) = url.trim_end_matches('/').split_once("://").unwrap_or(("", url));
+            let bare = !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']);
+            must(
+                bare,
+                "`public_url` must be an address without path, query and user, like https://voice.example.com",
+            );
+        }
+        let turn = &self.call.conversation.turn;
+        let in_order = turn.min_silence <= turn.max_silence;
+        must(in_order, "`min_silence` in [call.turn] must not be above `max_silence`");
+        must(!self.overload.late.is_zero(), "`late` in [overload] must be more than 0");
+        let redirects = self.overload.redirect.as_deref();
+        let to_web = |url: &str| url.starts_with("https://") || url.starts_with("http://");
+        must(redirects.is_none_or(to_web), "`redirect` in [overload] must begin with https://");
+        let positive = |rate: f64| rate.is_finite() && rate > 0.0;
+        must(positive(self.api.requests_per_second), "`requests_per_second` in [api] must be more than 0");
+        must(
+            positive(self.outbound.calls_per_second),
+            "`calls_per_second` in [outbound] must be more than 0",
+        );
+        must(self.http.connections > 0, "`connections` in [http] must be 1 or more");
+        must(self.http.connections_per_peer > 0, "`connections_per_peer` in [http] must be 1 or more");
+        let day = Duration::from_secs(24 * 3_600);
+        must(self.drain <= day, "`drain` must not be more than a day: Twilio's calls last 24 h at most");
+        let port = |address: Option<SocketAddr>| address.filter(|address| address.port() != 0);
+        let same = port(self.listen).is_some() && port(self.listen) == port(self.metrics.listen);
+        must(!same, "`listen` in [metrics] must be another address than `listen`");
+        faults
+    }
+
+    /// The token that opens the counters.
+    pub(crate) fn metrics_token(&self) -> anyhow::Result<Option<String>> {
+        let token = secret(self.metrics.token_file.as_deref(), &self.metrics.token_env)?;
+        Ok(token.map(|token| token.trim().to_owned()))
+    }
+
+    /// Something secret that outlives this process: what a restarted server knows again.
+    pub(crate) fn secret(&self) -> anyhow::Result<Option<String>> {
+        let twilio = self.auth_tokens()?.into_iter().next().map(|token| token.expose().to_owned());
+        let shared = || {
+            let key = self.twilio.shared_keys.first()?;
+            secret(key.secret_file.as_deref(), key.secret_env.as_deref().unwrap_or("")).ok().flatten()
+        };
+        let own = twilio.or_else(shared);
+        Ok(match own {
+            Some(own) => Some(own),
+            None => self.api_token()?,
+        })
+    }
+
+    /// The auth tokens from file or environment; the first is the account's own.
+    fn auth_tokens(&self) -> anyhow::Result<Vec<AuthToken>> {
+        let tokens = secret(self.twilio.auth_token_file.as_deref(), &self.twilio.auth_token_env)?;
+        let tokens = tokens.unwrap_or_default();
+        Ok(tokens
+            .split([',', ' ', '\t', '\r', '\n'])
+            .filter(|token| !token.is_empty())
+            .map(AuthToken::new)
+            .collect())
+    }
+
+    /// What Twilio may have signed with.
+    pub(crate) fn keys(&self) -> anyhow::Result<Keys> {
+        let shared = self.twilio.shared_keys.iter().map(|key| {
+            let variable = key.secret_env.as_deref().unwrap_or("");
+            let secret = secret(key.secret_file.as_deref(), variable)?;
+            let secret = secret.with_context(|| {
+                format!("the shared key {} has no secret: set `secret_file` or `secret_env`", key.id)
+            })?;
+            Ok(SharedKey::new(&key.id, &secret))
+        });
+        Ok(Keys::new(self.auth_tokens()?, shared.collect::<anyhow::Result<_>>()?))
     }
 
     /// The account, if Twilio's API may be used.
@@ -155,7 +262,7 @@ impl Config {
                 )
             }
         };
-        let token = self.auth_token()?;
+        let token = self.auth_tokens()?.into_iter().next();
         if pair.is_none() && token.is_none() {
             return Ok(None);
         }

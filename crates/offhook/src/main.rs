@@ -5,6 +5,7 @@ mod agents;
 mod api;
 mod call;
 mod canvas;
+mod check;
 mod config;
 mod console;
 mod demo;
@@ -12,7 +13,9 @@ mod dial;
 mod doctor;
 mod doubles;
 mod explain;
+mod keeper;
 mod load;
+mod logging;
 mod prices;
 mod record;
 mod rehearsal;
@@ -25,7 +28,6 @@ mod vad;
 mod wav;
 mod what_if;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -36,12 +38,17 @@ use clap::{Parser, Subcommand};
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Form of the log, which goes to stderr; OFFHOOK_LOG says what is in it
+    #[arg(long, global = true, value_enum, default_value_t, env = "OFFHOOK_LOG_FORMAT", value_name = "FORM")]
+    log_format: logging::Format,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Answer calls
     Serve(serve::ServeArgs),
+    /// Examine a configuration and its agents, without listening: for CI
+    Check(check::CheckArgs),
     /// Play Twilio against any Media Streams server: call it, and measure
     Call(call::CallArgs),
     /// Examine a server as Twilio sees it: why does a call fail or stay silent?
@@ -65,19 +72,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("OFFHOOK_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,offhook=info"));
-    let colours = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colours)
-        .with_target(false)
-        .init();
-    // At this level the WebSocket's library logs what goes over the wire: keys in handshakes, and the digits that callers key.
-    log::set_max_level(log::max_level().min(log::LevelFilter::Debug));
-    let outcome = match Cli::parse().command {
-        Command::Serve(args) => serve::run(args).map(|()| ExitCode::SUCCESS),
+    let Cli { command, log_format } = Cli::parse();
+    let _written = logging::start(log_format);
+    let outcome = match command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Check(args) => Ok(check::run(args)),
         Command::Call(args) => call::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Load(args) => load::run(&args),

@@ -1,25 +1,22 @@
 //! What is kept of a call, and what is shown of it while it lasts.
 //!
-//! Lines go over a bounded queue to one writer thread; when the disk can't keep up the tape is cut short and says so,
-//! and the call goes on.
+//! Lines go to the [`Keeper`]'s thread. While the disk is behind they wait here; only when too much waits the tape is cut short
+//! and says so, and the call goes on.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use anyhow::Context;
-use crossbeam_channel::{Sender, TrySendError};
 use offhook_conversation::{CallEvent, Deadline, Input, Output};
 use offhook_media_line::CallConfig;
 use offhook_script::Transport;
 use offhook_session::Observer;
 use offhook_stage_api::CallTime;
 use offhook_stages::Usage;
-use offhook_tape::{Header, TapedLine, packed, write_header, write_input, write_output};
+use offhook_tape::{Header, TapedLine, write_header, write_input, write_output};
 use serde::{Deserialize, Serialize};
 
+use crate::keeper::{Keeper, Tape, safe};
 use crate::prices::Cost;
 use crate::switchboard::outcome::Outcome;
 
@@ -70,88 +67,17 @@ pub(crate) fn tape_path(folder: &Path, call: &str, is_packed: bool) -> PathBuf {
     folder.join(format!("{}.tape.jsonl{packed}", safe(call)))
 }
 
-/// A call's id comes from outside: only letters and digits of it go into a file's name, and `_` before a later stream's number.
-fn safe(call: &str) -> String {
-    call.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect()
-}
-
-/// The thread that writes.
-#[derive(Clone, Debug)]
-pub(crate) struct Keeper {
-    folder: PathBuf,
-    /// Tapes are packed by zstd, each chunk by itself, in the writer's thread.
-    packs: bool,
-    jobs: Sender<Job>,
-}
-
-enum Job {
-    Append {
-        file: std::sync::Arc<File>,
-        bytes: Vec<u8>,
-    },
-    Save {
-        path: PathBuf,
-        bytes: Vec<u8>,
-    },
-    /// Tells when everything before it is written.
-    Settle(Sender<()>),
-}
-
-/// 64 chunks of 64 KiB.
-const WAITING: usize = 64;
+/// Octets of a tape that wait while the disk is behind; beyond, the tape ends.
+const MOST_WAITING: usize = 4 * 1024 * 1024;
 const CHUNK: usize = 64 * 1024;
-
-impl Keeper {
-    /// Starts the thread; makes the folder.
-    pub(crate) fn start(folder: &Path, packs: bool) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("can't make the folder {}", folder.display()))?;
-        let (jobs, queue) = crossbeam_channel::bounded(WAITING);
-        std::thread::Builder::new().name("keeper".into()).spawn(move || {
-            for job in queue {
-                let outcome = match job {
-                    Job::Append { file, bytes } if packs => (&*file).write_all(&packed(&bytes)),
-                    Job::Append { file, bytes } => (&*file).write_all(&bytes),
-                    Job::Save { path, bytes } => std::fs::write(path, bytes),
-                    Job::Settle(settled) => {
-                        // Nobody may wait any more.
-                        let _unheard = settled.try_send(());
-                        Ok(())
-                    }
-                };
-                if let Err(error) = outcome {
-                    tracing::warn!(%error, "a record could not be written");
-                }
-            }
-        })?;
-        Ok(Self { folder: folder.to_owned(), packs, jobs })
-    }
-
-    /// Waits until everything is written, for 2 s at most.
-    pub(crate) fn settle(&self) {
-        let (settled, wait) = crossbeam_channel::bounded(1);
-        let until = Instant::now() + Duration::from_secs(2);
-        let written =
-            self.jobs.send_deadline(Job::Settle(settled), until).is_ok() && wait.recv_deadline(until).is_ok();
-        if !written {
-            tracing::warn!("the disk can't keep up: not everything of the last calls was written down");
-        }
-    }
-
-    /// Writes what is known of a call, beside its record.
-    pub(crate) fn save_facts(&self, call: &str, bytes: Vec<u8>) {
-        let path = self.folder.join(format!("{}.call.json", safe(call)));
-        if self.jobs.try_send(Job::Save { path, bytes }).is_err() {
-            tracing::warn!(call, "the disk can't keep up: what came of this call was not written down");
-        }
-    }
-}
 
 /// Watches one call.
 pub(crate) struct Recorder {
     keeper: Option<Keeper>,
-    tape: Option<std::sync::Arc<File>>,
+    tape: Option<Arc<Tape>>,
     buffer: Vec<u8>,
+    /// The buffer is handed on when it is so long.
+    full: usize,
     record: Record,
     show: bool,
 }
@@ -164,13 +90,7 @@ impl Recorder {
         config: &CallConfig,
         show: bool,
     ) -> Self {
-        let tape = keeper.as_ref().and_then(|keeper| {
-            let path = tape_path(&keeper.folder, call, keeper.packs);
-            File::create(&path)
-                .inspect_err(|error| tracing::warn!(%error, path = %path.display(), "no tape of this call"))
-                .ok()
-                .map(std::sync::Arc::new)
-        });
+        let tape = keeper.as_ref().map(|keeper| keeper.tape(call));
         let mut buffer = Vec::new();
         if tape.is_some() {
             let over = match transport {
@@ -186,17 +106,12 @@ impl Recorder {
             summary: Summary::default(),
             events: Vec::new(),
         };
-        Self { keeper, tape, buffer, record, show }
+        Self { keeper, tape, buffer, full: CHUNK, record, show }
     }
 
     /// Takes what is to stand above the events, once the call is over.
     pub(crate) fn sum_up(&mut self, summary: Summary) {
         self.record.summary = summary;
-    }
-
-    fn send(&self, job: Job) -> bool {
-        let Some(keeper) = &self.keeper else { return false };
-        !matches!(keeper.jobs.try_send(job), Err(TrySendError::Full(_) | TrySendError::Disconnected(_)))
     }
 
     fn event(&mut self, now: CallTime, event: &CallEvent) {
@@ -213,12 +128,28 @@ impl Recorder {
     }
 
     fn spill(&mut self) {
-        let Some(file) = self.tape.clone() else { return };
-        let bytes = std::mem::take(&mut self.buffer);
-        if !self.send(Job::Append { file, bytes }) {
-            tracing::warn!(call = %self.record.call, "the disk can't keep up: the tape ends here");
-            self.tape = None;
+        let (Some(keeper), Some(tape)) = (&self.keeper, &self.tape) else { return };
+        if tape.is_broken() {
+            self.end_tape();
+            return;
         }
+        match keeper.append(tape, std::mem::take(&mut self.buffer)) {
+            Ok(()) => self.full = CHUNK,
+            Err(waits) if waits.len() < MOST_WAITING => {
+                self.full = waits.len() + CHUNK;
+                self.buffer = waits;
+            }
+            Err(_) => {
+                keeper.cut();
+                tracing::warn!(call = %self.record.call, "the disk can't keep up: the tape ends here");
+                self.end_tape();
+            }
+        }
+    }
+
+    fn end_tape(&mut self) {
+        self.tape = None;
+        self.buffer = Vec::new();
     }
 }
 
@@ -226,7 +157,7 @@ impl<L: TapedLine> Observer<L> for Recorder {
     fn input(&mut self, now: CallTime, input: &Input<L::Input<'_>>, deadline: Option<Deadline>) {
         if self.tape.is_some() {
             write_input::<L>(&mut self.buffer, now, input, deadline);
-            if self.buffer.len() >= CHUNK {
+            if self.buffer.len() >= self.full {
                 self.spill();
             }
         }
@@ -251,11 +182,9 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         self.spill();
         let Some(keeper) = &self.keeper else { return };
-        let path = record_path(&keeper.folder, &self.record.call);
-        if let Ok(bytes) = serde_json::to_vec_pretty(&self.record)
-            && !self.send(Job::Save { path, bytes })
-        {
-            tracing::warn!(call = %self.record.call, "the disk can't keep up: no record of this call");
+        let path = record_path(keeper.folder(), &self.record.call);
+        if let Ok(bytes) = serde_json::to_vec_pretty(&self.record) {
+            keeper.save(path, bytes);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the application may want of a running call, from any thread.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use offhook_conversation::Control;
 use offhook_stages::{Notifier, Rx, Tx, WhenFull, bounded};
@@ -10,11 +11,18 @@ const WAITING: usize = 16;
 
 /// Reaches into a running call. Clones reach the same call.
 #[derive(Clone, Debug)]
-pub struct ControlSender(Tx<Control>);
+pub struct ControlSender {
+    commands: Tx<Control>,
+    cut: Arc<AtomicBool>,
+    notifier: Arc<Notifier>,
+}
 
 /// The call's end of it.
 #[derive(Debug)]
-pub struct ControlReceiver(Rx<Control>);
+pub struct ControlReceiver {
+    commands: Rx<Control>,
+    cut: Arc<AtomicBool>,
+}
 
 /// Why a command did not reach the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +39,9 @@ pub enum ControlError {
 #[must_use]
 pub fn control() -> (ControlSender, ControlReceiver) {
     let (sender, receiver) = bounded(WAITING, WhenFull::PushBack);
-    (ControlSender(sender), ControlReceiver(receiver))
+    let (cut, notifier) = (Arc::new(AtomicBool::new(false)), Arc::clone(receiver.notifier()));
+    let sender = ControlSender { commands: sender, cut: Arc::clone(&cut), notifier };
+    (sender, ControlReceiver { commands: receiver, cut })
 }
 
 impl ControlSender {
@@ -40,7 +50,7 @@ impl ControlSender {
     /// # Errors
     /// If the call is over, or too many commands wait for it.
     pub fn send(&self, control: Control) -> Result<(), ControlError> {
-        self.0
+        self.commands
             .offer(control)
             .map_err(|_| if self.is_over() { ControlError::Over } else { ControlError::Full })
     }
@@ -48,19 +58,30 @@ impl ControlSender {
     /// Whether the call is over.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.0.is_closed()
+        self.commands.is_closed()
+    }
+
+    /// Ends the call's stream now, whatever is being said, by closing its socket in order.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::Release);
+        self.notifier.notify();
     }
 }
 
 impl ControlReceiver {
     /// What is notified when a command comes.
     pub(crate) fn notifier(&self) -> &Arc<Notifier> {
-        self.0.notifier()
+        self.commands.notifier()
     }
 
     /// The next command, if there is one.
     pub(crate) fn try_recv(&self) -> Option<Control> {
-        self.0.try_recv().ok()
+        self.commands.try_recv().ok()
+    }
+
+    /// Whether the stream is to end now.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Acquire)
     }
 }
 

@@ -199,6 +199,11 @@ impl<L: SessionLine, W: Observer<L>> Driver<L, W> {
         }
     }
 
+    /// The application wants the stream to end now.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.control.as_ref().is_some_and(ControlReceiver::is_cut)
+    }
+
     /// The next tool's result, if there is one yet.
     pub(crate) fn poll_tool(&mut self, context: &mut Context<'_>) -> Poll<ToolResult> {
         if self.tools.at_work() { self.tools.poll_result(context) } else { Poll::Pending }

@@ -5,12 +5,14 @@
 //!
 //! - `driver`: a call but for its socket: clock, stages, tools, observer
 //! - `session`: the loop, over whatever [`link`](session::Link)
+//! - `guard`: what a peer may send
 //! - `socket`: a WebSocket that is written without waiting
 //! - `media`, [`relay`]: Media Streams and ConversationRelay: how a call begins, its messages, how it ends
 #![deny(unsafe_code)]
 
 mod control;
 mod driver;
+mod guard;
 mod media;
 mod prefetch;
 pub mod relay;
@@ -23,6 +25,7 @@ mod toolbox;
 
 pub use control::{ControlError, ControlReceiver, ControlSender, control};
 pub use driver::Observer;
+pub use guard::{StreamGuard, TooMuch};
 pub use media::{OpenCall, open_call, serve_call};
 pub use report::{SessionEnd, SessionError, SessionReport};
 pub use setup::Setup;

@@ -4,6 +4,7 @@ use offhook_media_line::LineTotals;
 use offhook_stage_api::Entry;
 use offhook_twilio::stream::StartMessage;
 
+use crate::guard::TooMuch;
 use crate::media::{MOST_BAD_IN_A_ROW, START_WITHIN};
 
 /// How a call went.
@@ -54,6 +55,9 @@ pub enum SessionError {
     /// Before `start` came something that can't come there.
     #[error("before `start`: {0}")]
     BadStart(String),
+    /// The peer sent more than a call can have: it is no phone.
+    #[error("the peer sent too much: {0}")]
+    TooMuch(TooMuch),
     /// Too many messages in a row could not be used: the peer is another, or a proxy spoils what it sends.
     #[error("{MOST_BAD_IN_A_ROW} messages in a row could not be used; the last: {0}")]
     TooManyBad(String),

@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::driver::{Driver, Observer, Outgoing, SessionLine};
+use crate::guard::{StreamGuard, TooMuch};
 use crate::prefetch::fetch;
 use crate::relay::Leave;
 
@@ -31,8 +32,11 @@ pub(crate) trait Link<L: Transport>: Outgoing<L::Wire> {
     /// Sends what was written.
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>>;
 
+    /// What a peer of this kind may send.
+    fn guard() -> StreamGuard;
+
     /// Reads a message, and gives its input, if it has one.
-    fn read(text: &str, counts: &mut Counts, take: impl FnOnce(L::Input<'_>)) -> Read;
+    fn read(text: &str, limits: &mut Limits, take: impl FnOnce(L::Input<'_>)) -> Read;
 
     /// Why the session is over when the peer closes: with a frame, or without a word.
     fn closed(frame: Option<CloseFrame>) -> End;
@@ -51,8 +55,21 @@ pub(crate) enum Read {
     Ignored,
     /// The end of the stream.
     Stop,
+    /// More than a call can have.
+    TooMuch(TooMuch),
     /// One that can't be used: why, without what it has in it.
     Bad(String),
+}
+
+/// What a peer has sent, and may send.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    pub(crate) counts: Counts,
+    pub(crate) guard: StreamGuard,
+    /// Gaps up to this length are filled in.
+    pub(crate) longest_gap: Duration,
+    /// Since the stream's begin.
+    pub(crate) elapsed: Duration,
 }
 
 /// What was counted on one socket.
@@ -80,13 +97,15 @@ pub(crate) enum End {
     Left(Leave),
     /// Too many messages could not be used; why the last could not.
     TooManyBad(String),
+    /// The peer sent more than a call can have.
+    TooMuch(TooMuch),
 }
 
 /// A call on a socket.
 pub(crate) struct Session<L: SessionLine, W, K> {
     pub(crate) driver: Driver<L, W>,
     pub(crate) link: K,
-    pub(crate) counts: Counts,
+    pub(crate) limits: Limits,
     leave: Option<oneshot::Receiver<Leave>>,
     bad_in_a_row: u32,
     /// Since when the peer takes nothing.
@@ -103,8 +122,15 @@ enum Happened {
 }
 
 impl<L: SessionLine, W: Observer<L>, K: Link<L>> Session<L, W, K> {
-    pub(crate) const fn new(driver: Driver<L, W>, link: K, leave: Option<oneshot::Receiver<Leave>>) -> Self {
-        Self { driver, link, counts: EMPTY, leave, bad_in_a_row: 0, stuck: None }
+    pub(crate) fn new(
+        driver: Driver<L, W>,
+        link: K,
+        leave: Option<oneshot::Receiver<Leave>>,
+        longest_gap: Duration,
+    ) -> Self {
+        let (counts, guard) = (Counts::default(), K::guard());
+        let limits = Limits { counts, guard, longest_gap, elapsed: Duration::ZERO };
+        Self { driver, link, limits, leave, bad_in_a_row: 0, stuck: None }
     }
 
     /// Serves it to the socket's end. `first` tells the call of the socket.
@@ -124,7 +150,12 @@ impl<L: SessionLine, W: Observer<L>, K: Link<L>> Session<L, W, K> {
                 self.poll(deadline, timer.as_mut(), context)
             });
             match happened.await {
-                Happened::News => self.driver.take_news(&mut self.link),
+                Happened::News => {
+                    self.driver.take_news(&mut self.link);
+                    if self.driver.is_cut() {
+                        return End::HungUp;
+                    }
+                }
                 Happened::Tool(result) => self.driver.feed(Input::Tool(result), &mut self.link),
                 Happened::Deadline => self.driver.feed(Input::Timeout, &mut self.link),
                 Happened::Leave(leave) => return End::Left(leave),
@@ -132,6 +163,10 @@ impl<L: SessionLine, W: Observer<L>, K: Link<L>> Session<L, W, K> {
                 Happened::Message(message) => {
                     if let Some(end) = self.on_message(message) {
                         return end;
+                    }
+                    if self.limits.guard.rests() {
+                        // Other calls of this worker have their turn.
+                        tokio::task::yield_now().await;
                     }
                 }
             }
@@ -189,6 +224,12 @@ impl<L: SessionLine, W: Observer<L>, K: Link<L>> Session<L, W, K> {
 
     /// Takes a message. Gives why the session ends, if it does.
     fn on_message(&mut self, message: Option<Result<Message, Error>>) -> Option<End> {
+        self.limits.elapsed = self.driver.clock.elapsed();
+        if let Some(Ok(message)) = &message
+            && let Err(what) = self.limits.guard.message(message.len(), self.limits.elapsed)
+        {
+            return Some(End::TooMuch(what));
+        }
         let text = match message {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Close(frame))) => return Some(K::closed(frame)),
@@ -198,27 +239,26 @@ impl<L: SessionLine, W: Observer<L>, K: Link<L>> Session<L, W, K> {
             Some(Ok(_)) => return None,
         };
         let (driver, link) = (&mut self.driver, &mut self.link);
-        match K::read(&text, &mut self.counts, |input| driver.feed(Input::Line(input), link)) {
+        match K::read(&text, &mut self.limits, |input| driver.feed(Input::Line(input), link)) {
             Read::Taken | Read::Ignored => {
                 self.bad_in_a_row = 0;
                 None
             }
             Read::Stop => Some(End::Stopped),
+            Read::TooMuch(what) => Some(End::TooMuch(what)),
             Read::Bad(why) => self.bad_message(&why),
         }
     }
 
     fn bad_message(&mut self, why: &str) -> Option<End> {
-        self.counts.bad += 1;
+        self.limits.counts.bad += 1;
         self.bad_in_a_row += 1;
-        if self.counts.bad == 1 {
+        if self.limits.counts.bad == 1 {
             self.driver.notice(format!("a message could not be used and was dropped: {why}"));
         }
         (self.bad_in_a_row >= K::MOST_BAD_IN_A_ROW).then(|| End::TooManyBad(why.to_owned()))
     }
 }
-
-const EMPTY: Counts = Counts { bad: 0, unknown: 0, prompts: 0, interrupts: 0 };
 
 fn takes_nothing() -> Error {
     Error::Io(std::io::Error::new(ErrorKind::TimedOut, "the peer takes no data"))

@@ -53,6 +53,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.stream.next().await
     }
 
+    /// Sends the answer to the peer's close, if it has sent one.
+    pub(crate) async fn answer_close(&mut self) {
+        let flush = std::future::poll_fn(|context| Pin::new(&mut self.stream).poll_flush(context));
+        // A peer that has left without a word gets none.
+        let _left = tokio::time::timeout(CLOSED_WITHIN, flush).await;
+    }
+
     /// Writes a message into the buffer.
     pub(crate) fn write(&mut self, text: String) {
         self.sent += 1;

@@ -7,17 +7,17 @@ const LONGEST: usize = 64;
 
 /// Why something is not an identifier.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{what}` must be 1 to {LONGEST} printable ASCII characters without spaces, e.g. {example}")]
+#[error("`{what}` must be 1 to {LONGEST} ASCII letters, digits, `-` and `_`, e.g. {example}")]
 pub struct BadSid {
     what: &'static str,
     example: &'static str,
 }
 
 macro_rules! sid {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $example:literal) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $prefix:literal, $example:literal) => {
         $(#[$doc])*
         ///
-        /// Test clients shorten theirs, so any 1 to 64 printable ASCII characters are taken; Twilio's own have 34.
+        /// Test clients shorten theirs, so any 1 to 64 ASCII letters, digits, `-` and `_` are taken; Twilio's own have 34.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
 
@@ -27,9 +27,16 @@ macro_rules! sid {
             /// # Errors
             /// If it is empty, too long, or has characters that no identifier has.
             pub fn parse(sid: &str) -> Result<Self, BadSid> {
-                let good = !sid.is_empty() && sid.len() <= LONGEST && sid.bytes().all(|b| b.is_ascii_graphic());
-                let plain = good && !sid.contains(['"', '\\', '<', '>', '&']);
-                if plain { Ok(Self(sid.into())) } else { Err(BadSid { what: $what, example: $example }) }
+                let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+                let good = !sid.is_empty() && sid.len() <= LONGEST && sid.bytes().all(plain);
+                if good { Ok(Self(sid.into())) } else { Err(BadSid { what: $what, example: $example }) }
+            }
+
+            /// Whether it has the form that Twilio gives: the prefix and 32 hexadecimal digits.
+            #[must_use]
+            pub fn is_twilios(&self) -> bool {
+                let digits = self.0.strip_prefix($prefix).unwrap_or("");
+                digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
             }
 
             /// As text.
@@ -55,17 +62,17 @@ macro_rules! sid {
 
 sid!(
     /// Names a phone call: `CA` and 32 hex digits.
-    CallSid, "callSid", "CA0123456789abcdef0123456789abcdef"
+    CallSid, "callSid", "CA", "CA0123456789abcdef0123456789abcdef"
 );
 sid!(
     /// Names one media stream: `MZ` and 32 hex digits.
-    StreamSid, "streamSid", "MZ0123456789abcdef0123456789abcdef"
+    StreamSid, "streamSid", "MZ", "MZ0123456789abcdef0123456789abcdef"
 );
 sid!(
     /// Names an account: `AC` and 32 hex digits.
-    AccountSid, "accountSid", "AC0123456789abcdef0123456789abcdef"
+    AccountSid, "accountSid", "AC", "AC0123456789abcdef0123456789abcdef"
 );
 sid!(
     /// Names one ConversationRelay session: `VX` and 32 hex digits.
-    SessionSid, "sessionId", "VX0123456789abcdef0123456789abcdef"
+    SessionSid, "sessionId", "VX", "VX0123456789abcdef0123456789abcdef"
 );

@@ -16,9 +16,9 @@ use crate::voice::math::cos_turns;
 const HOP: usize = FRAME_SAMPLES / 2;
 /// Least amplitude of a tone: −48 dBov, −42 dBm0.
 const LEAST_AMPLITUDE: f64 = 184.0;
-/// The high tone may be 4 dB louder, or 8 dB softer, than the low one, and a fifth of a decibel for the codec.
-const TWIST_HIGH: f64 = 1.622;
-const TWIST_LOW: f64 = 2.570;
+/// The high tone may be 4 dB louder, or 8 dB softer, than the low one, and 1 dB for codecs and noise.
+const TWIST_HIGH: f64 = 1.778;
+const TWIST_LOW: f64 = 2.818;
 /// From the nominal frequency, as a share: ±1.5 % and 2 Hz must be taken, ±3.5 % must not.
 const DETUNED: f64 = 0.025;
 /// Share of the window's energy that the two tones must hold; speech that imitates a key rarely does.
@@ -30,6 +30,10 @@ const SELECTIVITY: f64 = 2.0;
 /// Length of a key, and of the pause that ends it, in hops.
 const LONG_ENOUGH: f64 = 3.0;
 const PAUSE: f64 = 2.0;
+/// Of a told key, a window with so much of its level has no part of a pause: keys sag, flutter, and lose a tone to a codec.
+const STAYS: f64 = 0.45;
+/// How fast the level that a pause is measured by follows the key's own, from window to window.
+const FOLLOWS: f64 = 0.25;
 
 /// Hann's window over 20 ms, shifted by half a sample so that two of them, half a window apart, add up to one.
 static WINDOW: [f64; FRAME_SAMPLES] = {
@@ -89,7 +93,7 @@ struct Look {
 struct Held {
     place: (usize, usize),
     began: SamplePos,
-    /// The greatest and the summed amplitude, by tone.
+    /// The greatest amplitude (of a told key the recent one) and the summed, by tone.
     most: [f64; 2],
     sum: [f64; 2],
     told: bool,
@@ -133,7 +137,11 @@ impl DtmfDetector {
         let before = std::mem::replace(&mut self.before, look);
         if let Some(held) = &mut self.held {
             let (low, high) = amplitudes(&look, held.place);
-            held.add([low, high]);
+            if held.told {
+                held.stay([low, high]);
+            } else {
+                held.add([low, high]);
+            }
             held.purity = held.purity.max(look.purity);
             let other = look.key.is_some_and(|place| place != held.place);
             // At full level a key looks like one; what only looked so at its edge is none.
@@ -180,6 +188,22 @@ impl Held {
             share = share.min(amplitude / self.most[n].max(1e-9));
         }
         self.missing = if share > 0.9 { 0.0 } else { self.missing + 1.0 - share };
+    }
+
+    /// A key that was told lasts until both tones are gone; its level may change as fast as a line's does.
+    fn stay(&mut self, amplitudes: [f64; 2]) {
+        let mut share = 0.0f64;
+        for (most, amplitude) in self.most.iter().zip(amplitudes) {
+            share = share.max(amplitude / most.max(1e-9));
+        }
+        if share < STAYS {
+            self.missing += 1.0 - share;
+            return;
+        }
+        self.missing = 0.0;
+        for (most, amplitude) in self.most.iter_mut().zip(amplitudes) {
+            *most += (amplitude - *most) * FOLLOWS;
+        }
     }
 
     /// In hops, by the tone of which less was there.

@@ -1,6 +1,6 @@
 //! The beep after which a mailbox records.
 //!
-//! What: a greeting, one steady tone of 150 to 1 500 ms between 350 and 2 500 Hz, then silence. The tone may fade, as bells do.
+//! What: a greeting, one steady tone of 150 to 1 500 ms between 400 and 2 500 Hz (under 400 some), then silence. The tone may fade, as bells do.
 //! Not one: keys and ringing (two tones), the special information tone (three, one after the other), dial tone (too long), busy
 //! tone (it comes again), speech and music (unsteady, or no silence after).
 //! How: frames of one tone ([`super::single`]) of one frequency make a run; its ends are dated within a frame by how much of

@@ -17,8 +17,9 @@ const APART: SampleCount = ms(6_000);
 pub(super) struct Cadence {
     /// Those that have ended, newest first.
     past: [Option<Burst>; 2],
-    /// What was told of this chord.
+    /// What was told of this chord, and of the fast ones the cycle.
     told: Option<ToneKind>,
+    cycle: SampleCount,
 }
 
 impl Cadence {
@@ -39,7 +40,7 @@ impl Cadence {
                 let last = self.past[0]?;
                 let pause = burst.from.since(last.until);
                 let ringing = alike(&last, burst)
-                    && (ms(600)..=ms(2_200)).contains(&last.length())
+                    && ((ms(600)..=ms(2_200)).contains(&last.length()) || self.rang_twice(&last))
                     && (ms(1_800)..=APART).contains(&pause)
                     && burst.length() >= ms(300);
                 ringing.then_some(ToneKind::Ringback)?
@@ -57,14 +58,23 @@ impl Cadence {
         told
     }
 
+    /// The newest two bursts were a double ring: 0.4 s, 0.2 s of silence, 0.4 s.
+    fn rang_twice(&self, last: &Burst) -> bool {
+        self.past[1].is_some_and(|first| alike(&first, last) && double(&first, last))
+    }
+
     /// By the last two bursts and the pause between them.
-    fn rhythm(&self, burst: &Burst) -> Option<ToneKind> {
+    fn rhythm(&mut self, burst: &Burst) -> Option<ToneKind> {
         let last = self.past[0].filter(|last| alike(last, burst))?;
         let (on, off, on_again) = (last.length(), burst.from.since(last.until), burst.length());
         if matches!(burst.chord, Chord::Ring | Chord::Dial) {
-            // The double ring of the United Kingdom and others: 0.4 s, 0.2 s of silence, 0.4 s.
-            let double = burst.chord == Chord::Ring && near(on, 400) && near(off, 200) && near(on_again, 400);
-            return double.then_some(ToneKind::Ringback);
+            // The double ring of the United Kingdom and others.
+            let ringing = burst.chord == Chord::Ring && double(&last, burst);
+            return ringing.then_some(ToneKind::Ringback);
+        }
+        // Of one tone it is told when it comes again: twice alone it may be a melody.
+        if burst.chord == Chord::Lone && double(&last, burst) {
+            return None;
         }
         // The United Kingdom's congestion tone: 0.4 s, 0.35 s of silence, 0.225 s, 0.525 s of silence.
         let british = |a, b, c| near(on, a) && near(off, b) && near(on_again, c);
@@ -72,10 +82,11 @@ impl Cadence {
             return Some(ToneKind::Congestion);
         }
         // E.180: a cycle of 300 to 1 100 ms, and between on and off a ratio of 0.67 to 1.5; 20 ms and more for our own error.
+        // Supplement 2 lists busy tones of 0.75 s, so up to 1 500 ms.
         let even = on.0.abs_diff(on_again.0) <= ms(60).0;
         let like = off.0 * 10 <= on.0 * 16 + ms(300).0 && on.0 * 10 <= off.0 * 16 + ms(300).0;
         let cycle = on + off;
-        if !even || !like || !(ms(280)..=ms(1_300)).contains(&cycle) {
+        if !even || !like || !(ms(280)..=ms(1_600)).contains(&cycle) {
             return None;
         }
         // A melody may repeat a note; that it does so evenly twice is rarer.
@@ -86,6 +97,14 @@ impl Cadence {
                 return None;
             }
         }
+        // A rhythm that goes on is what it was told as, though its cycle is measured a little longer or shorter.
+        let fast = |kind: &ToneKind| matches!(kind, ToneKind::Busy | ToneKind::Congestion);
+        if let Some(told) = self.told.filter(fast)
+            && cycle.0.abs_diff(self.cycle.0) * 5 <= self.cycle.0
+        {
+            return Some(told);
+        }
+        self.cycle = cycle;
         // Of the two, congestion is the faster. Busy begins at 0.3 s, congestion ends at 0.3 s.
         Some(if cycle >= ms(600) { ToneKind::Busy } else { ToneKind::Congestion })
     }
@@ -102,9 +121,10 @@ impl Cadence {
     /// Each kind once.
     fn tell(&mut self, kind: ToneKind, burst: &Burst) -> Option<(ToneKind, SamplePos)> {
         let known = self.told.replace(kind) == Some(kind);
-        // The first burst that counts: fast lone tones need three.
+        // The first burst that counts: fast lone tones need three, and so do double rings.
         let fast = burst.chord == Chord::Lone && kind == ToneKind::Congestion;
-        let first = if fast { self.past[1].or(self.past[0]) } else { self.past[0] };
+        let twice = kind == ToneKind::Ringback && self.past[0].is_some_and(|last| self.rang_twice(&last));
+        let first = if fast || twice { self.past[1].or(self.past[0]) } else { self.past[0] };
         (!known).then(|| (kind, first.map_or(burst.from, |first| first.from)))
     }
 }
@@ -120,6 +140,11 @@ fn alike(last: &Burst, now: &Burst) -> bool {
     like(last.hz.0, now.hz.0, 0.012)
         && like(last.power, now.power, 0.5)
         && now.pause_power <= 0.32 * now.power
+}
+
+/// A double ring: 0.4 s, 0.2 s of silence, 0.4 s.
+fn double(first: &Burst, second: &Burst) -> bool {
+    near(first.length(), 400) && near(second.from.since(first.until), 200) && near(second.length(), 400)
 }
 
 /// Within 20 ms and a twentieth.

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::extract::Request;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
-use hyper::{Request, StatusCode};
+use hyper::StatusCode;
 use offhook_conversation::Control;
 use offhook_session::ControlError;
 use offhook_stage_api::Digits;
@@ -21,6 +20,7 @@ use super::{Api, as_json, refusal, too_many};
 use crate::rest::RestError;
 use crate::serve::Shared;
 use crate::serve::address::PublicBase;
+use crate::serve::http::body::{BodyError, collect};
 use crate::serve::http::{Answer, typed};
 use crate::switchboard::live::Live;
 use crate::switchboard::{NotPlaced, Order, Switchboard};
@@ -32,14 +32,13 @@ const MOST_LISTED: usize = 200;
 /// Longest text to be said, in characters: about two minutes.
 const LONGEST_TEXT: usize = 2_000;
 
-async fn body(request: Request<Incoming>) -> Result<Bytes, Answer> {
-    match Limited::new(request.into_body(), LONGEST_BODY).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(_) => {
-            let message = "the body is longer than 64 kB, or broke off";
-            Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, "too_long", message))
+async fn body(request: Request) -> Result<Bytes, Answer> {
+    collect(request.into_body(), LONGEST_BODY).await.map_err(|error| match error {
+        BodyError::TooLong => {
+            refusal(StatusCode::PAYLOAD_TOO_LARGE, "too_long", "the body is longer than 64 kB")
         }
-    }
+        error => refusal(StatusCode::REQUEST_TIMEOUT, "incomplete", &error.to_string()),
+    })
 }
 
 fn wrong(message: &str) -> Answer {
@@ -56,12 +55,9 @@ pub(super) fn find(sid: &str, switchboard: &Switchboard) -> Result<Arc<Live>, An
 }
 
 /// `POST /calls`
-pub(super) async fn place(
-    request: Request<Incoming>,
-    api: &Api,
-    shared: &Arc<Shared>,
-) -> Result<Answer, Answer> {
-    let Some(base) = PublicBase::find(shared.public_url.as_deref(), request.headers()) else {
+pub(super) async fn place(request: Request, api: &Api, shared: &Arc<Shared>) -> Result<Answer, Answer> {
+    let Some(base) = PublicBase::of(shared.public_url.as_deref(), request.headers(), request.extensions())
+    else {
         let message = "the request names no host, and `public_url` isn't set";
         return Err(refusal(StatusCode::BAD_REQUEST, "no_host", message));
     };
@@ -94,7 +90,7 @@ pub(super) async fn place(
     }
     let (switchboard, remembered) = (Arc::clone(&shared.switchboard), Arc::clone(&api.remembered));
     // A task of its own: whoever asked may leave, but what was begun is brought to its end.
-    let placing = tokio::task::spawn_local(async move {
+    let placing = tokio::spawn(async move {
         let (status, body, again) = match switchboard.place(order, &base).await {
             Ok(live) => (StatusCode::CREATED, live.snapshot(), false),
             Err(error) => not_placed(&error),
@@ -124,7 +120,9 @@ fn not_placed(error: &NotPlaced) -> (StatusCode, Value, bool) {
             (StatusCode::SERVICE_UNAVAILABLE, "twilio_busy", true)
         }
         NotPlaced::Twilio(RestError::Refused(_)) => (StatusCode::BAD_GATEWAY, "twilio_refused", true),
-        NotPlaced::Twilio(RestError::Unreachable(_)) => (StatusCode::BAD_GATEWAY, "twilio_unreachable", true),
+        NotPlaced::Twilio(RestError::Unreachable(_) | RestError::NoSid(_)) => {
+            (StatusCode::BAD_GATEWAY, "twilio_unreachable", true)
+        }
         // It may ring already: the same order must not be carried out again.
         NotPlaced::Twilio(RestError::Unclear { .. }) => (StatusCode::BAD_GATEWAY, "unclear", false),
     };
@@ -189,11 +187,7 @@ struct SayBody {
 }
 
 /// `POST /calls/{sid}/say`
-pub(super) async fn say(
-    request: Request<Incoming>,
-    sid: &str,
-    switchboard: &Switchboard,
-) -> Result<Answer, Answer> {
+pub(super) async fn say(request: Request, sid: &str, switchboard: &Switchboard) -> Result<Answer, Answer> {
     let live = find(sid, switchboard)?;
     let SayBody { text, interruptible } = parse(&body(request).await?)?;
     if text.trim().is_empty() || text.chars().count() > LONGEST_TEXT {
@@ -210,7 +204,7 @@ struct TransferBody {
 
 /// `POST /calls/{sid}/transfer`: once the last words were heard.
 pub(super) async fn transfer(
-    request: Request<Incoming>,
+    request: Request,
     sid: &str,
     switchboard: &Switchboard,
 ) -> Result<Answer, Answer> {
@@ -230,11 +224,7 @@ struct PressBody {
 }
 
 /// `POST /calls/{sid}/dtmf`
-pub(super) async fn press(
-    request: Request<Incoming>,
-    sid: &str,
-    switchboard: &Switchboard,
-) -> Result<Answer, Answer> {
+pub(super) async fn press(request: Request, sid: &str, switchboard: &Switchboard) -> Result<Answer, Answer> {
     let live = find(sid, switchboard)?;
     let PressBody { digits } = parse(&body(request).await?)?;
     let keys = Digits::new(&digits);

@@ -4,9 +4,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::StreamBody;
 use hyper::Response;
 use hyper::body::Frame;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -33,7 +34,7 @@ pub(super) fn stream(sid: &str, switchboard: &Switchboard) -> Result<Answer, Ans
     // Listens first, so that nothing is lost between.
     let listener = live.listen();
     let events = stream::unfold((Then::Snapshot, live, listener), next);
-    let mut answer = Response::new(StreamBody::new(events).boxed_unsync());
+    let mut answer = Response::new(Body::new(StreamBody::new(events)));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -9,9 +9,10 @@ mod limits;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hyper::body::Incoming;
+use arc_swap::ArcSwap;
+use axum::extract::Request;
+use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use hyper::{Request, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
@@ -19,6 +20,7 @@ use subtle::ConstantTimeEq;
 use crate::serve::Shared;
 use crate::serve::http::{Answer, typed};
 use crate::serve::routes::Does;
+use crate::serve::signed;
 use limits::{Bucket, Remembered};
 
 /// The API's description, OpenAPI 3.1.
@@ -32,7 +34,7 @@ pub(crate) struct ApiConfig {
     pub(crate) token_env: String,
     /// File that holds the token; comes before the variable.
     pub(crate) token_file: Option<PathBuf>,
-    /// Requests a second at most, wrong tokens included; as many again at once. Default 20.
+    /// Requests with the token a second at most; as many again at once. Default 20.
     pub(crate) requests_per_second: f64,
 }
 
@@ -44,7 +46,7 @@ impl Default for ApiConfig {
 
 /// What stands before the API. `Debug` doesn't show the token.
 pub(crate) struct Api {
-    bearer: String,
+    bearer: ArcSwap<String>,
     requests: Bucket,
     placing: Bucket,
     remembered: Arc<Remembered>,
@@ -59,7 +61,7 @@ impl std::fmt::Debug for Api {
 impl Api {
     pub(crate) fn new(token: &str, config: &ApiConfig, calls_per_second: f64) -> Self {
         Self {
-            bearer: format!("Bearer {token}"),
+            bearer: ArcSwap::from_pointee(format!("Bearer {token}")),
             requests: Bucket::new(config.requests_per_second),
             placing: Bucket::new(calls_per_second),
             remembered: Arc::default(),
@@ -69,7 +71,12 @@ impl Api {
     /// Whether a request has the token.
     pub(crate) fn opens(&self, headers: &HeaderMap) -> bool {
         let given = headers.get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
-        self.bearer.as_bytes().ct_eq(given).into()
+        self.bearer.load().as_bytes().ct_eq(given).into()
+    }
+
+    /// Another token opens from now on.
+    pub(crate) fn renew(&self, token: &str) {
+        self.bearer.store(Arc::new(format!("Bearer {token}")));
     }
 }
 
@@ -93,26 +100,32 @@ fn too_many(wait: std::time::Duration, what: &str) -> Answer {
 }
 
 /// Answers a request to the API.
-pub(crate) async fn answer(
-    request: Request<Incoming>,
-    does: Does,
-    sid: &str,
-    shared: &Arc<Shared>,
-) -> Answer {
+pub(crate) async fn answer(request: Request, does: Does, sid: &str, shared: &Arc<Shared>) -> Answer {
     let Some(api) = &shared.api else {
         let hint = "the API is off: set OFFHOOK_API_TOKEN, or `token_file` in [api], and restart the server";
         return refusal(StatusCode::NOT_FOUND, "off", hint);
     };
-    if let Err(wait) = api.requests.take() {
-        return too_many(wait, "more requests than `requests_per_second` in [api] lets through");
-    }
     if !api.opens(request.headers()) {
         let mut answer =
             refusal(StatusCode::UNAUTHORIZED, "token", "send `Authorization: Bearer …` with the API's token");
         answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        shared.metrics.tokens_refused.inc();
+        let (within, peer) = signed::failed(request.headers(), request.extensions(), shared);
+        if !within {
+            return signed::beyond_budget(answer);
+        }
+        tracing::warn!(%peer, "a request to the API was refused: it does not have the token");
         return answer;
     }
+    signed::known(request.extensions());
+    if let Err(wait) = api.requests.take() {
+        return too_many(wait, "more requests than `requests_per_second` in [api] lets through");
+    }
     let outcome = match does {
+        Does::Place if !shared.life.takes_calls() => {
+            let message = "the server is about to stop: no new calls are placed";
+            Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "stopping", message))
+        }
         Does::Place => calls::place(request, api, shared).await,
         Does::List => Ok(calls::list(&shared.switchboard)),
         Does::Show => calls::show(sid, &shared.switchboard).await,
@@ -129,6 +142,8 @@ pub(crate) async fn answer(
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use axum::routing::MethodFilter;
 
     use super::*;
     use crate::serve::routes::ROUTES;
@@ -153,7 +168,15 @@ mod tests {
         }
         let api = ROUTES.iter().filter(|route| route.does.is_api() || route.does == Does::OpenApi);
         let real: BTreeSet<String> = api
-            .flat_map(|route| route.methods.iter().map(move |method| format!("{method} {}", route.path)))
+            .flat_map(|route| {
+                let all = [
+                    (MethodFilter::GET, "GET"),
+                    (MethodFilter::POST, "POST"),
+                    (MethodFilter::DELETE, "DELETE"),
+                ];
+                let own = all.into_iter().filter(|(method, _)| route.methods.or(*method) == route.methods);
+                own.map(|(_, method)| format!("{method} {}", route.path))
+            })
             .collect();
         assert_eq!(told, real);
     }

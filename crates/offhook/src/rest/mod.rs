@@ -16,6 +16,7 @@ use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT
 use hyper::{Method, Request};
 use offhook_providers::net::{Deadlines, Http, retry_after};
 use offhook_stages::StageError;
+use offhook_twilio::CallSid;
 use offhook_twilio::api::{ApiError, Next, Wanted};
 use offhook_twilio::calls::{CallResource, CallUpdate, NewCall};
 use offhook_twilio::webhook::WebhookForm;
@@ -40,6 +41,9 @@ pub(crate) enum RestError {
     /// Twilio can't be reached, or its answer can't be read.
     #[error("Twilio's API could not be asked: {0}")]
     Unreachable(String),
+    /// The call is named by something that Twilio never gave it.
+    #[error("`{0}` is no SID that Twilio gives, so Twilio is not asked about it")]
+    NoSid(String),
     /// The call may have been placed, and may not.
     #[error(
         "{why}; whether the call was placed can't be told, so it is not placed again. Look in Twilio's console, or wait for the \
@@ -99,13 +103,13 @@ impl Rest {
 
     /// How a call stands. May lag behind by some seconds.
     pub(crate) async fn fetch(&self, sid: &str) -> Result<CallResource, RestError> {
-        let body = self.ask(Method::GET, &format!("/Calls/{sid}.json"), None, Wanted::Other).await?;
+        let body = self.ask(Method::GET, &path(sid)?, None, Wanted::Other).await?;
         read(&body).map_err(RestError::Unreachable)
     }
 
     /// Changes a call in progress. That a call which is to end is over already is no error.
     pub(crate) async fn update(&self, sid: &str, update: &CallUpdate) -> Result<(), RestError> {
-        let path = format!("/Calls/{sid}.json");
+        let path = path(sid)?;
         match self.ask(Method::POST, &path, Some(&update.form()), Wanted::Other).await {
             Err(RestError::Refused(error)) if error.next == Next::Done && *update == CallUpdate::End => {
                 Ok(())
@@ -181,6 +185,16 @@ impl Rest {
     }
 }
 
+/// A call's path. SIDs come from outside: nothing else may get into an address that is asked with our credentials.
+fn path(sid: &str) -> Result<String, RestError> {
+    let right = CallSid::parse(sid).is_ok_and(|sid| sid.is_twilios());
+    if right {
+        Ok(format!("/Calls/{sid}.json"))
+    } else {
+        Err(RestError::NoSid(sid.chars().take(80).collect()))
+    }
+}
+
 fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     serde_json::from_slice(body)
         .map_err(|error| format!("Twilio's API answered something else than a call: {error}"))
@@ -192,4 +206,24 @@ fn spread(wait: Duration) -> Duration {
     // Without randomness it is just not spread.
     let _unspread = getrandom::fill(&mut byte);
     wait.mul_f64(0.5 + f64::from(byte[0]) / 256.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_twilios_sids_get_into_a_path() {
+        let sid = "CA0123456789abcdef0123456789abcdef";
+        assert_eq!(path(sid).unwrap(), format!("/Calls/{sid}.json"));
+        for sid in [
+            "../../Messages",
+            "CA1",
+            "",
+            "CA0123456789abcdef0123456789abcde/",
+            "MZ0123456789abcdef0123456789abcdef",
+        ] {
+            assert!(matches!(path(sid), Err(RestError::NoSid(_))), "{sid}");
+        }
+    }
 }

@@ -1,29 +1,41 @@
 //! Under which address Twilio reaches us: what it signed, and where the stream's URL must point.
 
+use std::sync::Arc;
+
 use hyper::header::{HOST, HeaderMap};
+use hyper::http::Extensions;
+
+use super::http::Conn;
+use super::proxies::Passed;
+
+/// Longest name of a host, with its port (RFC 1035).
+const LONGEST_HOST: usize = 262;
 
 /// A base URL without a slash at its end: `https://voice.example.com`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PublicBase(String);
 
 impl PublicBase {
-    /// From the configuration, else from what the proxy says, else from the request itself. `None` without any.
-    pub(crate) fn find(configured: Option<&str>, headers: &HeaderMap) -> Option<Self> {
+    /// From the configuration, else from what a trusted proxy says, else from the request itself. `None` without any.
+    pub(crate) fn find(configured: Option<&str>, headers: &HeaderMap, by_proxy: bool) -> Option<Self> {
         if let Some(url) = configured {
             return Some(Self(url.trim_end_matches('/').to_owned()));
         }
-        let header = |name: &str| {
-            let value = headers.get(name)?.to_str().ok()?;
-            // The first of several is the one that the client used.
-            value.split(',').next().map(|first| first.trim().to_owned()).filter(|first| !first.is_empty())
-        };
-        let host = header("x-forwarded-host").or_else(|| header(HOST.as_str()))?;
+        let passed = if by_proxy { Passed::read(headers) } else { Passed::default() };
+        let own = || headers.get(HOST)?.to_str().ok().map(|host| host.trim().to_owned());
+        let host = passed.host.or_else(own).filter(|host| !host.is_empty() && host.len() <= LONGEST_HOST)?;
         if host.contains(['/', '?', '#', '"', '<', '>', ' ', '\\', '@']) {
             return None;
         }
-        let scheme = header("x-forwarded-proto").filter(|scheme| scheme == "https" || scheme == "http");
+        let scheme = passed.scheme.filter(|scheme| scheme == "https" || scheme == "http");
         let scheme = scheme.unwrap_or_else(|| "http".to_owned());
         Some(Self(format!("{scheme}://{host}")))
+    }
+
+    /// As [`find`](Self::find), for a request of a connection: whether its peer is a proxy is known.
+    pub(crate) fn of(configured: Option<&str>, headers: &HeaderMap, extensions: &Extensions) -> Option<Self> {
+        let by_proxy = extensions.get::<Arc<Conn>>().is_some_and(|conn| conn.is_proxy);
+        Self::find(configured, headers, by_proxy)
     }
 
     /// Whether it is this machine's own, which nobody else can reach.
@@ -58,11 +70,14 @@ mod tests {
             ("x-forwarded-host", "a.example, b"),
             ("x-forwarded-proto", "https"),
         ]);
-        let find = |configured, headers: &HeaderMap| PublicBase::find(configured, headers).map(|base| base.0);
+        let find =
+            |configured, headers: &HeaderMap| PublicBase::find(configured, headers, true).map(|base| base.0);
         assert_eq!(find(Some("https://c.example/"), &all).as_deref(), Some("https://c.example"));
         assert_eq!(find(None, &all).as_deref(), Some("https://a.example"));
         assert_eq!(find(None, &headers(&[("host", "h:1")])).as_deref(), Some("http://h:1"));
         assert_eq!(find(None, &headers(&[("host", "h\"><x")])), None);
+        let direct = PublicBase::find(None, &all, false).unwrap();
+        assert_eq!(direct.0, "http://127.0.0.1:5000", "a stranger's headers are not believed");
         assert_eq!(PublicBase("http://h:1".into()).stream_url("/media-stream"), "wss://h:1/media-stream");
     }
 }

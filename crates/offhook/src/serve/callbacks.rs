@@ -3,15 +3,14 @@
 //! All are signed. Those of calls that we placed carry our reference, because they may come before Twilio has told us the call's
 //! SID. Callbacks are answered with 204: their answers are not TwiML (twilio.com/docs/voice/api/call-resource).
 
-use std::sync::atomic::Ordering;
-
-use hyper::body::Incoming;
-use hyper::{Request, StatusCode};
+use axum::extract::Request;
+use hyper::StatusCode;
 use offhook_twilio::calls::{AnsweredBy, CallStatus, PhoneNumber};
 use offhook_twilio::twiml::{MIME, Response, Verb};
 
-use super::Shared;
+use super::Edge;
 use super::http::{Answer, text, typed};
+use super::life::Phase;
 use super::voice::{Checked, check};
 use crate::switchboard::live::Live;
 use crate::switchboard::transfer_document;
@@ -25,7 +24,8 @@ fn document(response: &Response) -> Answer {
 }
 
 /// How a call goes.
-pub(crate) async fn status(request: Request<Incoming>, shared: &Shared) -> Answer {
+pub(crate) async fn status(request: Request, edge: &Edge) -> Answer {
+    let shared = &edge.shared;
     let checked = match check(request, shared).await {
         Ok(checked) => checked,
         Err(refusal) => return refusal,
@@ -51,7 +51,8 @@ pub(crate) async fn status(request: Request<Incoming>, shared: &Shared) -> Answe
 }
 
 /// Who answered.
-pub(crate) async fn answered_by(request: Request<Incoming>, shared: &Shared) -> Answer {
+pub(crate) async fn answered_by(request: Request, edge: &Edge) -> Answer {
+    let shared = &edge.shared;
     let checked = match check(request, shared).await {
         Ok(checked) => checked,
         Err(refusal) => return refusal,
@@ -66,7 +67,8 @@ pub(crate) async fn answered_by(request: Request<Incoming>, shared: &Shared) -> 
 }
 
 /// What became of a stream.
-pub(crate) async fn stream(request: Request<Incoming>, shared: &Shared) -> Answer {
+pub(crate) async fn stream(request: Request, edge: &Edge) -> Answer {
+    let shared = &edge.shared;
     let checked = match check(request, shared).await {
         Ok(checked) => checked,
         Err(refusal) => return refusal,
@@ -83,7 +85,8 @@ pub(crate) async fn stream(request: Request<Incoming>, shared: &Shared) -> Answe
 }
 
 /// The stream has ended. What next? To whom the caller is handed over, or the end.
-pub(crate) async fn after_stream(request: Request<Incoming>, shared: &Shared) -> Answer {
+pub(crate) async fn after_stream(request: Request, edge: &Edge) -> Answer {
+    let shared = &edge.shared;
     let checked = match check(request, shared).await {
         Ok(checked) => checked,
         Err(refusal) => return refusal,
@@ -97,7 +100,8 @@ pub(crate) async fn after_stream(request: Request<Incoming>, shared: &Shared) ->
 }
 
 /// A transfer is over. Nobody took it? Then the caller comes back to the agent; where that can't be, they are told so.
-pub(crate) async fn after_transfer(request: Request<Incoming>, shared: &Shared) -> Answer {
+pub(crate) async fn after_transfer(request: Request, edge: &Edge) -> Answer {
+    let shared = &edge.shared;
     let checked = match check(request, shared).await {
         Ok(checked) => checked,
         Err(refusal) => return refusal,
@@ -108,7 +112,7 @@ pub(crate) async fn after_transfer(request: Request<Incoming>, shared: &Shared) 
     if let Some(live) = shared.switchboard.call(sid(&checked)) {
         if !taken {
             live.facts().troubles.push(format!("the transfer was not taken: {}", short(became)));
-            if let Some(again) = back_to_agent(&checked, &live, shared).await {
+            if let Some(again) = back_to_agent(&checked, &live, edge).await {
                 return document(&again);
             }
         }
@@ -124,9 +128,10 @@ pub(crate) async fn after_transfer(request: Request<Incoming>, shared: &Shared) 
 }
 
 /// Connects the caller to the agent again, who is told that nobody took them. `None` if they have hung up, or the agent can't.
-async fn back_to_agent(checked: &Checked, live: &Live, shared: &Shared) -> Option<Response> {
+async fn back_to_agent(checked: &Checked, live: &Live, edge: &Edge) -> Option<Response> {
+    let shared = &edge.shared;
     let status = checked.form.get("CallStatus").and_then(CallStatus::parse);
-    if status.is_some_and(CallStatus::is_over) || shared.stopping.load(Ordering::Relaxed) {
+    if status.is_some_and(CallStatus::is_over) || shared.life.phase() > Phase::Draining {
         return None;
     }
     shared.switchboard.until_left(live).await;
@@ -135,9 +140,8 @@ async fn back_to_agent(checked: &Checked, live: &Live, shared: &Shared) -> Optio
     }
     let served = shared.switchboard.serves(Some(live));
     // The connections to the providers can be opened until the stream comes.
-    let stages = served.agent.stages.clone();
-    tokio::task::spawn_local(async move { stages.warm().await });
-    super::voice::document(checked, sid(checked), shared, served)
+    edge.workers.warm(served.agent.stages.clone());
+    super::voice::document(checked, sid(checked), shared, &served)
         .inspect_err(|error| tracing::error!(call = sid(checked), %error, "a caller can't come back; is `public_url` right?"))
         .ok()
 }

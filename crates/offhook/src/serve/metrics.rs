@@ -2,11 +2,13 @@
 //!
 //! What a call counts is added when it is over. With an API token the address wants it too.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 use hyper::StatusCode;
-use hyper::header::HeaderMap;
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use offhook_media_line::Histogram;
 use offhook_session::{SessionEnd, SessionError, SessionReport};
 use prometheus_client::encoding::text::encode;
@@ -14,9 +16,13 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+use serde::Deserialize;
+use subtle::ConstantTimeEq;
 
 use super::Shared;
 use super::http::{Answer, text, typed};
+use crate::api::Api;
+use crate::config::Config;
 
 /// The type that OpenMetrics has.
 const MIME: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -32,6 +38,14 @@ pub(crate) struct Metrics {
     in_progress: Gauge,
     turned_away: Counter,
     pub(super) connections_refused: Counter,
+    pub(super) panics: Counter,
+    log_dropped: Counter,
+    log_suppressed: Counter,
+    tape_octets: Counter,
+    disk_failures: Counter,
+    tapes_cut: Counter,
+    pub(super) signatures_refused: Counter,
+    pub(crate) tokens_refused: Counter,
     lateness: Family<Label, Seconds>,
     frames_in: Counter,
     frames_concealed: Counter,
@@ -54,6 +68,14 @@ impl Metrics {
             in_progress: Gauge::default(),
             turned_away: Counter::default(),
             connections_refused: Counter::default(),
+            panics: Counter::default(),
+            log_dropped: Counter::default(),
+            log_suppressed: Counter::default(),
+            tape_octets: Counter::default(),
+            disk_failures: Counter::default(),
+            tapes_cut: Counter::default(),
+            signatures_refused: Counter::default(),
+            tokens_refused: Counter::default(),
             lateness: Family::default(),
             frames_in: Counter::default(),
             frames_concealed: Counter::default(),
@@ -72,7 +94,19 @@ impl Metrics {
         all.register("calls_in_progress", "Calls in progress", new.in_progress.clone());
         for (name, help, counter) in [
             ("calls_turned_away", "Calls not taken because every worker was late", &new.turned_away),
-            ("connections_refused", "Connections for which no worker had room", &new.connections_refused),
+            ("connections_refused", "Connections for which there was no room", &new.connections_refused),
+            ("signatures_refused", "Webhooks and sockets that Twilio did not sign", &new.signatures_refused),
+            ("tokens_refused", "Requests to the API without its token", &new.tokens_refused),
+            ("log_lines_dropped", "Lines of the log that nobody read fast enough", &new.log_dropped),
+            (
+                "log_events_suppressed",
+                "Events of the log that were too many of their kind",
+                &new.log_suppressed,
+            ),
+            ("tape_bytes", "Octets of tapes", &new.tape_octets),
+            ("disk_failures", "Tapes and records that the disk refused", &new.disk_failures),
+            ("tapes_cut", "Tapes that ended before their calls, because the disk was behind", &new.tapes_cut),
+            ("panics", "Faults of this program that were survived", &new.panics),
             ("frames_in", "Frames of 20 ms received", &new.frames_in),
             ("frames_concealed", "Frames that were missing and were filled in", &new.frames_concealed),
             ("frames_late", "Messages that came late or twice and were dropped", &new.frames_late),
@@ -117,11 +151,28 @@ impl Metrics {
     }
 
     fn render(&self, shared: &Shared) -> Result<String, std::fmt::Error> {
-        let calls = shared.calls.load(Ordering::Relaxed);
+        let calls = shared.calls.now();
         self.in_progress.set(i64::try_from(calls).unwrap_or(i64::MAX));
         self.turned_away.inner().store(shared.overload.turned_away(), Ordering::Relaxed);
         for (worker, late) in shared.overload.all_lateness().enumerate() {
             self.lateness.get_or_create(&[("worker", worker.to_string())]).set(late.as_secs_f64());
+        }
+        let counters = [
+            (&self.log_dropped, crate::logging::dropped()),
+            (&self.log_suppressed, crate::logging::suppressed()),
+        ];
+        for (counter, count) in counters {
+            counter.inner().store(count, Ordering::Relaxed);
+        }
+        if let Some(written) = shared.switchboard.written() {
+            let counters = [
+                (&self.tape_octets, &written.tape_octets),
+                (&self.disk_failures, &written.failures),
+                (&self.tapes_cut, &written.tapes_cut),
+            ];
+            for (counter, count) in counters {
+                counter.inner().store(count.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
         }
         let paced = *self.paced.lock().unwrap_or_else(PoisonError::into_inner);
         for quantile in ["0.5", "0.99", "0.999"] {
@@ -134,10 +185,63 @@ impl Metrics {
     }
 }
 
+/// `[metrics]`: where counters are read, and by whom.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct MetricsConfig {
+    /// An address of their own, with the health pages; then `/metrics` is nowhere else. Default: none.
+    pub(crate) listen: Option<SocketAddr>,
+    /// Environment variable that holds their token. Default `OFFHOOK_METRICS_TOKEN`. Without a token they want the API's, and
+    /// nothing at an address of their own.
+    pub(crate) token_env: String,
+    /// File that holds the token; comes before the variable.
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+impl Default for MetricsConfig {
+    fn default() -> Self {
+        Self { listen: None, token_env: "OFFHOOK_METRICS_TOKEN".to_owned(), token_file: None }
+    }
+}
+
+/// Who may read the counters. `Debug` doesn't show the token.
+pub(crate) struct MetricsAccess {
+    bearer: Option<String>,
+    apart: bool,
+}
+
+impl std::fmt::Debug for MetricsAccess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MetricsAccess").field("apart", &self.apart).finish_non_exhaustive()
+    }
+}
+
+impl MetricsAccess {
+    pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
+        let bearer = config.metrics_token()?.map(|token| format!("Bearer {token}"));
+        Ok(Self { bearer, apart: config.metrics.listen.is_some() })
+    }
+
+    /// Whether they have an address of their own.
+    pub(crate) const fn is_apart(&self) -> bool {
+        self.apart
+    }
+
+    fn opens(&self, headers: &HeaderMap, api: Option<&Api>) -> bool {
+        let given = headers.get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
+        let by_api = api.is_some_and(|api| api.opens(headers));
+        match &self.bearer {
+            Some(bearer) => bool::from(bearer.as_bytes().ct_eq(given)) || by_api,
+            None => by_api || self.apart || api.is_none(),
+        }
+    }
+}
+
 /// Answers a scrape.
 pub(super) fn answer(headers: &HeaderMap, shared: &Shared) -> Answer {
-    if shared.api.as_ref().is_some_and(|api| !api.opens(headers)) {
-        return text(StatusCode::UNAUTHORIZED, "send `Authorization: Bearer …` with the API's token\n");
+    if !shared.metrics_access.opens(headers, shared.api.as_ref()) {
+        let hint = "send `Authorization: Bearer …` with the token of [metrics], or with the API's\n";
+        return text(StatusCode::UNAUTHORIZED, hint);
     }
     match shared.metrics.render(shared) {
         Ok(page) => typed(StatusCode::OK, MIME, page),

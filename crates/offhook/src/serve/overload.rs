@@ -42,13 +42,16 @@ pub(crate) struct Overload {
     config: OverloadConfig,
     /// Of each worker, in microseconds.
     lateness: Vec<AtomicU32>,
+    /// How often each worker has looked at its clock.
+    beats: Vec<AtomicU64>,
     turned_away: AtomicU64,
 }
 
 impl Overload {
     pub(crate) fn new(config: OverloadConfig, workers: usize) -> Self {
         let lateness = (0..workers.max(1)).map(|_| AtomicU32::new(0)).collect();
-        Self { config, lateness, turned_away: AtomicU64::new(0) }
+        let beats = (0..workers.max(1)).map(|_| AtomicU64::new(0)).collect();
+        Self { config, lateness, beats, turned_away: AtomicU64::new(0) }
     }
 
     /// Watches the clock of the worker that this runs on; never ends.
@@ -58,6 +61,9 @@ impl Overload {
         loop {
             due += BEAT;
             tokio::time::sleep_until(due).await;
+            if let Some(beats) = self.beats.get(worker) {
+                beats.fetch_add(1, Ordering::Relaxed);
+            }
             let now = Instant::now();
             let late = u32::try_from(now.saturating_duration_since(due).as_micros()).unwrap_or(u32::MAX);
             // One long stall, as of a voice that is loaded, is no overload: it counts as a beat twice over the limit.
@@ -71,6 +77,11 @@ impl Overload {
     /// The lateness of the worker that is least late.
     pub(crate) fn lateness(&self) -> Duration {
         self.all_lateness().min().unwrap_or_default()
+    }
+
+    /// How often each worker has looked at its clock: one that stands still doesn't.
+    pub(crate) fn beats(&self) -> Vec<u64> {
+        self.beats.iter().map(|beats| beats.load(Ordering::Relaxed)).collect()
     }
 
     /// The lateness of each worker.
@@ -95,11 +106,16 @@ impl Overload {
             count,
             "a call was turned away: this machine is at its limit. More cores, or `redirect` in [overload], help"
         );
+        Some(self.elsewhere())
+    }
+
+    /// Sends a new call to another server if there is one; else it is told that all lines are busy.
+    pub(crate) fn elsewhere(&self) -> Response {
         let response = Response::default();
-        Some(match &self.config.redirect {
+        match &self.config.redirect {
             Some(url) => response.then(Verb::Redirect(url.clone())),
             None => response.then(Verb::Say(self.config.say.clone())).then(Verb::Hangup),
-        })
+        }
     }
 }
 

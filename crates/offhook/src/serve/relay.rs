@@ -1,10 +1,11 @@
 //! Sessions of text: the TwiML that begins one, its socket, and what is next when it has ended.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use hyper::body::Incoming;
-use hyper::{Request, StatusCode};
+use axum::extract::Request;
+use futures_util::FutureExt;
+use hyper::StatusCode;
 use offhook_script::Transport;
 use offhook_session::relay::{Admitted, Leave, RelayEnd, RelayReport, serve_relay};
 use offhook_twilio::calls::PhoneNumber;
@@ -15,13 +16,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 
-use super::Shared;
 use super::address::PublicBase;
 use super::http::{Answer, typed};
 use super::parking::{BACK_WITHIN, Badge, Became};
 use super::routes::{AFTER_RELAY_PATH, RELAY_PATH};
-use super::socket::is_announced;
+use super::socket::{broke, is_announced};
 use super::voice::{Checked, check, parameters};
+use super::{Edge, Shared};
 use crate::switchboard::{Announced, Served, Watched, transfer_document};
 
 /// A call whose socket is lost so often isn't connected again: something loses it each time.
@@ -33,18 +34,25 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     shared: &Arc<Shared>,
     base: Option<&PublicBase>,
 ) {
-    shared.calls.fetch_add(1, Ordering::Relaxed);
+    let counted = shared.calls.count();
     let mut badge = None;
     let admit = async |setup: &SetupMessage| {
         let (admitted, leave, given) = admit(setup, shared, base).await?;
-        badge = Some(given);
+        badge = Some((given, setup.call_sid.to_string()));
         Ok((admitted, leave))
     };
-    let (report, call) = serve_relay(socket, admit).await;
-    shared.calls.fetch_sub(1, Ordering::Relaxed);
+    let served = AssertUnwindSafe(serve_relay(socket, admit)).catch_unwind().await;
+    drop(counted);
+    let Ok((report, call)) = served else {
+        if let Some((badge, sid)) = badge {
+            // Whoever leads it now, it isn't this session.
+            let _became = shared.parking.left(&sid, badge, None);
+            broke(&sid, shared);
+        }
+        return;
+    };
     log(&report);
-    let (Some(badge), Some(setup)) = (badge, report.setup) else { return };
-    let sid = setup.call_sid.to_string();
+    let Some((badge, sid)) = badge else { return };
     match shared.parking.left(&sid, badge, call) {
         Became::Led => {}
         Became::Over => shared.switchboard.hung_up(&sid),
@@ -82,7 +90,8 @@ pub(super) fn connect(
 }
 
 /// A session has ended: the call goes on if its socket was lost, is handed over if the agent wanted that, or hangs up.
-pub(super) async fn after(request: Request<Incoming>, shared: &Shared) -> Answer {
+pub(super) async fn after(request: Request, edge: &Edge) -> Answer {
+    let shared = &edge.shared;
     let checked = match check(request, shared).await {
         Ok(checked) => checked,
         Err(refusal) => return refusal,
@@ -101,7 +110,7 @@ pub(super) async fn after(request: Request<Incoming>, shared: &Shared) -> Answer
         handoff.may_go_on() && again < MOST_AGAIN && live.as_ref().is_none_or(|live| !live.is_over());
     let response = if goes_on {
         let served = shared.switchboard.serves(live.as_deref());
-        match connect(&checked, sid, shared, (served, again + 1)) {
+        match connect(&checked, sid, shared, (&served, again + 1)) {
             Ok(connect) => response.then(Verb::Connect(connect)),
             Err(error) => {
                 tracing::error!(call = sid, %error, "a call can't be connected again");

@@ -1,31 +1,33 @@
 //! The WebSocket: from the upgrade request to the call.
 
-use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use axum::extract::Request;
 use bytes::Bytes;
-
-use hyper::body::Incoming;
+use futures_util::FutureExt;
+use hyper::StatusCode;
 use hyper::header::{CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
-use hyper::{Request, StatusCode};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use offhook_script::Transport;
 use offhook_session::{SessionEnd, SessionError, SessionReport, Setup, open_call};
-use offhook_twilio::signature::is_valid_upgrade;
 use offhook_twilio::stream::StartMessage;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::address::PublicBase;
-use super::http::{Answer, text};
+use super::http::{Answer, Stall, text};
 use super::voice::TOKEN;
-use super::workers::LoadGuard;
-use super::{Shared, relay};
+use super::workers::{LoadGuard, Upgraded};
+use super::{Edge, Shared, relay, signed};
 use crate::switchboard::Announced;
+
+/// The answer to the handshake must have gone out within this.
+const UPGRADED_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a socket carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,14 +38,10 @@ pub(crate) enum Carries {
     Text,
 }
 
-/// Upgrades a request to a WebSocket and serves the call on it. No Origin is demanded, no subprotocol and no extension
-/// negotiated: Twilio sends and takes none.
-pub(crate) fn upgrade(
-    mut request: Request<Incoming>,
-    shared: Arc<Shared>,
-    guard: Rc<LoadGuard>,
-    carries: Carries,
-) -> Answer {
+/// Upgrades a request to a WebSocket, and hands it to a worker, which serves the call on it. No Origin is demanded, no
+/// subprotocol and no extension negotiated: Twilio sends and takes none.
+pub(crate) fn upgrade(mut request: Request, edge: &Arc<Edge>, carries: Carries) -> Answer {
+    let shared = &edge.shared;
     if carries == Carries::Sound && !shared.switchboard.carries(Transport::MediaStreams) {
         return text(
             StatusCode::NOT_FOUND,
@@ -56,27 +54,12 @@ pub(crate) fn upgrade(
             "this address speaks WebSocket (version 13); a proxy in between may have taken the Upgrade header away\n",
         );
     };
-    if let Some(token) = &shared.auth_token
-        && !is_signed(&request, token, shared.public_url.as_deref())
-    {
-        tracing::warn!(
-            "a stream was refused: its signature is not Twilio's for this URL and auth token. \
-             If it was Twilio's, set `public_url` to the address in the TwiML"
-        );
-        return text(StatusCode::FORBIDDEN, "the signature is not valid\n");
+    let base = PublicBase::of(shared.public_url.as_deref(), request.headers(), request.extensions());
+    if let Err(refusal) = signed::check_upgrade(&request, base.as_ref(), shared) {
+        return refusal;
     }
-    let base = (PublicBase::find(shared.public_url.as_deref(), request.headers()), carries);
     let upgraded = hyper::upgrade::on(&mut request);
-    tokio::task::spawn_local(async move {
-        match upgraded.await {
-            // Without hyper's layers around it the socket costs less, a frame and a call.
-            Ok(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
-                Ok(parts) => serve(parts.io.into_inner(), parts.read_buf, shared, base, guard).await,
-                Err(upgraded) => serve(TokioIo::new(upgraded), Bytes::new(), shared, base, guard).await,
-            },
-            Err(error) => tracing::warn!(%error, "a stream's connection broke during the handshake"),
-        }
-    });
+    tokio::spawn(hand_over(upgraded, Arc::clone(edge), base, carries));
     let mut answer = text(StatusCode::SWITCHING_PROTOCOLS, "");
     let headers = answer.headers_mut();
     headers.clear();
@@ -84,6 +67,39 @@ pub(crate) fn upgrade(
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
     answer
+}
+
+/// Hands the bare socket to a worker: without HTTP's layers around it, it costs less, a frame and a call.
+async fn hand_over(upgraded: OnUpgrade, edge: Arc<Edge>, base: Option<PublicBase>, carries: Carries) {
+    let upgraded = match tokio::time::timeout(UPGRADED_WITHIN, upgraded).await {
+        Ok(Ok(upgraded)) => upgraded,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "a stream's connection broke during the handshake");
+            return;
+        }
+        Err(_) => {
+            tracing::warn!("a stream's peer did not take the answer to its handshake");
+            return;
+        }
+    };
+    let Ok(parts) = upgraded.downcast::<TokioIo<Stall<TcpStream>>>() else {
+        tracing::error!("a stream's socket is of another kind than this server's");
+        return;
+    };
+    let handed = parts
+        .io
+        .into_inner()
+        .into_inner()
+        .into_std()
+        .map(|stream| edge.workers.hand_over(Upgraded { stream, read: parts.read_buf, base, carries }));
+    match handed {
+        Ok(true) => {}
+        Ok(false) => {
+            edge.shared.metrics.connections_refused.inc();
+            tracing::warn!("a stream was refused: no worker has room");
+        }
+        Err(error) => tracing::warn!(%error, "a stream was lost before it was served"),
+    }
 }
 
 fn accept_key(headers: &HeaderMap) -> Option<HeaderValue> {
@@ -97,27 +113,13 @@ fn accept_key(headers: &HeaderMap) -> Option<HeaderValue> {
     right.then(|| HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok()).flatten()
 }
 
-fn is_signed(
-    request: &Request<Incoming>,
-    token: &offhook_twilio::signature::AuthToken,
-    public: Option<&str>,
-) -> bool {
-    let signature = request.headers().get("x-twilio-signature").and_then(|value| value.to_str().ok());
-    let base = PublicBase::find(public, request.headers());
-    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-    match (signature, base) {
-        (Some(signature), Some(base)) => is_valid_upgrade(token, signature, &base.url(target)),
-        _ => false,
-    }
-}
-
 /// Serves the call on an upgraded socket, of which `read` was read already.
-async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(
-    io: S,
+pub(super) async fn serve(
+    io: TcpStream,
     read: Bytes,
     shared: Arc<Shared>,
     (base, carries): (Option<PublicBase>, Carries),
-    guard: Rc<LoadGuard>,
+    guard: LoadGuard,
 ) {
     let limits = offhook_session::socket_config();
     let socket = if read.is_empty() {
@@ -130,13 +132,17 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     if carries == Carries::Text {
         return relay::serve(socket, &shared, base.as_ref()).await;
     }
-    shared.calls.fetch_add(1, Ordering::Relaxed);
+    let counted = shared.calls.count();
+    let named: Arc<OnceLock<String>> = Arc::default();
+    let begun = Arc::clone(&named);
     let admitting = Arc::clone(&shared);
     let observing = Arc::clone(&shared);
     let call = open_call(
         socket,
         move |start| admit(start, &admitting, base.as_ref()),
         move |start| {
+            // Set once: a stream begins once.
+            let _first = begun.set(start.call_sid.to_string()).is_ok();
             tracing::info!(call = %start.call_sid, stream = %start.stream_sid, "the call begins");
             observing.switchboard.watch(start.call_sid.as_str(), Transport::MediaStreams, observing.show)
         },
@@ -145,16 +151,28 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     match call {
         // A task of its own: this one, and what the handshake needed, is over.
         Ok(call) => drop(tokio::task::spawn_local(async move {
-            let _counted = guard;
-            conclude(call.serve().await, &shared);
+            let _counted = (guard, counted);
+            match AssertUnwindSafe(call.serve()).catch_unwind().await {
+                Ok(report) => conclude(report, &shared),
+                Err(_) => broke(named.get().map_or("", String::as_str), &shared),
+            }
         })),
         Err(report) => conclude(*report, &shared),
     }
 }
 
+/// A call's own code broke: the others go on, and what is known of this one is written down.
+pub(super) fn broke(sid: &str, shared: &Shared) {
+    shared.metrics.panics.inc();
+    tracing::error!(call = sid, "the call ended, for its code broke");
+    if let Some(live) = shared.switchboard.call(sid) {
+        live.facts().troubles.push("a fault of this program ended the call".to_owned());
+    }
+    shared.switchboard.hung_up(sid);
+}
+
 /// A call is over, or did not begin.
 fn conclude(mut report: SessionReport, shared: &Shared) {
-    shared.calls.fetch_sub(1, Ordering::Relaxed);
     shared.metrics.count(&report);
     let refused = matches!(report.end, SessionEnd::Failed(SessionError::Refused(_)));
     if let Some(start) = report.start.as_ref().filter(|_| !refused) {
@@ -175,7 +193,7 @@ pub(super) fn is_announced(call: Announced<'_>, shared: &Shared) -> Result<(), S
             .tokens
             .redeem(token, call)
             .map_err(|why| format!("the stream of call {call} does not come from our TwiML: {why}")),
-        None if shared.auth_token.is_some() => {
+        None if !shared.keys.load().is_empty() => {
             Err(format!("the stream of call {call} has no token: it does not come from our TwiML"))
         }
         None => Ok(()), // without an auth token the door is open, and the server said so

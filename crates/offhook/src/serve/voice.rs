@@ -1,21 +1,23 @@
 //! The webhook: a call comes in, TwiML goes out.
 
-use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
-use hyper::{Method, Request, StatusCode};
+use axum::extract::Request;
+use hyper::{Method, StatusCode};
 use offhook_script::Transport;
-use offhook_twilio::signature::is_valid;
+use offhook_twilio::CallSid;
 use offhook_twilio::twiml::{Connect, MIME, Noun, Parameter, Response, Stream, TwimlError, Verb};
 use offhook_twilio::webhook::WebhookForm;
 
-use super::Shared;
 use super::address::PublicBase;
+use super::http::body::{BodyError, collect};
 use super::http::{Answer, text, typed};
 use super::routes::STREAM_PATH;
+use super::{Edge, Shared, signed};
 use crate::switchboard::Served;
 
 /// Longest form taken; Twilio's have about 1 kB.
-const LONGEST_FORM: usize = 64 * 1024;
+const LONGEST_FORM: usize = 16 * 1024;
+/// Most parameters; Twilio's forms have some 30.
+const MOST_PARAMETERS: usize = 200;
 /// The parameter that carries the one-time token.
 pub(crate) const TOKEN: &str = "token";
 
@@ -34,11 +36,15 @@ impl Checked {
 }
 
 /// Answers a call with the stream.
-pub(crate) async fn answer(request: Request<Incoming>, shared: &Shared) -> Answer {
+pub(crate) async fn answer(request: Request, edge: &Edge) -> Answer {
+    let shared = &edge.shared;
     let checked = match check(request, shared).await {
         Ok(checked) => checked,
         Err(refusal) => return refusal,
     };
+    if !shared.life.takes_calls() {
+        return typed(StatusCode::OK, MIME, shared.overload.elsewhere().to_xml());
+    }
     if let Some(elsewhere) = shared.overload.answer() {
         return typed(StatusCode::OK, MIME, elsewhere.to_xml());
     }
@@ -53,9 +59,8 @@ pub(crate) async fn answer(request: Request<Incoming>, shared: &Shared) -> Answe
     }
     let served = shared.switchboard.serves(live.as_deref());
     // The stream comes in a moment: until then the connections to the providers can be opened.
-    let stages = served.agent.stages.clone();
-    tokio::task::spawn_local(async move { stages.warm().await });
-    match document(&checked, call, shared, served) {
+    edge.workers.warm(served.agent.stages.clone());
+    match document(&checked, call, shared, &served) {
         Ok(document) => typed(StatusCode::OK, MIME, document.to_xml()),
         Err(error) => {
             tracing::error!(call, %error, "a call can't be answered; is `public_url` right?");
@@ -103,34 +108,32 @@ pub(super) fn parameters(
 }
 
 /// Reads a request of Twilio's, and judges its signature.
-pub(super) async fn check(request: Request<Incoming>, shared: &Shared) -> Result<Checked, Answer> {
+pub(super) async fn check(request: Request, shared: &Shared) -> Result<Checked, Answer> {
     let (head, body) = request.into_parts();
-    let Some(base) = PublicBase::find(shared.public_url.as_deref(), &head.headers) else {
+    // Without a signature nothing of the body is read.
+    let signed = signed::shown(&head.headers, &head.extensions, shared)?;
+    let Some(base) = PublicBase::of(shared.public_url.as_deref(), &head.headers, &head.extensions) else {
         return Err(text(StatusCode::BAD_REQUEST, "the request names no host\n"));
     };
-    let body = match Limited::new(body, LONGEST_FORM).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(_) => return Err(text(StatusCode::PAYLOAD_TOO_LARGE, "the form is longer than 64 kB\n")),
+    let body = match collect(body, LONGEST_FORM).await {
+        Ok(body) => body,
+        Err(BodyError::TooLong) => {
+            return Err(text(StatusCode::PAYLOAD_TOO_LARGE, "the form is longer than 16 kB\n"));
+        }
+        Err(error) => return Err(text(StatusCode::REQUEST_TIMEOUT, format!("{error}\n"))),
     };
     let posted = head.method == Method::POST;
-    let form = if posted {
-        WebhookForm::parse(&body)
-    } else {
-        WebhookForm::parse(head.uri.query().unwrap_or("").as_bytes())
-    };
-    if let Some(token) = &shared.auth_token {
-        let url = base.url(head.uri.path_and_query().map_or("/", |target| target.as_str()));
-        let signature =
-            head.headers.get("x-twilio-signature").and_then(|value| value.to_str().ok()).unwrap_or("");
-        let params = if posted { form.params() } else { &[] };
-        if !is_valid(token, signature, &url, params, Some(&body)) {
-            tracing::warn!(
-                %url,
-                "a webhook was refused: its signature is not Twilio's for this URL and auth token. \
-                 If it was Twilio's, set `public_url` to the address in Twilio's console"
-            );
-            return Err(text(StatusCode::FORBIDDEN, "the signature is not valid\n"));
-        }
+    let encoded = if posted { &body[..] } else { head.uri.query().unwrap_or("").as_bytes() };
+    if encoded.iter().filter(|octet| **octet == b'&').count() >= MOST_PARAMETERS {
+        let message = format!("the form has more than {MOST_PARAMETERS} parameters\n");
+        return Err(text(StatusCode::PAYLOAD_TOO_LARGE, message));
+    }
+    let form = WebhookForm::parse(encoded);
+    signed::check(signed.as_ref(), &head, &base, posted.then_some(&form), &body, shared)?;
+    // What follows from the answer, such as a stream, is waited for before the server ends.
+    shared.calls.touch();
+    if form.get("CallSid").is_some_and(|sid| CallSid::parse(sid).is_err()) {
+        return Err(text(StatusCode::BAD_REQUEST, "CallSid is no call's SID\n"));
     }
     let query = WebhookForm::parse(head.uri.query().unwrap_or("").as_bytes());
     Ok(Checked { base, form, query })

@@ -1,22 +1,43 @@
-//! One worker per core: an OS thread with a single-threaded runtime that owns its connections from handshake to end.
+//! One worker per core: an OS thread with a single-threaded runtime that owns its calls from `start` to end.
 
 use std::net::TcpStream as StdTcpStream;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use bytes::Bytes;
+use offhook_session::StageSet;
 use tokio::net::TcpStream;
-use tokio::runtime::{Builder, LocalOptions};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc;
 
-use super::metrics::Metrics;
-use super::{Shared, http};
+use super::Shared;
+use super::address::PublicBase;
+use super::socket::{self, Carries};
 
-/// Connections waiting for a worker; more are refused, which the peer sees as a reset.
+/// Sockets waiting for a worker; more are refused.
 const WAITING: usize = 1_024;
+
+/// An upgraded socket.
+#[derive(Debug)]
+pub(crate) struct Upgraded {
+    pub(crate) stream: StdTcpStream,
+    /// Read already.
+    pub(crate) read: Bytes,
+    pub(crate) base: Option<PublicBase>,
+    pub(crate) carries: Carries,
+}
+
+/// What workers do.
+enum Work {
+    Serve(Box<Upgraded>, LoadGuard),
+    /// Opens connections to providers, where they will be used.
+    Warm(StageSet),
+    /// Ends, with all that it still has.
+    Stop,
+}
 
 /// All workers.
 #[derive(Debug)]
@@ -26,8 +47,10 @@ pub(crate) struct Workers {
 
 #[derive(Debug)]
 struct Worker {
-    sockets: mpsc::Sender<StdTcpStream>,
+    work: mpsc::Sender<Work>,
     load: Arc<AtomicUsize>,
+    /// Closes when the worker has ended.
+    ended: Mutex<std::sync::mpsc::Receiver<()>>,
 }
 
 impl Workers {
@@ -37,33 +60,46 @@ impl Workers {
         Ok(Self { all })
     }
 
-    /// Gives a connection to the worker that has the fewest.
-    pub(crate) fn hand_over(&self, socket: TcpStream, metrics: &Metrics) {
-        let Some(worker) = self.all.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed)) else {
-            return;
-        };
-        let socket = match socket.into_std() {
-            Ok(socket) => socket,
-            Err(error) => {
-                tracing::warn!(%error, "a connection was lost before it was served");
-                return;
-            }
-        };
-        worker.load.fetch_add(1, Ordering::Relaxed);
-        if worker.sockets.try_send(socket).is_err() {
-            worker.load.fetch_sub(1, Ordering::Relaxed);
-            metrics.connections_refused.inc();
-            tracing::warn!("a connection was refused: {WAITING} are waiting already");
+    fn idlest(&self) -> Option<&Worker> {
+        self.all.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed))
+    }
+
+    /// Gives a socket to the worker that has the fewest. False if it has no room.
+    pub(crate) fn hand_over(&self, upgraded: Upgraded) -> bool {
+        let Some(worker) = self.idlest() else { return false };
+        let guard = LoadGuard::new(&worker.load);
+        worker.work.try_send(Work::Serve(Box::new(upgraded), guard)).is_ok()
+    }
+
+    /// Ends all workers; waits for them, but not for ever.
+    pub(crate) fn stop(&self, within: Duration) {
+        let until = Instant::now() + within;
+        for worker in &self.all {
+            // One that is so busy is not waited for in vain: the time is bounded.
+            let _busy = worker.work.try_send(Work::Stop).is_err();
         }
+        for worker in &self.all {
+            let ended = worker.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            let left = until.saturating_duration_since(Instant::now());
+            if ended.recv_timeout(left) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                tracing::warn!("a worker did not end in time");
+            }
+        }
+    }
+
+    /// Has the connections to providers opened that a call will need in a moment.
+    pub(crate) fn warm(&self, stages: StageSet) {
+        // A worker with so much to do has no time for this.
+        let _refused = self.idlest().is_some_and(|worker| worker.work.try_send(Work::Warm(stages)).is_err());
     }
 }
 
 impl Worker {
     fn start(index: usize, shared: &Arc<Shared>) -> anyhow::Result<Self> {
-        let (sockets, mut queue) = mpsc::channel::<StdTcpStream>(WAITING);
-        let load = Arc::new(AtomicUsize::new(0));
-        let (shared, counted) = (Arc::clone(shared), Arc::clone(&load));
+        let (work, queue) = mpsc::channel(WAITING);
+        let shared = Arc::clone(shared);
         let (ready, started) = std::sync::mpsc::sync_channel(1);
+        let (ending, ended) = std::sync::mpsc::channel();
         std::thread::Builder::new()
             .name(format!("worker-{index}"))
             .spawn(move || {
@@ -72,25 +108,29 @@ impl Worker {
                     made.map_or_else(|error| (None, Err(error)), |made| (Some(made), Ok(())));
                 // Whoever starts a worker waits for this.
                 let _heard = ready.send(made);
-                let Some(runtime) = runtime else { return };
-                runtime.block_on(async move {
-                    let watched = Arc::clone(&shared);
-                    tokio::task::spawn_local(async move { watched.overload.watch(index).await });
-                    while let Some(socket) = queue.recv().await {
-                        let guard = LoadGuard(Arc::clone(&counted));
-                        tokio::task::spawn_local(serve(socket, Arc::clone(&shared), guard));
-                    }
-                });
+                if let Some(runtime) = runtime {
+                    serve(index, &runtime, queue, &shared);
+                    // Calls that are left are dropped here, and write their records.
+                    drop(runtime);
+                }
+                drop(ending);
             })
             .context("a worker could not be started")?;
         started.recv().context("a worker did not start")?.context("a worker has no runtime")?;
-        Ok(Self { sockets, load })
+        Ok(Self { work, load: Arc::default(), ended: Mutex::new(ended) })
     }
 }
 
-/// Counts a connection for as long as it lasts.
+/// Counts a socket for as long as it lasts.
 #[derive(Debug)]
 pub(crate) struct LoadGuard(Arc<AtomicUsize>);
+
+impl LoadGuard {
+    fn new(load: &Arc<AtomicUsize>) -> Self {
+        load.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(load))
+    }
+}
 
 impl Drop for LoadGuard {
     fn drop(&mut self) {
@@ -98,29 +138,42 @@ impl Drop for LoadGuard {
     }
 }
 
-async fn serve(socket: StdTcpStream, shared: Arc<Shared>, guard: LoadGuard) {
-    let socket = match TcpStream::from_std(socket) {
-        Ok(socket) => socket,
-        Err(error) => {
-            tracing::warn!(%error, "a connection was lost before it was served");
+/// Works until the server is gone. A fault in the loop itself is survived with all calls: they are tasks of their own.
+fn serve(index: usize, runtime: &LocalRuntime, mut queue: mpsc::Receiver<Work>, shared: &Arc<Shared>) {
+    let watched = Arc::clone(shared);
+    runtime.spawn_local(async move { watched.overload.watch(index).await });
+    loop {
+        let round = catch_unwind(AssertUnwindSafe(|| {
+            runtime.block_on(async {
+                while let Some(work) = queue.recv().await.filter(|work| !matches!(work, Work::Stop)) {
+                    begin(work, shared);
+                }
+            });
+        }));
+        if round.is_ok() {
             return;
         }
-    };
-    // 20 ms frames must not wait for more data.
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY can't be set");
+        shared.metrics.panics.inc();
+        tracing::error!(worker = index, "a worker broke, and goes on");
     }
-    let guard = std::rc::Rc::new(guard);
-    let service = service_fn(move |request| {
-        let (shared, guard) = (Arc::clone(&shared), std::rc::Rc::clone(&guard));
-        async move { http::route(request, shared, guard).await }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(std::time::Duration::from_secs(10))
-        .serve_connection(TokioIo::new(socket), service)
-        .with_upgrades();
-    if let Err(error) = connection.await {
-        tracing::debug!(%error, "a connection ended");
+}
+
+fn begin(work: Work, shared: &Arc<Shared>) {
+    match work {
+        Work::Stop => {}
+        Work::Warm(stages) => drop(tokio::task::spawn_local(async move { stages.warm().await })),
+        Work::Serve(upgraded, guard) => match TcpStream::from_std(upgraded.stream) {
+            Ok(stream) => {
+                let rest = (upgraded.base, upgraded.carries);
+                tokio::task::spawn_local(socket::serve(
+                    stream,
+                    upgraded.read,
+                    Arc::clone(shared),
+                    rest,
+                    guard,
+                ));
+            }
+            Err(error) => tracing::warn!(%error, "a socket was lost before it was served"),
+        },
     }
 }

@@ -134,6 +134,13 @@ impl Live {
         sender.ok_or(ControlError::Over)?.send(control)
     }
 
+    /// Ends its stream now.
+    pub(crate) fn cut(&self) {
+        if let Some(control) = &self.facts().control {
+            control.cut();
+        }
+    }
+
     /// Its stream has begun.
     pub(crate) fn begin(&self, control: ControlSender) {
         let mut facts = self.facts();

@@ -12,18 +12,21 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use offhook_conversation::EndReason;
+use arc_swap::ArcSwap;
+use offhook_conversation::{Control, EndReason};
 use offhook_media_line::CallConfig;
 use offhook_script::Transport;
 use offhook_session::{Setup, control};
+use offhook_stage_api::Interruptible;
 use offhook_twilio::calls::{AnsweredBy, CallStatus, CallUpdate};
 use offhook_twilio::twiml::RelayOptions;
 
 use crate::agents::Agent;
+use crate::keeper::{Keeper, Written};
 use crate::prices::Prices;
-use crate::record::{Keeper, Recorder};
+use crate::record::Recorder;
 use crate::rest::Rest;
 use crate::serve::address::PublicBase;
 use config::{OnMachine, OutboundConfig};
@@ -44,6 +47,26 @@ pub(crate) struct Served {
     pub(crate) relay: RelayOptions,
 }
 
+/// Who answers, who may be asked for, and what it costs.
+#[derive(Clone, Debug)]
+pub(crate) struct Roster {
+    pub(crate) first: Arc<Served>,
+    pub(crate) others: BTreeMap<String, Arc<Served>>,
+    pub(crate) prices: Arc<Prices>,
+}
+
+impl Roster {
+    /// The agents' names; the first answers.
+    pub(crate) fn names(&self) -> Vec<String> {
+        std::iter::once(&self.first.agent.name).chain(self.others.keys()).cloned().collect()
+    }
+
+    /// The agent that answers, in words.
+    pub(crate) fn about(&self) -> String {
+        format!("{} ({:?})", self.first.agent.name, self.first.agent.stages)
+    }
+}
+
 /// A call as its socket announces it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Announced<'a> {
@@ -59,11 +82,8 @@ const OURS: [&str; 1] = [crate::serve::TOKEN];
 pub(crate) struct Switchboard {
     pub(crate) config: OutboundConfig,
     pub(crate) rest: Option<Rest>,
-    /// Who answers, and who may be asked for.
-    first: Served,
-    others: BTreeMap<String, Served>,
+    roster: ArcSwap<Roster>,
     keeper: Option<Keeper>,
-    prices: Arc<Prices>,
     known: Mutex<Known>,
 }
 
@@ -71,13 +91,20 @@ impl Switchboard {
     pub(crate) fn new(
         config: OutboundConfig,
         rest: Option<Rest>,
-        first: Served,
-        others: BTreeMap<String, Served>,
+        roster: Roster,
         keeper: Option<Keeper>,
-        prices: Prices,
     ) -> Self {
-        let prices = Arc::new(prices);
-        Self { config, rest, first, others, keeper, prices, known: Mutex::default() }
+        Self { config, rest, roster: ArcSwap::from_pointee(roster), keeper, known: Mutex::default() }
+    }
+
+    /// Calls that begin from now on are served so.
+    pub(crate) fn replace(&self, roster: Roster) {
+        self.roster.store(Arc::new(roster));
+    }
+
+    /// What was written of calls, if anything is.
+    pub(crate) fn written(&self) -> Option<&Written> {
+        self.keeper.as_ref().map(Keeper::written)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -85,27 +112,34 @@ impl Switchboard {
     }
 
     /// The agent of this name.
-    pub(crate) fn agent(&self, name: &str) -> Option<&Served> {
-        if name == self.first.agent.name { Some(&self.first) } else { self.others.get(name) }
+    pub(crate) fn agent(&self, name: &str) -> Option<Arc<Served>> {
+        let roster = self.roster.load();
+        if name == roster.first.agent.name {
+            return Some(Arc::clone(&roster.first));
+        }
+        roster.others.get(name).cloned()
     }
 
     /// Their names; the first answers.
-    pub(crate) fn agents(&self) -> Vec<&str> {
-        std::iter::once(self.first.agent.name.as_str())
-            .chain(self.others.keys().map(String::as_str))
-            .collect()
+    pub(crate) fn agents(&self) -> Vec<String> {
+        self.roster.load().names()
     }
 
     /// Whether any agent's calls are carried so.
     pub(crate) fn carries(&self, transport: Transport) -> bool {
-        std::iter::once(&self.first)
-            .chain(self.others.values())
-            .any(|served| served.agent.transport == transport)
+        let roster = self.roster.load();
+        let mut all = std::iter::once(&roster.first).chain(roster.others.values());
+        all.any(|served| served.agent.transport == transport)
     }
 
     /// Who serves a call; one that comes in is the first's.
-    pub(crate) fn serves(&self, live: Option<&Live>) -> &Served {
-        live.and_then(|live| self.agent(&live.about.agent)).unwrap_or(&self.first)
+    pub(crate) fn serves(&self, live: Option<&Live>) -> Arc<Served> {
+        let asked_for = live.and_then(|live| self.agent(&live.about.agent));
+        asked_for.unwrap_or_else(|| Arc::clone(&self.roster.load().first))
+    }
+
+    pub(super) fn prices(&self) -> Arc<Prices> {
+        Arc::clone(&self.roster.load().prices)
     }
 
     /// How a call behaves.
@@ -150,7 +184,8 @@ impl Switchboard {
         base: Option<&PublicBase>,
     ) -> Result<Setup, String> {
         let live = self.call(call.sid).filter(|live| !live.is_over()).unwrap_or_else(|| self.incoming(call));
-        let agent = &self.serves(Some(&live)).agent;
+        let served = self.serves(Some(&live));
+        let agent = &served.agent;
         if agent.transport != over {
             return Err(format!(
                 "the agent `{}` is not carried so: in its file, or by --transport, it is {:?}",
@@ -175,13 +210,14 @@ impl Switchboard {
 
     fn incoming(&self, call: Announced<'_>) -> Arc<Live> {
         let parameter = |name: &str| call.parameters.get(name).cloned().unwrap_or_default();
+        let first = Arc::clone(&self.roster.load().first);
         let about = About {
             reference: String::new(),
             direction: "inbound",
-            agent: self.first.agent.name.clone(),
+            agent: first.agent.name.clone(),
             to: parameter("to"),
             from: parameter("from"),
-            goal: self.first.agent.goal.clone(),
+            goal: first.agent.goal.clone(),
             parameters: Arc::default(),
             on_machine: OnMachine::GoOn,
             awaits_beep: false,
@@ -189,7 +225,7 @@ impl Switchboard {
             since: SystemTime::now(),
         };
         let live = Live::new(about, Some(call.sid.to_owned()), CallStatus::InProgress);
-        let live = Arc::new(live.priced(&self.prices));
+        let live = Arc::new(live.priced(&self.prices()));
         self.known().add(&live);
         live
     }
@@ -220,11 +256,24 @@ impl Switchboard {
         self.keep(live);
     }
 
-    /// Waits until everything that is kept of calls is written, but not for long.
-    pub(crate) fn settle(&self) {
-        if let Some(keeper) = &self.keeper {
-            keeper.settle();
+    /// Waits until everything that is kept of calls is written, but not for ever. False if it was not.
+    pub(crate) fn settle(&self, within: Duration) -> bool {
+        self.keeper.as_ref().is_none_or(|keeper| keeper.settle(within))
+    }
+
+    /// The server ends: all callers hear a goodbye, and their calls are ended.
+    pub(crate) fn say_goodbye(&self) {
+        for live in self.calls().iter().filter(|live| live.facts().talking) {
+            let text = self.serves(Some(live)).call.conversation.phrases.too_long.clone();
+            // A call that is over needs none.
+            let say = Control::Say { text, interruptible: Interruptible::No };
+            let _over = live.wish(say).and_then(|()| live.wish(Control::HangUp)).is_err();
         }
+    }
+
+    /// The server ends: all streams are closed now.
+    pub(crate) fn cut_calls(&self) {
+        self.calls().iter().for_each(|live| live.cut());
     }
 
     /// Writes what is known of a call beside its record.
@@ -271,10 +320,7 @@ impl Switchboard {
         let outcome = match &live.about.on_machine {
             OnMachine::GoOn => Ok(()),
             OnMachine::LeaveMessage(text) if who != AnsweredBy::Fax => {
-                let control = offhook_conversation::Control::LeaveMessage {
-                    text: text.clone(),
-                    beeped: who.greeting_is_over(),
-                };
+                let control = Control::LeaveMessage { text: text.clone(), beeped: who.greeting_is_over() };
                 live.wish(control).map_err(|error| error.to_string())
             }
             _ => self.end(live).await,
@@ -289,13 +335,13 @@ impl Switchboard {
         let sid = live.sid().ok_or("Twilio has not told the call's SID yet")?;
         match &self.rest {
             Some(rest) => rest.update(&sid, &CallUpdate::End).await.map_err(|error| error.to_string()),
-            None => live.wish(offhook_conversation::Control::HangUp).map_err(|error| error.to_string()),
+            None => live.wish(Control::HangUp).map_err(|error| error.to_string()),
         }
     }
 
     /// Asks Twilio how a call stands of which nothing was heard for long: callbacks get lost.
     pub(crate) async fn refresh(&self, live: &Live) {
-        let old = live.about.since.elapsed().is_ok_and(|age| age > std::time::Duration::from_secs(60));
+        let old = live.about.since.elapsed().is_ok_and(|age| age > Duration::from_secs(60));
         let waits = !live.is_over() && !live.facts().talking && old;
         let (true, Some(rest), Some(sid)) = (waits, &self.rest, live.sid()) else { return };
         match rest.fetch(&sid).await {

@@ -107,8 +107,7 @@ impl Switchboard {
             return wrong("no calling number: give `from`, or set it in [outbound]".into());
         };
         let names = self.agents();
-        let agent =
-            order.agent.unwrap_or_else(|| names.first().map_or_else(String::new, |&name| name.to_owned()));
+        let agent = order.agent.unwrap_or_else(|| names.first().cloned().unwrap_or_default());
         let Some(served) = self.agent(&agent) else {
             return wrong(format!(
                 "there is no agent `{agent}` here, only {}; see `agents` in [outbound]",
@@ -167,7 +166,7 @@ impl Switchboard {
             longest: Some(longest),
             since: SystemTime::now(),
         };
-        Ok((new, Arc::new(Live::new(about, None, CallStatus::Queued).priced(&self.prices))))
+        Ok((new, Arc::new(Live::new(about, None, CallStatus::Queued).priced(&self.prices()))))
     }
 }
 

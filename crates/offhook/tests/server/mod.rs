@@ -44,6 +44,33 @@ impl Server {
         Self::run(tempfile::tempdir().unwrap(), text, &["--agent", agent])
     }
 
+    /// Without any token.
+    pub(crate) fn open(agent: &str) -> Self {
+        let text = "listen = \"127.0.0.1:0\"\n[twilio]\nauth_token_env = \"NO_TOKEN_IS_SET\"\n";
+        Self::run(tempfile::tempdir().unwrap(), text, &["--agent", agent])
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for its end; gives its exit status.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        for _ in 0..600 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the server did not end");
+    }
+
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     fn run(folder: tempfile::TempDir, text: &str, args: &[&str]) -> Self {
         let config = folder.path().join("offhook.toml");
         std::fs::write(&config, text).unwrap();

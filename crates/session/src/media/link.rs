@@ -12,7 +12,8 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::driver::Outgoing;
-use crate::session::{Counts, End, Link, Read};
+use crate::guard::StreamGuard;
+use crate::session::{End, Limits, Link, Read};
 use crate::socket::Socket;
 
 /// Most frames in one message: 100 ms.
@@ -94,9 +95,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<MediaLine> for MediaLink<S> {
         Poll::Ready(ready!(self.socket.poll_flush(context)))
     }
 
-    fn read(text: &str, counts: &mut Counts, take: impl FnOnce(MediaInput<'_>)) -> Read {
+    fn guard() -> StreamGuard {
+        StreamGuard::of_sound()
+    }
+
+    fn read(text: &str, limits: &mut Limits, take: impl FnOnce(MediaInput<'_>)) -> Read {
         match parse(text) {
-            Ok(Inbound::Media(media)) => return read_media(&media, take),
+            Ok(Inbound::Media(media)) => return read_media(&media, limits, take),
             Ok(Inbound::Mark { name }) => take(MediaInput::Mark(&name)),
             Ok(Inbound::Dtmf { digit }) => match Key::new(digit) {
                 Some(key) => take(MediaInput::Dtmf(key)),
@@ -106,7 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<MediaLine> for MediaLink<S> {
             Ok(Inbound::Start(_)) => return Read::Bad("a second `start`; a stream has one".to_owned()),
             Ok(Inbound::Connected { .. }) => return Read::Ignored,
             Ok(Inbound::Unknown { .. }) => {
-                counts.unknown += 1;
+                limits.counts.unknown += 1;
                 return Read::Ignored;
             }
             Err(error) => return Read::Bad(error.to_string()),
@@ -126,7 +131,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<MediaLine> for MediaLink<S> {
     }
 }
 
-fn read_media(media: &MediaIn<'_>, take: impl FnOnce(MediaInput<'_>)) -> Read {
+fn read_media(media: &MediaIn<'_>, limits: &mut Limits, take: impl FnOnce(MediaInput<'_>)) -> Read {
+    let (samples, gap, elapsed) = (media.payload.len() / 4 * 3, limits.longest_gap, limits.elapsed);
+    if let Err(what) = limits.guard.sound(samples, media.timestamp_ms, gap, elapsed) {
+        return Read::TooMuch(what);
+    }
     // Twilio's have 160 octets; clearing room for the longest costs more than decoding these.
     let (mut usual, mut longest);
     let octets: &mut [u8] = if media.payload.len() <= USUAL_PAYLOAD * 4 / 3 {

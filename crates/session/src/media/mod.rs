@@ -89,6 +89,7 @@ where
         Arc::make_mut(&mut config).inbound.heard = true;
     }
     // Whatever has something for the call, other than the socket, notifies the same notifier.
+    let longest_gap = config.inbound.max_gap;
     let notifier = setup.control.as_ref().map(|control| Arc::clone(control.notifier())).unwrap_or_default();
     let parts = Parts {
         stages: Running::start(&setup.stages, &info, &notifier),
@@ -99,7 +100,7 @@ where
     };
     let link = MediaLink::new(socket, start.stream_sid.clone());
     // On the heap, once: futures hold what they are given in more than one place.
-    let session = Box::new(Session::new(Driver::new(media_call(config), parts), link, None));
+    let session = Box::new(Session::new(Driver::new(media_call(config), parts), link, None, longest_gap));
     Ok(OpenCall { session, start })
 }
 
@@ -126,10 +127,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer<MediaLine>> OpenCall<S, W> {
                 SessionEnd::HungUp
             }
             // Nobody tells a stream to leave.
-            End::Stopped | End::Left(_) => SessionEnd::Stopped,
+            End::Stopped | End::Left(_) => {
+                session.link.socket.answer_close().await;
+                SessionEnd::Stopped
+            }
             End::Broken(why) => {
                 session.link.socket.close(CloseCode::Policy, "failed").await;
                 SessionEnd::Failed(SessionError::Socket(why))
+            }
+            End::TooMuch(what) => {
+                session.link.socket.close(CloseCode::Policy, "too much at once").await;
+                SessionEnd::Failed(SessionError::TooMuch(what))
             }
             End::TooManyBad(why) => {
                 session.link.socket.close(CloseCode::Policy, "failed").await;
@@ -143,8 +151,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer<MediaLine>> OpenCall<S, W> {
             end,
             history: driver.call.history(),
             totals: driver.call.line().totals(),
-            bad_messages: session.counts.bad,
-            unknown_events: session.counts.unknown,
+            bad_messages: session.limits.counts.bad,
+            unknown_events: session.limits.counts.unknown,
             dropped_audio: driver.stages.dropped_audio(),
             refused_commands: driver.stages.refused_commands(),
         };

@@ -13,7 +13,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::driver::Outgoing;
-use crate::session::{Counts, End, Link, Read};
+use crate::guard::StreamGuard;
+use crate::session::{End, Limits, Link, Read};
 use crate::socket::Socket;
 
 /// A session's socket.
@@ -94,7 +95,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<RelayLine> for RelayLink<S> {
         Poll::Ready(ready!(self.socket.poll_flush(context)))
     }
 
-    fn read(text: &str, counts: &mut Counts, take: impl FnOnce(RelayInput<'_>)) -> Read {
+    fn guard() -> StreamGuard {
+        StreamGuard::of_text()
+    }
+
+    fn read(text: &str, limits: &mut Limits, take: impl FnOnce(RelayInput<'_>)) -> Read {
+        let counts = &mut limits.counts;
         let message = match parse(text) {
             Ok(message) => message,
             Err(error) => return Read::Bad(error.to_string()),

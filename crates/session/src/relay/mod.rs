@@ -19,6 +19,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::driver::{Driver, Nowhere, Observer, Parts};
+use crate::guard::TooMuch;
 use crate::session::{End, Session};
 use crate::setup::Setup;
 use crate::stages::Running;
@@ -80,6 +81,9 @@ pub enum RelayError {
     /// Before `setup` came something that can't come there.
     #[error("before `setup`: {0}")]
     BadSetup(String),
+    /// The peer sent more than a call can have.
+    #[error("the peer sent too much: {0}")]
+    TooMuch(TooMuch),
     /// Too many messages in a row could not be used.
     #[error("{MOST_BAD_IN_A_ROW} messages in a row could not be used; the last: {0}")]
     TooManyBad(String),
@@ -162,7 +166,7 @@ where
     };
     report.setup = Some(setup);
     // On the heap, once: futures hold what they are given in more than one place.
-    run(Box::new(Session::new(driver, link, Some(leave))), first, report).await
+    run(Box::new(Session::new(driver, link, Some(leave), Duration::ZERO)), first, report).await
 }
 
 /// Readies a call that begins.
@@ -198,10 +202,10 @@ where
     W: Observer<RelayLine>,
 {
     let end = session.run(first).await;
-    report.prompts = session.counts.prompts;
-    report.interrupts = session.counts.interrupts;
-    report.bad_messages = session.counts.bad;
-    report.unknown = session.counts.unknown;
+    report.prompts = session.limits.counts.prompts;
+    report.interrupts = session.limits.counts.interrupts;
+    report.bad_messages = session.limits.counts.bad;
+    report.unknown = session.limits.counts.unknown;
     report.sent = session.link.socket.sent;
     report.end = match end {
         End::Stopped | End::Left(Leave::Over) => RelayEnd::Stopped,
@@ -211,6 +215,10 @@ where
         }
         End::Broken(why) => RelayEnd::Lost(why),
         End::Left(Leave::ForAnother) => RelayEnd::Replaced,
+        End::TooMuch(what) => {
+            session.link.socket.close(CloseCode::Policy, "too much at once").await;
+            RelayEnd::Failed(RelayError::TooMuch(what))
+        }
         End::TooManyBad(why) => {
             // The code that Twilio has for it.
             session.link.socket.close(CloseCode::Invalid, "too many malformed messages").await;

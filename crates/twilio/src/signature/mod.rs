@@ -1,16 +1,20 @@
 //! `X-Twilio-Signature` ("Security", twilio.com/docs/usage/security#validating-requests).
 //!
 //! HMAC-SHA1, keyed with the account's auth token, over the URL as Twilio knows it and, for a posted form, its
-//! parameters sorted by name; base64. Because ports and slashes get lost on the way, a few spellings of the URL are
-//! tried, all derived from one; every comparison takes the same time.
+//! parameters sorted by name; base64. Webhooks may be signed with a SharedKey and HMAC-SHA256 instead, which
+//! `X-Twilio-Webhooks-Signature-Settings` says. Because ports and slashes get lost on the way, a few spellings of the URL are
+//! tried, all derived from one; every comparison takes the same time, and what is hashed for one request is bounded.
+
+mod keys;
+mod url;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha1::Sha1;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+
+pub use keys::{Keys, Refused, SharedKey, Signed};
+pub use url::signed_url;
 
 /// The account's auth token. `Debug` doesn't show it.
 #[derive(Clone)]
@@ -42,183 +46,41 @@ pub type Params = [(String, String)];
 /// The signature of a request to `url` with these form parameters.
 #[must_use]
 pub fn sign(token: &AuthToken, url: &str, params: &Params) -> String {
-    // A repeated name counts once with each distinct value, sorted.
-    let mut sorted: Vec<&(String, String)> = params.iter().collect();
-    sorted.sort();
-    sorted.dedup();
     let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(token.0.as_bytes()) else {
         return String::new(); // HMAC takes keys of any length
     };
     mac.update(url.as_bytes());
-    for (name, value) in sorted {
-        mac.update(name.as_bytes());
-        mac.update(value.as_bytes());
-    }
+    mac.update(&joined(params));
     STANDARD.encode(mac.finalize().into_bytes())
+}
+
+/// Names and values as they are signed: sorted, and a repeated name once with each distinct value.
+fn joined(params: &Params) -> Vec<u8> {
+    let mut sorted: Vec<&(String, String)> = params.iter().collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let length = sorted.iter().map(|(name, value)| name.len() + value.len()).sum();
+    sorted.iter().fold(Vec::with_capacity(length), |mut all, (name, value)| {
+        all.extend_from_slice(name.as_bytes());
+        all.extend_from_slice(value.as_bytes());
+        all
+    })
 }
 
 /// Whether Twilio signed a webhook request: `url` as in the console or the TwiML, `params` of a posted form (none for
 /// GET), `body` for anything posted that isn't a form.
 #[must_use]
 pub fn is_valid(token: &AuthToken, signature: &str, url: &str, params: &Params, body: Option<&[u8]>) -> bool {
-    if let Some(hash) = query_value(url, "bodySHA256") {
-        let Some(body) = body else { return false };
-        // Of an empty body Twilio's libraries hash either nothing or `{}`.
-        let hashed: &[&[u8]] = if body.is_empty() { &[b"", b"{}"] } else { &[body] };
-        let hash = hash.to_lowercase();
-        if !hashed.iter().fold(false, |found, body| found | equal(&hex(&Sha256::digest(body)), &hash)) {
-            return false;
-        }
-        return matches_any(token, signature, &spellings(url), &[]);
-    }
-    matches_any(token, signature, &spellings(url), params)
+    let keys = Keys::new(vec![token.clone()], Vec::new());
+    Signed::read(Some(signature), None).is_ok_and(|signed| keys.check(&signed, url, params, body).is_ok())
 }
 
 /// Whether Twilio signed a WebSocket upgrade. `url` as in the TwiML; signed with scheme `wss`, no parameters. A `/` at
 /// the path's end may have come or gone on the way.
 #[must_use]
 pub fn is_valid_upgrade(token: &AuthToken, signature: &str, url: &str) -> bool {
-    let url = match url.split_once("://") {
-        Some((_, rest)) => format!("wss://{rest}"),
-        None => return false,
-    };
-    let mut candidates = spellings(&url);
-    let (path, query) = url.split_once('?').map_or((url.as_str(), None), |(path, query)| (path, Some(query)));
-    let other = match path.strip_suffix('/') {
-        Some(without) => without.to_owned(),
-        None => format!("{path}/"),
-    };
-    let other = query.map_or_else(|| other.clone(), |query| format!("{other}?{query}"));
-    candidates.extend(spellings(&other));
-    if matches_any(token, signature, &candidates, &[]) {
-        return true;
-    }
-    // ConversationRelay's URLs may have a query; Twilio's SDK signs it as if it were a form.
-    let Some(query) = query else { return false };
-    let params: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    matches_any(token, signature, &spellings(path), &params)
-}
-
-fn matches_any(token: &AuthToken, signature: &str, urls: &[String], params: &Params) -> bool {
-    urls.iter().fold(false, |found, url| found | equal(&sign(token, url, params), signature))
-}
-
-fn equal(a: &str, b: &str) -> bool {
-    a.as_bytes().ct_eq(b.as_bytes()).into()
-}
-
-/// The URL as a voice webhook's signature has it, according to "Security": without user and password, without the port where
-/// it is https, and without the fragment, which is never sent. Twilio's libraries accept other spellings too, because this has
-/// varied.
-#[must_use]
-pub fn signed_url(url: &str) -> String {
-    let url = url.split('#').next().unwrap_or(url);
-    let Some(parts) = Parts::of(url) else { return url.to_owned() };
-    let port = if parts.scheme == "https" { "" } else { parts.port };
-    format!("{}://{}{port}{}", parts.scheme, parts.host, parts.rest)
-}
-
-/// A URL's parts, as they are written.
-struct Parts<'a> {
-    scheme: &'a str,
-    /// With its `@`.
-    user: &'a str,
-    host: &'a str,
-    /// With its `:`.
-    port: &'a str,
-    rest: &'a str,
-}
-
-impl<'a> Parts<'a> {
-    fn of(url: &'a str) -> Option<Self> {
-        let (scheme, rest) = url.split_once("://")?;
-        let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        let (user, host) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
-        // A colon within brackets belongs to an IPv6 address.
-        let name = host.rfind(']').map_or(0, |at| at + 1);
-        let port = host.get(name..).and_then(|rest| rest.find(':')).map_or(host.len(), |at| name + at);
-        let (host, port) = host.split_at(port);
-        Some(Self { scheme, user, host, port, rest })
-    }
-}
-
-/// As Twilio may have spelt the URL: with and without port and user, as it is written, as URL parsers write it, and with its
-/// query taken apart and put together again. Twilio's libraries try the same.
-fn spellings(url: &str) -> Vec<String> {
-    let Some(Parts { scheme, user, host, port, rest }) = Parts::of(url) else { return vec![url.to_owned()] };
-    let usual = if scheme == "https" || scheme == "wss" { ":443" } else { ":80" };
-    let mut all = vec![url.to_owned()];
-    let mut add = |spelling: String| {
-        if !all.contains(&spelling) {
-            all.push(spelling);
-        }
-    };
-    let lower = host.to_ascii_lowercase();
-    let parsed = normalised(rest);
-    let mut rests = vec![rest.to_owned(), parsed.clone(), put_together(rest), put_together(&parsed)];
-    // An address without a path is asked for as `/`.
-    rests.extend(
-        rest.strip_prefix('/').filter(|rest| rest.is_empty() || rest.starts_with('?')).map(str::to_owned),
-    );
-    for user in [user, ""] {
-        for port in [port, "", usual] {
-            for (host, rest) in rests.iter().flat_map(|rest| [(host, rest), (lower.as_str(), rest)]) {
-                add(format!("{scheme}://{user}{host}{port}{rest}"));
-            }
-        }
-    }
-    all
-}
-
-/// Path and query as URL parsers write them (URL Standard, 4.1 and 1.3).
-fn normalised(rest: &str) -> String {
-    const QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'\'');
-    const PATH: &AsciiSet = &QUERY.remove(b'\'').add(b'?').add(b'^').add(b'`').add(b'{').add(b'}');
-    let rest = rest.split('#').next().unwrap_or(rest);
-    let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
-    let path = if path.is_empty() { "/" } else { path };
-    let path = utf8_percent_encode(path, PATH).to_string();
-    match query {
-        Some(query) => format!("{path}?{}", utf8_percent_encode(query, QUERY)),
-        None => path,
-    }
-}
-
-/// With its query's pairs decoded and encoded anew, as Node's `querystring` does it.
-fn put_together(rest: &str) -> String {
-    const VALUE: &AsciiSet = &NON_ALPHANUMERIC
-        .remove(b'-')
-        .remove(b'_')
-        .remove(b'.')
-        .remove(b'!')
-        .remove(b'~')
-        .remove(b'*')
-        .remove(b'\'')
-        .remove(b'(')
-        .remove(b')');
-    let Some((path, query)) = rest.split_once('?').filter(|(_, query)| !query.is_empty()) else {
-        return rest.to_owned();
-    };
-    let pairs: Vec<String> = form_urlencoded::parse(query.as_bytes())
-        .map(|(name, value)| {
-            format!("{}={}", utf8_percent_encode(&name, VALUE), utf8_percent_encode(&value, VALUE))
-        })
-        .collect();
-    format!("{path}?{}", pairs.join("&"))
-}
-
-fn query_value<'a>(url: &'a str, name: &str) -> Option<&'a str> {
-    let (_, query) = url.split_once('?')?;
-    query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string can't fail.
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
+    let keys = Keys::new(vec![token.clone()], Vec::new());
+    Signed::read(Some(signature), None).is_ok_and(|signed| keys.check_upgrade(&signed, url).is_ok())
 }
 
 #[cfg(test)]
@@ -338,6 +200,67 @@ mod tests {
         assert_eq!(signed_url("https://[::1]:8443/v"), "https://[::1]/v");
         assert_eq!(signed_url("https://h.example"), "https://h.example");
         assert_eq!(signed_url("nonsense"), "nonsense");
+    }
+
+    #[test]
+    fn shared_keys_sign_with_sha256() {
+        let key = SharedKey::new("webhooks_sharedkey_01h", "shared-secret-0123456789");
+        let keys = Keys::new(vec![token()], vec![SharedKey::new("old", "x"), key]);
+        let settings = "key=webhooks_sharedkey_01h, Algorithm=hmac_sha256";
+        let url = "https://voice.example.com/twilio/voice?tenant=7";
+        let params = pairs(&[
+            ("CallSid", "CA00000000000000000000000000000000"),
+            ("From", "+14155550100"),
+            ("To", "+14155550101"),
+        ]);
+        let check = |signature: &str, settings: &str| {
+            let signed = Signed::read(Some(signature), Some(settings))?;
+            keys.check(&signed, url, &params, None)
+        };
+        let right = "LN64KDmvYMvNUcUifw+3WOeIgk8a5742jN/kRtjdqFA=";
+        assert_eq!(check(right, settings), Ok(()));
+        assert_eq!(check(right, "key=another,algorithm=HMAC_SHA256"), Err(Refused::UnknownKey));
+        assert_eq!(check(right, "key=old,algorithm=HMAC_SHA256"), Err(Refused::Wrong));
+        assert_eq!(check(right, "algorithm=MD5"), Err(Refused::Algorithm));
+        assert_eq!(check(right, ""), Err(Refused::Shape), "without settings it would be SHA-1's");
+        let upgrade = Signed::read(Some("tHuWxC6pRcMvCwoZNB/H+EPNIGQo9Dlaxw+HmjQqPI4="), Some(settings));
+        assert_eq!(keys.check_upgrade(&upgrade.unwrap(), "https://voice.example.com/cr"), Ok(()));
+        assert!(!format!("{keys:?}").contains("shared-secret"));
+    }
+
+    #[test]
+    fn several_tokens_are_valid_while_they_are_exchanged() {
+        let keys = Keys::new(vec![AuthToken::new("new"), token()], Vec::new());
+        let signed = Signed::read(Some("RSOYDt4T1cUTdK1PDd93/VVr8B8="), None).unwrap();
+        assert_eq!(keys.check(&signed, URL, &params(&[]), None), Ok(()));
+        assert_eq!(
+            Keys::new(vec![AuthToken::new("new")], Vec::new()).check(&signed, URL, &params(&[]), None),
+            Err(Refused::Wrong)
+        );
+        assert!(Keys::default().is_empty() && !keys.is_empty());
+    }
+
+    #[test]
+    fn what_can_be_no_signature_is_refused_before_anything_is_hashed() {
+        assert_eq!(Signed::read(None, None).unwrap_err(), Refused::Missing);
+        assert_eq!(Signed::read(Some(""), None).unwrap_err(), Refused::Missing);
+        for text in ["x", "RSOYDt4T1cUTdK1PDd93/VVr8B8", "RSOYDt4T1cUTdK1PDd93/VVr8B8=x", "ü"] {
+            assert_eq!(Signed::read(Some(text), None).unwrap_err(), Refused::Shape, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_one_request_has_hashed_is_bounded() {
+        let signed = Signed::read(Some("RSOYDt4T1cUTdK1PDd93/VVr8BA="), None).unwrap();
+        let keys = Keys::new(vec![token()], Vec::new());
+        let hashed = |url: &str, params: &Params| keys.work(&signed, url, params);
+        assert!(hashed("https://example.com/voice", &params(&[])) < 1_000, "two spellings");
+        let big: Vec<_> = (0..200).map(|n| (format!("n{n}"), "v".repeat(78))).collect();
+        let nasty = "https://u:p@EXAMPLE.com:5000/a b?x='%20'&y=`\"<>";
+        for (url, params) in [(URL, &big), (nasty, &big), (nasty, &params(&[]))] {
+            let work = hashed(url, params);
+            assert!(work <= 64 * 1024, "{url}: {work}");
+        }
     }
 
     #[test]

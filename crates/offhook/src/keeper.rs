@@ -1,0 +1,280 @@
+//! Writes tapes and records, on a thread of its own: a slow disk holds no call up.
+//!
+//! Records are few and small, and all of them are written. Tapes are bounded: what the disk is behind with waits in the call that
+//! it is of, up to a limit, and only then does a tape end. Files are for their owner alone; a record is there whole or not at all.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use crossbeam_channel::{Receiver, Sender};
+use offhook_tape::packed;
+
+/// Octets of tapes that may wait for the disk, of all calls together.
+const WAITING: usize = 64 * 1024 * 1024;
+
+/// A call's id comes from outside: only letters and digits of it go into a file's name, and `_` before a later stream's number.
+pub(crate) fn safe(call: &str) -> String {
+    call.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect()
+}
+
+/// What the writer has counted.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// Octets of tapes.
+    pub(crate) tape_octets: AtomicU64,
+    /// Files, or parts of one, that the disk did not take.
+    pub(crate) failures: AtomicU64,
+    /// Tapes that ended before their calls.
+    pub(crate) tapes_cut: AtomicU64,
+}
+
+/// The thread that writes.
+#[derive(Clone, Debug)]
+pub(crate) struct Keeper {
+    folder: PathBuf,
+    /// Tapes are packed by zstd, each chunk by itself, in the writer's thread.
+    packs: bool,
+    jobs: Sender<Job>,
+    waiting: Arc<AtomicUsize>,
+    written: Arc<Written>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Append {
+        tape: Arc<Tape>,
+        bytes: Vec<u8>,
+    },
+    Save {
+        path: PathBuf,
+        bytes: Vec<u8>,
+    },
+    /// Tells when everything before it is written.
+    Settle(Sender<()>),
+}
+
+/// A call's tape; its file is made with the first chunk.
+#[derive(Debug)]
+pub(crate) struct Tape {
+    path: PathBuf,
+    file: OnceLock<File>,
+    broken: AtomicBool,
+}
+
+impl Tape {
+    /// Whether the disk refused a part of it: there is no use in more.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        if self.is_broken() {
+            return Ok(());
+        }
+        let outcome = self.open().and_then(|mut file| file.write_all(bytes));
+        self.broken.fetch_or(outcome.is_err(), Ordering::Relaxed);
+        outcome
+    }
+
+    fn open(&self) -> io::Result<&File> {
+        if let Some(file) = self.file.get() {
+            return Ok(file);
+        }
+        let file = private().create(true).truncate(true).open(&self.path)?;
+        Ok(self.file.get_or_init(|| file))
+    }
+}
+
+/// For its owner alone: tapes are what callers said.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600);
+    options
+}
+
+/// Writes a file whole or not at all.
+fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".part");
+    let outcome = private()
+        .create(true)
+        .truncate(true)
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_data()))
+        .and_then(|()| std::fs::rename(&temporary, path));
+    if outcome.is_err() {
+        // Nothing is left of what could not be written.
+        let _gone = std::fs::remove_file(&temporary);
+    }
+    outcome
+}
+
+impl Keeper {
+    /// Starts the thread; makes the folder, for its owner alone, and makes sure that files can be written there.
+    pub(crate) fn start(folder: &Path, packs: bool) -> anyhow::Result<Self> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .with_context(|| format!("can't make the folder {}", folder.display()))?;
+        let probe = folder.join(format!(".offhook-{}", std::process::id()));
+        save(&probe, b"")
+            .and_then(|()| std::fs::remove_file(&probe))
+            .with_context(|| format!("can't write in the folder {}", folder.display()))?;
+        let (jobs, queue) = crossbeam_channel::unbounded();
+        let (waiting, written) = (Arc::new(AtomicUsize::new(0)), Arc::new(Written::default()));
+        let counters = (Arc::clone(&waiting), Arc::clone(&written));
+        std::thread::Builder::new()
+            .name("keeper".into())
+            .spawn(move || write(&queue, packs, &counters.0, &counters.1))?;
+        Ok(Self { folder: folder.to_owned(), packs, jobs, waiting, written })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn written(&self) -> &Written {
+        &self.written
+    }
+
+    /// A new tape.
+    pub(crate) fn tape(&self, call: &str) -> Arc<Tape> {
+        let path = crate::record::tape_path(&self.folder, call, self.packs);
+        Arc::new(Tape { path, file: OnceLock::new(), broken: AtomicBool::new(false) })
+    }
+
+    /// Appends to a tape. Gives the octets back if the disk is too far behind.
+    pub(crate) fn append(&self, tape: &Arc<Tape>, bytes: Vec<u8>) -> Result<(), Vec<u8>> {
+        if self.waiting.load(Ordering::Relaxed) + bytes.len() > WAITING {
+            return Err(bytes);
+        }
+        self.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
+        self.send(Job::Append { tape: Arc::clone(tape), bytes });
+        Ok(())
+    }
+
+    /// A tape ends before its call: the disk is behind.
+    pub(crate) fn cut(&self) {
+        self.written.tapes_cut.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Writes a record.
+    pub(crate) fn save(&self, path: PathBuf, bytes: Vec<u8>) {
+        self.send(Job::Save { path, bytes });
+    }
+
+    fn send(&self, job: Job) {
+        // The writer lives as long as anybody who could send.
+        let _gone = self.jobs.send(job).is_err();
+    }
+
+    /// Writes what is known of a call, beside its record.
+    pub(crate) fn save_facts(&self, call: &str, bytes: Vec<u8>) {
+        self.save(self.folder.join(format!("{}.call.json", safe(call))), bytes);
+    }
+
+    /// Waits until everything is written, but not for ever. False if it was not.
+    pub(crate) fn settle(&self, within: Duration) -> bool {
+        let (settled, wait) = crossbeam_channel::bounded(1);
+        let until = Instant::now() + within;
+        self.send(Job::Settle(settled));
+        let written = wait.recv_deadline(until).is_ok();
+        if !written {
+            tracing::warn!("the disk can't keep up: not everything of the last calls was written down");
+        }
+        written
+    }
+}
+
+fn write(queue: &Receiver<Job>, packs: bool, waiting: &AtomicUsize, written: &Written) {
+    for job in queue {
+        let outcome = match job {
+            Job::Append { tape, bytes } => {
+                waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
+                written.tape_octets.fetch_add(u64::try_from(bytes.len()).unwrap_or(0), Ordering::Relaxed);
+                let packed = if packs { packed(&bytes) } else { bytes };
+                tape.append(&packed).map_err(|error| (tape.path.clone(), error))
+            }
+            Job::Save { path, bytes } => save(&path, &bytes).map_err(|error| (path, error)),
+            Job::Settle(settled) => {
+                // Nobody may wait any more.
+                let _unheard = settled.try_send(());
+                Ok(())
+            }
+        };
+        if let Err((path, error)) = outcome {
+            written.failures.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(%error, path = %path.display(), "a tape or record could not be written");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn files_are_whole_and_for_their_owner_alone() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = base.path().join("calls");
+        let keeper = Keeper::start(&folder, false).unwrap();
+        let tape = keeper.tape("CA1/../2");
+        keeper.append(&tape, b"one\n".to_vec()).unwrap();
+        keeper.append(&tape, b"two\n".to_vec()).unwrap();
+        for _ in 0..500 {
+            keeper.save_facts("CA1", b"{}".to_vec());
+        }
+        assert!(keeper.settle(LONG));
+        assert_eq!(std::fs::read(folder.join("CA12.tape.jsonl")).unwrap(), b"one\ntwo\n");
+        assert_eq!(std::fs::read(folder.join("CA1.call.json")).unwrap(), b"{}");
+        assert_eq!(mode(&folder), 0o700);
+        assert_eq!(
+            (mode(&folder.join("CA12.tape.jsonl")), mode(&folder.join("CA1.call.json"))),
+            (0o600, 0o600)
+        );
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2, "nothing temporary is left");
+        assert_eq!(keeper.written().tape_octets.load(Ordering::Relaxed), 8);
+    }
+
+    #[test]
+    fn a_disk_that_refuses_is_counted_and_survived() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = base.path().join("calls");
+        let keeper = Keeper::start(&folder, false).unwrap();
+        std::fs::remove_dir(&folder).unwrap();
+        let tape = keeper.tape("CA1");
+        keeper.append(&tape, b"lost".to_vec()).unwrap();
+        keeper.save_facts("CA1", b"{}".to_vec());
+        assert!(keeper.settle(LONG) && tape.is_broken());
+        assert_eq!(keeper.written().failures.load(Ordering::Relaxed), 2);
+        DirBuilder::new().create(&folder).unwrap();
+        keeper.save_facts("CA2", b"{}".to_vec());
+        assert!(keeper.settle(LONG) && folder.join("CA2.call.json").exists());
+        let file = base.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(Keeper::start(&file, false).is_err(), "told at the start, not at the first call");
+    }
+
+    #[test]
+    fn what_waits_for_the_disk_is_bounded() {
+        let base = tempfile::tempdir().unwrap();
+        let keeper = Keeper::start(base.path(), false).unwrap();
+        keeper.waiting.store(WAITING, Ordering::Relaxed);
+        assert_eq!(keeper.append(&keeper.tape("CA1"), vec![1]), Err(vec![1]));
+    }
+}

@@ -1,0 +1,109 @@
+//! The agents of a configuration, loaded; and loaded again while the server runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Context;
+use offhook_script::Transport;
+use offhook_twilio::twiml::RelayOptions;
+
+use super::args::ServeArgs;
+use super::{Shared, systemd};
+use crate::agents::{self, Agent};
+use crate::config::Config;
+use crate::switchboard::{Roster, Served};
+
+/// Loads the agents of a configuration.
+pub(super) fn load(config: &Config, transport: Option<Transport>) -> anyhow::Result<Roster> {
+    let first = served(agents::load(&config.agent, transport)?, config)?;
+    let mut others = BTreeMap::new();
+    for name in &config.outbound.agents {
+        let other = agents::load(name, transport)?;
+        others.insert(other.name.clone(), Arc::new(served(other, config)?));
+    }
+    Ok(Roster { first: Arc::new(first), others, prices: Arc::new(config.prices.clone()) })
+}
+
+/// An agent, and how its calls behave.
+fn served(agent: Agent, config: &Config) -> anyhow::Result<Served> {
+    let call = Arc::new(agent.call_config(&config.call));
+    let relay = relay_options(&config.conversation_relay, &agent.language)?;
+    Ok(Served { agent, call, relay })
+}
+
+/// What the configuration leaves open: keys and voices are told of, and the language is the agent's.
+pub(crate) fn relay_options(configured: &RelayOptions, language: &str) -> anyhow::Result<RelayOptions> {
+    let mut options = configured.clone();
+    options.language.get_or_insert_with(|| language.to_owned());
+    options.dtmf_detection.get_or_insert(true);
+    options.partial_prompts.get_or_insert(true);
+    if options.events.is_empty() {
+        options.events = ["speaker-events", "tokens-played"].map(str::to_owned).to_vec();
+    }
+    options.check().context("[conversation_relay] is not valid")?;
+    Ok(options)
+}
+
+/// Reads the configuration again: agents, prices and keys are new for calls that begin from now on. What is wrong leaves
+/// everything as it was.
+pub(super) async fn reload(args: &ServeArgs, shared: &Arc<Shared>, loader: &Loader) {
+    systemd::reloading();
+    let args = args.clone();
+    let (loaded, wait) = tokio::sync::oneshot::channel();
+    loader.run(move || {
+        let load = || {
+            let config = args.config()?;
+            let keys = config.keys()?;
+            let api = config.api_token()?;
+            Ok::<_, anyhow::Error>((load(&config, args.transport())?, keys, api))
+        };
+        // The server may have ended meanwhile.
+        let _unheard = loaded.send(load()).is_err();
+    });
+    match wait.await {
+        Ok(Ok((roster, keys, _))) if keys.is_empty() != shared.keys.load().is_empty() => {
+            drop(roster);
+            tracing::error!(
+                "nothing was read again: whether signatures are checked changes only with a restart"
+            );
+        }
+        Ok(Ok((roster, keys, api_token))) => {
+            tracing::info!(agents = ?roster.names(), "agents, prices and keys were read again");
+            shared.switchboard.replace(roster);
+            shared.keys.store(Arc::new(keys));
+            if let (Some(api), Some(token)) = (&shared.api, api_token) {
+                api.renew(&token);
+            }
+        }
+        Ok(Err(error)) => tracing::error!("nothing was read again, for it is not right: {error:#}"),
+        Err(_) => tracing::error!("nothing was read again: loading the agents broke"),
+    }
+    systemd::ready();
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A thread that loads: requests need not wait for it, and what it starts, such as voices, has the priority of workers.
+#[derive(Debug)]
+pub(super) struct Loader(std::sync::mpsc::Sender<Job>);
+
+impl Loader {
+    pub(super) fn start() -> anyhow::Result<Self> {
+        let (jobs, queue) = std::sync::mpsc::channel::<Job>();
+        std::thread::Builder::new()
+            .name("loader".into())
+            .spawn(move || {
+                for job in queue {
+                    // What breaks has been logged, and nobody gets what it was to give.
+                    let _broke = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err();
+                }
+            })
+            .context("the loader could not be started")?;
+        Ok(Self(jobs))
+    }
+
+    fn run(&self, job: impl FnOnce() + Send + 'static) {
+        // The thread lives as long as this.
+        let _gone = self.0.send(Box::new(job)).is_err();
+    }
+}

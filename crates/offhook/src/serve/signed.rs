@@ -1,0 +1,116 @@
+//! Whether Twilio asks: signatures of webhooks and sockets.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use hyper::header::{CONNECTION, HeaderMap, HeaderValue};
+use hyper::http::Extensions;
+use hyper::http::request::Parts;
+use offhook_twilio::signature::{Refused, Signed};
+use offhook_twilio::webhook::WebhookForm;
+
+use super::Shared;
+use super::address::PublicBase;
+use super::http::{Answer, Conn, text};
+use super::proxies::Passed;
+
+/// Of an address that strangers chose so much is logged.
+const LOGGED: usize = 200;
+
+/// What a request shows, before anything else of it is read. `None` where nothing is checked.
+pub(super) fn shown(
+    headers: &HeaderMap,
+    extensions: &Extensions,
+    shared: &Shared,
+) -> Result<Option<Signed>, Answer> {
+    if shared.keys.load().is_empty() {
+        return Ok(None);
+    }
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    Signed::read(header("x-twilio-signature"), header("x-twilio-webhooks-signature-settings"))
+        .map(Some)
+        .map_err(|why| refuse(why, "", headers, extensions, shared))
+}
+
+/// Checks a webhook's signature.
+pub(super) fn check(
+    signed: Option<&Signed>,
+    head: &Parts,
+    base: &PublicBase,
+    form: Option<&WebhookForm>,
+    body: &[u8],
+    shared: &Shared,
+) -> Result<(), Answer> {
+    if let Some(signed) = signed {
+        let url = base.url(target(head.uri.path_and_query()));
+        let params = form.map_or(&[][..], WebhookForm::params);
+        let outcome = shared.keys.load().check(signed, &url, params, Some(body));
+        outcome.map_err(|why| refuse(why, &url, &head.headers, &head.extensions, shared))?;
+    }
+    known(&head.extensions);
+    Ok(())
+}
+
+/// Checks the signature of a WebSocket's upgrade.
+pub(super) fn check_upgrade(
+    request: &axum::extract::Request,
+    base: Option<&PublicBase>,
+    shared: &Shared,
+) -> Result<(), Answer> {
+    let (headers, extensions) = (request.headers(), request.extensions());
+    if let Some(signed) = shown(headers, extensions, shared)? {
+        let url = base.map(|base| base.url(target(request.uri().path_and_query()))).unwrap_or_default();
+        let outcome = shared.keys.load().check_upgrade(&signed, &url);
+        outcome.map_err(|why| refuse(why, &url, headers, extensions, shared))?;
+    }
+    known(extensions);
+    Ok(())
+}
+
+fn target(target: Option<&hyper::http::uri::PathAndQuery>) -> &str {
+    target.map_or("/", |target| target.as_str())
+}
+
+/// The connection may stay: its peer has shown credentials, or none are asked for.
+pub(crate) fn known(extensions: &Extensions) {
+    if let Some(conn) = extensions.get::<Arc<Conn>>() {
+        conn.is_known();
+    }
+}
+
+/// Who asks: the client of a trusted proxy, else the peer.
+fn client(headers: &HeaderMap, extensions: &Extensions, shared: &Shared) -> IpAddr {
+    let Some(conn) = extensions.get::<Arc<Conn>>() else { return Ipv4Addr::UNSPECIFIED.into() };
+    let behind = || Passed::read(headers).client(|address| shared.http.trusts(address));
+    if conn.is_proxy { behind().unwrap_or(conn.peer) } else { conn.peer }
+}
+
+/// One failure more of this peer. Gives whether it is still within its budget, and who it is.
+pub(crate) fn failed(headers: &HeaderMap, extensions: &Extensions, shared: &Shared) -> (bool, IpAddr) {
+    let peer = client(headers, extensions, shared);
+    (shared.failures.count(peer), peer)
+}
+
+/// An answer to a peer that is beyond its budget of failures.
+pub(crate) fn beyond_budget(mut answer: Answer) -> Answer {
+    *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+fn refuse(why: Refused, url: &str, headers: &HeaderMap, extensions: &Extensions, shared: &Shared) -> Answer {
+    shared.metrics.signatures_refused.inc();
+    let answer = text(StatusCode::FORBIDDEN, format!("the signature is not valid: {why}\n"));
+    let (within, peer) = failed(headers, extensions, shared);
+    if !within {
+        return beyond_budget(answer);
+    }
+    let url: String = url.chars().take(LOGGED).collect();
+    tracing::warn!(
+        %peer,
+        url,
+        "a request was refused: {why}. If it was Twilio's, set `public_url` to the address in Twilio's console or in the TwiML"
+    );
+    answer
+}
