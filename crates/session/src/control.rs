@@ -1,6 +1,7 @@
 //! What the application may want of a running call, from any thread, and what tools do for it.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -95,12 +96,29 @@ impl ControlReceiver {
         self.wishes.try_recv().ok()
     }
 
-    /// The next wish; waits for ever when nobody can send one any more. Safe to drop while it waits.
-    pub async fn recv(&mut self) -> Control {
-        match self.wishes.recv().await {
-            Some(control) => control,
-            None => std::future::pending().await,
-        }
+    /// The next wish; `None` when the stream is to end now. Waits for ever when nobody can send one any more. Safe to drop
+    /// while it waits.
+    pub async fn recv(&mut self) -> Option<Control> {
+        let Self { wishes, cut } = self;
+        let mut wish = pin!(wishes.recv());
+        let mut over = false;
+        poll_fn(|context| {
+            if cut.load(Ordering::Acquire) {
+                return Poll::Ready(None);
+            }
+            if over {
+                return Poll::Pending;
+            }
+            match wish.as_mut().poll(context) {
+                Poll::Ready(Some(control)) => Poll::Ready(Some(control)),
+                Poll::Ready(None) => {
+                    over = true;
+                    Poll::Pending
+                }
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
     }
 }
 

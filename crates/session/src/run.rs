@@ -146,7 +146,13 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
 async fn wait_for_start<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
 ) -> Result<Option<StartMessage>, SessionError> {
+    let (mut guard, begun) = (StreamGuard::of_sound(), Instant::now());
     while let Some(message) = socket.next().await {
+        let length = message.as_ref().map_or(0, Message::len);
+        guard.message(length, begun.elapsed()).map_err(SessionError::TooMuch)?;
+        if guard.rests() {
+            tokio::task::yield_now().await;
+        }
         let text = match message {
             Ok(Message::Text(text)) => text,
             Ok(Message::Ping(_) | Message::Pong(_)) => continue,

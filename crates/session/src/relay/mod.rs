@@ -20,10 +20,12 @@ use offhook_stage_api::CallTime;
 use offhook_twilio::relay::{Inbound, MOST_BAD_IN_A_ROW, SetupMessage, parse};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use crate::guard::{StreamGuard, TooMuch};
 use crate::setup::Setup;
 use link::RelayLink;
 use session::Session;
@@ -96,6 +98,9 @@ pub enum RelayError {
     /// Too many messages in a row could not be used.
     #[error("{MOST_BAD_IN_A_ROW} messages in a row could not be used; the last: {0}")]
     TooManyBad(String),
+    /// The peer sent more than a call can have.
+    #[error("the peer sent too much: {0}")]
+    TooMuch(TooMuch),
 }
 
 /// Why a session is to leave its socket.
@@ -163,7 +168,13 @@ where
 async fn wait_for_setup<S: AsyncRead + AsyncWrite + Unpin>(
     link: &mut RelayLink<S>,
 ) -> Result<Option<SetupMessage>, RelayError> {
+    let (mut guard, begun) = (StreamGuard::of_text(), Instant::now());
     while let Some(message) = link.recv().await {
+        let length = message.as_ref().map_or(0, Message::len);
+        guard.message(length, begun.elapsed()).map_err(RelayError::TooMuch)?;
+        if guard.rests() {
+            tokio::task::yield_now().await;
+        }
         let text = match message {
             Ok(Message::Text(text)) => text,
             Ok(Message::Ping(_) | Message::Pong(_)) => continue,

@@ -6,6 +6,7 @@ use offhook_stage_api::{LlmEvent, ToolResult};
 use offhook_twilio::relay::{Inbound, Info, MOST_BAD_IN_A_ROW, parse};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -13,26 +14,37 @@ use super::link::RelayLink;
 use super::talk::{Parked, Talk};
 use super::{CLOSED_WITHIN, Leave, RelayEnd, RelayError, RelayObserver, RelayReport};
 use crate::control::ControlReceiver;
+use crate::guard::StreamGuard;
 
 pub(super) struct Session<S, W> {
     link: RelayLink<S>,
     talk: Box<Talk<W>>,
     leave: Option<oneshot::Receiver<Leave>>,
     bad_in_a_row: u32,
+    guard: StreamGuard,
+    begun: Instant,
 }
 
 enum Happened {
     Message(Option<Result<Message, Error>>),
     Llm(LlmEvent),
-    Control(Control),
+    /// Nothing: the session is to end now.
+    Control(Option<Control>),
     Tool(ToolResult),
     Leave(Leave),
     Deadline,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, W: RelayObserver> Session<S, W> {
-    pub(super) const fn new(link: RelayLink<S>, talk: Box<Talk<W>>, leave: oneshot::Receiver<Leave>) -> Self {
-        Self { link, talk, leave: Some(leave), bad_in_a_row: 0 }
+    pub(super) fn new(link: RelayLink<S>, talk: Box<Talk<W>>, leave: oneshot::Receiver<Leave>) -> Self {
+        Self {
+            link,
+            talk,
+            leave: Some(leave),
+            bad_in_a_row: 0,
+            guard: StreamGuard::of_text(),
+            begun: Instant::now(),
+        }
     }
 
     pub(super) async fn run(mut self, mut report: RelayReport) -> (RelayReport, Option<Parked<W>>) {
@@ -70,11 +82,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: RelayObserver> Session<S, W> {
                         self.talk.feed(RelayInput::Llm(event));
                     }
                 }
-                Happened::Control(control) => self.talk.feed(RelayInput::Control(control)),
+                Happened::Control(None) => {
+                    self.link.close(CloseCode::Away, "the server ends").await;
+                    break RelayEnd::Stopped;
+                }
+                Happened::Control(Some(control)) => self.talk.feed(RelayInput::Control(control)),
                 Happened::Tool(result) => self.talk.feed(RelayInput::Tool(result)),
                 Happened::Leave(leave) => break leave.into(),
                 Happened::Deadline => self.talk.feed(RelayInput::Timeout),
                 Happened::Message(message) => match self.on_message(message, &mut report) {
+                    None if self.guard.rests() => tokio::task::yield_now().await,
                     None => {}
                     Some(end) => break end,
                 },
@@ -88,6 +105,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: RelayObserver> Session<S, W> {
                 while self.talk.next_output().is_some() {}
                 let parked = self.talk.call.is_lost().then(|| Parked(self.talk));
                 return (report, parked);
+            }
+            RelayEnd::Failed(RelayError::TooMuch(_)) => {
+                self.link.close(CloseCode::Policy, "too much at once").await;
             }
             // The code that Twilio has for it.
             RelayEnd::Failed(_) => self.link.close(CloseCode::Invalid, "too many malformed messages").await,
@@ -103,6 +123,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: RelayObserver> Session<S, W> {
         message: Option<Result<Message, Error>>,
         report: &mut RelayReport,
     ) -> Option<RelayEnd> {
+        if let Some(Ok(message)) = &message
+            && let Err(what) = self.guard.message(message.len(), self.begun.elapsed())
+        {
+            return Some(RelayEnd::Failed(RelayError::TooMuch(what)));
+        }
         let text = match message {
             Some(Ok(Message::Text(text))) => text,
             // Twilio closes so when the caller has hung up.
@@ -183,7 +208,7 @@ async fn drain<S: AsyncRead + AsyncWrite + Unpin, W: RelayObserver>(
 }
 
 /// What the application wants next; waits for ever if nothing can reach the call.
-async fn wish(control: &mut Option<ControlReceiver>) -> Control {
+async fn wish(control: &mut Option<ControlReceiver>) -> Option<Control> {
     match control {
         Some(control) => control.recv().await,
         None => std::future::pending().await,
