@@ -231,10 +231,8 @@ fn weekday(context: Context<'_, '_>) -> Option<Match> {
         || stopped
         || (digits.len() <= 2 && matches!(figures.peek(), Some('.' | '/' | ':' | 'h' | ' ')));
     let german = context.is(&GERMAN) && !(comma || stopped) && !matches!(figures.peek(), Some('.' | ':'));
-    if !(dated || (!digits.is_empty() && clear && !german)) {
-        return None;
-    }
-    Some(Match::words(cursor.read(), day))
+    let figures = !digits.is_empty() && clear && !german;
+    (dated || figures).then(|| Match::words(cursor.read(), day))
 }
 
 fn short_day(cursor: &mut Cursor<'_>, tongue: &Tongue) -> Option<&'static str> {

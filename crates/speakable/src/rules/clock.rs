@@ -118,10 +118,7 @@ fn half_of_day(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<bool
     }
     let mut ahead = *cursor;
     ahead.space();
-    let half = match ahead.eat_any(&['a', 'A', 'p', 'P'])? {
-        'a' | 'A' => false,
-        _ => true,
-    };
+    let half = matches!(ahead.eat_any(&['a', 'A', 'p', 'P'])?, 'p' | 'P');
     let stopped = ahead.eat(".");
     if stopped && context.is(&SPANISH) {
         ahead.space();

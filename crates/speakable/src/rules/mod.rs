@@ -4,7 +4,11 @@ mod amount;
 mod calendar;
 mod clock;
 mod code;
+mod fraction;
+mod measure;
+mod money;
 mod number;
+mod ordinal;
 mod phone;
 mod short;
 mod sign;
@@ -53,18 +57,18 @@ pub(crate) fn rule(place: &Place<'_>, language: &Language) -> Option<Match> {
             .or_else(|| code::code(context))
             .or_else(|| amount::amount(context)),
         '+' | '(' => phone::phone(context).or_else(|| sign::sign(context)),
-        'F' if !inside && context.is(&GERMAN) && language.decimal == '.' => amount::prefixed(context)
+        'F' if !inside && context.is(&GERMAN) && language.decimal == '.' => money::prefixed(context)
             .or_else(|| calendar::date(context))
             .or_else(|| short::abbreviation(context)),
         'a'..='z' | 'A'..='Z' if !inside => web::address(place, tongue)
             .or_else(|| calendar::date(context))
-            .or_else(|| amount::prefixed(context))
+            .or_else(|| money::prefixed(context))
             .or_else(|| short::abbreviation(context))
             .or_else(|| code::code(context)),
         c if c.is_alphabetic() && !inside => calendar::date(context).or_else(|| short::abbreviation(context)),
         c if c.is_alphanumeric() => sign::vulgar(context),
         _ => {
-            amount::prefixed(context).or_else(|| short::abbreviation(context)).or_else(|| sign::sign(context))
+            money::prefixed(context).or_else(|| short::abbreviation(context)).or_else(|| sign::sign(context))
         }
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn phone(context: Context<'_, '_>) -> Option<Match> {
         return None;
     }
     let total: usize = found.groups.iter().map(|group| group.len()).sum();
-    let number = plus && total >= 7 || found.bracketed && total >= 7;
+    let number = (plus || found.bracketed) && total >= 7;
     if total > MOST_DIGITS || !(number || is_digits(&found, total, context)) {
         return None;
     }
@@ -118,7 +118,7 @@ fn say(groups: &[&str], plus: bool, context: Context<'_, '_>) -> String {
             said.extend(pairs(group));
         } else if groups.len() == 1 {
             said.push(tongue.grouped_digits(group));
-        } else if french && group.len() == 1 || !french {
+        } else if !french || group.len() == 1 {
             said.push(tongue.spell_digits(group));
         } else {
             said.push((tongue.phone_group)(group));
