@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use offhook_speakable::Speakable;
 use offhook_stage_api::id::{SegmentId, UtteranceId};
-use offhook_stage_api::{SpeakRequest, TimedWord, TtsCommand, TtsEvent};
+use offhook_stage_api::{AudioChunk, SpeakRequest, TimedWord, TtsCommand, TtsEvent};
 
 use crate::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx, WhenFull, bounded};
 
@@ -143,9 +143,11 @@ impl Desk {
         Some(TtsCommand::Speak(SpeakRequest { text, ..request }))
     }
 
-    /// Reports silent segments as done, once nothing before them of their utterance is spoken.
+    /// Reports silent segments as done, with 20 ms of silence for sound, once nothing before them of their utterance is spoken.
     async fn pass_silent(&mut self, events: &Tx<TtsEvent>) -> Result<(), crate::queue::Closed> {
         while let Some((utterance, segment)) = self.next_silent() {
+            let chunk = AudioChunk::Mulaw(Arc::from([0xFF_u8; 160]));
+            events.send(TtsEvent::Audio { utterance, segment, chunk }).await?;
             events.send(TtsEvent::Done { utterance, segment }).await?;
         }
         Ok(())
