@@ -97,7 +97,11 @@ fn words_that_come_after_the_end_of_a_turn_reach_the_model() {
 fn a_listeners_word_over_a_filler_leaves_the_answer_alone() {
     let scene = Scene {
         setup: Setup { speculate: false, ..Setup::default() },
-        steps: vec![(2_530, Step::Says("no that is wrong.")), (2_095, Step::Noise(1_377)), (0, Step::Says("okay"))],
+        steps: vec![
+            (2_530, Step::Says("no that is wrong.")),
+            (2_095, Step::Noise(1_377)),
+            (0, Step::Says("okay")),
+        ],
         model: vec![Does { first_ms: 962, text: "Yes.", ..Does::default() }],
         voice: vec![Take { first_ms: 65, ..Take::default() }, Take { first_ms: 273, ..Take::default() }],
         ..Scene::default()

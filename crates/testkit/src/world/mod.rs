@@ -122,7 +122,8 @@ fn show<W: std::fmt::Debug>(output: &Output<W>) -> Option<String> {
         return Some(format!("asks {} {:?}{history}", request.reply, request.reason));
     }
     let text = format!("{output:?}");
-    let much = ["Wire(Media", "Wire(Hidden", "Stt(Audio", "Event(Waiting", "Event(Hearing", "Event(ReplyTimed"];
+    let much =
+        ["Wire(Media", "Wire(Hidden", "Stt(Audio", "Event(Waiting", "Event(Hearing", "Event(ReplyTimed"];
     (!much.iter().any(|much| text.starts_with(much))).then_some(text)
 }
 
