@@ -100,7 +100,9 @@ impl Observer<MediaLine> for Shoulder {
     fn output(&mut self, _: CallTime, output: &Output<MediaWire>) {
         match output {
             Output::Stt(SttCommand::Audio { frame, .. }) => self.probes.note(&self.probes.queued, &frame.0),
-            Output::Wire(MediaWire::Media(_)) => self.given.set(self.given.get().or_else(|| Some(Instant::now()))),
+            Output::Wire(MediaWire::Media(_)) => {
+                self.given.set(self.given.get().or_else(|| Some(Instant::now())))
+            }
             _ => {}
         }
     }

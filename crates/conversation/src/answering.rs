@@ -33,12 +33,25 @@ impl Conversation {
             }
         }
         self.drop_reply();
+        if turn.is_some() {
+            self.keep_words_of_turn();
+        }
         let reason = match &self.unanswered_digits {
             Some(digits) => ReplyReason::Digits(digits.clone()),
             None => self.caller_said(),
         };
         self.request(reason, false, line);
         true
+    }
+
+    /// Words have come since the turn was taken for over: what is asked is what the history has.
+    fn keep_words_of_turn(&mut self) {
+        let text = self.turn.words();
+        if self.history.words_of(self.turn.number).unwrap_or_default() == text {
+            return;
+        }
+        self.history.caller(self.turn.number, &text, (self.turn.began, self.turn.ended));
+        self.trouble(&format!("words came after the end of the caller's turn, which is now “{text}”"));
     }
 
     /// Requests a reply.
@@ -88,7 +101,7 @@ impl Conversation {
 
     /// Another reply takes the place of one that is being spoken: what was written of it is said, no more comes.
     fn close_reply(&mut self, line: &mut dyn Line) {
-        let Some(old) = self.reply.take().filter(|old| !old.done) else { return };
+        let Some(old) = self.reply.take().filter(|old| !old.is_over()) else { return };
         self.todo.push_back(Todo::Llm(LlmCommand::Cancel { reply: old.id }));
         if let Some(said) = old.utterance.and_then(|id| self.speech.get_mut(id)) {
             said.closed = true;
@@ -259,7 +272,9 @@ impl Conversation {
             return self.drop_reply(); // it is requested again when the turn is over
         }
         self.cancel_reply();
-        self.close_turn(line);
+        if self.turn.is_decided() {
+            self.close_turn(line); // one that is being spoken goes on
+        }
         self.unanswered_digits = None;
         self.silence.bridged = 0;
         let apology = self.language.phrases(&self.config).apology.clone();

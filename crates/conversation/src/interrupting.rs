@@ -122,7 +122,9 @@ impl Conversation {
                 self.resume(DropReason::Noise, line);
             }
             Some(BargeIn::Over { .. }) => {
-                let text = self.turn.words();
+                // What was said before the end of the turn is answered already.
+                let decided = self.turn.is_decided();
+                let text = if decided { self.turn.words_since_decided() } else { self.turn.words() };
                 let long = self.turn.is_speaking() || self.turn.spoken >= self.config.barge_in.certain;
                 if text.is_empty() {
                     if long && !self.turn.has_partials() {

@@ -120,8 +120,10 @@ impl Conversation {
         if same_words(reply.basis(), &text) {
             return;
         }
-        // What comes over a filler ("okay") is no reason to ask again.
-        let over_filler = self.turn.is_decided() && text.starts_with(reply.basis());
+        // What comes over a filler ("okay") is no reason to ask again; the rest of what was said is.
+        let over_filler = self.turn.is_decided()
+            && text.starts_with(reply.basis())
+            && self.config.barge_in.judge(&self.turn.words_since_decided()) == OverAgent::Backchannel;
         let speculative = reply.is_speculative();
         if speculative || (is_final && self.turn.is_decided() && !over_filler) {
             self.drop_reply();
@@ -247,6 +249,7 @@ impl Conversation {
             decided_ms: ms(self.now),
             evidence: wait.evidence,
         }));
+        self.drop_ended(Occasion::TurnEnded, line);
         let ready = self.unanswered_digits.is_none()
             && self
                 .reply

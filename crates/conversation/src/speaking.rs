@@ -304,7 +304,7 @@ impl Conversation {
         }
         self.note_said(&said, heard);
         if let Purpose::Keys(Some(tool)) = said.purpose {
-            let why = Err("not all keys were pressed: the call is about to end".to_owned());
+            let why = Err("not all keys were pressed: they were cut off".to_owned());
             self.take_result(offhook_stage_api::ToolResult {
                 id: tool,
                 name: offhook_stage_api::tools::SEND_DTMF.to_owned(),

@@ -231,6 +231,40 @@ async fn a_bad_peer_harms_only_itself() {
 }
 
 #[tokio::test]
+async fn who_sends_too_much_is_ended_and_who_closes_is_answered() {
+    let server = Server::start("echo", None);
+    let leaps = (0..2_000).map(|number| {
+        format!(r#"{{"event":"media","media":{{"timestamp":"{}","payload":""}}}}"#, number * 5_000)
+    });
+    let pings = (0..2_000).map(|_| r#"{"event":"whisper"}"#.to_owned());
+    let floods: [Vec<String>; 2] = [leaps.collect(), pings.collect()];
+    for flood in floods {
+        let mut socket = server.socket().await;
+        socket.send(Message::Text(start(1).into())).await.unwrap();
+        for message in flood {
+            // The server closes in the midst of it.
+            if socket.send(Message::Text(message.into())).await.is_err() {
+                break;
+            }
+        }
+        let mut last = None;
+        while let Some(Ok(message)) = socket.next().await {
+            last = Some(message);
+        }
+        let Some(Message::Close(Some(frame))) = last else { panic!("no close, but {last:?}") };
+        assert_eq!((u16::from(frame.code), frame.reason.as_str()), (1008, "too much at once"));
+    }
+    let mut socket = server.socket().await;
+    socket.send(Message::Text(start(2).into())).await.unwrap();
+    socket.send(Message::Close(None)).await.unwrap();
+    let mut answered = false;
+    while let Some(Ok(message)) = socket.next().await {
+        answered |= message.is_close();
+    }
+    assert!(answered, "a close frame wants an answer (RFC 6455, 5.5.1)");
+}
+
+#[tokio::test]
 async fn the_pizza_agent_understands_and_answers() {
     let server = Server::start("pizza", None);
     let lines = vec![line("pizza-1", When::AfterAgent(300)), line("pizza-3", When::BargeIn(300))];

@@ -91,6 +91,8 @@ pub(crate) enum End {
     Stopped,
     /// The call hung up.
     HungUp,
+    /// The application ended the stream.
+    Cut,
     /// The socket broke.
     Broken(String),
     /// It was told to.
@@ -153,7 +155,7 @@ impl<L: SessionLine, W: Observer<L>, K: Link<L>> Session<L, W, K> {
                 Happened::News => {
                     self.driver.take_news(&mut self.link);
                     if self.driver.is_cut() {
-                        return End::HungUp;
+                        return End::Cut;
                     }
                 }
                 Happened::Tool(result) => self.driver.feed(Input::Tool(result), &mut self.link),

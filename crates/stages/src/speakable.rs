@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use offhook_speakable::Speakable;
 use offhook_stage_api::id::{SegmentId, UtteranceId};
-use offhook_stage_api::{SpeakRequest, TimedWord, TtsCommand, TtsEvent};
+use offhook_stage_api::{AudioChunk, SpeakRequest, TimedWord, TtsCommand, TtsEvent};
 
 use crate::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx, WhenFull, bounded};
 
@@ -75,7 +75,10 @@ impl Tts for SpeakableTts {
                         None => to_voice = None,
                         Some(command) => {
                             let command = desk.prepare(command, &language);
-                            if let Some(to_voice) = &to_voice
+                            if desk.pass_silent(&events).await.is_err() {
+                                return Ok(());
+                            }
+                            if let (Some(to_voice), Some(command)) = (&to_voice, command)
                                 && let Err(refused) = to_voice.offer(command)
                                 && desk.refuse(refused, &events).await.is_err()
                             {
@@ -101,22 +104,59 @@ impl Tts for SpeakableTts {
 #[derive(Default)]
 struct Desk {
     open: VecDeque<((UtteranceId, SegmentId), Timing)>,
+    /// What the voice was given and hasn't finished.
+    pending: VecDeque<(UtteranceId, SegmentId)>,
+    /// Segments that say nothing: done when those before them are. The voice never sees them.
+    silent: VecDeque<(UtteranceId, SegmentId)>,
 }
 
 impl Desk {
-    fn prepare(&mut self, command: TtsCommand, language: &str) -> TtsCommand {
-        let TtsCommand::Speak(request) = command else { return command };
-        let speakable = Speakable::new(&request.text, language);
+    /// What the voice is told; nothing of a text that says nothing.
+    fn prepare(&mut self, command: TtsCommand, language: &str) -> Option<TtsCommand> {
+        let request = match command {
+            TtsCommand::Speak(request) => request,
+            TtsCommand::Cancel { utterance } => {
+                self.pending.retain(|id| id.0 != utterance);
+                self.silent.retain(|id| id.0 != utterance);
+                return Some(command);
+            }
+        };
+        let id = (request.utterance, request.segment);
+        let speakable = Speakable::new(&request.text, request.language.as_deref().unwrap_or(language));
+        if speakable.spoken.is_empty() {
+            self.silent.push_back(id);
+            return None;
+        }
+        if self.pending.len() >= MOST_SEGMENTS {
+            self.pending.pop_front();
+        }
+        self.pending.push_back(id);
         if speakable.is_verbatim() {
-            return TtsCommand::Speak(request);
+            return Some(TtsCommand::Speak(request));
         }
         if self.open.len() >= MOST_SEGMENTS {
             self.open.pop_front();
         }
         let text = speakable.spoken.clone();
         let timing = Timing { written: request.text, speakable, at: 0, pending: None };
-        self.open.push_back(((request.utterance, request.segment), timing));
-        TtsCommand::Speak(SpeakRequest { text, ..request })
+        self.open.push_back((id, timing));
+        Some(TtsCommand::Speak(SpeakRequest { text, ..request }))
+    }
+
+    /// Reports silent segments as done, with 20 ms of silence for sound, once nothing before them of their utterance is spoken.
+    async fn pass_silent(&mut self, events: &Tx<TtsEvent>) -> Result<(), crate::queue::Closed> {
+        while let Some((utterance, segment)) = self.next_silent() {
+            let chunk = AudioChunk::Mulaw(Arc::from([0xFF_u8; 160]));
+            events.send(TtsEvent::Audio { utterance, segment, chunk }).await?;
+            events.send(TtsEvent::Done { utterance, segment }).await?;
+        }
+        Ok(())
+    }
+
+    fn next_silent(&mut self) -> Option<(UtteranceId, SegmentId)> {
+        let waits = |id: &(UtteranceId, SegmentId)| self.pending.iter().any(|p| p.0 == id.0 && p.1 < id.1);
+        let at = self.silent.iter().position(|id| !waits(id))?;
+        self.silent.remove(at)
     }
 
     async fn pass(&mut self, event: TtsEvent, events: &Tx<TtsEvent>) -> Result<(), crate::queue::Closed> {
@@ -138,7 +178,9 @@ impl Desk {
                 if let Some((_, word)) = timing.and_then(|timing| timing.pending) {
                     events.send(TtsEvent::Words { utterance, segment, words: vec![word] }).await?;
                 }
-                events.send(event).await
+                self.pending.retain(|id| *id != (utterance, segment));
+                events.send(event).await?;
+                self.pass_silent(events).await
             }
             TtsEvent::Audio { .. } => events.send(event).await,
         }

@@ -86,3 +86,58 @@ async fn times_are_those_of_the_written_words() {
         ]
     );
 }
+
+#[tokio::test]
+async fn what_says_nothing_is_done_in_its_turn_and_never_reaches_the_voice() {
+    let (to, commands) = bounded(8, WhenFull::PushBack);
+    let (events, from) = bounded(64, WhenFull::PushBack);
+    let voice = SpeakableTts::new(Arc::new(Parrot));
+    for (segment, text) in ["👍", "Hello.", "```sh", "Bye.", "..."].into_iter().enumerate() {
+        let segment = SegmentId(u32::try_from(segment).unwrap());
+        let request = SpeakRequest {
+            utterance: UtteranceId(1),
+            segment,
+            text: text.into(),
+            last: false,
+            language: None,
+        };
+        to.offer(TtsCommand::Speak(request)).unwrap();
+    }
+    drop(to);
+    voice.run(CallInfo::default(), commands, events).await.unwrap();
+    let mut told = Vec::new();
+    while let Ok(event) = from.try_recv() {
+        match event {
+            TtsEvent::Words { words, .. } => told.extend(words.into_iter().map(|word| word.word)),
+            TtsEvent::Done { segment, .. } => told.push(segment.to_string()),
+            _ => {}
+        }
+    }
+    assert_eq!(told, ["s0", "Hello.", "s1", "s2", "Bye.", "s3", "s4"]);
+}
+
+#[tokio::test]
+async fn numbers_are_read_in_the_language_that_the_call_was_switched_to() {
+    let (to, commands) = bounded(8, WhenFull::PushBack);
+    let (events, from) = bounded(64, WhenFull::PushBack);
+    let request = SpeakRequest {
+        utterance: UtteranceId(1),
+        segment: SegmentId(0),
+        text: "12,50 €".into(),
+        last: true,
+        language: Some("de-DE".into()),
+    };
+    to.offer(TtsCommand::Speak(request)).unwrap();
+    drop(to);
+    let voice = SpeakableTts::new(Arc::new(Parrot));
+    let call = CallInfo { language: "en-US".into(), ..CallInfo::default() };
+    voice.run(call, commands, events).await.unwrap();
+    let mut spans = Vec::new();
+    while let Ok(event) = from.try_recv() {
+        if let TtsEvent::Words { words, .. } = event {
+            spans.extend(words.into_iter().map(|word| (word.word, word.end_ms)));
+        }
+    }
+    // "zwölf Euro fünfzig": three words, for two that were written.
+    assert_eq!(spans, [("12,50 €".to_owned(), 290)]);
+}

@@ -10,9 +10,9 @@ use std::rc::Rc;
 use offhook_conversation::{Deadline, Input, Output};
 use offhook_media_line::{CallConfig, MediaInput, MediaLine, MediaWire};
 use offhook_stage_api::{CallTime, Interruptible};
+use offhook_tape::{Header, header, replay, unpacked, write_header, write_input, write_output};
 use offhook_testkit::Phone;
 use offhook_testkit::phone::Watch;
-use offhook_tape::{Header, header, replay, unpacked, write_header, write_input, write_output};
 
 /// Writes what it sees on a tape.
 struct Scribe(Rc<RefCell<Vec<u8>>>);
@@ -46,8 +46,9 @@ const LONG: &str = "We are open every day from eleven in the morning to ten at n
 
 /// Every situation: its name, how it goes, and how long it lasts.
 fn situations() -> Vec<(&'static str, Phone, u64)> {
-    let answer =
-        |line: Phone| line.agent_says("Hello.").caller_says(1_500, "pizza-4", "no thanks.").agent_says("Bye.");
+    let answer = |line: Phone| {
+        line.agent_says("Hello.").caller_says(1_500, "pizza-4", "no thanks.").agent_says("Bye.")
+    };
     vec![
         ("question-and-answer", answer(Phone::new()), 5_000),
         (
@@ -98,8 +99,10 @@ fn situations() -> Vec<(&'static str, Phone, u64)> {
         ),
         (
             "silent-caller",
-            with(|config| config.conversation_mut().timeouts.caller_silent = std::time::Duration::from_secs(2))
-                .agent_says("Hello."),
+            with(|config| {
+                config.conversation_mut().timeouts.caller_silent = std::time::Duration::from_secs(2)
+            })
+            .agent_says("Hello."),
             16_000,
         ),
         ("slow-model", answer(slow(4_000)), 9_000),
@@ -125,7 +128,11 @@ fn situations() -> Vec<(&'static str, Phone, u64)> {
             8_000,
         ),
         ("agent-presses-keys", Phone::new().agent_says("One moment.").press(400, "12#"), 3_000),
-        ("without-speculation", answer(with(|config| config.conversation_mut().turn.speculate = false)), 5_000),
+        (
+            "without-speculation",
+            answer(with(|config| config.conversation_mut().turn.speculate = false)),
+            5_000,
+        ),
         ("caller-hangs-up", Phone::new().agent_says(LONG).hang_up(900), 2_000),
         ("turn-model", judged(answer(with(|config| config.conversation_mut().turn.model = true))), 5_000),
     ]

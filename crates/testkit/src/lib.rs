@@ -9,6 +9,7 @@
 
 pub mod phone;
 pub mod relay_phone;
+pub mod world;
 
 use std::fmt::Write;
 

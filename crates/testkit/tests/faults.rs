@@ -34,9 +34,9 @@ fn never(phone: &Phone, what: &str) {
 }
 
 fn order(phone: &Phone, whats: &[&str]) {
-    let places = whats.iter().map(|what| phone.timeline.find(what).unwrap_or_else(|| {
-        panic!("no “{what}” in\n{}", phone.timeline)
-    }));
+    let places = whats.iter().map(|what| {
+        phone.timeline.find(what).unwrap_or_else(|| panic!("no “{what}” in\n{}", phone.timeline))
+    });
     assert!(places.collect::<Vec<_>>().is_sorted(), "not in order: {whats:?}\n{}", phone.timeline);
 }
 
@@ -44,8 +44,7 @@ fn asked(phone: &Phone, nth_last: usize) -> String {
     shown(&phone.requests[phone.requests.len() - 1 - nth_last].1.history)
 }
 
-const LONG: &str =
-    "We are open every day from eleven in the morning to ten at night, but not on Sundays.";
+const LONG: &str = "We are open every day from eleven in the morning to ten at night, but not on Sundays.";
 
 #[test]
 fn a_filler_never_follows_what_it_bridges() {
@@ -86,7 +85,13 @@ fn a_reply_that_may_not_be_interrupted_is_heard_whole_and_the_turn_answered_afte
         .llm_event(9_100, LlmEvent::Done { reply: second })
         .run(16_000);
     never(&phone, "interrupted");
-    order(&phone, &["turn over after", "agent said: The first rule is that you must wait here until we come. The second"]);
+    order(
+        &phone,
+        &[
+            "turn over after",
+            "agent said: The first rule is that you must wait here until we come. The second",
+        ],
+    );
     let last = asked(&phone, 0);
     assert!(last.contains("Caller: okay then."), "{last}");
 }
@@ -119,7 +124,8 @@ fn the_model_is_told_that_keys_were_pressed_once_they_were() {
     phone.tool_outcome = Some(Ok(String::new()));
     let phone = phone.run(12_000);
     let pressed = at(&phone, "agent said: (pressed 5 keys)");
-    let told = phone.requests.iter().find(|(_, request)| shown(&request.history).contains(": pressed")).unwrap();
+    let told =
+        phone.requests.iter().find(|(_, request)| shown(&request.history).contains(": pressed")).unwrap();
     assert!(told.0 >= pressed, "told at {} of\n{}", told.0, phone.timeline);
 }
 
@@ -422,10 +428,10 @@ fn a_model_that_has_ended_is_apologised_for() {
 
 #[test]
 fn nothing_is_said_into_a_mailboxs_greeting() {
-    let mut phone = Phone::new().agent_says("Hello.").caller_says(1_500, "booking-1", "").control(
-        4_700,
-        Control::LeaveMessage { text: "Please call back.".into(), beeped: false },
-    );
+    let mut phone = Phone::new()
+        .agent_says("Hello.")
+        .caller_says(1_500, "booking-1", "")
+        .control(4_700, Control::LeaveMessage { text: "Please call back.".into(), beeped: false });
     phone.no_auto_stt = true;
     let phone = phone.run(16_000);
     never(&phone, "(Filler)");
@@ -510,7 +516,12 @@ fn backchannels_do_not_stop_the_agent() {
         never(&phone, "agent speaks (Reply): Hm?");
         // The agent's voice went on meanwhile: as many frames as it has words.
         let frames = 18 * 250 / 20;
-        assert!(phone.heard_frames.abs_diff(frames) <= 5, "{} of {frames}: {words}\n{}", phone.heard_frames, phone.timeline);
+        assert!(
+            phone.heard_frames.abs_diff(frames) <= 5,
+            "{} of {frames}: {words}\n{}",
+            phone.heard_frames,
+            phone.timeline
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use offhook_speakable::{is_speakable, speakable};
 use offhook_stage_api::id::{SegmentId, UtteranceId};
 use offhook_stage_api::{AudioChunk, SpeakRequest, StageFailure, TimedWord, TtsEvent};
 use tokio::time::Instant;
@@ -38,13 +39,15 @@ impl Segment {
     }
 
     pub(super) fn rest_is_speakable(&self) -> bool {
-        self.rest().chars().any(char::is_alphanumeric)
+        is_speakable(self.rest(), self.request.language.as_deref().unwrap_or_default())
     }
 
     /// Whether it can't be all, although the link says so: providers end broken answers in good order, too.
     pub(super) fn stops_short(&self) -> bool {
-        let letters = self.rest().chars().filter(|c| c.is_alphanumeric()).count();
-        let letters = u32::try_from(letters).unwrap_or(u32::MAX);
+        let count = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).count();
+        // Code, thoughts and the like aren't spoken, so that they make no sound.
+        let spoken = speakable(self.rest(), self.request.language.as_deref().unwrap_or_default());
+        let letters = u32::try_from(count(self.rest()).min(count(&spoken))).unwrap_or(u32::MAX);
         letters > 0 && self.sound.is_zero() || letters >= SENTENCE && self.sound < FASTEST * letters
     }
 

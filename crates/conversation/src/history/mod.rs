@@ -65,6 +65,11 @@ impl History {
         }
     }
 
+    /// The words of a turn that is over and may still change.
+    pub(crate) fn words_of(&self, turn: TurnNumber) -> Option<&str> {
+        self.slots.get(self.find(Open::Turn(turn))?)?.entry.words()
+    }
+
     /// The turn goes on: it is no entry yet.
     pub(crate) fn withdraw(&mut self, turn: TurnNumber) {
         if let Some(place) = self.find(Open::Turn(turn)) {

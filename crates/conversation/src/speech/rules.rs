@@ -3,7 +3,7 @@
 //! | what | goes in front of | dropped, unbegun, when | cut off, begun, when |
 //! | --- | --- | --- | --- |
 //! | filler | the reply, or the rest, that it bridges the wait for | that begins, the caller begins, its reason is gone | the caller interrupts |
-//! | apology, check-in | what is held | the caller begins | the caller interrupts |
+//! | apology, check-in | what is held | the caller begins, or has said something that is answered | the caller interrupts |
 //! | reply, greeting | – | it is withdrawn, the caller interrupts | the caller interrupts, unless it is not interruptible |
 //! | announcement, farewell | what is held | the caller interrupts, unless it is not interruptible | the same |
 //! | keys, message | what is held | – | – |
@@ -30,6 +30,8 @@ pub(crate) enum Occasion {
     ToolsEnded,
     /// The caller began to speak.
     CallerBegan,
+    /// The caller's turn is over, and will be answered.
+    TurnEnded,
     /// The caller interrupted by speech or key.
     Interrupted,
     /// A mailbox has answered.
@@ -72,6 +74,10 @@ pub(super) fn ends(utterance: &Utterance, occasion: Occasion) -> Option<DropCaus
         Occasion::WordsKnown => bridges(Bridge::Words).then_some(DropCause::ReasonGone),
         Occasion::ToolsEnded => bridges(Bridge::Tools).then_some(DropCause::ReasonGone),
         Occasion::CallerBegan => (!begun && utterance.purpose.is_own()).then_some(DropCause::CallerBegan),
+        Occasion::TurnEnded => {
+            let instead = matches!(utterance.purpose, Purpose::Apology | Purpose::CheckIn);
+            (!begun && instead).then_some(DropCause::ReasonGone)
+        }
         Occasion::Interrupted => (!must_be_heard(utterance)).then_some(DropCause::Interrupted),
         Occasion::Mailbox => {
             (!matches!(utterance.purpose, Purpose::Keys(_) | Purpose::Echo)).then_some(DropCause::Leaving)

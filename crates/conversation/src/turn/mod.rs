@@ -237,7 +237,8 @@ impl CallerTurn {
                 if more && !*words && !before.is_empty() {
                     self.pauses.went_on(onset.since(self.ended));
                 }
-                *words |= more;
+                // A recogniser may have forgotten what came before.
+                *words |= more || (changed && has_words && span.1 > *onset);
             }
             TurnState::Paused(pause) => {
                 if is_final {

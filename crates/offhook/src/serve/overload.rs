@@ -1,12 +1,14 @@
 //! Whether new calls can be served well: told by how late the workers' clocks ring, not by a count of calls.
 //!
 //! A worker that is asked to wake up in 50 ms and wakes later is as late with every frame. When even the least late worker is
-//! over the limit, new calls are sent elsewhere or told so; calls in progress are untouched.
+//! over the limit, new calls are sent elsewhere or told so; calls in progress are untouched. Lateness counts only of a worker
+//! that is at work itself: one that is late and idle has noisy neighbours, and fewer calls would help nobody.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use offhook_twilio::twiml::{Response, Verb};
+use rustix::time::{ClockId, clock_gettime};
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -58,6 +60,7 @@ impl Overload {
     pub(crate) async fn watch(&self, worker: usize) {
         let Some(gauge) = self.lateness.get(worker) else { return };
         let mut due = Instant::now();
+        let (mut before, mut worked) = (due, processor_time());
         loop {
             due += BEAT;
             tokio::time::sleep_until(due).await;
@@ -65,7 +68,11 @@ impl Overload {
                 beats.fetch_add(1, Ordering::Relaxed);
             }
             let now = Instant::now();
-            let late = u32::try_from(now.saturating_duration_since(due).as_micros()).unwrap_or(u32::MAX);
+            let (span, work) = (now.saturating_duration_since(before), processor_time());
+            let busy = is_busy(work.saturating_sub(worked), span);
+            (before, worked) = (now, work);
+            let late = if busy { now } else { due };
+            let late = u32::try_from(late.saturating_duration_since(due).as_micros()).unwrap_or(u32::MAX);
             // One long stall, as of a voice that is loaded, is no overload: it counts as a beat twice over the limit.
             let late = late.min(2 * u32::try_from(self.config.late.as_micros()).unwrap_or(u32::MAX / 2));
             gauge.store(smoothed(gauge.load(Ordering::Relaxed), late), Ordering::Relaxed);
@@ -119,6 +126,16 @@ impl Overload {
     }
 }
 
+/// The processor's time that this thread has had.
+fn processor_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+/// Whether a worker had so much to do that this is why it is late.
+fn is_busy(worked: Duration, span: Duration) -> bool {
+    worked >= span / 2
+}
+
 /// Rises by a quarter of what is new, falls by an eighth: one late beat is no overload, several in a row are.
 const fn smoothed(before: u32, now: u32) -> u32 {
     if now > before { before + (now - before) / 4 } else { before - (before - now) / 8 }
@@ -156,6 +173,14 @@ mod tests {
         overload.lateness[0].store(30_000, Ordering::Relaxed);
         let told = overload.answer().unwrap().to_xml();
         assert!(told.contains("<Redirect>https://b.example/voice?x=1&amp;y=2</Redirect>"), "{told}");
+    }
+
+    #[test]
+    fn only_own_work_is_a_reason() {
+        let ms = Duration::from_millis;
+        assert!(is_busy(ms(40), ms(70)) && is_busy(ms(300), ms(300)));
+        assert!(!is_busy(ms(2), ms(90)), "3 % load on a noisy host");
+        assert!(processor_time() <= processor_time());
     }
 
     #[tokio::test(start_paused = true)]

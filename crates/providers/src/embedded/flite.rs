@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use offhook_audio::SampleRate;
+use offhook_speakable::{LONGEST_PIECE, pieces};
 use offhook_stage_api::{AudioChunk, SpeakRequest, TimedWord, TtsCommand, TtsEvent};
 use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx};
 
@@ -58,6 +59,20 @@ pub struct Spoken {
     pub words: Vec<TimedWord>,
 }
 
+impl Spoken {
+    /// Goes on with another text's sound.
+    fn append(&mut self, other: Self) {
+        let per_ms = (self.rate as usize / 1_000).max(1);
+        let offset = u32::try_from(self.samples.len() / per_ms).unwrap_or(u32::MAX);
+        self.samples.extend(other.samples);
+        self.words.extend(other.words.into_iter().map(|word| TimedWord {
+            start_ms: word.start_ms.saturating_add(offset),
+            end_ms: word.end_ms.saturating_add(offset),
+            ..word
+        }));
+    }
+}
+
 /// Silence left before the first and after the last sound.
 const LEAD_MS: usize = 10;
 const TAIL_MS: usize = 90;
@@ -102,10 +117,18 @@ impl Flite {
     /// # Errors
     /// If the engine fails.
     pub fn speak(&self, text: &str) -> Result<Spoken, StageError> {
-        let mut spoken = self.engine.speak(text)?;
-        trim(&mut spoken);
-        spell_as_written(&mut spoken.words, text);
-        Ok(spoken)
+        let mut whole: Option<Spoken> = None;
+        // A long text costs flite stack and memory, up to the end of the process: it gets what a caller could follow.
+        for piece in pieces(text, LONGEST_PIECE) {
+            let mut spoken = self.engine.speak(piece)?;
+            trim(&mut spoken);
+            spell_as_written(&mut spoken.words, piece);
+            match &mut whole {
+                Some(whole) => whole.append(spoken),
+                None => whole = Some(spoken),
+            }
+        }
+        whole.map_or_else(|| self.engine.speak(""), Ok)
     }
 }
 
@@ -199,5 +222,19 @@ impl Flite {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_of_two_pieces_is_one() {
+        let word = |word: &str| TimedWord { word: word.to_owned(), start_ms: 10, end_ms: 20 };
+        let mut spoken = Spoken { rate: 8_000, samples: vec![1; 800], words: vec![word("a")] };
+        spoken.append(Spoken { rate: 8_000, samples: vec![2; 80], words: vec![word("b")] });
+        assert_eq!(spoken.samples.len(), 880);
+        assert_eq!(spoken.words.last().map(|word| (word.start_ms, word.end_ms)), Some((110, 120)));
     }
 }

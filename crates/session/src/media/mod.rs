@@ -11,11 +11,13 @@ use offhook_media_line::{MediaLine, media_call};
 use offhook_stages::CallInfo;
 use offhook_twilio::stream::{Inbound, StartMessage, parse};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::driver::{Driver, Observer, Parts};
+use crate::guard::StreamGuard;
 use crate::report::{SessionEnd, SessionError, SessionReport};
 use crate::session::{End, Session};
 use crate::setup::Setup;
@@ -121,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer<MediaLine>> OpenCall<S, W> {
     pub async fn serve(self) -> SessionReport {
         let Self { mut session, start } = self;
         let end = match session.run(Input::Start).await {
-            End::HungUp => {
+            End::HungUp | End::Cut => {
                 // Closing lets Twilio go on with the TwiML after `<Connect>`, which hangs up.
                 session.link.socket.close(CloseCode::Normal, "done").await;
                 SessionEnd::HungUp
@@ -175,7 +177,13 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
 async fn wait_for_start<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
 ) -> Result<Option<StartMessage>, SessionError> {
+    let (mut guard, begun) = (StreamGuard::of_sound(), Instant::now());
     while let Some(message) = socket.next().await {
+        let length = message.as_ref().map_or(0, Message::len);
+        guard.message(length, begun.elapsed()).map_err(SessionError::TooMuch)?;
+        if guard.rests() {
+            tokio::task::yield_now().await;
+        }
         let text = match message {
             Ok(Message::Text(text)) => text,
             Ok(Message::Ping(_) | Message::Pong(_)) => continue,

@@ -14,12 +14,13 @@ use offhook_stages::CallInfo;
 use offhook_twilio::relay::{Inbound, MOST_BAD_IN_A_ROW, SetupMessage, parse};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::driver::{Driver, Nowhere, Observer, Parts};
-use crate::guard::TooMuch;
+use crate::guard::{StreamGuard, TooMuch};
 use crate::session::{End, Session};
 use crate::setup::Setup;
 use crate::stages::Running;
@@ -215,6 +216,10 @@ where
         }
         End::Broken(why) => RelayEnd::Lost(why),
         End::Left(Leave::ForAnother) => RelayEnd::Replaced,
+        End::Cut => {
+            session.link.socket.close(CloseCode::Away, "the server ends").await;
+            RelayEnd::Stopped
+        }
         End::TooMuch(what) => {
             session.link.socket.close(CloseCode::Policy, "too much at once").await;
             RelayEnd::Failed(RelayError::TooMuch(what))
@@ -249,7 +254,13 @@ where
 async fn wait_for_setup<S: AsyncRead + AsyncWrite + Unpin>(
     link: &mut RelayLink<S>,
 ) -> Result<Option<SetupMessage>, RelayError> {
+    let (mut guard, begun) = (StreamGuard::of_text(), Instant::now());
     while let Some(message) = link.socket.recv().await {
+        let length = message.as_ref().map_or(0, Message::len);
+        guard.message(length, begun.elapsed()).map_err(RelayError::TooMuch)?;
+        if guard.rests() {
+            tokio::task::yield_now().await;
+        }
         let text = match message {
             Ok(Message::Text(text)) => text,
             Ok(Message::Ping(_) | Message::Pong(_)) => continue,

@@ -231,10 +231,10 @@ impl Number {
 
 fn parse_any(text: &str) -> Result<Inbound<'_>, MessageError> {
     let shape = |why: &str| MessageError::Shape { why: why.to_owned() };
-    // The category and the place, not the text: it may hold keys.
-    let event: Event<'_> = serde_json::from_str(text).map_err(|error| MessageError::Shape {
-        why: format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column()),
-    })?;
+    let event: Event<'_> = match serde_json::from_str(text) {
+        Ok(event) => event,
+        Err(error) => return read_unknown(text, &error),
+    };
     match event.event.as_ref() {
         "connected" => Ok(Inbound::Connected { protocol: event.protocol.unwrap_or_default() }),
         "start" => {
@@ -266,6 +266,23 @@ fn parse_any(text: &str) -> Result<Inbound<'_>, MessageError> {
         }
         "stop" => Ok(Inbound::Stop),
         _ => Ok(Inbound::Unknown { event: event.event }),
+    }
+}
+
+/// An event that isn't known may have fields that look like those of others, and aren't.
+fn read_unknown<'a>(text: &'a str, error: &serde_json::Error) -> Result<Inbound<'a>, MessageError> {
+    #[derive(Deserialize)]
+    struct Name<'a> {
+        #[serde(borrow)]
+        event: Cow<'a, str>,
+    }
+    const KNOWN: [&str; 6] = ["connected", "start", "media", "dtmf", "mark", "stop"];
+    match serde_json::from_str::<Name<'_>>(text) {
+        Ok(name) if !KNOWN.contains(&name.event.as_ref()) => Ok(Inbound::Unknown { event: name.event }),
+        // The category and the place, not the text: it may hold keys.
+        _ => Err(MessageError::Shape {
+            why: format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column()),
+        }),
     }
 }
 
@@ -313,6 +330,8 @@ mod tests {
         assert_eq!(parse(stop), Ok(Inbound::Stop));
         let other = r#"{"event":"whisper","loudness":3}"#;
         assert_eq!(parse(other), Ok(Inbound::Unknown { event: "whisper".into() }));
+        let like_media = r#"{"event":"video","media":{"payload":7},"start":[]}"#;
+        assert_eq!(parse(like_media), Ok(Inbound::Unknown { event: "video".into() }));
     }
 
     #[test]

@@ -1,0 +1,180 @@
+//! Numbers with what belongs to them: years, codes, versions, ranges.
+
+use super::Context;
+use super::fraction::{parts, with_part};
+use super::measure::{dimension, unit};
+use super::money::{money_after, per, scale};
+use super::number::Number;
+use super::ordinal::ordinal_or_decade;
+use super::short::followed_by_name;
+use crate::cursor::{Cursor, Match};
+use crate::tongue::{ENGLISH, FRENCH, Form, GERMAN, SPANISH};
+
+/// A number with all that belongs to it.
+pub(super) fn amount(context: Context<'_, '_>) -> Option<Match> {
+    let mut cursor = context.place.cursor;
+    if let Some(version) = version(cursor, context) {
+        return Some(version);
+    }
+    let number = Number::read(&mut cursor, context)?;
+    let words = match money_after(&number, &mut cursor, context) {
+        Some(words) => words + &per(&mut cursor, context),
+        None => counted(&number, &mut cursor, context)?,
+    };
+    let words = words + range(&mut cursor, context);
+    Some(Match::words(cursor.read(), words))
+}
+
+fn counted(number: &Number<'_>, cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<String> {
+    let words = &context.tongue.words;
+    if let Some(said) = ordinal_or_decade(number, cursor, context).or_else(|| parts(number, cursor, context))
+    {
+        return Some(said);
+    }
+    if let Some(said) = with_part(number, cursor, context) {
+        return Some(said);
+    }
+    let mut ahead = *cursor;
+    // "221B", "4B": a letter of a house. Money alone has billions so short.
+    let scaled = scale(&mut ahead, context).filter(|scale| !matches!(scale.0, "B" | "T" | "m"));
+    if let Some((_, scale_one, scale_many, _)) = scaled {
+        *cursor = ahead;
+        let single = number.is_singular(context);
+        let feminine = context.is(&GERMAN) && *scale_one != "tausend";
+        let form = if feminine { Form::Feminine } else { Form::Masculine };
+        return Some(format!(
+            "{} {}",
+            number.words(context, form),
+            if single { scale_one } else { scale_many }
+        ));
+    }
+    let mut ahead = *cursor;
+    ahead.space();
+    for (sign, name) in [('%', words.percent), ('‰', words.per_mille)] {
+        let mut after = ahead;
+        if after.eat_any(&[sign]).is_some() {
+            *cursor = after;
+            let count = number.words(context, Form::Masculine);
+            let count = if context.is(&SPANISH) { number.words(context, Form::Count) } else { count };
+            return Some(format!("{count} {name}"));
+        }
+    }
+    if let Some(sides) = dimension(cursor, context) {
+        return Some(number.words(context, Form::Masculine) + &sides);
+    }
+    if let Some((sign, one, many, form)) = unit(cursor, context) {
+        let name = if number.is_singular(context) { one } else { many };
+        let stop = if sign.ends_with('.') && cursor.at_sentence_end() { "." } else { "" };
+        return Some(format!("{} {name}{stop}", number.words(context, *form)));
+    }
+    plain(number, cursor, context)
+}
+
+/// A number that counts nothing known: a year, a code, a number of things.
+fn plain(number: &Number<'_>, cursor: &Cursor<'_>, context: Context<'_, '_>) -> Option<String> {
+    let tongue = context.tongue;
+    let bare = number.fraction.is_none() && !number.grouped;
+    let figures = number.whole.len();
+    if bare && is_code(figures, cursor, context) {
+        return Some(if figures > 4 {
+            tongue.grouped_digits(&number.whole)
+        } else {
+            tongue.spell_digits(&number.whole)
+        });
+    }
+    match number.value() {
+        Some(n) if bare && figures == 4 && (tongue.year_like)(n) => return Some((tongue.year)(n)),
+        _ => {}
+    }
+    // "4G", "1080p": figures of a name.
+    if cursor.peek().is_some_and(char::is_alphabetic) {
+        let said =
+            if figures > 4 { tongue.spell_digits(&number.whole) } else { number.words(context, Form::Count) };
+        return Some(said + " ");
+    }
+    Some(number.words(context, noun_form(number, *cursor, context)))
+}
+
+/// What the noun after it wants of a number, where it makes a difference.
+fn noun_form(number: &Number<'_>, mut cursor: Cursor<'_>, context: Context<'_, '_>) -> Form {
+    let Some(n) = number.value().filter(|_| number.fraction.is_none()) else { return Form::Count };
+    let hundreds = context.is(&SPANISH) && (n % 1_000 >= 200 || n / 1_000 % 1_000 >= 200);
+    if context.is(&ENGLISH) || !(n % 10 == 1 || hundreds) || (context.is(&GERMAN) && n != 1) {
+        return Form::Count;
+    }
+    if !cursor.space() {
+        return Form::Count;
+    }
+    let noun = cursor.letters();
+    let german_noun = noun.starts_with(char::is_uppercase);
+    let follows = !noun.is_empty() && (!context.is(&GERMAN) || german_noun);
+    if follows { (context.tongue.form_before)(noun) } else { Form::Count }
+}
+
+/// Whether a number's figures are said one by one.
+fn is_code(figures: usize, cursor: &Cursor<'_>, context: Context<'_, '_>) -> bool {
+    let codes = context.tongue.codes;
+    let place = context.place;
+    let near = place.follows(codes, 2);
+    if (figures >= 4 && place.follows(codes, 4)) || (figures == 3 && near) {
+        return true;
+    }
+    let before = place.word_before(0);
+    // "IL 62704"; "10115 Berlin".
+    let state = context.is(&ENGLISH) && before.len() == 2 && before.bytes().all(|c| c.is_ascii_uppercase());
+    let town =
+        context.is(&GERMAN) && place.before.trim_end().ends_with([',', '\n']) && followed_by_name(*cursor);
+    figures == 5 && (state || town)
+}
+
+/// 1.2.3, and addresses of machines.
+fn version(mut cursor: Cursor<'_>, context: Context<'_, '_>) -> Option<Match> {
+    let mut parts = vec![cursor.digits()];
+    loop {
+        let mut ahead = cursor;
+        if !ahead.eat(".") || !ahead.at_digit() || parts.len() > 8 {
+            break;
+        }
+        parts.push(ahead.digits());
+        cursor = ahead;
+    }
+    let grouped =
+        parts.iter().skip(1).all(|part| part.len() == 3) && parts.first().is_some_and(|p| p.len() <= 3);
+    if parts.len() < 3 || grouped || !cursor.at_word_end() {
+        return None;
+    }
+    let tongue = context.tongue;
+    let joint = if parts.len() == 4 || !context.is(&ENGLISH) { tongue.words.dot } else { tongue.words.point };
+    let say = |part: &&str| match part.parse::<u64>() {
+        Ok(n) if part.len() <= 3 && !(part.len() > 1 && part.starts_with('0')) => tongue.count(n),
+        _ => tongue.spell_digits(part),
+    };
+    let words = parts.iter().map(say).collect::<Vec<_>>().join(&format!(" {joint} "));
+    Some(Match::words(cursor.read(), words))
+}
+
+/// "9-5", "16:9": said with a "to". Takes the sign.
+pub(super) fn range(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> &'static str {
+    let mut ahead = *cursor;
+    let spaced = ahead.space();
+    let sign = ahead.eat_any(&['-', '–', '—', ':', '−', '‑']);
+    let evenly = spaced == ahead.space();
+    let number = ahead.peek().is_some_and(|c| c.is_ascii_digit() || matches!(c, '$' | '€' | '£'));
+    let ratio = sign == Some(':');
+    let is_range = match sign {
+        Some('–' | '—') => evenly,
+        Some(_) => evenly && !spaced,
+        None => false,
+    };
+    if !(is_range && number) {
+        return "";
+    }
+    *cursor = ahead;
+    match (ratio, context) {
+        (_, c) if c.is(&ENGLISH) => " to ",
+        (_, c) if c.is(&SPANISH) => " a ",
+        (_, c) if c.is(&FRENCH) => " à ",
+        (true, _) => " zu ",
+        (false, _) => " bis ",
+    }
+}

@@ -1,0 +1,253 @@
+//! Dates.
+
+use super::Context;
+use super::clock;
+use crate::cursor::{Cursor, Match};
+use crate::tongue::{Date, ENGLISH, FRENCH, Form, GERMAN, SPANISH, Tongue};
+
+/// A date, in figures or with its month's name.
+pub(super) fn date(context: Context<'_, '_>) -> Option<Match> {
+    let cursor = context.place.cursor;
+    if cursor.at_digit() {
+        return in_figures(context).or_else(|| day_then_month(context)).or_else(|| day_and_month(context));
+    }
+    month_then_day(context).or_else(|| weekday(context))
+}
+
+fn say(date: &Date, cursor: &Cursor<'_>, context: Context<'_, '_>) -> Option<Match> {
+    let fits = (1..=31).contains(&date.day) && date.month < 12;
+    fits.then(|| Match::words(cursor.read(), (context.tongue.date)(date, context.place)))
+}
+
+/// A number of at most two figures.
+fn small(cursor: &mut Cursor<'_>) -> Option<u64> {
+    let digits = cursor.digits();
+    if digits.len() > 2 { None } else { digits.parse().ok() }
+}
+
+/// 2026-11-21, 11/21/2026, 21.11.2026
+fn in_figures(context: Context<'_, '_>) -> Option<Match> {
+    let mut cursor = context.place.cursor;
+    let first = cursor.digits();
+    let mark = cursor.eat_any(&['-', '/', '.'])?;
+    let blank = mark == '.' && cursor.space();
+    let second = cursor.digits();
+    (cursor.eat_any(&[mark]) == Some(mark)).then_some(())?;
+    if blank {
+        cursor.space();
+    }
+    let third = cursor.digits();
+    (first.len() <= 4 && matches!(second.len(), 1 | 2) && third.len() <= 4).then_some(())?;
+    let number = |text: &str| text.parse::<u64>().ok();
+    let (a, b) = (number(first)?, number(second)?);
+    if third.is_empty() {
+        // "am 3.4."
+        let short = context.is(&GERMAN) && mark == '.' && first.len() <= 2 && (1..=12).contains(&b) && !blank;
+        let date =
+            Date { day: a, month: usize::try_from(b).ok()?.checked_sub(1)?, year: None, day_first: true };
+        // The sentence's stop is the date's.
+        let ends = cursor.at_sentence_end();
+        let Match { length, said } = short.then(|| say(&date, &cursor, context))??;
+        let crate::cursor::Said::Words(words) = said else { return None };
+        return Some(Match::words(length, if ends { words + "." } else { words }));
+    }
+    let c = number(third)?;
+    let european = context.language.day_first;
+    let (year, month, day, day_first) = match (first.len(), third.len(), mark) {
+        (4, 1..=2, _) => (a, b, c, european),
+        (1..=2, 4, '.') => (c, b, a, european),
+        (1..=2, 2, '.') if !context.is(&ENGLISH) && b <= 12 => (2_000 + c, b, a, true),
+        (1..=2, 4 | 2, '/' | '-') => {
+            let whole = if third.len() == 2 { if c < 70 { 2_000 + c } else { 1_900 + c } } else { c };
+            let swapped = if european { b <= 12 } else { a > 12 };
+            if swapped { (whole, b, a, european) } else { (whole, a, b, european) }
+        }
+        _ => return None,
+    };
+    let month = usize::try_from(month).ok()?.checked_sub(1)?;
+    let date = Date { day, month, year: Some(year), day_first };
+    let mut ahead = cursor;
+    if first.len() == 4 && ahead.eat("T") && ahead.at_digit() {
+        // "2026-11-21T15:30:00Z"
+        let found = clock::parse(&mut ahead, context)?;
+        ahead.eat("Z");
+        let Match { said: crate::cursor::Said::Words(words), .. } = say(&date, &cursor, context)? else {
+            return None;
+        };
+        return Some(Match::words(
+            ahead.read(),
+            format!("{words}, {}", (context.tongue.time)(&found, context.place)),
+        ));
+    }
+    let mut more = cursor;
+    let longer = more.eat_any(&[mark]).is_some() && more.at_digit();
+    (cursor.at_word_end() && !longer).then_some(())?;
+    say(&date, &cursor, context)
+}
+
+/// "on 11/21"
+fn day_and_month(context: Context<'_, '_>) -> Option<Match> {
+    if !context.place.follows(context.tongue.date_words, 1) {
+        return None;
+    }
+    let mut cursor = context.place.cursor;
+    let a = small(&mut cursor)?;
+    cursor.eat("/").then_some(())?;
+    let b = small(&mut cursor)?;
+    (cursor.at_word_end() && !matches!(cursor.peek(), Some('/' | '%' | '-'))).then_some(())?;
+    let day_first = context.language.day_first;
+    let swapped = if day_first { b <= 12 } else { a > 12 };
+    let (month, day) = if swapped { (b, a) } else { (a, b) };
+    let date = Date { day, month: usize::try_from(month).ok()?.checked_sub(1)?, year: None, day_first };
+    say(&date, &cursor, context)
+}
+
+/// The month of this name or abbreviation; takes an abbreviation's full stop.
+fn month(cursor: &mut Cursor<'_>, tongue: &Tongue) -> Option<usize> {
+    let mut ahead = *cursor;
+    let word = ahead.letters();
+    if word.is_empty() {
+        return None;
+    }
+    let lower = |name: &str| {
+        name.eq_ignore_ascii_case(word) || name == word || name.to_lowercase() == word.to_lowercase()
+    };
+    // "may" and "march" are words; "MAY" may be a month.
+    let english = std::ptr::eq(tongue, &raw const ENGLISH);
+    if english && word.starts_with(|c: char| c.is_lowercase()) {
+        return None;
+    }
+    let full = tongue.months.iter().position(|name| lower(name));
+    let found = full.or_else(|| {
+        let short = tongue.months_short.iter().position(|names| names.iter().any(|name| lower(name)));
+        short.inspect(|_| {
+            ahead.eat(".");
+        })
+    });
+    found.inspect(|_| *cursor = ahead)
+}
+
+/// A year after a date, with what stands between.
+fn year(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<u64> {
+    let mut ahead = *cursor;
+    ahead.eat(",");
+    ahead.space().then_some(())?;
+    let _of = ahead.eat_one(context.tongue.of);
+    let digits = ahead.digits();
+    let year = digits.parse().ok().filter(|year| digits.len() == 4 && (1_000..=2_999).contains(year))?;
+    // "May 3, 2026 people"? Rather a year. "21 May 1500-2000"? A range.
+    (ahead.at_word_end() && !matches!(ahead.peek(), Some(':' | '%'))).then_some(())?;
+    *cursor = ahead;
+    Some(year)
+}
+
+/// 21 November 2026, 3. Mai, 1er mai, 3 de mayo
+fn day_then_month(context: Context<'_, '_>) -> Option<Match> {
+    let tongue = context.tongue;
+    let mut cursor = context.place.cursor;
+    let day = small(&mut cursor)?;
+    if context.is(&GERMAN) {
+        cursor.eat(".");
+    } else {
+        let ending = tongue.ordinal_endings.iter().map(|(ending, _)| *ending).collect::<Vec<_>>();
+        let _ending = cursor.eat_one(&ending);
+    }
+    cursor.space();
+    let of = cursor.eat_one(tongue.of).is_some();
+    let month = month(&mut cursor, tongue)?;
+    // "5 mar" is five seas in no language here, but "3 sept" is.
+    if context.is(&SPANISH) && !of && !cursor.at_word_end() {
+        return None;
+    }
+    let year = year(&mut cursor, context);
+    say(&Date { day, month, year, day_first: true }, &cursor, context)
+}
+
+/// November 21st, 2026; Jan. 2026
+fn month_then_day(context: Context<'_, '_>) -> Option<Match> {
+    let tongue = context.tongue;
+    let mut cursor = context.place.cursor;
+    let start = cursor;
+    let index = month(&mut cursor, tongue)?;
+    let written = cursor.taken_since(&start);
+    let name = tongue.months.get(index).copied().unwrap_or_default();
+    let short = written.len() != name.len() || written.ends_with('.');
+    let before_year = {
+        let mut ahead = cursor;
+        ahead.space() && ahead.digits().len() == 4 && ahead.at_word_end()
+    };
+    if !context.is(&ENGLISH) || before_year {
+        return (short && before_year).then(|| Match::words(cursor.read(), name));
+    }
+    cursor.space().then_some(())?;
+    let day = small(&mut cursor).filter(|day| (1..=31).contains(day))?;
+    let ended = ["st", "nd", "rd", "th"].iter().any(|ending| cursor.eat(ending));
+    if !cursor.at_word_end() {
+        return None;
+    }
+    // "May 5:30", "May 5.5", "May 3%", "March 10/12": something else.
+    let mut after = cursor;
+    if matches!(after.next(), Some('.' | ',' | '/')) && after.at_digit() {
+        return None;
+    }
+    if !ended && matches!(cursor.peek(), Some(':' | '%' | '°' | '$')) {
+        return None;
+    }
+    let mut to = cursor;
+    if to.eat_any(&['-', '–']).is_some()
+        && let Some(last) = small(&mut to).filter(|last| (day..=31).contains(last) && to.at_word_end())
+    {
+        let year = year(&mut to, context).map_or(String::new(), |n| format!(", {}", (tongue.year)(n)));
+        let ordinal = |n| (tongue.ordinal)(n, Form::Count);
+        let words = format!("{name} {} to {}{year}", ordinal(day), ordinal(last));
+        return Some(Match::words(to.read(), words));
+    }
+    let year = year(&mut cursor, context);
+    say(&Date { day, month: index, year, day_first: false }, &cursor, context)
+}
+
+/// "Fri, Nov 3"; "Mon-Fri"
+fn weekday(context: Context<'_, '_>) -> Option<Match> {
+    let mut cursor = context.place.cursor;
+    let day = short_day(&mut cursor, context.tongue)?;
+    let stopped = cursor.eat(".");
+    let mut ahead = cursor;
+    let spaced = ahead.space();
+    if ahead.eat_any(&['-', '–']).is_some() && spaced == ahead.space() {
+        let last = short_day(&mut ahead, context.tongue)?;
+        ahead.eat(".");
+        let words = format!("{day} {} {last}", context.tongue.words.to);
+        return Some(Match::words(ahead.read(), words));
+    }
+    let mut ahead = cursor;
+    let comma = ahead.eat(",");
+    ahead.space().then_some(())?;
+    let mut named = ahead;
+    let dated = month(&mut named, context.tongue).is_some();
+    let mut figures = ahead;
+    let digits = figures.digits();
+    // "mar 3" may be a Tuesday, "Sun 5" a sun: a mark or a date's figures make it a day.
+    let clear = comma
+        || stopped
+        || (digits.len() <= 2 && matches!(figures.peek(), Some('.' | '/' | ':' | 'h' | ' ')));
+    let german = context.is(&GERMAN) && !(comma || stopped) && !matches!(figures.peek(), Some('.' | ':'));
+    let figures = !digits.is_empty() && clear && !german;
+    (dated || figures).then(|| Match::words(cursor.read(), day))
+}
+
+fn short_day(cursor: &mut Cursor<'_>, tongue: &Tongue) -> Option<&'static str> {
+    let mut ahead = *cursor;
+    let word = ahead.letters();
+    let french = std::ptr::eq(tongue, &raw const FRENCH);
+    let found = tongue.days_short.iter().position(|names| {
+        names.iter().any(|name| {
+            *name == word
+                || (!french
+                    && word.len() > 2
+                    && name.eq_ignore_ascii_case(word)
+                    && word.starts_with(char::is_uppercase))
+        })
+    })?;
+    *cursor = ahead;
+    tongue.days.get(found).copied()
+}

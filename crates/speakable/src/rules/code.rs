@@ -1,0 +1,108 @@
+//! Codes, and figures within words.
+
+use super::Context;
+use crate::cursor::Match;
+use crate::tongue::Form;
+
+/// Longer ones can't be followed by ear.
+const LONGEST: usize = 40;
+
+/// Capitals and digits mixed, "QX7K-9P": spelled. Longer runs of letters ("COVID-19") are words.
+pub(super) fn code(context: Context<'_, '_>) -> Option<Match> {
+    if let Some(account) = account(context) {
+        return Some(account);
+    }
+    let mut cursor = context.place.cursor;
+    let taken = cursor.take_while(|c| c.is_ascii_alphanumeric() || c == '-');
+    let token = taken.trim_end_matches('-');
+    let count = |fits: fn(&char) -> bool| token.chars().filter(fits).count();
+    let (digits, capitals, small) =
+        (count(char::is_ascii_digit), count(char::is_ascii_uppercase), count(char::is_ascii_lowercase));
+    let letters = capitals + small;
+    let short_runs = token.split(|c: char| !c.is_ascii_alphabetic()).all(|run| run.len() <= 3);
+    let switches = token
+        .as_bytes()
+        .windows(2)
+        .filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit())
+        .count();
+    let named = context.place.follows(context.tongue.codes, 3);
+    let one_case = small == 0 || (capitals == 0 && (named || switches >= 3 && token.len() >= 6));
+    let long = token.len() >= if named { 3 } else { 5 };
+    let fits = long && token.len() <= LONGEST && short_runs && one_case && letters >= 1 && digits >= 1;
+    if !fits || (digits < 2 && !named) || cursor.peek().is_some_and(char::is_alphanumeric) {
+        return None;
+    }
+    Some(Match::words(token.len(), spell(token, context)))
+}
+
+/// "DE89 3704 0044 0532 0130 00"
+fn account(context: Context<'_, '_>) -> Option<Match> {
+    let mut cursor = context.place.cursor;
+    let first = cursor.take_while(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+    let head = first.len() == 4
+        && first.bytes().take(2).all(|c| c.is_ascii_uppercase())
+        && first.bytes().skip(2).all(|c| c.is_ascii_digit());
+    if !head {
+        return None;
+    }
+    let mut groups = vec![first];
+    loop {
+        let mut ahead = cursor;
+        if !ahead.space() || groups.len() >= 9 {
+            break;
+        }
+        let group = ahead.take_while(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+        let whole = (1..=4).contains(&group.len()) && ahead.at_word_end();
+        if !whole || !group.contains(|c: char| c.is_ascii_digit()) {
+            break;
+        }
+        groups.push(group);
+        cursor = ahead;
+    }
+    let said = groups.iter().map(|group| spell(group, context)).collect::<Vec<_>>().join(", ");
+    (groups.len() >= 4).then(|| Match::words(cursor.read(), said))
+}
+
+/// Letter by letter, digit by digit, with pauses where there are dashes.
+fn spell(token: &str, context: Context<'_, '_>) -> String {
+    let mut words = String::new();
+    for c in token.chars() {
+        match c {
+            '-' => words.push(','),
+            c if c.is_ascii_digit() => {
+                words.push(' ');
+                words.push_str(&context.tongue.spell_digits(c.encode_utf8(&mut [0; 4])));
+            }
+            c => {
+                words.push(' ');
+                words.push(c.to_ascii_uppercase());
+            }
+        }
+    }
+    words.trim_start().to_owned()
+}
+
+/// "MP3", "COVID-19", "v1.2": the figures of a name.
+pub(super) fn within_word(context: Context<'_, '_>) -> Option<Match> {
+    let mut cursor = context.place.cursor;
+    let tongue = context.tongue;
+    let mut words = String::new();
+    loop {
+        let digits = cursor.digits();
+        let said = match digits.parse::<u64>() {
+            Ok(n) if digits.len() <= 4 && !(digits.len() > 1 && digits.starts_with('0')) => {
+                (tongue.cardinal)(n, Form::Count)
+            }
+            _ => tongue.spell_digits(digits.get(..LONGEST).unwrap_or(digits)),
+        };
+        words.push_str(&said);
+        let mut ahead = cursor;
+        if !(ahead.eat(".") && ahead.at_digit()) || words.len() > 200 {
+            break;
+        }
+        words.push_str(&format!(" {} ", tongue.words.point_of_version()));
+        cursor = ahead;
+    }
+    let after = if cursor.peek().is_some_and(char::is_alphabetic) { " " } else { "" };
+    Some(Match::words(cursor.read(), format!(" {words}{after}")))
+}

@@ -1,0 +1,63 @@
+//! Units, and sides of what is measured.
+
+use super::Context;
+use super::number::Number;
+use super::short::followed_by_name;
+use crate::cursor::Cursor;
+use crate::tongue::{Form, Unit};
+
+/// The longest sign that fits, at once or after a space.
+pub(super) fn unit(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<&'static Unit> {
+    let mut ahead = *cursor;
+    ahead.space();
+    let first = ahead.peek()?;
+    let mut best: Option<(&Unit, Cursor<'_>)> = None;
+    for unit in context.tongue.units.iter().filter(|unit| unit.0.starts_with(first)) {
+        let mut after = ahead;
+        let longer = best.is_none_or(|(best, _)| best.0.len() < unit.0.len());
+        if longer
+            && after.eat(unit.0)
+            && after.at_word_end()
+            && !after.peek().is_some_and(|c| c == '/' || c == '²')
+        {
+            best = Some((unit, after));
+        }
+    }
+    let (unit, mut after) = best?;
+    // "5 m." at the end of a sentence keeps its stop; "5 min." in its midst doesn't.
+    let mut stop = after;
+    if !unit.0.ends_with('.')
+        && stop.eat(".")
+        && unit.0.len() > 1
+        && !stop.at_sentence_end()
+        && !followed_by_name(stop)
+    {
+        after = stop;
+    }
+    *cursor = after;
+    Some(unit)
+}
+
+/// 3 x 4, 3×4×5
+pub(super) fn dimension(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<String> {
+    let mut words = String::new();
+    loop {
+        let mut ahead = *cursor;
+        ahead.space();
+        let Some(_) = ahead.eat_any(&['x', '×', 'X']) else { break };
+        ahead.space();
+        if !ahead.at_digit() || words.len() > 200 {
+            break;
+        }
+        let Some(side) = Number::read(&mut ahead, context) else { break };
+        words = format!("{words} {} {}", context.tongue.words.by, side.words(context, Form::Masculine));
+        *cursor = ahead;
+    }
+    if words.is_empty() {
+        return None;
+    }
+    if let Some((_, _, many, _)) = unit(cursor, context) {
+        words = format!("{words} {many}");
+    }
+    Some(words)
+}

@@ -1,0 +1,92 @@
+//! Ordinals and decades.
+
+use super::Context;
+use super::number::Number;
+use crate::cursor::Cursor;
+use crate::tongue::{ENGLISH, GERMAN};
+
+/// 21st, 1990s, 3.º, 2e
+pub(super) fn ordinal_or_decade(
+    number: &Number<'_>,
+    cursor: &mut Cursor<'_>,
+    context: Context<'_, '_>,
+) -> Option<String> {
+    let n = number.value().filter(|_| number.fraction.is_none())?;
+    let tongue = context.tongue;
+    for (ending, form) in tongue.ordinal_endings {
+        let mut ahead = *cursor;
+        if ahead.eat(ending) && ahead.at_word_end() {
+            *cursor = ahead;
+            return Some((tongue.ordinal)(n, *form));
+        }
+    }
+    if context.is(&GERMAN) {
+        return german_ordinal(n, cursor, context);
+    }
+    let mut ahead = *cursor;
+    let decade = context.is(&ENGLISH) && n.is_multiple_of(10) && matches!(number.whole.len(), 2 | 4);
+    if !(decade && ahead.eat("s") && ahead.at_word_end()) {
+        return None;
+    }
+    *cursor = ahead;
+    let words = if n >= 1_000 { (tongue.year)(n) } else { tongue.count(n) };
+    Some(match words.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None => format!("{words}s"),
+    })
+}
+
+/// "im 3. Stock", but not "Ich bin 30. Und du?".
+fn german_ordinal(n: u64, cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<String> {
+    const NOUNS: [&str; 24] = [
+        "Stock",
+        "Etage",
+        "Geburtstag",
+        "Klasse",
+        "Platz",
+        "Jahrhundert",
+        "Mal",
+        "Quartal",
+        "Kapitel",
+        "Reihe",
+        "OG",
+        "Obergeschoss",
+        "Stockwerk",
+        "Runde",
+        "Halbjahr",
+        "Woche",
+        "Tag",
+        "Person",
+        "Versuch",
+        "Jahrestag",
+        "Januar",
+        "Weltkrieg",
+        "Juni",
+        "bis",
+    ];
+    const CASES: [&str; 14] =
+        ["am", "den", "dem", "vom", "zum", "im", "der", "die", "das", "des", "zur", "ein", "beim", "jeden"];
+    let mut ahead = *cursor;
+    (n <= 999 && ahead.eat(".") && ahead.space()).then_some(())?;
+    let mut word = ahead;
+    let noun = word.letters();
+    let before = context.place.word_before(0);
+    let cased = CASES.contains(&before.to_lowercase().as_str());
+    let lower = noun.starts_with(char::is_lowercase) && cased;
+    let follows_or = noun == "oder" || noun == "und";
+    if !(NOUNS.contains(&noun) || lower || follows_or || (cased && !noun.is_empty())) {
+        return None;
+    }
+    let mut stop = *cursor;
+    stop.eat(".");
+    *cursor = stop;
+    let feminine = ["Etage", "Klasse", "Reihe", "Runde", "Woche", "Person"].contains(&noun);
+    let dative = ["in", "an", "auf", "bei", "mit", "von", "nach", "aus", "zu", "seit", "ab"];
+    let given = before == "der" && dative.contains(&context.place.word_before(1).to_lowercase().as_str());
+    let before = match before {
+        _ if given => "dem",
+        _ if feminine && !cased => "die",
+        before => before,
+    };
+    Some(crate::tongue::ordinal_after(n, before))
+}

@@ -1,0 +1,67 @@
+//! Abbreviations.
+
+use super::Context;
+use crate::cursor::{Cursor, Match};
+use crate::tongue::{ENGLISH, GERMAN, When};
+
+/// A word that begins with a capital comes next.
+pub(super) fn followed_by_name(mut cursor: Cursor<'_>) -> bool {
+    cursor.space() && cursor.peek().is_some_and(char::is_uppercase)
+}
+
+/// What is said for an abbreviation that begins here. Its full stop stays if it also ends the sentence.
+pub(super) fn abbreviation(context: Context<'_, '_>) -> Option<Match> {
+    let place = context.place;
+    let first = place.cursor.peek()?;
+    if place.previous().is_some_and(|c| c.is_alphanumeric() || c == '.') {
+        return None;
+    }
+    if context.is(&GERMAN)
+        && let Some(street) = street(context)
+    {
+        return Some(street);
+    }
+    for (written, said, when) in context.tongue.shorts.iter().filter(|short| short.0.starts_with(first)) {
+        let mut cursor = place.cursor;
+        if !cursor.eat(written) || (written.ends_with(char::is_alphabetic) && !cursor.at_word_end()) {
+            continue;
+        }
+        let name = followed_by_name(cursor);
+        let before_number = {
+            let mut ahead = cursor;
+            ahead.space();
+            ahead.at_digit()
+        };
+        // "5 Elm St. Springfield": a street, as a number stands before its name.
+        let street = context.is(&ENGLISH) && *written == "St." && has_number_before(context);
+        let fits = match when {
+            When::Always => true,
+            When::BeforeName => name && !street,
+            When::NotBeforeName => !name || street,
+            When::BeforeNumber => before_number,
+            When::AfterNumber => place.word_before(0).ends_with(|c: char| c.is_ascii_digit()),
+        };
+        if !fits {
+            continue;
+        }
+        let closes = written.ends_with('.')
+            && (cursor.at_sentence_end()
+                || (name && matches!(*written, "etc." | "usw." | "p.m." | "Inc." | "Ltd.")));
+        return Some(Match::words(
+            written.len(),
+            if closes { format!("{said}.") } else { (*said).to_owned() },
+        ));
+    }
+    None
+}
+
+/// "Hauptstr. 5"
+fn street(context: Context<'_, '_>) -> Option<Match> {
+    let mut cursor = context.place.cursor;
+    let stem = cursor.letters().strip_suffix("str").filter(|stem| !stem.is_empty())?;
+    cursor.eat(".").then(|| Match::words(cursor.read(), format!("{stem}straße")))
+}
+
+fn has_number_before(context: Context<'_, '_>) -> bool {
+    (1..4).any(|nth| context.place.word_before(nth).starts_with(|c: char| c.is_ascii_digit()))
+}

@@ -1,0 +1,106 @@
+//! Nobody waits in silence for longer than the configuration names.
+
+use std::time::Duration;
+
+use offhook_conversation::config::{Timeouts, TurnConfig};
+use offhook_conversation::{CallEvent, UtteranceKind};
+
+use super::{Scene, Step};
+
+/// What rounding, batches and the recogniser's judgement of noise take.
+const SLACK: u64 = 500_000;
+/// So much later than expected a voice counts as silent, where only Twilio knows when it is.
+const ESTIMATED: u64 = 600;
+/// The same, where Twilio doesn't report it: the longest text at the quickest voice.
+const GUESSED: u64 = 3_000;
+
+pub(super) struct Silence {
+    timeouts: Timeouts,
+    unfinished: u64,
+    network: u64,
+    pending_since: Option<u64>,
+    /// A filler was said into the present wait.
+    bridged: bool,
+    voice: u64,
+    voice_trouble: bool,
+}
+
+fn us(duration: Duration) -> u64 {
+    duration.as_micros() as u64
+}
+
+impl Silence {
+    pub(super) fn new(scene: &Scene, estimated: bool) -> Self {
+        let setup = &scene.setup;
+        let stalls = scene.steps.iter().map(|(_, step)| match step {
+            Step::StallsIn(ms) | Step::StallsOut(ms) => *ms,
+            _ => 0,
+        });
+        let stalled: u64 = stalls.sum();
+        // Without its mark, what was said counts as over only by the clock.
+        let marks = if setup.lost_marks > 0 || stalled > 0 { 2_000 } else { 0 };
+        let guess = match (estimated, setup.reports) {
+            (false, _) => 0,
+            (true, true) => ESTIMATED,
+            (true, false) => GUESSED,
+        };
+        Self {
+            timeouts: Timeouts::default(),
+            unfinished: us(TurnConfig::default().unfinished),
+            network: (setup.there_ms + setup.back_ms + stalled + marks + guess) * 1_000,
+            pending_since: None,
+            bridged: false,
+            voice: 340_000,
+            voice_trouble: false,
+        }
+    }
+
+    pub(super) fn voice_takes(&mut self, us: u64) {
+        self.voice = self.voice.max(us.min(5_000_000));
+    }
+
+    pub(super) fn voice_trouble(&mut self, _now: u64) {
+        self.voice_trouble = true;
+    }
+
+    pub(super) fn on_event(&mut self, event: &CallEvent) {
+        if let CallEvent::Speaking { what, .. } = event {
+            self.bridged = *what == UtteranceKind::Filler;
+        }
+    }
+
+    /// A reply or a tool is waited for, or no more.
+    pub(super) fn pending(&mut self, now: u64, pending: bool) {
+        if !pending {
+            (self.pending_since, self.bridged) = (None, false);
+        } else if self.pending_since.is_none() {
+            self.pending_since = Some(now);
+        }
+    }
+
+    pub(super) fn check(&self, now: u64, quiet_from: u64, caller_until: u64) -> Result<(), String> {
+        let timeouts = &self.timeouts;
+        let voice = self.voice + self.network + SLACK;
+        let spoke = caller_until >= quiet_from;
+        let turn = if spoke { self.unfinished } else { 0 };
+        let (from, limit, what) = match self.pending_since {
+            Some(since) => {
+                let first = if self.bridged { timeouts.reply_very_late } else { timeouts.reply_late };
+                let turn = if caller_until >= since { turn } else { 0 };
+                (quiet_from.max(since), us(first) + turn + voice, "what is waited for")
+            }
+            None => (quiet_from, us(timeouts.caller_silent) + turn + voice, "anything"),
+        };
+        let trouble = us(timeouts.reply_late
+            + timeouts.reply_very_late
+            + timeouts.caller_silent
+            + timeouts.voice_late * 3);
+        let limit = if self.voice_trouble { limit.max(trouble + turn + voice) } else { limit };
+        let silent = now.saturating_sub(from);
+        if silent > limit {
+            let ms = |us: u64| us / 1_000;
+            return Err(format!("silence: {} ms without {what}; the limit is {} ms", ms(silent), ms(limit)));
+        }
+        Ok(())
+    }
+}
