@@ -110,9 +110,7 @@ impl Live {
                 outcome: Err((*why).to_owned()),
             }),
             // The application wanted it, not the agent.
-            None => Content::Note {
-                text: format!("The caller was to be transferred to {number}, but that failed: {why}"),
-            },
+            None => Content::TransferFailed { to: number.clone(), why: (*why).to_owned() },
         };
         history.push(now(failed));
         history
@@ -171,10 +169,17 @@ mod tests {
         );
         live.facts().transferred_to = Some("+14155550191".into());
         assert!(live.come_back("no-answer"));
-        let note = "The caller was to be transferred to +14155550191, but that failed: nobody answered. The \
-                    caller is back with you";
         let said = Content::Agent { text, delivery: Delivery::Heard };
-        assert_eq!(contents(live.before()), [said, Content::Note { text: note.into() }]);
+        assert_eq!(
+            contents(live.before()),
+            [
+                said,
+                Content::TransferFailed {
+                    to: "+14155550191".into(),
+                    why: "nobody answered. The caller is back with you".into(),
+                },
+            ]
+        );
         assert_eq!(live.recorded_as("CA1"), "CA1_2");
         // What the agent itself asked for stands there already, and gets its result.
         live.facts().ended = Some(EndReason::Transferred);
