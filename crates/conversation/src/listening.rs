@@ -143,21 +143,24 @@ impl Conversation {
             && self.answer != AnswerKind::YesNo
             && !text.is_empty()
             && self.config.barge_in.judge(text) == OverAgent::Backchannel;
+        // An answer of which nothing was heard is for what was said before, too.
+        let before = if self.turn.is_quiet() { String::new() } else { self.turn.final_words() };
         if text.is_empty() || backchannel {
             let why = if backchannel { DropReason::Backchannel } else { DropReason::Noise };
             self.event(CallEvent::TurnDropped { text: text.to_owned(), why });
             if self.turn.is_decided() {
                 self.turn.stay_decided();
-            } else {
+            } else if before.is_empty() {
                 self.close_turn(line);
+            } else {
+                self.turn.said(&before, self.now);
+                self.end_turn(line);
             }
             return self.resume(why, line);
         }
-        let before = if self.turn.is_decided() { self.turn.words() } else { String::new() };
         if self.turn.is_decided() {
             self.reopen_turn(line);
         }
-        // An answer of which nothing was heard is for both turns.
         let whole = before.is_empty() || crate::turn::contains_words(text, &before);
         let all = if whole { text.to_owned() } else { format!("{before} {text}") };
         self.turn.said(&all, self.now);

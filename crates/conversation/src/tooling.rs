@@ -113,10 +113,7 @@ impl Conversation {
             }
             (Err(why), WantedBy::Application) => {
                 let to = call.arguments.get("to").and_then(|to| to.as_str()).unwrap_or("another number");
-                self.history.note(
-                    format!("The caller was to be transferred to {to}, but that failed: {why}"),
-                    self.now,
-                );
+                self.history.transfer_failed(to.to_owned(), why, self.now);
                 self.tools.results_matter = true;
                 self.tools.results_due = true;
             }

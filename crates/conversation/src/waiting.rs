@@ -98,9 +98,10 @@ impl Conversation {
     pub(crate) fn wait_deadline(&self, line: &dyn Line) -> Option<Deadline> {
         let waiting = self.waiting(line)?;
         // While something else is said, or about to be, the wait hasn't begun.
-        let busy =
-            |said: &Utterance| said.progress != Progress::Held && !waiting.is_for(said.id, &said.purpose);
-        if self.speech.iter().any(busy) {
+        let busy = |said: &Utterance| said.progress != Progress::Held;
+        // What stands behind it waits as well.
+        let before = self.speech.iter().take_while(|said| !waiting.is_for(said.id, &said.purpose));
+        if before.into_iter().any(busy) {
             return None;
         }
         let timeouts = &self.config.timeouts;

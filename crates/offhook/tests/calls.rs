@@ -216,13 +216,28 @@ async fn a_bad_peer_harms_only_itself() {
         });
         assert!(closed.await.is_ok(), "the server did not close on {told}");
     }
-    // Unknown events, odd base64 and a vanishing peer are survived.
+    // Unknown events, odd base64, some messages that can't be used, and a vanishing peer are survived.
     let mut socket = server.socket().await;
-    for text in
-        [start(5), r#"{"event":"whisper"}"#.into(), r#"{"event":"media","media":{"payload":"%"}}"#.into()]
-    {
+    for text in [
+        start(5),
+        r#"{"event":"whisper"}"#.into(),
+        r#"{"event":"media","media":{"payload":"%"}}"#.into(),
+        r#"{"event":"media","media":"#.into(),
+        start(5),
+    ] {
         socket.send(Message::Text(text.into())).await.unwrap();
     }
+    socket.send(Message::Binary(vec![1].into())).await.unwrap();
+    let answered = tokio::time::timeout(Duration::from_secs(5), async {
+        loop {
+            match socket.next().await {
+                Some(Ok(message)) if message.is_text() => break true,
+                Some(Ok(message)) if !message.is_close() => {}
+                _ => break false,
+            }
+        }
+    });
+    assert!(answered.await.unwrap(), "a few bad messages ended the call");
     drop(socket);
     let silent = server.socket().await;
     assert_clean(&good.await.unwrap());

@@ -8,7 +8,7 @@ mod question;
 use std::sync::Arc;
 
 use offhook_stage_api::tools::{END_CALL, TRANSFER};
-use offhook_stage_api::{Content, Delivery, Entry, Expectation, ReplyReason, ToolCall, ToolResult};
+use offhook_stage_api::{Content, Delivery, Entry, Expectation, ReplyReason, ToolCall};
 
 use question::Open;
 
@@ -102,11 +102,12 @@ impl Dialog {
         });
         same.cut_short = cut.is_some_and(|text| tokens(text).len() < needed(&self.said));
         let since = history.iter().rev().take_while(|entry| !matches!(entry.content, Content::Caller { .. }));
-        let result = since.into_iter().find_map(|entry| match &entry.content {
-            Content::ToolResult(result) => Some(result),
+        let failed = since.into_iter().find_map(|entry| match &entry.content {
+            Content::ToolResult(result) => Some(result.name == TRANSFER && result.outcome.is_err()),
+            Content::TransferFailed { .. } => Some(true),
             _ => None,
         });
-        same.is_back = matches!(result, Some(ToolResult { name, outcome: Err(_), .. }) if name == TRANSFER);
+        same.is_back = failed == Some(true);
         same
     }
 

@@ -43,7 +43,14 @@ pub enum Content {
         /// The keys.
         digits: Digits,
     },
-    /// Something the model has to know that nobody said, such as a transfer that failed.
+    /// A transfer that the application wanted, not the model, has failed.
+    TransferFailed {
+        /// The number, or a SIP address.
+        to: String,
+        /// Why, in words for the model.
+        why: String,
+    },
+    /// Something else that the model has to know and nobody said.
     Note {
         /// In words for the model.
         text: String,
@@ -71,6 +78,20 @@ pub enum Delivery {
 impl Delivery {
     const fn is_heard(&self) -> bool {
         matches!(self, Self::Heard)
+    }
+}
+
+impl Content {
+    /// What it says to the model, if it is something that nobody said.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        match self {
+            Self::TransferFailed { to, why } => {
+                Some(format!("The caller was to be transferred to {to}, but that failed: {why}"))
+            }
+            Self::Note { text } => Some(text.clone()),
+            _ => None,
+        }
     }
 }
 

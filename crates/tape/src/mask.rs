@@ -40,6 +40,7 @@ fn entry(entry: &mut Entry) {
         Content::Caller { .. }
         | Content::Agent { .. }
         | Content::ToolResult(_)
+        | Content::TransferFailed { .. }
         | Content::Note { .. }
         | Content::Summary { .. } => {}
     }

@@ -37,7 +37,9 @@ pub fn shown(history: &[Entry]) -> String {
                 Err(why) => writeln!(all, "Result {} failed: {why}", result.id),
             },
             Content::Digits { digits } => writeln!(all, "Keyed: {}", digits.reveal()),
-            Content::Note { text } => writeln!(all, "Note: {text}"),
+            Content::TransferFailed { .. } | Content::Note { .. } => {
+                writeln!(all, "Note: {}", entry.content.note().unwrap_or_default())
+            }
             Content::Summary { text } => writeln!(all, "Summary: {text}"),
         }
         .unwrap();

@@ -99,8 +99,8 @@ fn a_listeners_word_over_a_filler_leaves_the_answer_alone() {
         setup: Setup { speculate: false, ..Setup::default() },
         steps: vec![
             (2_530, Step::Says("no that is wrong.")),
-            (2_095, Step::Noise(1_377)),
-            (0, Step::Says("okay")),
+            (810, Step::Noise(1_377)),
+            (1_285, Step::Says("okay")),
         ],
         model: vec![Does { first_ms: 962, text: "Yes.", ..Does::default() }],
         voice: vec![Take { first_ms: 65, ..Take::default() }, Take { first_ms: 273, ..Take::default() }],
@@ -134,4 +134,39 @@ fn a_greeting_that_fails_while_the_caller_speaks_is_no_matter() {
     for timeline in [right::<Media>(&scene), right::<Relay>(&scene)] {
         assert!(!timeline.contains("Speaking { utterance: UtteranceId(1), what: Apology"), "{timeline}");
     }
+}
+
+#[test]
+fn what_stands_behind_a_voice_that_stalls_is_said() {
+    let stop = |wait| (wait, Step::Says("stop"));
+    let scene = Scene {
+        steps: vec![stop(2_000), stop(5_000), stop(2_000)],
+        voice: vec![Take::default(), Take::default(), Take { end: End::Stalls(1), ..Take::default() }],
+        ..Scene::default()
+    };
+    let timeline = right::<Media>(&scene);
+    assert!(timeline.contains("Said { utterance: UtteranceId(4)"), "{timeline}");
+}
+
+#[test]
+fn words_without_a_final_transcript_hide_none_that_follow() {
+    let scene = Scene {
+        steps: vec![(3_000, Step::Says("where is the shop?")), (7_000, Step::Says("stop"))],
+        model: vec![Does { text: "Yes.", end: End::Stalls(2), ..Does::default() }],
+        ear: vec![Ear { partial_ms: 382, final_ms: 100, lost: true }],
+        ..Scene::default()
+    };
+    let timeline = right::<Media>(&scene);
+    assert!(timeline.contains("Caller: where is the stop\n"), "{timeline}");
+}
+
+#[test]
+fn what_is_said_in_two_prompts_before_the_answer_is_one_turn() {
+    let scene = Scene {
+        steps: vec![(2_000, Step::Says("stop")), (0, Step::Says("that is it."))],
+        model: vec![Does { first_ms: 2_000, ..Does::default() }],
+        ..Scene::default()
+    };
+    let timeline = right::<Relay>(&scene);
+    assert!(timeline.contains("Caller: stop that is it.\n"), "{timeline}");
 }

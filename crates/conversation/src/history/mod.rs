@@ -111,8 +111,8 @@ impl History {
         self.push(Content::Digits { digits }, span, None);
     }
 
-    pub(crate) fn note(&mut self, text: String, now: CallTime) {
-        self.push(Content::Note { text }, (now, now), None);
+    pub(crate) fn transfer_failed(&mut self, to: String, why: String, now: CallTime) {
+        self.push(Content::TransferFailed { to, why }, (now, now), None);
     }
 
     /// Everything up to `now`. `unanswered` is a turn of the caller's that isn't over yet.

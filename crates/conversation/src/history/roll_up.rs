@@ -71,6 +71,7 @@ fn chars(entry: &Entry) -> usize {
         | Content::Agent { text, .. }
         | Content::Note { text }
         | Content::Summary { text } => text.chars().count(),
+        Content::TransferFailed { to, why } => to.len() + why.chars().count(),
         Content::ToolCall(call) => call.name.len() + call.arguments.to_string().chars().count(),
         Content::ToolResult(result) => match &result.outcome {
             Ok(text) | Err(text) => text.chars().count(),
@@ -92,7 +93,9 @@ fn line(entry: &Entry) -> Option<String> {
             Err(why) => format!("{} failed: {}", result.name, shortened(why, CALLER_CHARS)),
         },
         Content::Digits { digits } => format!("Caller keyed {} digits", digits.reveal().len()),
-        Content::Note { text } => shortened(text, CALLER_CHARS),
+        Content::TransferFailed { .. } | Content::Note { .. } => {
+            shortened(&entry.content.note()?, CALLER_CHARS)
+        }
     })
 }
 

@@ -66,6 +66,11 @@ impl CallerTurn {
         self.text.text()
     }
 
+    /// The words that were given for final.
+    pub(crate) fn final_words(&self) -> String {
+        self.text.finals()
+    }
+
     pub(crate) fn confidence(&self) -> Option<f32> {
         self.text.confidence()
     }
@@ -253,6 +258,12 @@ impl CallerTurn {
                 }
             }
             TurnState::Reopening { .. } if more => return WordsEffect::WentOn,
+            // The sound was taken for noise, or not noticed at all.
+            TurnState::Decided(_) if more && span.1.min(now) > self.ended + WORD_DELAY => {
+                self.ended = span.1.min(now);
+                self.until = self.until.max(until);
+                return WordsEffect::WentOn;
+            }
             TurnState::Decided(decided) | TurnState::Reopening { decided, .. } => {
                 if is_final {
                     decided.settled_at.get_or_insert(now);

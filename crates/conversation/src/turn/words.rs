@@ -38,16 +38,29 @@ impl TurnText {
     /// A transcript that won't change: replaces what it overlaps.
     pub(crate) fn on_final(&mut self, transcript: Transcript) {
         self.finals.retain(|old| !overlaps(old, &transcript));
+        self.pass_by(&transcript);
         if self.partial.as_ref().is_some_and(|old| overlaps(old, &transcript)) {
             self.partial = None;
         }
+        self.keep(transcript);
+    }
+
+    fn keep(&mut self, transcript: Transcript) {
         let place = self.finals.partition_point(|old| old.from <= transcript.from);
         self.finals.insert(place, transcript);
+    }
+
+    /// Words whose final transcript never came stay when the recogniser is at later ones.
+    fn pass_by(&mut self, newer: &Transcript) {
+        if let Some(passed) = self.partial.take_if(|old| old.until <= newer.from) {
+            self.keep(passed);
+        }
     }
 
     /// A transcript that may change: replaces the earlier partial.
     pub(crate) fn on_partial(&mut self, transcript: Transcript) {
         if !self.finals.iter().any(|old| transcript.until <= old.until && old.from <= transcript.from) {
+            self.pass_by(&transcript);
             self.partial = Some(transcript);
         }
     }
@@ -68,6 +81,11 @@ impl TurnText {
             }
         }
         text
+    }
+
+    /// The words that won't change.
+    pub(crate) fn finals(&self) -> String {
+        self.finals.iter().map(|piece| piece.text.trim()).collect::<Vec<_>>().join(" ").trim().to_owned()
     }
 
     /// The newest words are final, and there are some (or it is final that there are none).

@@ -6,7 +6,7 @@ use std::time::Duration;
 use offhook_conversation::EndReason;
 use offhook_media_line::CallConfig;
 use offhook_stage_api::tools::TRANSFER;
-use offhook_stage_api::{Content, Delivery, Entry, ToolCall, ToolResult};
+use offhook_stage_api::{Content, Delivery, Entry, ToolResult};
 
 use super::Switchboard;
 use super::facts::Line;
@@ -103,16 +103,16 @@ impl Live {
                 |entry: &Entry| matches!(&entry.content, Content::ToolResult(result) if result.id == *id);
             history.iter().any(is)
         };
-        let id = asked.filter(|id| !answered(id)).unwrap_or_else(|| {
-            // The application wanted it, not the agent, who has to answer for it all the same.
-            let call =
-                ToolCall { id: format!("transfer-{}", facts.returns.count), ..ToolCall::transfer(number) };
-            let id = call.id.clone();
-            history.push(now(Content::ToolCall(call)));
-            id
-        });
-        let outcome = Err((*why).to_owned());
-        history.push(now(Content::ToolResult(ToolResult { id, name: TRANSFER.to_owned(), outcome })));
+        let failed = match asked.filter(|id| !answered(id)) {
+            Some(id) => Content::ToolResult(ToolResult {
+                id,
+                name: TRANSFER.to_owned(),
+                outcome: Err((*why).to_owned()),
+            }),
+            // The application wanted it, not the agent.
+            None => Content::TransferFailed { to: number.clone(), why: (*why).to_owned() },
+        };
+        history.push(now(failed));
         history
     }
 }
@@ -140,6 +140,7 @@ impl Switchboard {
 #[cfg(test)]
 mod tests {
     use offhook_conversation::{CallEvent, UtteranceKind};
+    use offhook_stage_api::ToolCall;
     use offhook_stage_api::id::UtteranceId;
     use offhook_twilio::calls::CallStatus;
 
@@ -168,14 +169,17 @@ mod tests {
         );
         live.facts().transferred_to = Some("+14155550191".into());
         assert!(live.come_back("no-answer"));
-        let call = ToolCall { id: "transfer-1".into(), ..ToolCall::transfer("+14155550191") };
-        let result = ToolResult {
-            id: "transfer-1".into(),
-            name: TRANSFER.into(),
-            outcome: Err("nobody answered. The caller is back with you".into()),
-        };
         let said = Content::Agent { text, delivery: Delivery::Heard };
-        assert_eq!(contents(live.before()), [said, Content::ToolCall(call), Content::ToolResult(result)]);
+        assert_eq!(
+            contents(live.before()),
+            [
+                said,
+                Content::TransferFailed {
+                    to: "+14155550191".into(),
+                    why: "nobody answered. The caller is back with you".into(),
+                },
+            ]
+        );
         assert_eq!(live.recorded_as("CA1"), "CA1_2");
         // What the agent itself asked for stands there already, and gets its result.
         live.facts().ended = Some(EndReason::Transferred);

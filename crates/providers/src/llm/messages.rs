@@ -67,7 +67,7 @@ pub(crate) fn note_of(content: &Content) -> Option<String> {
         }
         Content::ToolResult(ToolResult { name, outcome: Err(why), .. }) => format!("{name} failed: {why}"),
         Content::Digits { digits } => format!("The caller pressed: {}", digits.reveal()),
-        Content::Note { text } => text.trim().to_owned(),
+        Content::TransferFailed { .. } | Content::Note { .. } => content.note()?.trim().to_owned(),
         Content::Summary { text } => format!("Earlier in this call: {text}"),
     };
     Some(format!("[{text}]"))
@@ -104,7 +104,12 @@ fn last_note(request: &ReplyRequest, last: Option<&Message>) -> Option<String> {
             matches!(keyed, Some(Content::Digits { digits: keyed }) if keyed == digits)
         }
         ReplyReason::Tool => {
-            let answered = latest(|content| matches!(content, Content::ToolResult(_) | Content::Note { .. }));
+            let answered = latest(|content| {
+                matches!(
+                    content,
+                    Content::ToolResult(_) | Content::TransferFailed { .. } | Content::Note { .. }
+                )
+            });
             matches!(last, Some(Message::Result { .. } | Message::User(_))) && answered.is_some()
         }
     };

@@ -378,7 +378,7 @@ impl Session {
                 own += 1;
                 true
             }
-            Content::Digits { .. } | Content::Note { .. } => true,
+            Content::Digits { .. } | Content::TransferFailed { .. } | Content::Note { .. } => true,
             Content::ToolCall(_) | Content::ToolResult(_) | Content::Summary { .. } => false,
         });
         known && callers <= 1 && own <= self.own_words.len()

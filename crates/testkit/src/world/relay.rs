@@ -238,6 +238,10 @@ fn arrives(world: &mut World<Relay>, wire: RelayWire) {
         RelayWire::Press(digits) => {
             let length = digits.reveal().len() as u64 * 250_000;
             side.voice_end = side.voice_end.max(now) + length;
+            let end = side.voice_end + 50_000;
+            if reports {
+                world.side_later(end, Event::Sounds { sounds: false, cuts });
+            }
         }
         RelayWire::Play { .. } | RelayWire::Language { .. } => {}
     }

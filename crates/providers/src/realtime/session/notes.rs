@@ -15,7 +15,7 @@ pub(super) struct Told {
 }
 
 const fn is_note(entry: &Entry) -> bool {
-    matches!(entry.content, Content::Digits { .. } | Content::Note { .. })
+    matches!(entry.content, Content::Digits { .. } | Content::TransferFailed { .. } | Content::Note { .. })
 }
 
 impl Session {

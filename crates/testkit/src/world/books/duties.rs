@@ -28,11 +28,20 @@ pub(super) struct Duties {
     /// What was cut short within this input; excused if the call ended with it.
     cut: Option<String>,
     trouble: bool,
+    /// Twilio itself cuts off what stands behind something that may be interrupted (ConversationRelay).
+    by_twilio: bool,
+    /// What has to be said again, and since when.
+    again: Vec<(String, u64)>,
 }
 
+/// It is said again within this, where nothing holds that up for longer.
+const AGAIN_WITHIN: u64 = 15_000_000;
+
 impl Duties {
-    pub(super) fn new(scene: &Scene) -> Self {
+    pub(super) fn new(scene: &Scene, by_twilio: bool) -> Self {
         Self {
+            by_twilio,
+            again: Vec::new(),
             reply: scene.setup.reply,
             announced: Vec::new(),
             said: 0,
@@ -103,7 +112,7 @@ impl Duties {
         }
     }
 
-    pub(super) fn on_event(&mut self, event: &CallEvent, _now: u64) -> Result<(), String> {
+    pub(super) fn on_event(&mut self, event: &CallEvent, now: u64) -> Result<(), String> {
         match event {
             CallEvent::Said { utterance, what, text, interrupted, heard, .. } => {
                 self.said += usize::from(*what == UtteranceKind::Announcement);
@@ -112,13 +121,14 @@ impl Duties {
                     self.keys_said += usize::from(!interrupted);
                 }
                 self.message_said |= self.message.as_ref() == Some(text) && !interrupted;
-                // ConversationRelay's Twilio cuts off whatever stands behind what may be interrupted.
-                let by_twilio = self.pressed > 0 && *what == UtteranceKind::Keys;
-                if *interrupted
-                    && !by_twilio
-                    && self.must_be_heard(*utterance, *what, text)
-                    && !self.voice_trouble
-                {
+                let must = *interrupted && self.must_be_heard(*utterance, *what, text);
+                if must && self.by_twilio {
+                    let rest: Vec<&str> =
+                        text.split_whitespace().skip(heard.split_whitespace().count()).collect();
+                    if *what != UtteranceKind::Keys && !rest.is_empty() {
+                        self.again.push((rest.join(" "), now));
+                    }
+                } else if must && !self.voice_trouble {
                     let cut = format!("duties: “{text}” must be heard, but was cut off after “{heard}”");
                     self.cut.get_or_insert(cut);
                 }
@@ -138,6 +148,10 @@ impl Duties {
                     self.cut.get_or_insert(format!("duties: keys were dropped: {why:?}"));
                 }
             }
+            CallEvent::Speaking { text, .. } => {
+                let begins = |rest: &str| rest.starts_with(text.trim()) || text.trim().starts_with(rest);
+                self.again.retain(|(rest, _)| !begins(rest));
+            }
             CallEvent::Trouble { message } => {
                 self.trouble = true;
                 self.keys_over += usize::from(message.starts_with("keys were not pressed"));
@@ -150,7 +164,12 @@ impl Duties {
         Ok(())
     }
 
-    pub(super) fn close(&self) -> Result<(), String> {
+    pub(super) fn close(&self, now: u64, excused: bool) -> Result<(), String> {
+        if let Some((rest, _)) = self.again.iter().find(|(_, at)| at + AGAIN_WITHIN < now)
+            && !excused
+        {
+            return Err(format!("duties: “{rest}” must be heard, but was cut off, and not said again"));
+        }
         if self.said + self.dropped < self.announced.len() {
             return Err("duties: an announcement was neither said nor reported as dropped".to_owned());
         }

@@ -227,7 +227,7 @@ impl History {
                         return Err(format!("history: two results of {}", result.id));
                     }
                 }
-                Content::Note { .. } | Content::Summary { .. } => {}
+                Content::TransferFailed { .. } | Content::Note { .. } | Content::Summary { .. } => {}
             }
         }
         let expected = self.expected(request);

@@ -53,7 +53,7 @@ impl Books {
             leaving: false,
             history: History::default(),
             floor: Floor::default(),
-            duties: Duties::new(scene),
+            duties: Duties::new(scene, estimated),
             silence: Silence::new(scene, estimated),
             requests: Requests::default(),
         }
@@ -230,7 +230,7 @@ impl Books {
         }
         let result = self.requests.close();
         self.check(result);
-        let result = self.duties.close();
+        let result = self.duties.close(self.now, self.mailbox || self.leaving);
         self.check(result);
         if !self.mailbox && !self.leaving && !self.requests.model_ended {
             let result = self.history.close(self.now);
