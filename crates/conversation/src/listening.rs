@@ -236,7 +236,9 @@ impl Conversation {
         let Some(wait) = self.turn.wait(self.answer, &self.config.turn) else { return };
         let text = self.turn.words();
         let too_short = self.turn.spoken < self.config.turn.shortest_wordless;
-        if text.is_empty() && (too_short || self.line_decides) {
+        // A recogniser that sends partial transcripts and is certain that there are no words has heard noise.
+        let noise = self.turn.has_partials() && self.turn.is_settled();
+        if text.is_empty() && (too_short || noise || self.line_decides) {
             return self.drop_turn(DropReason::Noise, line);
         }
         let span = (self.turn.began, self.turn.ended);
@@ -309,8 +311,6 @@ impl Conversation {
             if nothing_left {
                 self.drop_turn(DropReason::Noise, line);
             }
-        } else if nothing_left {
-            self.drop_turn(DropReason::Noise, line);
         }
     }
 

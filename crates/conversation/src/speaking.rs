@@ -106,7 +106,8 @@ impl Conversation {
                 TurnState::Quiet => false,
                 TurnState::Paused(_) => !bridged,
                 TurnState::Decided(decided) => self.now < decided.answer_from,
-                TurnState::Speaking { .. } | TurnState::Reopening { .. } => true,
+                TurnState::Speaking { noise, .. } => !noise,
+                TurnState::Reopening { .. } => true,
             };
         if blocked != self.blocked {
             self.blocked = blocked;
@@ -184,16 +185,13 @@ impl Conversation {
         }
     }
 
-    fn keys_done(&mut self, id: String, outcome: Result<String, String>, line: &mut dyn Line) {
+    fn keys_done(&mut self, id: String, outcome: Result<String, String>, _line: &mut dyn Line) {
         let name = offhook_stage_api::tools::SEND_DTMF.to_owned();
         let result = offhook_stage_api::ToolResult { id, name, outcome };
         if let Some(event) = self.tools.end(&result, self.now) {
             self.event(event);
         }
         self.take_result(result);
-        if !self.tools.any() {
-            self.drop_ended(Occasion::ToolsEnded, line);
-        }
     }
 
     /// The voice gave no sound at all for an utterance. If it is the answer, the caller still waits for one.

@@ -10,7 +10,7 @@ use crate::event::{CallEvent, EndReason};
 use crate::leaving::WantedBy;
 use crate::line::{Line, LineCommand};
 use crate::reply::Reply;
-use crate::speech::{Occasion, Purpose};
+use crate::speech::Purpose;
 use crate::tools::{Verdict, digits_asked_for, digits_to_press};
 
 impl Conversation {
@@ -93,9 +93,6 @@ impl Conversation {
             self.event(event);
             self.tools.results_matter = true;
             self.take_result(result);
-            if !self.tools.any() {
-                self.drop_ended(Occasion::ToolsEnded, line);
-            }
         }
     }
 
@@ -145,6 +142,7 @@ impl Conversation {
         if ready {
             self.request(ReplyReason::Tool, false, line);
             let exhausted = self.tools.is_exhausted();
+            self.speech.rebridge(self.last_reply);
             if let Some(reply) = &mut self.reply {
                 reply.told_to_speak = exhausted;
             }

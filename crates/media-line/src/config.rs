@@ -37,7 +37,7 @@ macro_rules! beside_the_conversations {
             mode: CallMode,
             inbound: InboundConfig,
             playout: PlayoutConfig,
-            $(#[serde(skip_serializing_if = "is_default")] $field: $type,)*
+            $($field: $type,)*
         }
 
         impl From<Fields> for CallConfig {
@@ -72,10 +72,6 @@ beside_the_conversations! {
     tool_limits: offhook_conversation::config::ToolLimits,
     tools: std::collections::BTreeMap<String, offhook_conversation::config::ToolBehaviour>,
     languages: std::collections::BTreeMap<String, offhook_conversation::LanguagePhrases>,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 /// What the agent does with what it hears.

@@ -99,7 +99,9 @@ mod tests {
         let text = "agent = \"nobody\"\nworkers = 0\npublic_url = \"https://a.example/voice?x=1\"\n[call.turn]\nfloor = \
                     \"3s\"\nceiling = \"1s\"\n[outbound]\nagents = [\"nobody-else\"]\n[api]\nrequests_per_second = -1.0\n";
         let found = faults(&file("bad.toml", text)).join("\n");
-        for word in ["workers", "public_url", "ceiling", "`nobody`", "`nobody-else`", "requests_per_second"] {
+        for word in
+            ["workers", "public_url", "max_silence", "`nobody`", "`nobody-else`", "requests_per_second"]
+        {
             assert!(found.contains(word), "{word} is not in\n{found}");
         }
         assert!(faults(&file("typo.toml", "agnt = \"x\"\n"))[0].contains("did you mean `agent`?"));

@@ -202,6 +202,15 @@ impl Speech {
         self.queue.iter().filter_map(ended).collect()
     }
 
+    /// The tools have returned, and this reply follows: what was to bridge the wait for them bridges the wait for it.
+    pub(crate) fn rebridge(&mut self, reply: ReplyId) {
+        for said in self.queue.iter_mut().filter(|said| !said.has_begun()) {
+            if said.purpose == Purpose::Filler(Bridge::Tools) {
+                said.purpose = Purpose::Filler(Bridge::Reply(reply));
+            }
+        }
+    }
+
     /// The first in turn, if the voice has not begun it: since when it waits. Replies are watched by those who wait for them.
     pub(crate) fn waits_for_voice(&self) -> Option<(UtteranceId, CallTime)> {
         let first = self.queue.iter().find(|utterance| utterance.progress != Progress::Held)?;

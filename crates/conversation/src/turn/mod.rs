@@ -100,7 +100,7 @@ impl CallerTurn {
 
     /// The caller speaks, as far as is known: nobody else may begin to.
     pub(crate) const fn holds_floor(&self) -> bool {
-        matches!(self.state, TurnState::Speaking { .. } | TurnState::Reopening { .. })
+        matches!(self.state, TurnState::Speaking { noise: false, .. } | TurnState::Reopening { .. })
     }
 
     /// The caller speaks, and words are among it.
@@ -141,11 +141,11 @@ impl CallerTurn {
             }
             TurnState::Quiet => {
                 self.begin(at, position);
-                self.state = TurnState::Speaking { onset: at, words: false, settled_at: None };
+                self.state = TurnState::Speaking { onset: at, words: false, noise: false, settled_at: None };
             }
             TurnState::Speaking { .. } | TurnState::Paused(_) => {
                 let settled_at = self.pause().and_then(|pause| pause.settled_at);
-                self.state = TurnState::Speaking { onset, words: false, settled_at };
+                self.state = TurnState::Speaking { onset, words: false, noise: false, settled_at };
             }
         }
         Onset::Speaking
@@ -179,7 +179,7 @@ impl CallerTurn {
         };
         self.pauses.went_on(onset.since(self.ended));
         match ended {
-            None => self.state = TurnState::Speaking { onset, words: true, settled_at: None },
+            None => self.state = TurnState::Speaking { onset, words: true, noise: false, settled_at: None },
             Some(ended) => {
                 self.ended = ended.max(onset).min(now.max(onset));
                 self.spoken += self.ended.since(onset);
@@ -238,12 +238,13 @@ impl CallerTurn {
         let changed = !same_words(&before, &text);
         let more = changed && words::count(&text) > words::count(&before);
         match &mut self.state {
-            TurnState::Speaking { onset, words, .. } => {
+            TurnState::Speaking { onset, words, noise, .. } => {
                 if more && !*words && !before.is_empty() {
                     self.pauses.went_on(onset.since(self.ended));
                 }
                 // A recogniser may have forgotten what came before.
                 *words |= more || (changed && has_words && span.1 > *onset);
+                *noise &= !*words;
             }
             TurnState::Paused(pause) => {
                 if is_final {
@@ -380,7 +381,9 @@ impl CallerTurn {
     /// Sound without words that has lasted too long is noise: when that is.
     pub(crate) fn noise_deadline(&self, config: &TurnConfig, resolve: Duration) -> Option<Deadline> {
         let at = match self.state {
-            TurnState::Speaking { onset, words: false, .. } if self.partials => onset + config.noise_after,
+            TurnState::Speaking { onset, words: false, noise: false, .. } if self.partials => {
+                onset + config.noise_after
+            }
             TurnState::Reopening { onset, ended: None, .. } if self.partials => onset + config.noise_after,
             TurnState::Reopening { ended: Some(ended), .. } => ended + resolve,
             _ => return None,
@@ -388,14 +391,22 @@ impl CallerTurn {
         Some(Deadline::new(at, Why::Noise))
     }
 
-    /// The sound has lasted too long without words. True if nothing is left of the turn.
+    /// The sound has lasted too long without words. True if nothing but noise is left of the turn; its end is still listened for, in
+    /// case that it is the recogniser that is silent.
     pub(crate) fn on_noise(&mut self) -> bool {
-        let TurnState::Speaking { settled_at, .. } = self.state else {
-            self.stay_decided();
-            return false;
-        };
-        self.state = TurnState::Paused(Pause { settled_at, ..Pause::default() });
-        self.words().is_empty()
+        let nothing = self.words().is_empty();
+        match &mut self.state {
+            TurnState::Speaking { noise, .. } if nothing => *noise = true,
+            TurnState::Speaking { settled_at, .. } => {
+                let settled_at = *settled_at;
+                self.state = TurnState::Paused(Pause { settled_at, ..Pause::default() });
+            }
+            _ => {
+                self.stay_decided();
+                return false;
+            }
+        }
+        nothing
     }
 
     /// The turn is answered, or needs no answer. Gives where its sound ends.

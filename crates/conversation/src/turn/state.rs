@@ -17,6 +17,8 @@ pub(crate) enum TurnState {
         onset: CallTime,
         /// Words have come since then.
         words: bool,
+        /// It has lasted so long without words that it is taken for noise: nobody waits for its end.
+        noise: bool,
         /// When the final transcript of the speech before the last pause came.
         settled_at: Option<CallTime>,
     },
