@@ -107,7 +107,9 @@ fn announce(doubles: &Doubles, faults: usize) {
         "In an agent's file, one of each (any key will do, and any voice):".to_owned(),
         format!("[stt]  provider = \"deepgram\"       model = \"nova-3\"           url = \"{ws}/v1/listen\""),
         format!("       provider = \"deepgram_flux\"  model = \"flux-general-en\"  url = \"{ws}/v2/listen\""),
-        format!("       provider = \"assemblyai\"     url = \"{ws}/v3/ws\""),
+        format!(
+            "       provider = \"assemblyai\"     model = \"universal-streaming-english\"  url = \"{ws}/v3/ws\""
+        ),
         format!("       provider = \"vosk\"           url = \"{ws}\""),
         format!("       provider = \"whisper\"        model = \"whisper-1\"        base_url = \"{http}/v1\""),
         format!("[llm]  provider = \"openai\"         model = \"double\"           base_url = \"{http}/v1\""),

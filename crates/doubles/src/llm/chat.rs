@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::chat_check::{Request, check};
 use super::count;
+use super::families::Family;
 use super::sse::{Events, event};
 use crate::http::{Refusal, Reply as Answer, Role};
 use crate::latency::each;
@@ -31,10 +32,11 @@ pub(crate) fn answer(body: &[u8], state: &State) -> Result<Answer, Refusal> {
 fn usage(request: &Request, reply: &Reply) -> Value {
     let arguments: usize =
         reply.calls.iter().map(|call| count(&call.arguments.to_string()) + count(&call.name)).sum();
-    let completion = tokens(&reply.text).len() + arguments;
+    let said = tokens(&reply.text).len().min(request.most.unwrap_or(usize::MAX));
+    let completion = request.thoughts + said + arguments;
     json!({
         "prompt_tokens": request.tokens, "completion_tokens": completion, "total_tokens": request.tokens + completion,
-        "prompt_tokens_details": {"cached_tokens": 0}, "completion_tokens_details": {"reasoning_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": 0}, "completion_tokens_details": {"reasoning_tokens": request.thoughts},
     })
 }
 
@@ -54,7 +56,7 @@ fn whole(request: &Request, reply: &Reply, state: &State) -> Answer {
         .iter()
         .enumerate()
         .map(|(nth, call)| {
-            json!({"id": format!("call_{}", nth + 1), "type": "function",
+            json!({"id": request.family.call_id(nth), "type": "function",
                    "function": {"name": call.name, "arguments": call.arguments.to_string()}})
         })
         .collect();
@@ -112,7 +114,7 @@ fn stream(request: &Request, reply: &Reply, state: &State) -> Answer {
         events.token(None, &delta(json!({"content": token})));
     }
     for (nth, call) in reply.calls.iter().enumerate() {
-        for fragment in fragments(nth, &call.name, &call.arguments, state) {
+        for fragment in fragments(request.family, nth, &call.name, &call.arguments, state) {
             events.token(None, &delta(json!({"tool_calls": [fragment]})));
         }
     }
@@ -144,10 +146,10 @@ fn stream(request: &Request, reply: &Reply, state: &State) -> Answer {
 }
 
 /// The fragments in which a tool call comes.
-fn fragments(nth: usize, name: &str, arguments: &Value, state: &State) -> Vec<Value> {
+fn fragments(family: Family, nth: usize, name: &str, arguments: &Value, state: &State) -> Vec<Value> {
     let text =
         if state.has(Quirk::ToolArgumentsObject) { arguments.clone() } else { arguments.to_string().into() };
-    let id = format!("call_{}", nth + 1);
+    let id = family.call_id(nth);
     if state.has(Quirk::ToolWithoutIndex) {
         return vec![json!({"id": id, "type": "function", "function": {"name": name, "arguments": text}})];
     }

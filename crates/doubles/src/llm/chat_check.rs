@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::count;
+use super::families::Family;
 use crate::http::Refusal;
 use crate::refusal::{Why, openai};
 use crate::script::Heard;
@@ -14,7 +15,10 @@ pub(super) struct Request {
     pub(super) model: String,
     pub(super) stream: bool,
     pub(super) include_usage: bool,
-    /// The most tokens to answer with.
+    pub(super) family: Family,
+    /// Hidden tokens before the answer.
+    pub(super) thoughts: usize,
+    /// The most tokens to answer with, thoughts apart.
     pub(super) most: Option<usize>,
     /// About so many tokens the prompt has.
     pub(super) tokens: usize,
@@ -37,7 +41,8 @@ pub(super) fn check(body: &[u8], state: &State) -> Result<Request, Refusal> {
         let message = format!("The model `{model}` does not exist or you do not have access to it.");
         return Err(openai(Why::NoSuchModel, &message, None, None));
     }
-    reasoning_models(&request, model)?;
+    let family = Family::of(model);
+    family.check(&request, model)?;
     let messages = request["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
     if messages.is_empty() {
         return Err(bad(
@@ -67,37 +72,17 @@ pub(super) fn check(body: &[u8], state: &State) -> Result<Request, Refusal> {
         tool_result: last.is_some_and(|message| message["role"] == "tool"),
         tools,
     };
+    let thoughts = family.thoughts(&request);
     Ok(Request {
         model: model.to_owned(),
         stream,
         include_usage: request["stream_options"]["include_usage"].as_bool().unwrap_or(false),
-        most: most.and_then(|most| usize::try_from(most).ok()),
+        family,
+        thoughts,
+        most: most.and_then(|most| usize::try_from(most).ok()).map(|most| most.saturating_sub(thoughts)),
         tokens: count(&request["messages"].to_string()),
         heard,
     })
-}
-
-/// What reasoning models refuse that others take.
-fn reasoning_models(request: &Value, model: &str) -> Result<(), Refusal> {
-    let reasons = ["gpt-5", "gpt-6", "o1", "o3", "o4"].iter().any(|family| model.starts_with(family));
-    if !reasons {
-        return Ok(());
-    }
-    if !request["max_tokens"].is_null() {
-        let message = "Unsupported parameter: 'max_tokens' is not supported with this model. Use \
-                       'max_completion_tokens' instead.";
-        return Err(bad(message, "max_tokens", Some("unsupported_parameter")));
-    }
-    if request["temperature"].as_f64().is_some_and(|temperature| (temperature - 1.0).abs() > 1e-9) {
-        let message = "Unsupported value: 'temperature' does not support this value with this model. Only the default \
-                       (1) value is supported.";
-        return Err(bad(message, "temperature", Some("unsupported_value")));
-    }
-    if !request["stop"].is_null() {
-        let message = "Unsupported parameter: 'stop' is not supported with this model.";
-        return Err(bad(message, "stop", Some("unsupported_parameter")));
-    }
-    Ok(())
 }
 
 /// Roles, and that calls and results of tools belong together.

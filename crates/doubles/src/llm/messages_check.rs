@@ -48,6 +48,7 @@ pub(super) fn check(headers: &HeaderMap, body: &[u8], state: &State) -> Result<R
             }
         }
     }
+    thinking(&request, model, most)?;
     let Some(messages) = request["messages"].as_array() else { return Err(bad("messages: Field required")) };
     check_messages(messages)?;
     let last = messages.last().map(|message| &message["content"]);
@@ -67,6 +68,40 @@ pub(super) fn check(headers: &HeaderMap, body: &[u8], state: &State) -> Result<R
         tokens: count(&request["messages"].to_string()) + count(&request["system"].to_string()),
         heard,
     })
+}
+
+/// Settings of thinking that a model doesn't have. Source: the settings that clients send by model.
+fn thinking(request: &Value, model: &str, most: u64) -> Result<(), Refusal> {
+    let kind = request["thinking"]["type"].as_str();
+    let always =
+        ["claude-sonnet-5-5", "claude-opus-5-5", "claude-fable-5"].iter().any(|name| model.starts_with(name));
+    let newer = ["-4-7", "-4-8", "-5", "-5-1", "-5-2", "-5-5"].iter().any(|version| model.ends_with(version));
+    let adaptive = always || (newer && !model.ends_with("-4-5"));
+    match kind {
+        Some("disabled") if always => Err(bad("\"thinking.type.disabled\" is not supported for this model.")),
+        Some("between_tools") if !model.starts_with("claude-sonnet-5-5") => {
+            Err(bad("\"thinking.type.between_tools\" is not supported for this model."))
+        }
+        Some("enabled") if adaptive => Err(bad(
+            "\"thinking.type.enabled\" is not supported for this model. Use \"thinking.type.adaptive\" and \
+             \"output_config.effort\" to control thinking behavior.",
+        )),
+        Some("enabled") => match request["thinking"]["budget_tokens"].as_u64() {
+            None => Err(bad("thinking.enabled.budget_tokens: Field required")),
+            Some(budget) if budget < 1_024 => {
+                Err(bad("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024"))
+            }
+            Some(budget) if budget >= most => {
+                Err(bad("`max_tokens` must be greater than `thinking.budget_tokens`."))
+            }
+            Some(_) => Ok(()),
+        },
+        None | Some("disabled" | "adaptive" | "between_tools") => Ok(()),
+        Some(other) => Err(bad(format!(
+            "thinking: Input tag '{other}' found using 'type' does not match any of the expected tags: 'adaptive', \
+             'between_tools', 'disabled', 'enabled'"
+        ))),
+    }
 }
 
 fn check_messages(messages: &[Value]) -> Result<(), Refusal> {
@@ -118,6 +153,13 @@ fn check_messages(messages: &[Value]) -> Result<(), Refusal> {
             )));
         }
         open = of("tool_use", "id").collect();
+        let plain =
+            |id: &&str| id.bytes().all(|letter| letter.is_ascii_alphanumeric() || b"_-".contains(&letter));
+        if !open.iter().all(|id| plain(id)) {
+            return Err(bad(format!(
+                "messages.{index}.content: tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'"
+            )));
+        }
         if blocks.iter().any(|block| block["type"] == "tool_use" && !block["input"].is_object()) {
             return Err(bad(format!("messages.{index}.content: tool_use.input: Input should be an object")));
         }

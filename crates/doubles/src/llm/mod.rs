@@ -2,6 +2,7 @@
 
 pub(crate) mod chat;
 mod chat_check;
+mod families;
 pub(crate) mod messages;
 mod messages_check;
 mod sse;

@@ -14,6 +14,16 @@ use crate::route::Query;
 use crate::socket::{Out, Outbox, Protocol};
 use crate::state::State;
 
+/// The models there are; one must be named.
+const MODELS: [&str; 7] = [
+    "universal-streaming-english",
+    "universal-streaming-multilingual",
+    "u3-rt-pro",
+    "universal-3-5-pro",
+    "universal-3-6",
+    "universal-3-6-pro",
+    "whisper-rt",
+];
 /// Lengths of sound that a message may have.
 const LENGTHS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(1_000));
 /// How far sound may run ahead of time. The service's own bound is not published.
@@ -27,7 +37,8 @@ const EXPIRES: u64 = 1_795_190_400;
 #[derive(Debug)]
 pub(crate) struct AssemblyAi {
     ear: Recogniser,
-    allowed: bool,
+    /// Why the session is refused, with its close code.
+    wrong: Option<(u16, &'static str)>,
     format: bool,
     announces: bool,
     end: Duration,
@@ -35,6 +46,8 @@ pub(crate) struct AssemblyAi {
     alive: Duration,
     turn: u64,
     last_partial: Duration,
+    /// Words in the last partial turn.
+    partial_words: usize,
     closing: bool,
 }
 
@@ -50,7 +63,17 @@ impl AssemblyAi {
             "pcm_mulaw" => Encoding::Mulaw,
             _ => return Err(bad("encoding is not supported")),
         };
-        let model = query.get("speech_model").unwrap_or("universal-streaming-english");
+        let model = query.get("speech_model").unwrap_or("");
+        let wrong = match (allowed, model) {
+            (false, _) => {
+                Some((1008, "Unauthorized Connection: Missing Authorization header or invalid API key"))
+            }
+            (_, "") => Some((3006, "Missing required parameter: speech_model")),
+            (_, model) if !MODELS.contains(&model) => {
+                Some((3006, "Invalid value for parameter: speech_model"))
+            }
+            _ => None,
+        };
         let silence = query.number("min_turn_silence", 400.0).map_err(|what| bad(&what))?;
         let inactivity = match query.get("inactivity_timeout") {
             None => None,
@@ -62,7 +85,7 @@ impl AssemblyAi {
         let think = state.draw(state.config.latency.stt.first);
         Ok(Self {
             ear: Recogniser::new(state, encoding, rate as u32),
-            allowed,
+            wrong,
             format: query.is("format_turns", "true"),
             announces: model.starts_with("u3") || model.starts_with("universal-3"),
             end: Duration::from_secs_f64(silence.clamp(0.0, 60_000.0) / 1_000.0).max(think),
@@ -70,7 +93,8 @@ impl AssemblyAi {
             alive: Duration::ZERO,
             turn: 0,
             last_partial: Duration::ZERO,
-            closing: !allowed,
+            partial_words: 0,
+            closing: wrong.is_some(),
         })
     }
 
@@ -93,21 +117,37 @@ impl AssemblyAi {
         })
     }
 
-    fn end_turn(&mut self, out: &mut Outbox) {
-        let words = self.ear.finish();
+    /// Ends a turn; `asked`: by the client, who waits for it.
+    fn end_turn(&mut self, asked: bool, out: &mut Outbox) {
+        let words = self.ear.finish(asked);
+        self.partial_words = 0;
         if words.is_empty() {
             return;
         }
+        let before = out.busy_until(1).unwrap_or_default().max(out.now());
+        let at = if asked { self.ear.final_at(before, &words) } else { before };
         // Models that punctuate at once have one final, the others a second, formatted one.
         let first_formatted = self.announces;
         let value = self.turn(&words, words.len(), true, first_formatted);
         if self.format && !first_formatted {
-            out.say(value);
-            out.last_at(out.now(), 1, self.turn(&words, words.len(), true, true));
+            out.at(at, 1, Out::Json(value));
+            out.last_at(at, 1, self.turn(&words, words.len(), true, true));
         } else {
-            out.last_at(out.now(), 1, value);
+            out.last_at(at, 1, value);
         }
         self.turn += 1;
+    }
+
+    /// Sends the open turn if it has another word, or if it is time while the caller speaks.
+    fn partial(&mut self, speaking: bool, out: &mut Outbox) {
+        let words = self.ear.so_far();
+        let now = self.ear.hearing.position();
+        let due = speaking && now >= self.last_partial + PARTIAL;
+        if !words.is_empty() && (words.len() > self.partial_words || due) {
+            (self.last_partial, self.partial_words) = (now, words.len());
+            let at = out.busy_until(1).unwrap_or_default().max(out.now());
+            out.at(at, 0, Out::Json(self.turn(&words, words.len() - 1, false, false)));
+        }
     }
 
     fn error(&mut self, code: u16, what: &str, out: &mut Outbox) {
@@ -120,19 +160,13 @@ impl AssemblyAi {
         for piece in bytes.chunks(80) {
             self.ear.hearing.push(piece, &mut noticed);
             for event in noticed.drain(..) {
-                let now = self.ear.hearing.position();
                 match event {
                     Noticed::Started { at } if self.announces => {
                         out.say(json!({"type": "SpeechStarted", "timestamp": at.as_millis() as u64}));
                     }
-                    Noticed::Speaking { .. } if now >= self.last_partial + PARTIAL => {
-                        let words = self.ear.so_far();
-                        if !words.is_empty() {
-                            self.last_partial = now;
-                            out.say(self.turn(&words, words.len() - 1, false, false));
-                        }
-                    }
-                    Noticed::Silent { silence, .. } if silence >= self.end => self.end_turn(out),
+                    Noticed::Speaking { .. } => self.partial(true, out),
+                    Noticed::Silent { silence, .. } if silence >= self.end => self.end_turn(false, out),
+                    Noticed::Silent { .. } => self.partial(false, out),
                     _ => {}
                 }
             }
@@ -142,13 +176,11 @@ impl AssemblyAi {
 
 impl Protocol for AssemblyAi {
     fn open(&mut self, out: &mut Outbox) {
-        if self.allowed {
-            out.say(
+        match self.wrong {
+            Some((code, what)) => self.error(code, what, out),
+            None => out.say(
                 json!({"type": "Begin", "id": "8f1c8f1c-0000-4000-8000-0d0b1e5d0b1e", "expires_at": EXPIRES}),
-            );
-        } else {
-            let what = "Unauthorized Connection: Missing Authorization header or invalid API key";
-            self.error(1008, what, out);
+            ),
         }
     }
 
@@ -162,7 +194,7 @@ impl Protocol for AssemblyAi {
             return;
         };
         match message["type"].as_str() {
-            Some("ForceEndpoint") => self.end_turn(out),
+            Some("ForceEndpoint") => self.end_turn(true, out),
             Some("UpdateConfiguration") => {
                 if let Some(ms) = message["min_turn_silence"].as_u64() {
                     self.end = Duration::from_millis(ms);
@@ -170,12 +202,13 @@ impl Protocol for AssemblyAi {
             }
             Some("KeepAlive") => {}
             Some("Terminate") => {
-                self.end_turn(out);
                 self.closing = true;
+                self.end_turn(true, out);
+                let at = out.busy_until(1).unwrap_or_default().max(out.now());
                 let value = json!({"type": "Termination", "audio_duration_seconds": self.ear.hearing.position().as_secs(),
                                    "session_duration_seconds": out.now().as_secs()});
-                out.at(out.now(), 1, Out::Json(value));
-                out.close_at(out.now(), 1000, "");
+                out.at(at, 1, Out::Json(value));
+                out.close_at(at, 1000, "");
             }
             _ => self.error(3006, "Invalid Message Type", out),
         }

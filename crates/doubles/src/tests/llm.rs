@@ -82,6 +82,14 @@ async fn chat_refuses_what_openai_refuses() {
         (json!({"model": "m", "messages": [user], "tool_choice": "auto"}), "only allowed when 'tools'"),
         (json!({"model": "gpt-5.6-luna", "messages": [user], "max_tokens": 5}), "max_completion_tokens"),
         (json!({"model": "m", "messages": [user], "stream_options": {}}), "stream_options"),
+        (
+            json!({"model": "gpt-5.6-luna", "messages": [user], "chat_template_kwargs": {}}),
+            "Unrecognized request argument supplied: chat_template_kwargs",
+        ),
+        (
+            json!({"model": "gpt-6-astra", "messages": [user], "reasoning_effort": "none"}),
+            "does not support 'none'",
+        ),
     ];
     for (request, hint) in cases {
         let got = post(&doubles, CHAT, &[OPENAI], request.to_string()).await.unwrap();
@@ -173,4 +181,104 @@ async fn quirks_of_servers_that_are_like_openai() {
     assert_eq!(calls.len(), 1);
     let call = &calls[0]["choices"][0]["delta"]["tool_calls"][0];
     assert!(call["index"].is_null() && call["function"]["arguments"].is_object());
+}
+
+#[tokio::test]
+async fn models_that_think_refuse_tools_over_chat_completions() {
+    let doubles = Doubles::start(config()).await.unwrap();
+    let ask = async |model: &str, effort: Value| {
+        let mut request = ask("Hi");
+        (request["model"], request["reasoning_effort"]) = (model.into(), effort);
+        if request["reasoning_effort"].is_null() {
+            request.as_object_mut().unwrap().remove("reasoning_effort");
+        }
+        let got = post(&doubles, CHAT, &[OPENAI], request.to_string()).await.unwrap();
+        (got.status, got.text())
+    };
+    let text = ask("gpt-6-luna", Value::Null).await.1;
+    insta::assert_snapshot!(text, @r#"{"error":{"code":null,"message":"Function tools with reasoning_effort are not supported for gpt-6-luna in /v1/chat/completions. To use function tools, use /v1/responses or set reasoning_effort to 'none'.","param":"reasoning_effort","type":"invalid_request_error"}}"#);
+    for (model, effort, status) in [
+        ("gpt-5.6-terra", Value::Null, 400),
+        ("gpt-5.5", json!("low"), 400),
+        ("gpt-5.4", json!("medium"), 400),
+        ("gpt-6-luna", json!("none"), 200),
+        ("gpt-5.4", Value::Null, 200),
+        ("gpt-6.1-sol", json!("low"), 400),
+        ("gpt-6-astra", Value::Null, 400),
+        ("gpt-5-mini", Value::Null, 200),
+        ("gpt-4.1", Value::Null, 200),
+        ("gpt-4.1", json!("none"), 400),
+        ("openai/gpt-oss-120b", json!("low"), 200),
+        ("qwen3", json!("none"), 200),
+    ] {
+        assert_eq!(ask(model, effort.clone()).await.0, status, "{model} {effort}");
+    }
+}
+
+#[tokio::test]
+async fn hidden_thoughts_count_against_the_limit() {
+    let doubles = start().await;
+    let mut request = json!({"model": "gpt-6-luna", "messages": [{"role": "user", "content": "Hi"}],
+        "stream": true, "stream_options": {"include_usage": true}, "max_completion_tokens": 100});
+    let got = post(&doubles, CHAT, &[OPENAI], request.to_string()).await.unwrap().events();
+    assert!(
+        got.iter().all(|event| event["choices"][0]["delta"]["content"].as_str().unwrap_or("").is_empty())
+    );
+    assert!(got.iter().any(|event| event["choices"][0]["finish_reason"] == "length"));
+    request["reasoning_effort"] = "none".into();
+    let got = post(&doubles, CHAT, &[OPENAI], request.to_string()).await.unwrap().events();
+    assert!(got.iter().any(|event| event["choices"][0]["finish_reason"] == "stop"));
+}
+
+#[tokio::test]
+async fn mistral_wants_its_own_ids_and_order() {
+    let doubles = Doubles::start(config()).await.unwrap();
+    let talk = |id: &str, then: &[Value]| {
+        let mut request = ask("Can I move it?");
+        request["model"] = "mistral-large-latest".into();
+        let call = json!({"role": "assistant", "content": "", "tool_calls": [{"id": id, "type": "function",
+            "function": {"name": "find_booking", "arguments": "{}"}}]});
+        let messages = request["messages"].as_array_mut().unwrap();
+        messages.extend([call, json!({"role": "tool", "tool_call_id": id, "content": "1"})]);
+        messages.extend(then.iter().cloned());
+        request
+    };
+    let user = json!({"role": "user", "content": "Well?"});
+    let got = post(&doubles, CHAT, &[OPENAI], talk("call_1", &[]).to_string()).await.unwrap();
+    assert_eq!(got.status, 400);
+    let error = got.json();
+    assert_eq!(error["message"], "Tool call id was call_1 but must be a-z, A-Z, 0-9, with a length of 9.");
+    assert_eq!((error["object"].as_str(), error["code"].as_str()), (Some("error"), Some("3280")));
+    assert_eq!(
+        post(&doubles, CHAT, &[OPENAI], talk("abcDEF123", &[]).to_string()).await.unwrap().status,
+        200
+    );
+    let got = post(&doubles, CHAT, &[OPENAI], talk("abcDEF123", &[user]).to_string()).await.unwrap();
+    assert!(got.text().contains("Unexpected role 'user' after role 'tool'"));
+    let mut request = ask("Can I move it?");
+    request["model"] = "mistral-small".into();
+    let calls = post(&doubles, CHAT, &[OPENAI], request.to_string()).await.unwrap().text();
+    assert!(calls.contains("\"double001\""), "{calls}");
+    request["max_completion_tokens"] = 5.into();
+    assert_eq!(post(&doubles, CHAT, &[OPENAI], request.to_string()).await.unwrap().status, 422);
+}
+
+#[tokio::test]
+async fn claude_refuses_settings_of_thinking_that_a_model_lacks() {
+    let doubles = start().await;
+    for (model, thinking, status) in [
+        ("claude-haiku-4-5", json!({"type": "disabled"}), 200),
+        ("claude-haiku-4-5", json!({"type": "enabled", "budget_tokens": 1_024}), 200),
+        ("claude-haiku-4-5", json!({"type": "enabled", "budget_tokens": 100}), 400),
+        ("claude-haiku-4-5", json!({"type": "between_tools"}), 400),
+        ("claude-sonnet-5-5", json!({"type": "disabled"}), 400),
+        ("claude-sonnet-5-5", json!({"type": "between_tools"}), 200),
+        ("claude-opus-5-5", json!({"type": "enabled", "budget_tokens": 2_048}), 400),
+    ] {
+        let mut request = ask_anthropic("Hi");
+        (request["model"], request["thinking"], request["max_tokens"]) =
+            (model.into(), thinking.clone(), 4_000.into());
+        let got = post(&doubles, MESSAGES, &ANTHROPIC, request.to_string()).await.unwrap();
+        assert_eq!(got.status, status, "{model} {thinking}");
+    }
 }

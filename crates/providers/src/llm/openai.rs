@@ -5,7 +5,7 @@
 use offhook_stages::{StageError, Usage};
 use serde_json::{Map, Value, json};
 
-use super::config::LlmConfig;
+use super::config::{LlmConfig, LlmProvider};
 use super::output::{Output, Toolbox, cut_off, json_event};
 use super::prompt::{Message, Prompt};
 use crate::net::{sse::Event, stream_failure};
@@ -32,8 +32,17 @@ pub(crate) fn body(config: &LlmConfig, prompt: &Prompt, of_call: &str, conversat
             }})
         });
         body.insert("tools".into(), tools.collect());
+        if thinks_unasked(config) {
+            body.insert("reasoning_effort".into(), "none".into());
+        }
     }
     Value::Object(body)
+}
+
+/// OpenAI's models since GPT-5.5 think if nobody says how much, and thoughts don't go together with tools on this endpoint.
+fn thinks_unasked(config: &LlmConfig) -> bool {
+    let hosted = matches!(config.provider, LlmProvider::Openai | LlmProvider::Azure);
+    hosted && ["gpt-5.5", "gpt-5.6", "gpt-6"].iter().any(|family| config.model.starts_with(family))
 }
 
 fn push(messages: &mut Vec<Value>, message: &Message) {

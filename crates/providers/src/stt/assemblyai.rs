@@ -25,7 +25,7 @@ const STAGE: &str = "assemblyai";
 pub struct AssemblyAiConfig {
     /// Where it is. Default `wss://streaming.assemblyai.com/v3/ws`.
     pub url: String,
-    /// The model, e.g. `universal-streaming-english`. Empty, the default: the provider's own choice.
+    /// The model; the provider refuses a session that names none. Default `universal-streaming-english`.
     pub model: String,
     /// Other models for other languages: `{ es = "universal-streaming-multilingual" }`, by BCP 47 tag or its first part. For
     /// agents that switch.
@@ -64,7 +64,7 @@ impl Default for AssemblyAiConfig {
     fn default() -> Self {
         Self {
             url: "wss://streaming.assemblyai.com/v3/ws".to_owned(),
-            model: String::new(),
+            model: "universal-streaming-english".to_owned(),
             models: BTreeMap::new(),
             format_turns: false,
             end_of_turn_confidence_threshold: None,

@@ -29,7 +29,7 @@ const LONGEST_SESSION: u64 = 1_209_600_000;
 pub struct DeepgramConfig {
     /// Where it is. Default `wss://api.deepgram.com/v1/listen`; there are hosts for regions, and servers of one's own.
     pub url: String,
-    /// The model, e.g. `nova-3`. Empty, the default: the provider's own choice.
+    /// The model. Default `nova-3`; empty: the provider's own choice, `base-general`, which refuses key terms.
     pub model: String,
     /// BCP 47 tag, or `multi`. Default: the agent's language.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,7 +72,7 @@ impl Default for DeepgramConfig {
     fn default() -> Self {
         Self {
             url: "wss://api.deepgram.com/v1/listen".to_owned(),
-            model: String::new(),
+            model: "nova-3".to_owned(),
             language: None,
             languages: BTreeMap::new(),
             endpointing_ms: 300,
