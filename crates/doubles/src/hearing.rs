@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::syllables::Syllables;
+
 /// How sound comes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
@@ -60,11 +62,21 @@ pub(crate) struct Hearing {
     loud: u32,
     /// Start and, once silent, end of the utterance that is open.
     open: Option<(Duration, Duration)>,
+    syllables: Syllables,
 }
 
 impl Hearing {
     pub(crate) fn new(encoding: Encoding, rate: u32) -> Self {
-        Self { encoding, rate: rate.max(100), carry: None, block: Vec::new(), heard: 0, loud: 0, open: None }
+        Self {
+            encoding,
+            rate: rate.max(100),
+            carry: None,
+            block: Vec::new(),
+            heard: 0,
+            loud: 0,
+            open: None,
+            syllables: Syllables::new(rate.max(100)),
+        }
     }
 
     /// Sound received so far.
@@ -82,10 +94,16 @@ impl Hearing {
         self.open
     }
 
+    /// Where the syllables of the open utterance ended, as far as its sound tells.
+    pub(crate) fn syllables(&self) -> &[Duration] {
+        self.syllables.ends()
+    }
+
     /// Ends the open utterance: what comes next is another.
     pub(crate) fn close(&mut self) {
         self.open = None;
         self.loud = 0;
+        self.syllables = Syllables::new(self.rate);
     }
 
     /// Listens to sound of another kind from here on; what was heard stays.
@@ -119,6 +137,7 @@ impl Hearing {
 
     fn sample(&mut self, sample: i16, noticed: &mut Vec<Noticed>) {
         self.block.push(sample);
+        self.syllables.sample(sample);
         if self.block.len() < (self.rate / 100) as usize {
             return;
         }
@@ -127,6 +146,10 @@ impl Hearing {
         self.heard += self.block.len() as u64;
         self.block.clear();
         let now = self.position();
+        match self.open {
+            Some(_) => self.syllables.end_block(now),
+            None => self.syllables.skip(),
+        }
         match (&mut self.open, loud) {
             (None, true) => {
                 self.loud += 1;
@@ -142,6 +165,7 @@ impl Hearing {
                 noticed.push(Noticed::Speaking { since: *start });
             }
             (Some((_, end)), false) => {
+                self.syllables.pause(*end);
                 noticed.push(Noticed::Silent { end: *end, silence: now.saturating_sub(*end) });
             }
         }

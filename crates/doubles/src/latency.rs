@@ -43,7 +43,8 @@ impl Spread {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pace {
-    /// Until the first result: final transcript after the end of speech, first token, first byte of sound.
+    /// Until the first result: final transcript after it was asked for or the recogniser found the end of speech, first token,
+    /// first byte of sound.
     pub first: Spread,
     /// What follows: tokens per second of a language model, sound in multiples of real time. 0: all at once.
     pub rate: f64,
@@ -55,6 +56,9 @@ pub struct Pace {
 pub struct Latencies {
     /// Speech-to-text; the rate has no meaning.
     pub stt: Pace,
+    /// Speech-to-text: from a word's end to its first place in a transcript.
+    #[serde(with = "humantime_serde")]
+    pub word_delay: Duration,
     /// Language model: time to first token, tokens per second.
     pub llm: Pace,
     /// Text-to-speech: time to first byte, multiples of real time.
@@ -67,15 +71,16 @@ impl Latencies {
     /// No waiting at all: for tests of anything but time.
     pub const INSTANT: Self = {
         let none = Pace { first: Spread::ms(0, 0), rate: 0.0 };
-        Self { stt: none, llm: none, tts: none, realtime: none }
+        Self { stt: none, word_delay: Duration::ZERO, llm: none, tts: none, realtime: none }
     };
 
     /// What the better providers' published measurements tell (2026, North America): final transcript 250 ms after the
-    /// end of speech (Deepgram Nova-3: 247, 95th percentile 298), first token after 400 ms (between Groq's 98 and
+    /// request (Deepgram Nova-3: 247, 95th percentile 298), words 150 ms after they were spoken, first token after 400 ms (between Groq's 98 and
     /// gpt-5.6's 671; long tails), 80 tokens a second, first sound after 120 ms, eight times faster than real time;
     /// speech to speech 1.15 s.
     pub const PUBLISHED: Self = Self {
         stt: Pace { first: Spread::ms(250, 300), rate: 0.0 },
+        word_delay: Duration::from_millis(150),
         llm: Pace { first: Spread::ms(400, 1_200), rate: 80.0 },
         tts: Pace { first: Spread::ms(120, 250), rate: 8.0 },
         realtime: Pace { first: Spread::ms(1_150, 1_700), rate: 4.0 },
@@ -84,6 +89,7 @@ impl Latencies {
     /// The medians of [`Self::PUBLISHED`] and nothing else: what the engine adds to them shows in few calls.
     pub const MEDIAN: Self = Self {
         stt: Pace { first: Spread::ms(250, 250), rate: 0.0 },
+        word_delay: Duration::from_millis(150),
         llm: Pace { first: Spread::ms(400, 400), rate: 80.0 },
         tts: Pace { first: Spread::ms(120, 120), rate: 8.0 },
         realtime: Pace { first: Spread::ms(1_150, 1_150), rate: 4.0 },
@@ -92,6 +98,7 @@ impl Latencies {
     /// A bad afternoon: everything within what providers were seen to do, nothing of it good.
     pub const SLOW: Self = Self {
         stt: Pace { first: Spread::ms(900, 1_900), rate: 0.0 },
+        word_delay: Duration::from_millis(400),
         llm: Pace { first: Spread::ms(1_500, 4_500), rate: 25.0 },
         tts: Pace { first: Spread::ms(600, 1_800), rate: 1.5 },
         realtime: Pace { first: Spread::ms(2_500, 6_000), rate: 1.5 },

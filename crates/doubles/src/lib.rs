@@ -1,8 +1,8 @@
 //! Doubles of speech and language providers on one port: they speak the providers' protocols, refuse what the providers would
 //! refuse, take as long as they take, and fail to order.
 //!
-//! A double understands nothing: recognisers tell utterances by energy and give them the texts of a [`Script`], models answer
-//! by its rules, voices hum (or speak by a [`Speaker`]). Everything that is drawn is drawn by a seed.
+//! A double understands nothing: recognisers tell utterances by energy and give them the texts of a [`Script`], each word when
+//! its sound has arrived ([`Utterance`]); models answer by its rules, voices hum (or speak by a [`Speaker`]). Everything that is drawn is drawn by a seed.
 //!
 //! | address | as |
 //! | --- | --- |
@@ -39,6 +39,7 @@ mod socket;
 mod speaker;
 mod state;
 mod stt;
+mod syllables;
 #[cfg(test)]
 mod tests;
 mod tts;
@@ -47,7 +48,7 @@ pub use config::{DoublesConfig, Key};
 pub use fault::{Fault, FaultFile, FaultRule, Moment, Stage};
 pub use latency::{Latencies, Pace, Spread};
 pub use quirk::Quirk;
-pub use script::{Rule, Script, ToolCall};
+pub use script::{Rule, Script, ToolCall, Utterance};
 pub use seen::{End, Seen};
 pub use server::{Doubles, StartError};
 pub use speaker::{Hum, Speaker, Speech, SpokenWord};

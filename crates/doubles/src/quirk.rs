@@ -28,6 +28,9 @@ pub enum Quirk {
     ToolFinishStop,
     /// Chat: no usage, whatever was asked for.
     NoUsage,
+    /// Speech-to-text: every final ends with a full stop, and the next begins with a capital, wherever it was cut
+    /// (recognisers that are asked to finalise).
+    FullStops,
     /// Deepgram: an utterance's finals come in three segments.
     SplitFinals,
     /// Deepgram: `speech_final` comes on an empty transcript, after the words.

@@ -8,10 +8,58 @@ use serde_json::Value;
 #[serde(deny_unknown_fields, default)]
 pub struct Script {
     /// What recognisers hear: the n-th utterance of a connection is the n-th text (of uploads: the n-th upload). After the
-    /// last comes the first again.
-    pub caller: Vec<String>,
+    /// last comes the first again. A pause in the middle of a text leaves its other words to the speech that follows.
+    pub caller: Vec<Utterance>,
     /// What language models answer: the first rule that fits.
     pub answers: Vec<Rule>,
+}
+
+/// What a caller says in one turn, and when. In a file: its text alone, or a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written")]
+pub struct Utterance {
+    /// The words.
+    pub text: String,
+    /// Where each word ends, in milliseconds from the first sound of the utterance, pauses included. Empty: words are placed
+    /// by the syllables of the sound that has arrived, rather too late than too early.
+    pub ends_ms: Vec<u64>,
+}
+
+/// An utterance as it stands in a file.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Text(String),
+    Timed(Timed),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Timed {
+    text: String,
+    #[serde(default)]
+    ends_ms: Vec<u64>,
+}
+
+impl From<Written> for Utterance {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Text(text) => text.into(),
+            Written::Timed(Timed { text, ends_ms }) => Self { text, ends_ms },
+        }
+    }
+}
+
+impl From<&str> for Utterance {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<String> for Utterance {
+    fn from(text: String) -> Self {
+        Self { text, ends_ms: Vec::new() }
+    }
 }
 
 /// An answer, and what it answers.
@@ -48,7 +96,7 @@ impl Default for Script {
             "Yes, that works.",
             "Thank you, goodbye.",
         ];
-        Self { caller: caller.map(str::to_owned).to_vec(), answers: Vec::new() }
+        Self { caller: caller.map(Utterance::from).to_vec(), answers: Vec::new() }
     }
 }
 
@@ -71,10 +119,10 @@ pub(crate) struct Reply {
 }
 
 impl Script {
-    /// What the caller says in the `nth` utterance, counted from 0.
-    pub(crate) fn utterance(&self, nth: usize) -> &str {
+    /// What the caller says in the `nth` utterance, counted from 0, and where its words end, if that is known.
+    pub(crate) fn utterance(&self, nth: usize) -> (&str, &[u64]) {
         let index = nth.checked_rem(self.caller.len()).unwrap_or(0);
-        self.caller.get(index).map_or("Hello.", String::as_str)
+        self.caller.get(index).map_or(("Hello.", &[]), |said| (said.text.as_str(), said.ends_ms.as_slice()))
     }
 
     /// What the model answers. Without a fitting rule it tells what it heard.

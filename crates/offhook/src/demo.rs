@@ -55,11 +55,12 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         (varied, true, "speculating-tails"),
         (varied, false, "waiting-tails"),
     ];
+    let ends_ms = call::Caller::read(&args.caller)?.ends_ms;
     let mut outcome = ExitCode::SUCCESS;
     for ((latency, pace), speculate, name) in calls {
         let begun = if speculate { "before" } else { "only when" };
         say(&format!("\n== providers' doubles {pace}, replies begun {begun} the turn is certain ==\n"));
-        let rehearsal = Rehearsal::start(latency)?;
+        let rehearsal = Rehearsal::start(latency, ends_ms.clone())?;
         let folder = args.out.join(name);
         std::fs::create_dir_all(&folder)?;
         let config = rehearsal.write(&folder, speculate)?.display().to_string();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
 use anyhow::Context;
-use offhook_doubles::{Doubles, DoublesConfig, Latencies, Rule, Script, ToolCall};
+use offhook_doubles::{Doubles, DoublesConfig, Latencies, Rule, Script, ToolCall, Utterance};
 
 /// Doubles that run as long as this lives.
 pub(crate) struct Rehearsal {
@@ -15,8 +15,9 @@ pub(crate) struct Rehearsal {
 }
 
 impl Rehearsal {
-    /// Starts doubles that take so long, with what the caller of `fixtures/callers/pizza.toml` says and what is to be answered.
-    pub(crate) fn start(latency: Latencies) -> anyhow::Result<Self> {
+    /// Starts doubles that take so long, with what the caller of `fixtures/callers/pizza.toml` says, when each word of it
+    /// ends, and what is to be answered.
+    pub(crate) fn start(latency: Latencies, ends_ms: Vec<Vec<u64>>) -> anyhow::Result<Self> {
         let (started, address) = mpsc::channel();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         std::thread::Builder::new().name("doubles".to_owned()).spawn(move || {
@@ -26,7 +27,7 @@ impl Rehearsal {
                 Err(error) => return drop(started.send(Err(anyhow::anyhow!(error)))),
             };
             runtime.block_on(async {
-                let config = DoublesConfig { latency, script: script(), ..Default::default() };
+                let config = DoublesConfig { latency, script: script(ends_ms), ..Default::default() };
                 match Doubles::start(config).await {
                     Ok(doubles) => {
                         drop(started.send(Ok((doubles.http(), doubles.ws()))));
@@ -82,7 +83,7 @@ key_file = "{key}"
     }
 }
 
-fn script() -> Script {
+fn script(ends_ms: Vec<Vec<u64>>) -> Script {
     let rule = |heard: &str, say: &str| Rule { heard: heard.into(), say: say.into(), ..Rule::default() };
     let mut goodbye = rule("yes please", "Thank you, it will be with you in half an hour. Goodbye!");
     goodbye
@@ -100,8 +101,13 @@ fn script() -> Script {
         "",
         "",
     ];
+    let ends = ends_ms.into_iter().chain(std::iter::repeat(Vec::new()));
     Script {
-        caller: caller.map(str::to_owned).to_vec(),
+        caller: caller
+            .into_iter()
+            .zip(ends)
+            .map(|(text, ends_ms)| Utterance { text: text.to_owned(), ends_ms })
+            .collect(),
         answers: vec![
             rule("greet them", "Hello, this is the pizza shop. What can I get you?"),
             rule("two large", "Two large pepperoni pizzas, got it. Anything else?"),

@@ -147,7 +147,7 @@ async fn call(config: SttConfig) -> Outcome {
 }
 
 async fn doubles(quirks: &[Quirk], fault: Option<(Fault, Option<Moment>)>) -> Doubles {
-    let script = Script { caller: vec![FIRST.to_owned(), SECOND.to_owned()], ..Script::default() };
+    let script = Script { caller: vec![FIRST.into(), SECOND.into()], ..Script::default() };
     let config = DoublesConfig { script, quirks: quirks.to_vec(), ..DoublesConfig::default() };
     let doubles = Doubles::start(config).await.unwrap();
     if let Some((fault, at)) = fault {

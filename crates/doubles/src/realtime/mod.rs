@@ -156,7 +156,7 @@ impl Realtime {
         self.hearing.close();
         self.committed = self.hearing.position();
         let text = if spoken {
-            self.state.config.script.utterance(self.utterances).to_owned()
+            self.state.config.script.utterance(self.utterances).0.to_owned()
         } else {
             String::new()
         };

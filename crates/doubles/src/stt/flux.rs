@@ -13,13 +13,13 @@ use crate::http::Refusal;
 use crate::quirk::Quirk;
 use crate::refusal::{Vendor, Why};
 use crate::route::Query;
-use crate::socket::{Outbox, Protocol};
+use crate::socket::{Out, Outbox, Protocol};
 use crate::state::State;
 
 /// Updates come after so much more sound.
 const UPDATE: Duration = Duration::from_millis(250);
 /// Silence of a speculative end, and of an end, at least.
-const EAGER: Duration = Duration::from_millis(160);
+const EAGER: Duration = Duration::from_millis(220);
 const END: Duration = Duration::from_millis(300);
 const ID: &str = "550e8400-e29b-41d4-a716-446655440000";
 /// Parameters of `/v1/listen` that don't exist here.
@@ -51,6 +51,9 @@ pub(crate) struct Flux {
     sequence: u64,
     window: Duration,
     last_update: Duration,
+    /// Whether the open turn's first word was sent, and how many there were last.
+    began: bool,
+    updated: usize,
     /// Whether the open turn was said to end soon; how often.
     maybe: bool,
     eager_count: u32,
@@ -95,6 +98,8 @@ impl Flux {
             sequence: 0,
             window: Duration::ZERO,
             last_update: Duration::ZERO,
+            began: false,
+            updated: 0,
             maybe: false,
             eager_count: 0,
             closing: false,
@@ -119,11 +124,15 @@ impl Flux {
             "audio_window_start": seconds(self.window), "audio_window_end": seconds(self.ear.hearing.position()),
             "transcript": join(words), "words": listed, "end_of_turn_confidence": confidence,
         });
-        if let Some(trigger) = trigger {
-            value["trigger"] = trigger.into();
-            out.last_at(out.now(), 1, value);
-        } else {
-            out.say(value);
+        // In order: nothing passes an end that is on its way.
+        let at = out.busy_until(1).unwrap_or_default().max(out.now());
+        match trigger {
+            None => out.at(at, 0, Out::Json(value)),
+            Some(trigger) => {
+                value["trigger"] = trigger.into();
+                let at = if trigger == "manual" { self.ear.final_at(at, words) } else { at };
+                out.last_at(at, 1, value);
+            }
         }
     }
 
@@ -136,52 +145,43 @@ impl Flux {
     }
 
     fn end_turn(&mut self, trigger: &str, out: &mut Outbox) {
-        let words = self.ear.all();
+        let words = self.ear.spoken();
         if self.maybe && self.eager_count == 1 && self.ear.state.has(Quirk::EagerTwice) {
             self.tell("TurnResumed", &words, 0.3, None, out);
             self.tell("EagerEndOfTurn", &words, 0.6, None, out);
         }
-        self.tell("EndOfTurn", &words, 0.86, Some(trigger), out);
-        self.ear.finish();
-        self.turn += 1;
+        let words = self.ear.finish(trigger == "manual");
+        let began = std::mem::take(&mut self.began);
+        if !words.is_empty() && !began {
+            self.tell("StartOfTurn", &words, 0.02, None, out);
+        }
+        (self.maybe, self.eager_count, self.updated) = (false, 0, 0);
+        if !words.is_empty() || began {
+            self.tell("EndOfTurn", &words, 0.86, Some(trigger), out);
+            self.turn += 1;
+        }
         self.window = self.ear.hearing.position();
-        (self.maybe, self.eager_count) = (false, 0);
     }
 
     fn notice(&mut self, event: Noticed, out: &mut Outbox) {
         match event {
-            // Words are what begins a turn, not sound: the first of them is heard a little later.
-            Noticed::Started { .. } => self.last_update = Duration::MAX,
+            Noticed::Started { .. } => {}
             Noticed::Speaking { .. } => {
-                let words = self.ear.so_far();
                 if self.maybe {
                     self.maybe = false;
+                    let words = self.ear.so_far();
                     self.tell("TurnResumed", &words, 0.1, None, out);
                 }
-                let now = self.ear.hearing.position();
-                if self.last_update == Duration::MAX {
-                    if !words.is_empty() {
-                        self.last_update = now;
-                        self.tell("StartOfTurn", &words, 0.02, None, out);
-                    }
-                } else if now >= self.last_update + UPDATE {
-                    self.last_update = now;
-                    self.tell("Update", &words, 0.05, None, out);
-                }
+                self.update(true, out);
             }
             Noticed::Silent { silence, .. } => {
                 if self.ear.state.has(Quirk::TurnStall) || self.ear.hearing.open().is_none() {
                     return;
                 }
-                if self.last_update == Duration::MAX {
-                    // A turn of a single short word.
-                    self.last_update = self.ear.hearing.position();
-                    let words = self.ear.all();
-                    self.tell("StartOfTurn", &words, 0.02, None, out);
-                }
-                if self.eager && !self.maybe && silence >= EAGER {
+                self.update(false, out);
+                if self.eager && self.began && !self.maybe && silence >= EAGER {
                     (self.maybe, self.eager_count) = (true, self.eager_count + 1);
-                    let words = self.ear.all();
+                    let words = self.ear.so_far();
                     self.tell("EagerEndOfTurn", &words, 0.55, None, out);
                 }
                 if self.natural && silence >= self.end {
@@ -191,6 +191,22 @@ impl Flux {
                 }
             }
         }
+    }
+
+    /// Words are what begins a turn, not sound. Further ones come as they are recognised, and from time to time.
+    fn update(&mut self, speaking: bool, out: &mut Outbox) {
+        let words = self.ear.so_far();
+        let now = self.ear.hearing.position();
+        let due = speaking && now >= self.last_update + UPDATE;
+        if words.is_empty() || !(words.len() > self.updated || due) {
+            return;
+        }
+        (self.last_update, self.updated) = (now, words.len());
+        if std::mem::take(&mut self.maybe) {
+            self.tell("TurnResumed", &words, 0.1, None, out);
+        }
+        let event = if std::mem::replace(&mut self.began, true) { "Update" } else { "StartOfTurn" };
+        self.tell(event, &words, 0.05, None, out);
     }
 
     fn error(&mut self, code: &str, description: &str, close: u16, out: &mut Outbox) {
@@ -236,11 +252,12 @@ impl Protocol for Flux {
                 out.say(numbered);
             }
             Some("CloseStream") => {
+                self.closing = true;
                 if self.ear.hearing.open().is_some() {
                     self.end_turn("manual", out);
                 }
-                self.closing = true;
-                out.close_at(out.now(), 1000, "");
+                let at = out.busy_until(1).unwrap_or_default().max(out.now());
+                out.close_at(at, 1000, "");
             }
             _ => self.error("UNPARSABLE_CLIENT_MESSAGE", "The message could not be understood.", 1008, out),
         }

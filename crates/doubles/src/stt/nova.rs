@@ -63,6 +63,8 @@ pub(crate) struct Nova {
     /// Where the next result begins.
     since: Duration,
     last_interim: Duration,
+    /// Words in the last interim result.
+    interim_words: usize,
     /// The end of the last final's last word, until `UtteranceEnd` tells of it.
     said: Option<Duration>,
     heard: bool,
@@ -72,7 +74,7 @@ pub(crate) struct Nova {
 
 impl Nova {
     pub(crate) fn open(query: &Query, state: &Arc<State>) -> Result<Self, Refusal> {
-        let model = query.get("model").unwrap_or("base").to_owned();
+        let model = query.get("model").unwrap_or("base-general").to_owned();
         if model.starts_with("flux") {
             return Err(bad("Flux models are served at /v2/listen."));
         }
@@ -96,7 +98,10 @@ impl Nova {
             return Err(bad("utterance_end_ms must be between 1000 and 5000"));
         }
         if query.get("keyterm").is_some() && !model.starts_with("nova-3") {
-            return Err(bad("keyterm is for nova-3 alone"));
+            return Err(bad("Keyterms are only supported with the Nova 3 models."));
+        }
+        if query.get("keywords").is_some() && model.starts_with("nova-3") {
+            return Err(bad("Keywords are not supported for Nova-3. Please use `keyterm` instead."));
         }
         let ms = |ms: f64| Duration::from_secs_f64(ms.clamp(0.0, 60_000.0) / 1_000.0);
         Ok(Self {
@@ -109,6 +114,7 @@ impl Nova {
             utterance_end: utterance_end.map(ms),
             since: Duration::ZERO,
             last_interim: Duration::ZERO,
+            interim_words: 0,
             said: None,
             heard: false,
             alive: Duration::ZERO,
@@ -141,17 +147,11 @@ impl Nova {
     }
 
     /// Sends the finals of an utterance, and returns when the last of them goes out.
-    fn finals(
-        &mut self,
-        speech_final: bool,
-        from_finalize: bool,
-        silence: Duration,
-        out: &mut Outbox,
-    ) -> Duration {
+    fn finals(&mut self, speech_final: bool, from_finalize: bool, out: &mut Outbox) -> Duration {
         let state = Arc::clone(&self.ear.state);
-        let words = self.ear.finish();
+        let words = self.ear.finish(from_finalize || self.closing);
         self.said = words.last().map(|word| word.end).or(self.said);
-        let at = out.now() + self.ear.thinking(silence);
+        let at = self.ear.final_at(out.now(), &words);
         let speech_final = speech_final && !state.has(Quirk::NoSpeechFinal);
         let apart = state.has(Quirk::EmptySpeechFinal) && speech_final && !from_finalize;
         let segments =
@@ -170,39 +170,17 @@ impl Nova {
             self.since = piece.last().map_or(self.since, |word| word.end);
         }
         self.since = self.ear.hearing.position();
-        self.last_interim = self.since;
+        (self.last_interim, self.interim_words) = (self.since, 0);
         at
     }
 
     fn listen(&mut self, bytes: &Bytes, out: &mut Outbox) {
         let mut noticed = Vec::new();
-        self.ear.hearing.push(bytes, &mut noticed);
-        for event in noticed {
-            match event {
-                Noticed::Started { at } => {
-                    self.said = None;
-                    if self.vad_events {
-                        out.say(
-                            json!({"type": "SpeechStarted", "channel": [0, 1], "timestamp": seconds(at)}),
-                        );
-                    }
-                }
-                Noticed::Speaking { .. } => {
-                    let due = self.ear.hearing.position() >= self.last_interim + INTERIM;
-                    let words = if due && self.interim { self.ear.so_far() } else { Vec::new() };
-                    if !words.is_empty() {
-                        self.last_interim = self.ear.hearing.position();
-                        let value = self.results(&words, false, false, false);
-                        out.say(value);
-                    }
-                }
-                Noticed::Silent { silence, .. } => {
-                    let enough =
-                        self.endpointing.map_or(SEGMENT, |wait| wait.max(Duration::from_millis(100)));
-                    if silence >= enough && self.ear.hearing.open().is_some() {
-                        self.finals(self.endpointing.is_some(), false, silence, out);
-                    }
-                }
+        // Piece by piece, so that what lies within a long message is seen where it is.
+        for piece in bytes.chunks(80) {
+            self.ear.hearing.push(piece, &mut noticed);
+            for event in noticed.drain(..) {
+                self.notice(event, out);
             }
         }
         let over = |end: &Duration| {
@@ -214,18 +192,47 @@ impl Nova {
         }
     }
 
-    fn silence(&self) -> Duration {
-        self.ear
-            .hearing
-            .open()
-            .map_or(Duration::MAX, |(_, end)| self.ear.hearing.position().saturating_sub(end))
+    fn notice(&mut self, event: Noticed, out: &mut Outbox) {
+        match event {
+            Noticed::Started { at } => {
+                self.said = None;
+                if self.vad_events {
+                    out.say(json!({"type": "SpeechStarted", "channel": [0, 1], "timestamp": seconds(at)}));
+                }
+            }
+            Noticed::Speaking { .. } => self.interim(true, out),
+            Noticed::Silent { silence, .. } => {
+                let enough = self.endpointing.map_or(SEGMENT, |wait| wait.max(Duration::from_millis(100)));
+                if silence >= enough && self.ear.hearing.open().is_some() {
+                    self.finals(self.endpointing.is_some(), false, out);
+                } else {
+                    self.interim(false, out);
+                }
+            }
+        }
+    }
+
+    /// Sends an interim result if there is another word, or if it is time for one while the caller speaks.
+    fn interim(&mut self, speaking: bool, out: &mut Outbox) {
+        if !self.interim {
+            return;
+        }
+        let words = self.ear.so_far();
+        let now = self.ear.hearing.position();
+        let due = speaking && now >= self.last_interim + INTERIM;
+        if words.len() > self.interim_words || (due && !words.is_empty()) {
+            (self.last_interim, self.interim_words) = (now, words.len());
+            // Never before a final that is on its way.
+            let at = out.busy_until(1).unwrap_or_default().max(out.now());
+            out.at(at, 0, Out::Json(self.results(&words, false, false, false)));
+        }
     }
 
     fn finish(&mut self, out: &mut Outbox) {
         self.closing = true;
         let mut at = out.busy_until(1).unwrap_or(out.now());
         if self.ear.hearing.open().is_some() {
-            at = at.max(self.finals(true, false, self.silence(), out));
+            at = at.max(self.finals(true, false, out));
         }
         let duration = seconds(self.ear.hearing.position());
         let value = json!({"type": "Metadata", "transaction_key": "deprecated", "request_id": ID, "sha256": "0d0b1e",
@@ -249,7 +256,7 @@ impl Protocol for Nova {
                 let pending = self.ear.hearing.position().saturating_sub(self.since);
                 let answered = pending >= FINALIZABLE && !self.ear.state.has(Quirk::NoFinalizeAnswer);
                 if answered {
-                    self.finals(true, true, self.silence(), out);
+                    self.finals(true, true, out);
                 }
             }
             Some("CloseStream") => self.finish(out),

@@ -37,8 +37,8 @@ impl Vosk {
         value
     }
 
-    fn finish(&mut self, out: &mut Outbox) {
-        let words = self.ear.finish();
+    fn finish(&mut self, over: bool, out: &mut Outbox) {
+        let words = self.ear.finish(over);
         out.last_at(out.now(), 1, self.result(&words));
     }
 }
@@ -48,10 +48,10 @@ impl Protocol for Vosk {
         // Compared to the letter, spaces and all, as the server does.
         match text {
             "{\"eof\" : 1}" => {
-                self.finish(out);
+                self.finish(true, out);
                 out.close_at(out.now(), 1000, "");
             }
-            "{\"reset\" : 1}" => self.finish(out),
+            "{\"reset\" : 1}" => self.finish(true, out),
             _ if text.contains("config") => {
                 let config = serde_json::from_str::<Value>(text).unwrap_or_default();
                 let rate = config["config"]["sample_rate"].as_f64().unwrap_or(16_000.0);
@@ -69,7 +69,7 @@ impl Protocol for Vosk {
         let over =
             noticed.iter().any(|event| matches!(event, Noticed::Silent { silence, .. } if *silence >= END));
         if over {
-            self.finish(out);
+            self.finish(false, out);
         } else {
             out.say(json!({"partial": bare(&join(&self.ear.so_far()))}));
         }

@@ -99,7 +99,7 @@ pub(crate) async fn answer(
         let message = "Audio file is too short. Minimum audio length is 0.1 seconds.";
         return Err(bad(message, "file", Some("audio_too_short")));
     }
-    let text = if speech { state.config.script.utterance(state.upload()) } else { HALLUCINATION };
+    let text = if speech { state.config.script.utterance(state.upload()).0 } else { HALLUCINATION };
     let stream = field("stream") == Some("true") && model != "whisper-1" && !local;
     let time = state.draw(state.config.latency.stt.first);
     Ok(reply(text, speech, length, (format, stream, local), time))

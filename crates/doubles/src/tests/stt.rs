@@ -5,7 +5,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::support::{Came, DEEPGRAM, OPENAI, caller, open, post, start, texts};
 use crate::hearing::Encoding;
-use crate::{Doubles, DoublesConfig, End, Quirk};
+use crate::{Doubles, DoublesConfig, End, Latencies, Quirk, Script, Utterance};
 
 const NOVA: &str = "/v1/listen?model=nova-3&encoding=mulaw&sample_rate=8000&channels=1&interim_results=true\
                     &endpointing=300&utterance_end_ms=1000&vad_events=true&punctuate=true";
@@ -79,6 +79,9 @@ async fn nova_refuses_bad_queries_and_keys() {
         "model=flux-general-en&encoding=mulaw&sample_rate=8000",
         "model=nova-3&encoding=mulaw&sample_rate=8000&utterance_end_ms=1000",
         "model=nova-3&encoding=mp9&sample_rate=8000",
+        "encoding=mulaw&sample_rate=8000&keyterm=Offhook",
+        "model=nova-2&encoding=mulaw&sample_rate=8000&keyterm=Offhook",
+        "model=nova-3&encoding=mulaw&sample_rate=8000&keywords=Offhook:2",
     ] {
         let refusal = open(&doubles, &format!("/v1/listen?{query}"), &[DEEPGRAM]).await.err().unwrap();
         assert_eq!(refusal.status(), 400, "{query}");
@@ -145,6 +148,11 @@ async fn assemblyai_enforces_lengths_and_ends_turns() {
     line.send(Message::binary(vec![0xFF; 160])).await;
     let came = line.rest().await;
     assert!(matches!(came.last(), Some(Came::Closed(3007, _))), "{came:?}");
+    for model in ["", "&speech_model=best"] {
+        let path = format!("/v3/ws?sample_rate=8000&encoding=pcm_mulaw{model}");
+        let mut line = open(&doubles, &path, &key).await.unwrap();
+        assert!(matches!(line.rest().await.last(), Some(Came::Closed(3006, _))));
+    }
     let mut line = open(&doubles, ASSEMBLY, &[("authorization", "Bearer key")]).await.unwrap();
     assert!(matches!(line.rest().await.last(), Some(Came::Closed(1008, _))));
 }
@@ -212,4 +220,55 @@ async fn uploads_are_heard_refused_or_hallucinated() {
     let local =
         post(&doubles, "/inference", &headers[1..], form("a.wav", &caller(FIRST), &[])).await.unwrap();
     assert!(local.json()["text"].as_str().unwrap().ends_with('\n'));
+}
+
+/// Speech of three syllables each, with a pause between: `I need a` … `to the air-port`.
+fn paused() -> Vec<u8> {
+    let mut sound = caller("I need a taxi");
+    sound.truncate(sound.len() - 4_000); // a second of silence stays
+    sound.extend(caller("to the airport").split_off(4_000));
+    Encoding::Mulaw.encode(&sound)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_with_a_pause_in_it_is_handed_out_as_it_is_spoken() {
+    let timed = Utterance {
+        text: "I need a taxi to the airport".to_owned(),
+        // Hum's words: 70 ms a character, 70 ms between.
+        ends_ms: vec![70, 420, 560, 980, 2_120, 2_400, 2_960],
+    };
+    for said in [Utterance::from("I need a taxi to the airport"), timed] {
+        for (quirks, pieces) in [
+            (vec![], ["I need a taxi", "to the airport"]),
+            (vec![Quirk::FullStops], ["I need a taxi.", "To the airport."]),
+        ] {
+            let script = Script { caller: vec![said.clone(), "Goodbye.".into()], ..Script::default() };
+            let latency = Latencies::MEDIAN;
+            let doubles =
+                Doubles::start(DoublesConfig { quirks, script, latency, ..DoublesConfig::default() });
+            let mut line = open(&doubles.await.unwrap(), NOVA, &[DEEPGRAM]).await.unwrap();
+            line.speak(&paused(), 160, FRAME).await;
+            line.say(&json!({"type": "CloseStream"})).await;
+            let texts = texts(&line.rest().await);
+            let finals = texts.iter().filter(|text| text["is_final"] == true);
+            let finals: Vec<_> = finals
+                .map(|text| text["channel"]["alternatives"][0]["transcript"].as_str().unwrap())
+                .collect();
+            assert_eq!(finals, pieces, "{said:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_final_comes_so_long_after_it_was_asked_for() {
+    let latency = Latencies::MEDIAN;
+    let doubles = Doubles::start(DoublesConfig { latency, ..DoublesConfig::default() }).await.unwrap();
+    let mut line = open(&doubles, NOVA, &[DEEPGRAM]).await.unwrap();
+    let sound = sound();
+    line.speak(&sound[..sound.len() - 10_400], 160, FRAME).await; // 200 ms of silence
+    let asked = tokio::time::Instant::now();
+    line.say(&json!({"type": "Finalize"})).await;
+    let result = line.until(|text| text["from_finalize"] == true).await;
+    assert_eq!(result["channel"]["alternatives"][0]["transcript"], FIRST);
+    assert_eq!(asked.elapsed().as_millis(), 250);
 }

@@ -13,6 +13,8 @@ use crate::wav;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Caller {
     pub(crate) lines: Vec<Line>,
+    /// Of each line of the file: where each word ends, in milliseconds from the line's first sound.
+    pub(crate) ends_ms: Vec<Vec<u64>>,
     /// What must appear in what the agent says.
     pub(crate) expect: Vec<String>,
 }
@@ -38,6 +40,9 @@ struct FileLine {
     keys: Option<String>,
     #[serde(default)]
     text: String,
+    /// Where each word of the text ends, in milliseconds from the line's first sound: for the doubles of recognisers.
+    #[serde(default)]
+    ends_ms: Vec<u64>,
     #[serde(default)]
     at: Option<String>,
     #[serde(default)]
@@ -56,7 +61,8 @@ impl Caller {
         let folder = path.parent().unwrap_or(Path::new("."));
         let lines = file.lines.iter().map(|line| line.resolve(folder)).collect::<anyhow::Result<_>>()?;
         tracing::debug!(agent = file.agent, "a caller was read");
-        Ok(Self { lines, expect: file.expect })
+        let ends_ms = file.lines.into_iter().map(|line| line.ends_ms).collect();
+        Ok(Self { lines, ends_ms, expect: file.expect })
     }
 }
 

@@ -17,7 +17,7 @@ use offhook_twilio::{AccountSid, CallSid, StreamSid};
 use crate::console::{paint, say};
 use crate::record::{Record, record_path};
 use crate::wav;
-use caller::Caller;
+pub(crate) use caller::Caller;
 
 /// `offhook call`
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use offhook_doubles::{
-    Doubles, DoublesConfig, Fault, FaultRule, Latencies, Moment, Pace, Rule, Script, Spread, Stage,
+    Doubles, DoublesConfig, Fault, FaultRule, Latencies, Moment, Pace, Rule, Script, Spread, Stage, Utterance,
 };
 
 use crate::agents::file::AgentFile;
@@ -204,11 +204,16 @@ pub(super) fn name(fault: &Fault) -> String {
 /// Doubles as fast as providers usually are to begin. What follows comes at once: a busy machine is late at every piece.
 pub(super) fn config(faults: Vec<FaultRule>) -> DoublesConfig {
     let pace = |ms, rate| Pace { first: Spread::ms(ms, ms), rate };
-    let latency =
-        Latencies { stt: pace(250, 0.0), llm: pace(400, 0.0), tts: pace(120, 0.0), realtime: pace(600, 0.0) };
+    let latency = Latencies {
+        stt: pace(250, 0.0),
+        word_delay: Duration::from_millis(150),
+        llm: pace(400, 0.0),
+        tts: pace(120, 0.0),
+        realtime: pace(600, 0.0),
+    };
     let answers =
         ["It is booked for Friday. Anything else?"].map(|say| Rule { say: say.into(), ..Rule::default() });
-    let caller = ["A table for four on Friday.", "Yes, please."].map(str::to_owned).to_vec();
+    let caller = ["A table for four on Friday.", "Yes, please."].map(Utterance::from).to_vec();
     let script = Script { caller, answers: answers.to_vec() };
     DoublesConfig { latency, script, faults, ..DoublesConfig::default() }
 }

@@ -60,7 +60,7 @@ struct Call {
 impl Call {
     async fn begin(faults: Vec<FaultRule>) -> Self {
         let rule = Rule { heard: "move".to_owned(), say: ANSWER.to_owned(), ..Rule::default() };
-        let script = Script { caller: vec![SAID.to_owned()], answers: vec![rule] };
+        let script = Script { caller: vec![SAID.into()], answers: vec![rule] };
         let doubles =
             Doubles::start(DoublesConfig { script, faults, ..DoublesConfig::default() }).await.unwrap();
         let url = format!("{}/v1/realtime", doubles.ws());
