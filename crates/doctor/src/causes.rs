@@ -92,6 +92,7 @@ causes! {
     HTML_PAGE = "html-page", Fails, Some(12100), SORRY, "a web page came instead of TwiML (a login, a tunnel's warning, a framework's start page): route this path to the code that answers TwiML";
     JSON_INSTEAD = "json-instead", Fails, Some(12100), SORRY, "send the XML itself, not a JSON string of it";
     ESCAPED = "document-escaped", Fails, Some(12100), SORRY, "the document is escaped as a whole: send it as it is, not through a template or function that escapes (Jinja `|safe`, no html.escape)";
+    COMPRESSED = "compressed", Fails, Some(12100), SORRY, "the request doesn't ask for compression: switch it off for this path (nginx: gzip off;), or heed Accept-Encoding";
     NOT_UTF8 = "not-utf8", Fails, Some(12100), SORRY, "write the document as UTF-8";
     BARE_AMPERSAND = "bare-ampersand", Fails, Some(12100), SORRY, "write `&` as `&amp;`: <Redirect>https://h/next?a=1&amp;b=2</Redirect>";
     CONTROL_CHARACTER = "control-character", Fails, Some(12100), SORRY, "take out characters that XML 1.0 forbids, U+0000 to U+001F but tab and line ends";
@@ -116,11 +117,14 @@ causes! {
     PAUSE_AFTER = "pause-after-stream", Risky, None, "when the server closes the stream, the caller stays in silence for the length of the pause", "end with <Hangup/> instead of <Pause/>";
     OTHER_FORMAT = "other-format", Fine, None, "Twilio's documents know μ-law at 8 kHz only; its libraries can ask for others. The sound isn't judged here", "leave audioFormat and sampleRate away, unless Twilio has told you that your account may use them";
     RELAY_URL = "relay-url", Fails, Some(64101), NO_SESSION, "give the session an absolute URL: <ConversationRelay url=\"wss://voice.example.com/relay\"/>";
+    RELAY_MISMATCH = "relay-values-mismatch", Fails, Some(64101), NO_SESSION, "let voice and model be those of the provider that is named: ttsProvider=\"Google\" voice=\"en-US-Journey-O\", ttsProvider=\"Amazon\" voice=\"Joanna-Neural\", transcriptionProvider=\"Deepgram\" speechModel=\"nova-3-general\"";
     RELAY_VALUE = "relay-value", Fails, Some(64101), NO_SESSION, "write the value as Twilio does; case counts: ttsProvider=\"ElevenLabs\", interruptible=\"any\"";
+    CONNECT_EMPTY = "connect-empty", Fails, Some(12200), "nothing is connected: the call goes on with the next verb, or ends", "put the stream into it: <Connect><Stream url=\"wss://voice.example.com/media\"/></Connect>; templates may have dropped it";
     NO_STREAM_HERE = "no-stream", Fine, None, "the document has no Media Stream: there is nothing more to examine", "if there should be one: <Connect><Stream url=\"wss://voice.example.com/media\"/></Connect>";
     // -------------------------------------------------------------------------------------------------- signatures
     SIGNATURE_REFUSED = "signature-refused", Fails, Some(11200), SORRY, "check that the server has this account's primary auth token, and no blank or quote around it; it signs with the token, not with an API key";
     SIGNATURE_OTHER_URL = "signature-other-url", Fails, Some(11200), SORRY, "the server checks against another spelling of the URL: behind a proxy build it from X-Forwarded-Proto and -Host, better from a configured public URL";
+    SIGNATURE_OTHER_PARAMS = "signature-other-parameters", Fails, Some(11200), SORRY, "the server checks the signature over other parameters than were sent: take all of the form's, blanks too, decoded once, before any middleware drops or trims them";
     FORGED_ACCEPTED = "forged-accepted", Risky, None, "anyone can post to the webhook, and start calls that you pay for", "check X-Twilio-Signature; answer 403 when it is wrong";
     UPGRADE_FORGED_ACCEPTED = "upgrade-forged-accepted", Risky, None, "anyone can open a stream, and talk to the model that you pay for", "check X-Twilio-Signature of the upgrade over the wss URL, and a one-time <Parameter> token";
     UPGRADE_OTHER_URL = "upgrade-signature-other-url", Fails, Some(31920), NO_STREAM, "check the upgrade's signature over the URL as the TwiML has it, with scheme wss, not https or ws";
@@ -150,6 +154,7 @@ causes! {
     NO_PONG = "no-pong", Risky, Some(31930), "pings stay unanswered: the server reads late or not at all", "read the socket all the time, also while the agent speaks";
     NEVER_SPEAKS = "never-speaks", Fails, None, "the caller hears silence; Twilio says nothing", "send `media` messages after `start`, also when nobody has spoken yet; look whether speech-to-text, model and voice answer";
     ONLY_SILENCE = "only-silence", Fails, None, "sound is sent, but all of it is silence", "look at what the voice provider answers, and at the conversion to μ-law";
+    NEVER_ANSWERS = "never-answers", Fails, None, "the caller speaks and hears nothing: the agent is deaf, or its answer is lost; Twilio says nothing", "look whether the caller's `media` reach speech-to-text (decode μ-law at 8 kHz, don't wait for `mark` first), and whether transcript, model and voice follow";
     LATE_SOUND = "late-first-sound", Risky, None, "callers say “hello?” or hang up after 3 s of silence", "open the providers' connections while the webhook is answered; play a greeting at once";
     LATE_ANSWER = "late-answer", Risky, None, "callers repeat themselves or hang up", "begin to think before the turn is surely over; stream the voice; say a filler after 2 s";
     BINARY = "binary-frames", Fails, Some(31950), NOT_PLAYED, "send JSON as text: {\"event\":\"media\",\"streamSid\":\"MZ…\",\"media\":{\"payload\":\"<base64>\"}}";
@@ -162,6 +167,8 @@ causes! {
     BAD_BASE64 = "bad-base64", Fails, Some(31951), NOT_PLAYED, "encode with standard base64 with padding, not the URL-safe one, and no data: prefix";
     WAV_HEADER = "wav-header", Fails, None, "the caller hears a click at each chunk, or noise throughout; Twilio says nothing", "take the header off, up to the `data` chunk, or ask the provider for bare sound: ulaw_8000";
     CONTAINER = "container", Fails, None, NOISE, "ask the provider for bare μ-law at 8 kHz (ElevenLabs: output_format=ulaw_8000, OpenAI Realtime: audio/pcmu), or decode it first";
+    ENCODED_TWICE = "encoded-twice", Fails, None, NOISE, "encode the octets once, with base64: Node `buffer.toString('base64')`, Python `base64.b64encode(octets).decode()`; don't encode what a provider sent as base64 already";
+    ZEROS = "zeros-for-silence", Fails, None, "the caller hears a loud click where each pause begins and ends; Twilio says nothing", "silence in μ-law is 0xFF: pad with that, or send nothing";
     LINEAR = "linear-pcm", Fails, None, NOISE, "convert 16-bit samples to 8 kHz μ-law, one byte a sample, or ask the provider for μ-law";
     A_LAW = "a-law", Fails, None, NOISE, "ask for μ-law (pcmu), not A-law (pcma)";
     WRONG_RATE = "wrong-rate", Fails, None, "the caller hears a slow, deep drawl; Twilio says nothing", "convert the sound to 8 kHz before it becomes μ-law, or ask the provider for 8 kHz (ElevenLabs: output_format=ulaw_8000, OpenAI Realtime: audio/pcmu, Google: sampleRateHertz 8000)";

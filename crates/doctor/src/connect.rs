@@ -8,7 +8,7 @@ use crate::examine::{Options, judge_address};
 use crate::finding::{Check, Report};
 use crate::relay;
 use crate::upgrade::{self, Plan, Socket};
-use crate::webhook;
+use offhook_twilio::webhook::join_url;
 
 /// Where a document stands, and what it connects to.
 pub(crate) struct Place<'a> {
@@ -27,7 +27,7 @@ impl Place<'_> {
         progress: &mut impl FnMut(&str),
     ) {
         // As Twilio connects: absolute, by wss, without the query.
-        let whole = webhook::join(self.webhook, &stream.url);
+        let whole = join_url(self.webhook, &stream.url);
         let (path, query) =
             whole.split_once('?').map_or((whole.as_str(), None), |(path, query)| (path, Some(query)));
         let Some(plan) = self.plan(path, query, "Twilio.TmeWs/1.0", report).await else { return };

@@ -58,6 +58,11 @@ pub(crate) fn judge(body: &[u8], report: &mut Report) -> Leads {
         fail(&causes::TOO_LONG, format!("the document has {} bytes", body.len()));
         return Leads::Nowhere;
     }
+    // RFC 1952, 2.3.1; RFC 8878, 3.1.1.
+    if body.starts_with(&[0x1F, 0x8B]) || body.starts_with(&[0x28, 0xB5, 0x2F, 0xFD]) {
+        fail(&causes::COMPRESSED, "the document is compressed, though nobody asked for that".to_owned());
+        return Leads::Nowhere;
+    }
     let Ok(text) = std::str::from_utf8(body) else {
         fail(&causes::NOT_UTF8, "the document is not UTF-8".to_owned());
         return Leads::Nowhere;
@@ -155,6 +160,7 @@ fn walk(elements: &[Element], report: &mut Report) -> Leads {
         }
         if let Some((at, relay)) = relay {
             let get = |name| relay.get(name).map(str::to_owned);
+            judge_relay(elements, at, relay, report);
             return Leads::Relay(Relay {
                 url: get("url").unwrap_or_default(),
                 parameters: parameters(elements, at),
@@ -163,6 +169,11 @@ fn walk(elements: &[Element], report: &mut Report) -> Leads {
                     .or_else(|| get("language"))
                     .unwrap_or("en-US".to_owned()),
             });
+        }
+        let inside = |element: &Element| element.parent == Some(*index);
+        if verb.name == "Connect" && gone.is_none() && !elements.iter().any(inside) {
+            let what = format!("line {}: <Connect> has nothing in it", verb.line);
+            report.add(Check::Document, &causes::CONNECT_EMPTY, what);
         }
         if gone.is_none() && matches!(verb.name.as_str(), "Hangup" | "Reject" | "Redirect" | "Leave") {
             gone = Some(verb);
@@ -182,11 +193,74 @@ fn walk(elements: &[Element], report: &mut Report) -> Leads {
             after_a_while: before.into_iter().any(|(_, verb)| heard(verb)),
         };
     }
-    if report.findings.iter().all(|finding| finding.cause != causes::STREAM_LOST.id) {
+    let told = [causes::STREAM_LOST.id, causes::CONNECT_EMPTY.id];
+    if report.findings.iter().all(|finding| !told.contains(&finding.cause)) {
         let names: Vec<&str> = verbs.iter().map(|(_, verb)| verb.name.as_str()).collect();
         report.add(Check::Document, &causes::NO_STREAM_HERE, format!("the verbs are: {}", names.join(", ")));
     }
     Leads::Nowhere
+}
+
+/// Values that don't belong together: Twilio refuses the session with 64101.
+fn judge_relay(elements: &[Element], at: usize, relay: &Element, report: &mut Report) {
+    let languages =
+        elements.iter().filter(|element| element.parent == Some(at) && element.name == "Language");
+    for element in std::iter::once(relay).chain(languages) {
+        let get =
+            |name: &str| element.get(name).or_else(|| relay.get(name)).filter(|value| !value.is_empty());
+        let mut say = |what: String| {
+            report.add(Check::Document, &causes::RELAY_MISMATCH, format!("line {}: {what}", element.line));
+        };
+        if let (Some(provider), Some(voice)) = (get("ttsProvider").or(Some("ElevenLabs")), get("voice"))
+            && let Some(whose) = whose_voice(voice)
+            && whose != provider
+            && element.get("voice").or(element.get("ttsProvider")).is_some()
+        {
+            let named = if get("ttsProvider").is_some() { "" } else { " (the default)" };
+            say(format!("voice=\"{voice}\" is one of {whose}, and ttsProvider is {provider}{named}"));
+        }
+        if let (Some(provider), Some(model)) = (get("transcriptionProvider"), get("speechModel")) {
+            let deepgram = ["nova", "flux", "enhanced", "base"].iter().any(|name| model.starts_with(name));
+            let google =
+                ["telephony", "long", "short", "chirp", "latest_"].iter().any(|name| model.starts_with(name));
+            if (provider == "Google" && deepgram) || (provider == "Deepgram" && google) {
+                say(format!("speechModel=\"{model}\" is none of {provider}'s"));
+            }
+        }
+    }
+    let multi = ["language", "transcriptionLanguage"].iter().any(|name| relay.get(name) == Some("multi"));
+    if multi && relay.get("transcriptionProvider") == Some("Google") {
+        let what =
+            format!("line {}: the language `multi` needs transcriptionProvider=\"Deepgram\"", relay.line);
+        report.add(Check::Document, &causes::RELAY_MISMATCH, what);
+    }
+}
+
+/// Whose voice it is, as far as its name tells for certain.
+fn whose_voice(name: &str) -> Option<&'static str> {
+    let google = [
+        "-Journey-",
+        "-Wavenet-",
+        "-Neural2-",
+        "-Standard-",
+        "-Studio-",
+        "-Chirp",
+        "-News-",
+        "-Polyglot-",
+        "-Casual-",
+    ];
+    // Amazon's are a name and an engine, ElevenLabs' ids have 20 letters and digits, and perhaps settings behind a dash.
+    let amazon = ["-Neural", "-Generative", "-Long-Form"];
+    let id = name.split('-').next().unwrap_or("");
+    if google.iter().any(|part| name.contains(part)) {
+        Some("Google")
+    } else if amazon.iter().any(|engine| name.ends_with(engine)) {
+        Some("Amazon")
+    } else if id.len() == 20 && id.bytes().all(|letter| letter.is_ascii_alphanumeric()) {
+        Some("ElevenLabs")
+    } else {
+        None
+    }
 }
 
 fn parameters(elements: &[Element], stream: usize) -> Vec<(String, String)> {
@@ -294,6 +368,9 @@ mod tests {
         let stream = "<Connect><Stream url=\"wss://h/m\"/></Connect>";
         let start = "<Start><Stream url=\"wss://h/m\"/></Start>";
         let url = |url: &str| format!("<Response><Connect><Stream url=\"{url}\"/></Connect></Response>");
+        let relay = |values: &str| {
+            format!("<Response><Connect><ConversationRelay url=\"wss://h/r\" {values}/></Connect></Response>")
+        };
         let cases = [
             (String::from(" \n"), "empty-body"),
             ("\u{feff}<Response/>".into(), "before-prolog"),
@@ -336,6 +413,14 @@ mod tests {
                 "track-wrong",
             ),
             (format!("<Response>{}</Response>", stream.replace("/>", " trak=\"x\"/>")), "unknown-attribute"),
+            ("<Response><Connect/></Response>".into(), "connect-empty"),
+            ("<Response><Connect action=\"/x\">\n</Connect><Hangup/></Response>".into(), "connect-empty"),
+            (relay("ttsProvider=\"Google\" voice=\"Joanna-Neural\""), "relay-values-mismatch"),
+            (relay("voice=\"en-US-Journey-O\""), "relay-values-mismatch"),
+            (relay("ttsProvider=\"Amazon\" voice=\"UgBBYS2sOqTuMpoF3BR0\""), "relay-values-mismatch"),
+            (relay("transcriptionProvider=\"Google\" speechModel=\"nova-3-general\""), "relay-values-mismatch"),
+            (relay("transcriptionProvider=\"Deepgram\" speechModel=\"telephony\""), "relay-values-mismatch"),
+            (relay("language=\"multi\" transcriptionProvider=\"Google\""), "relay-values-mismatch"),
             ("<Response><Say>hello</Say></Response>".into(), "no-stream"),
             (
                 format!("<?xml version=\"1.0\"?><Response>{}</Response>", "<!-- x -->".repeat(7_000)),
@@ -348,11 +433,20 @@ mod tests {
     }
 
     #[test]
+    fn a_compressed_document_is_told_as_such() {
+        let mut report = Report::default();
+        judge(&[0x1F, 0x8B, 8, 0, 0, 0, 0, 0], &mut report);
+        assert_eq!(report.findings.first().map(|finding| finding.cause), Some("compressed"));
+    }
+
+    #[test]
     fn good_documents_have_no_fault() {
         for body in [
             "<Response><Connect><Stream url=\"wss://h/m\"/></Connect></Response>",
             "\n<Response>\n<Say voice=\"alice\">Hi</Say><Connect action=\"/x\"><Stream url=\"wss://h:8443/m\" track=\"inbound_track\"><Parameter name=\"a\" value=\"1 &amp; 2\"/></Stream></Connect><Hangup/></Response>",
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- agent --><Response><Start><Stream url=\"wss://h/tap\" track=\"both_tracks\"/></Start><Connect><Stream url=\"wss://h/m\"/></Connect></Response>",
+            "<Response><Connect><ConversationRelay url=\"wss://h/r\" ttsProvider=\"Amazon\" voice=\"Joanna-Neural\" transcriptionProvider=\"Deepgram\" speechModel=\"nova-3-general\"><Language code=\"sv-SE\" voice=\"Elin-Neural\" transcriptionProvider=\"Google\" speechModel=\"long\"/></ConversationRelay></Connect></Response>",
+            "<Response><Connect><ConversationRelay url=\"wss://h/r\" voice=\"UgBBYS2sOqTuMpoF3BR0-flash_v2_5-1.2_0.6_0.8\" speechModel=\"flux\"/></Connect></Response>",
             "<Response><Start><Stream url=\"wss://h/tap\"/></Start><Dial>+14155550100</Dial></Response>",
         ] {
             assert_eq!(causes_of(body), Vec::<&str>::new(), "{body}");

@@ -2,7 +2,7 @@
 
 use hyper::Method;
 use offhook_twilio::signature::{AuthToken, signed_url};
-use offhook_twilio::webhook::{WebhookForm, incoming_call};
+use offhook_twilio::webhook::{WebhookForm, incoming_call, join_url};
 use offhook_twilio::{AccountSid, BadSid, CallSid, StreamSid};
 use rustls::pki_types::CertificateDer;
 
@@ -68,7 +68,9 @@ pub async fn examine(options: &Options, mut progress: impl FnMut(&str)) -> Resul
     progress("webhook");
     let Some(mut answer) = ask_webhook(options, &ids, &mut report).await? else { return Ok(report) };
     report.webhook_ms = u64::try_from(answer.took.as_millis()).ok();
-    let mut been: Vec<String> = Vec::new();
+    // Which URLs were asked, how, and what they answered: the same again is a round, another answer isn't.
+    let mut been: Vec<(String, bool, Vec<u8>)> = Vec::new();
+    let mut by_get = false;
     let leads = loop {
         if !webhook::judge(&answer, options.token.is_some(), &options.limits, &mut report) {
             return Ok(report);
@@ -77,10 +79,13 @@ pub async fn examine(options: &Options, mut progress: impl FnMut(&str)) -> Resul
         let leads = document::judge(&answer.body, &mut report);
         let Leads::On { url, get, after_a_while } = &leads else { break leads };
         // As Twilio does, with the call's own form.
-        let next = if url.is_empty() { answer.url.clone() } else { webhook::join(&answer.url, url) };
-        been.push(answer.url.clone());
-        if been.contains(&next) || been.len() > MOST_DOCUMENTS {
-            let round = format!("{} → {next}", been.join(" → "));
+        let next = if url.is_empty() { answer.url.clone() } else { join_url(&answer.url, url) };
+        let this = (answer.url.clone(), by_get, answer.body.to_vec());
+        let round = been.contains(&this);
+        been.push(this);
+        if round || been.len() > MOST_DOCUMENTS {
+            let urls: Vec<&str> = been.iter().map(|(url, ..)| url.as_str()).collect();
+            let round = format!("{} → {next}", urls.join(" → "));
             if *after_a_while {
                 report.add(Check::Document, &causes::NO_STREAM_HERE, format!("a menu: {round}"));
             } else {
@@ -89,6 +94,7 @@ pub async fn examine(options: &Options, mut progress: impl FnMut(&str)) -> Resul
             return Ok(report);
         }
         progress("redirect");
+        by_get = *get;
         let method = if *get { Method::GET } else { Method::POST };
         let signing = options.token.as_ref().map_or(Signing::None, Signing::Token);
         let fetched = match Target::parse(&next) {
@@ -116,6 +122,7 @@ pub async fn examine(options: &Options, mut progress: impl FnMut(&str)) -> Resul
             );
         }
     }
+    not_examined(options, &mut report);
     if options.stream {
         let place = Place { options, webhook: &answer.url };
         let (account, call, stream) = ids;
@@ -131,6 +138,17 @@ pub async fn examine(options: &Options, mut progress: impl FnMut(&str)) -> Resul
         }
     }
     Ok(report)
+}
+
+/// What no examination looks at.
+fn not_examined(options: &Options, report: &mut Report) {
+    if options.token.is_none() {
+        report.skip("signatures: there is no auth token");
+    }
+    if !options.stream {
+        report.skip("the stream: --no-stream");
+    }
+    report.skip("what `<Connect action>` and status callbacks answer");
 }
 
 /// What keeps the doctor from working.
@@ -176,6 +194,10 @@ async fn ask_webhook(options: &Options, ids: &Ids, report: &mut Report) -> Resul
         Ok(answer) if matches!(answer.status, 401 | 403) => {
             if let Some(what) = other_url(options, &target, &answer).await? {
                 report.add(Check::Signature, &causes::SIGNATURE_OTHER_URL, what);
+                return Ok(None);
+            }
+            if let Some(what) = other_parameters(options, &answer).await? {
+                report.add(Check::Signature, &causes::SIGNATURE_OTHER_PARAMS, what);
                 return Ok(None);
             }
             Ok(Some(answer))
@@ -253,6 +275,31 @@ async fn other_url(options: &Options, target: &Target, refused: &Answer) -> Resu
             let what = format!(
                 "status {} when signed over {}, as Twilio does; accepted when signed over {spelling}",
                 refused.status, right
+            );
+            return Ok(Some(what));
+        }
+    }
+    Ok(None)
+}
+
+/// The server refuses the signature: over which parameters would it take one?
+async fn other_parameters(options: &Options, refused: &Answer) -> Result<Option<String>, Trouble> {
+    let Some(token) = &options.token else { return Ok(None) };
+    let url = signed_url(&options.url);
+    type Keep = fn(&(String, String)) -> bool;
+    let some: [(&str, Keep); 2] = [
+        ("the parameters without the blank ones", |(_, value)| !value.is_empty()),
+        ("no parameter at all", |_| false),
+    ];
+    for (name, keep) in some {
+        let form = form(&new_ids()?);
+        let kept: Vec<(String, String)> = form.params().iter().filter(|param| keep(param)).cloned().collect();
+        let signing = Signing::With(token, &url, &kept);
+        let fetched = webhook::fetch(&options.url, Method::POST, &form, signing, options.way()).await;
+        if fetched.is_ok_and(|answer| (200..300).contains(&answer.status)) {
+            let what = format!(
+                "status {} when signed over all parameters, as Twilio does; accepted when signed over {name}",
+                refused.status
             );
             return Ok(Some(what));
         }

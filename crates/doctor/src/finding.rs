@@ -82,6 +82,14 @@ pub struct Report {
     pub webhook_ms: Option<u64>,
     /// From the stream's start to the first sound of the agent, in milliseconds.
     pub first_sound_ms: Option<u64>,
+    /// From the end of the caller's words to the agent's answer, in milliseconds.
+    pub answer_ms: Option<u64>,
+    /// From the caller's first sound over the agent's voice to its silence, in milliseconds.
+    pub stopped_ms: Option<u64>,
+    /// From the end of the words that interrupted the agent to what it said then, in milliseconds.
+    pub after_interruption_ms: Option<u64>,
+    /// What was not examined, and why.
+    pub not_examined: Vec<String>,
     /// What was found, in the order of Twilio's way through it.
     pub findings: Vec<Finding>,
 }
@@ -97,6 +105,10 @@ impl Report {
     #[must_use]
     pub fn first_failing(&self) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.severity == Severity::Fails)
+    }
+
+    pub(crate) fn skip(&mut self, what: impl Into<String>) {
+        self.not_examined.push(what.into());
     }
 
     pub(crate) fn add(&mut self, check: Check, cause: &'static Cause, what: impl Into<String>) {

@@ -15,8 +15,10 @@ pub struct Limits {
     pub slow_webhook: Duration,
     /// For the answer to a WebSocket handshake. Twilio's own limit is not published.
     pub handshake: Duration,
-    /// For a greeting, before the caller speaks; also the longest greeting that isn't spoken over.
+    /// For a greeting, before the caller speaks.
     pub greeting: Duration,
+    /// A greeting that lasts so long without a pause is spoken over.
+    pub long_greeting: Duration,
     /// For an answer to the caller.
     pub answer: Duration,
     /// Once the agent was spoken over, for it to stop.
@@ -39,7 +41,8 @@ impl Default for Limits {
             webhook: Duration::from_secs(15),
             slow_webhook: Duration::from_secs(3),
             handshake: Duration::from_secs(10),
-            greeting: Duration::from_secs(4),
+            greeting: Duration::from_secs(10),
+            long_greeting: Duration::from_secs(15),
             answer: Duration::from_secs(10),
             stop_talking: Duration::from_secs(3),
             close: Duration::from_secs(4),

@@ -184,7 +184,13 @@ fn judge(plan: &Plan<'_>, key: &str, read: &[u8]) -> Result<Vec<u8>, Failed> {
         if ["transport unknown", "engine.io", "socket.io"].iter().any(|word| body.contains(word)) {
             return fail(&causes::SOCKET_IO, &format!("{what}, in Socket.IO's words"));
         }
+        // What libraries say to a request from which a proxy took `Upgrade`, whatever the status.
+        let plain = ["websocket", "upgrade"].iter().any(|word| body.contains(word));
+        let proxied = value("server").is_some_and(|server| server.to_ascii_lowercase().contains("nginx"));
+        let eaten =
+            (plain && matches!(status, 400 | 404 | 405 | 501)) || (proxied && body.contains("cannot get"));
         let cause = match status {
+            _ if eaten => &causes::UPGRADE_EATEN,
             301 | 302 | 303 | 307 | 308 => &causes::UPGRADE_REDIRECT,
             401 | 403 | 407 => &causes::UPGRADE_FORBIDDEN,
             404 | 410 => &causes::UPGRADE_NOT_FOUND,

@@ -10,7 +10,7 @@ use hyper::header::HeaderMap;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use offhook_twilio::signature::{AuthToken, sign, signed_url};
-use offhook_twilio::webhook::WebhookForm;
+use offhook_twilio::webhook::{WebhookForm, join_url};
 use tokio::time::Instant;
 
 use crate::causes;
@@ -32,6 +32,8 @@ pub(crate) enum Signing<'a> {
     Token(&'a AuthToken),
     /// With the token, over another spelling of the URL.
     As(&'a AuthToken, &'a str),
+    /// With the token, over this URL and other parameters than are sent.
+    With(&'a AuthToken, &'a str, &'a [(String, String)]),
 }
 
 /// An answer.
@@ -83,7 +85,7 @@ async fn follow(
     for _ in 0..=MOST_REDIRECTS {
         let mut answer = ask(&url, &method, form, signing, way).await?;
         let next = match (answer.status, answer.header("location")) {
-            (301 | 302 | 303 | 307 | 308, Some(location)) => join(&url, location),
+            (301 | 302 | 303 | 307 | 308, Some(location)) => join_url(&url, location),
             _ => {
                 answer.got_by = got_by;
                 return Ok(answer);
@@ -131,13 +133,17 @@ async fn ask(
     if let Some(login) = &target.login {
         request = request.header("authorization", format!("Basic {}", STANDARD.encode(login)));
     }
-    if let Signing::Token(token) | Signing::As(token, _) = signing {
+    if let Signing::Token(token) | Signing::As(token, _) | Signing::With(token, ..) = signing {
         let whole = match signing {
-            Signing::As(_, spelling) => spelling.to_owned(),
+            Signing::As(_, spelling) | Signing::With(_, spelling, _) => spelling.to_owned(),
             _ if posted => signed_url(url),
-            _ => signed_url(&join(url, &path)),
+            _ => signed_url(&join_url(url, &path)),
         };
-        let params = if posted { form.params() } else { &[] };
+        let params = match signing {
+            Signing::With(.., params) => params,
+            _ if posted => form.params(),
+            _ => &[],
+        };
         request = request.header("x-twilio-signature", sign(token, &whole, params));
     }
     let body = if posted {
@@ -164,24 +170,6 @@ async fn ask(
         ends_soon: connection.ends_soon,
         got_by: None,
     })
-}
-
-/// A URL, from where a document stands and what it says.
-pub(crate) fn join(base: &str, reference: &str) -> String {
-    if reference.contains("://") {
-        return reference.to_owned();
-    }
-    let Some((scheme, rest)) = base.split_once("://") else { return reference.to_owned() };
-    if let Some(rest) = reference.strip_prefix("//") {
-        return format!("{scheme}://{rest}");
-    }
-    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    if reference.starts_with('/') {
-        return format!("{scheme}://{authority}{reference}");
-    }
-    let path = path.split('?').next().unwrap_or("");
-    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    format!("{scheme}://{authority}{folder}/{reference}")
 }
 
 /// Judges status, content type and time. True if the body is worth reading.
@@ -260,18 +248,4 @@ fn status_cause(answer: &Answer, signed: bool) -> (&'static causes::Cause, Strin
         _ => &causes::BAD_STATUS,
     };
     (cause, hint)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::join;
-
-    #[test]
-    fn references_are_joined() {
-        assert_eq!(join("https://h/a/b?x=1", "c"), "https://h/a/c");
-        assert_eq!(join("https://h/a", "/c?d"), "https://h/c?d");
-        assert_eq!(join("https://h", "c"), "https://h/c");
-        assert_eq!(join("https://h/a", "//g/c"), "https://g/c");
-        assert_eq!(join("https://h/a", "http://g"), "http://g");
-    }
 }

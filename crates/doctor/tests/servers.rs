@@ -111,6 +111,11 @@ async fn faults_of_the_handshake_are_named() {
     let reply = |head: &'static str| {
         move |_: &str, _: &str| Some(format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\n\r\n"))
     };
+    let eaten = |head: &'static str, body: &'static str| {
+        move |_: &str, _: &str| {
+            Some(format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()))
+        }
+    };
     let accept = |extra: &'static str| move |head: &str, _: &str| Some(server::switching(head, extra));
     let only_if = |needle: &'static str| {
         move |head: &str, _: &str| {
@@ -138,6 +143,14 @@ async fn faults_of_the_handshake_are_named() {
         (Server::upgrade(reply("404 Not Found")).await, "Fails upgrade-not-found 31920"),
         (Server::upgrade(reply("403 Forbidden")).await, "Fails upgrade-forbidden 31920"),
         (Server::upgrade(reply("426 Upgrade Required")).await, "Fails upgrade-header-lost 31920"),
+        (
+            Server::upgrade(eaten("400 Bad Request", "Can \"Upgrade\" only to \"WebSocket\".")).await,
+            "Fails upgrade-header-lost 31920",
+        ),
+        (
+            Server::upgrade(eaten("404 Not Found\r\nserver: nginx/1.26", "Cannot GET /media")).await,
+            "Fails upgrade-header-lost 31920",
+        ),
         (Server::upgrade(reply("200 OK")).await, "Fails upgrade-header-lost 31920"),
         (
             Server::upgrade(reply("308 Permanent Redirect\r\nlocation: /media/")).await,
@@ -180,6 +193,7 @@ async fn a_query_that_is_needed_is_the_first_that_fails() {
 async fn faults_in_the_call_are_named() {
     expect(vec![
         (Server::good(agents::mute).await, "Fails never-speaks"),
+        (Server::good(agents::greets_only).await, "Fails never-answers"),
         (Server::good(agents::sends_silence).await, "Fails only-silence"),
         (Server::good(agents::never_reads).await, "Fails never-reads 31930"),
         (Server::good(agents::binary).await, "Fails binary-frames 31950"),
@@ -200,6 +214,44 @@ async fn faults_in_the_call_are_named() {
         (Server::good(agents::drops).await, "Fails connection-broke 31903"),
         (Server::good(agents::never_clears).await, "Risky no-clear"),
         (Server::good(agents::lingers).await, "Risky lingers-after-stop"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn sound_in_other_spellings_is_named() {
+    let mut cases = Vec::new();
+    for (octets, expected) in agents::other_spellings() {
+        cases.push((Server::good(move |socket| agents::says(socket, octets.clone())).await, expected));
+    }
+    expect(cases).await;
+}
+
+#[tokio::test]
+async fn answers_and_interruptions_are_measured_behind_a_long_greeting() {
+    let report = examined(options(&Server::good(agents::greets_at_length).await)).await;
+    assert!(report.stopped_ms.is_some_and(|ms| ms < 1_000), "{report:?}");
+    assert!(report.after_interruption_ms.is_some_and(|ms| ms < 2_500), "{report:?}");
+    let report = examined(options(&Server::good(agents::greets).await)).await;
+    assert!(report.answer_ms.is_some_and(|ms| ms < 1_500), "{report:?}");
+    let skipped = report.not_examined.join("\n");
+    for what in ["signatures", "<Connect action>", "interruptions", "the rate of the sound"] {
+        assert!(skipped.contains(what), "{skipped}");
+    }
+}
+
+#[tokio::test]
+async fn documents_that_lead_back_are_asked_again_before_they_are_judged() {
+    let again = "<Response><Redirect>/voice</Redirect></Response>";
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    let then = move |_: &str, own: &str| match count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+        0 => xml(again),
+        _ => connect_to(&format!("wss://{own}/media")),
+    };
+    expect(vec![
+        (Server::webhook(move |_, _| xml(again)).await, "Fails redirect-round"),
+        (Server::start(then, ok, agents::greets).await, "none"),
+        (Server::webhook(|_, _| xml("<Response><Connect/></Response>")).await, "Fails connect-empty 12200"),
     ])
     .await;
 }
@@ -244,6 +296,7 @@ async fn good_servers_of_many_shapes_have_no_fault() {
         (Server::good(agents::listens_first).await, "none"),
         (Server::good(agents::greets).await, "none"),
         (Server::good(agents::sends_all_at_once_and_clears).await, "none"),
+        (Server::good(agents::greets_at_length).await, "none"),
         (Server::good(agents::says_goodbye).await, "none"),
         (Server::start(shouting, ok, agents::greets).await, "none"),
         (Server::start(chunked, ok, agents::greets).await, "none"),

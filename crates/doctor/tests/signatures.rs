@@ -60,3 +60,19 @@ async fn a_webhook_checked_over_another_url_is_told_so() {
     assert_eq!(causes(&right).await, ["upgrade-forged-accepted"]);
     assert_eq!(causes(&checks_over("https://elsewhere.example.com/").await).await, ["signature-refused"]);
 }
+
+#[tokio::test]
+async fn a_webhook_that_drops_blank_parameters_is_told_so() {
+    let webhook = |request: &str, own: &str| {
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        let form = WebhookForm::parse(body.as_bytes());
+        let kept: Vec<_> = form.params().iter().filter(|(_, value)| !value.is_empty()).cloned().collect();
+        if head.contains(&sign(&AuthToken::new(TOKEN), &format!("http://{own}/voice"), &kept)) {
+            connect_to(&format!("wss://{own}/media"))
+        } else {
+            "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n".to_owned()
+        }
+    };
+    let server = Server::start(webhook, ok, agents::greets).await;
+    assert_eq!(causes(&server).await, ["signature-other-parameters"]);
+}

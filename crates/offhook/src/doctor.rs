@@ -62,12 +62,12 @@ pub(crate) fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     if args.json {
         say(&serde_json::to_string(&report)?);
     } else {
-        print(&report, options.token.is_some());
+        print(&report);
     }
     Ok(if report.worst() == Severity::Fails { ExitCode::from(2) } else { ExitCode::SUCCESS })
 }
 
-fn print(report: &Report, signed: bool) {
+fn print(report: &Report) {
     for finding in &report.findings {
         print_finding(finding);
     }
@@ -80,11 +80,16 @@ fn print(report: &Report, signed: bool) {
             .first_sound_ms
             .map(|ms| format!("the agent's first sound came {ms} ms after the stream began")),
     );
+    times.extend(report.answer_ms.map(|ms| format!("it answered {ms} ms after the caller's words")));
+    times.extend(report.stopped_ms.map(|ms| format!("it fell silent {ms} ms after it was spoken over")));
+    times.extend(
+        report.after_interruption_ms.map(|ms| format!("it answered the interruption {ms} ms after its end")),
+    );
     if !times.is_empty() {
         say(&times.join(", "));
     }
-    if !signed {
-        say(&paint("no auth token: signatures were not examined", "2"));
+    for what in &report.not_examined {
+        say(&paint(&format!("not examined: {what}"), "2"));
     }
     match (fails, risks) {
         (0, 0) => say(&paint("fine: a call would work", "32")),

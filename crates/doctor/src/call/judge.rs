@@ -18,6 +18,11 @@ const MUCH_QUEUED_MS: u64 = 1_000;
 /// Adds what a call showed to the report. `spoke_first_ms`: when the caller began, if the agent hadn't.
 pub(crate) fn judge(seen: &Seen, stream: &Stream, limits: &Limits, report: &mut Report) {
     report.first_sound_ms = seen.first_voice_ms;
+    report.answer_ms = seen.answer_ms;
+    report.stopped_ms =
+        seen.barge_in.filter(|over| over.paused).map(|over| over.until_ms.saturating_sub(over.at_ms));
+    report.after_interruption_ms = seen.after_over_ms;
+    not_examined(seen, stream, report);
     let mut say = |cause: &'static Cause, what: String| report.add(Check::Call, cause, what);
     for (cause, what) in &seen.wrong {
         say(cause, what.clone());
@@ -76,12 +81,40 @@ pub(crate) fn judge(seen: &Seen, stream: &Stream, limits: &Limits, report: &mut 
             );
         }
     }
-    if heard && !blamed {
+    if heard && !blamed && !cut {
+        // One who taps the line, or has ended it in good order, owes no answer.
+        if seen.waited_for_answer && seen.answer_ms.is_none() && !one_way && seen.ended.is_none() {
+            let waited = limits.answer.as_secs_f64();
+            let what =
+                format!("the agent greeted, and said nothing in {waited:.1} s after the caller's words");
+            say(&causes::NEVER_ANSWERS, what);
+        }
         judge_times(seen, limits, &mut say);
     }
     if seen.closed_after_stop == Some(false) && !deaf {
         say(&causes::LINGERS, "the connection was not closed".to_owned());
     }
+}
+
+/// What the call gave no occasion to see.
+fn not_examined(seen: &Seen, stream: &Stream, report: &mut Report) {
+    if stream.other_format {
+        report.skip("the sound: the stream asks for another format than μ-law at 8 kHz");
+    } else if seen.sound.len() < super::rate::LEAST_JUDGED {
+        report.skip("the rate of the sound: that needs 3 s of it");
+    }
+    if stream.one_way {
+        return report.skip("answers and interruptions: the stream only listens");
+    }
+    if seen.line_end_ms.is_none() && seen.over_end_ms.is_none() {
+        report.skip("answers: the stream was over before the caller had spoken");
+    }
+    if seen.barge_in.is_none() {
+        report.skip("interruptions: nothing that the agent said lasted long enough to be spoken over");
+    } else if seen.after_over_ms.is_none() {
+        report.skip("the answer to an interruption: none came while it was waited for");
+    }
+    report.skip("keys, a caller who stays silent, and gaps in the voice");
 }
 
 fn judge_times(seen: &Seen, limits: &Limits, say: &mut impl FnMut(&'static Cause, String)) {
@@ -91,7 +124,8 @@ fn judge_times(seen: &Seen, limits: &Limits, say: &mut impl FnMut(&'static Cause
     {
         say(&causes::LATE_SOUND, format!("the first sound came {} after `start`", seconds(first)));
     }
-    if let Some(answer) = seen.answer_ms.filter(|answer| *answer > millis(limits.late_answer)) {
+    let answer = seen.answer_ms.or(seen.after_over_ms.filter(|_| seen.long_greeting));
+    if let Some(answer) = answer.filter(|answer| *answer > millis(limits.late_answer)) {
         say(&causes::LATE_ANSWER, format!("the answer began {} after the caller's words", seconds(answer)));
     }
     if let Some(over) = seen.barge_in {

@@ -20,9 +20,15 @@ pub(crate) struct Seen {
     pub(crate) line_end_ms: Option<u64>,
     /// From the end of the line to the agent's voice.
     pub(crate) answer_ms: Option<u64>,
+    /// The caller's line was over, and an answer could be waited for as long as it takes.
+    pub(crate) waited_for_answer: bool,
+    /// From the end of the line that was spoken over the agent to its next words.
+    pub(crate) after_over_ms: Option<u64>,
+    /// The agent spoke on until the caller spoke over its greeting.
+    pub(crate) long_greeting: bool,
     /// Messages that Twilio would object to: what and how, each kind once.
     pub(crate) wrong: Vec<(&'static crate::causes::Cause, String)>,
-    /// Sound for judging its format: without silence.
+    /// Sound for judging its format: without messages that are silence, the beginning of it.
     pub(crate) sound: Vec<u8>,
     /// When how much sound came.
     pub(crate) pace: rate::Pace,
@@ -31,6 +37,8 @@ pub(crate) struct Seen {
     pub(crate) pinged: bool,
     pub(crate) ponged: bool,
     pub(crate) barge_in: Option<BargeIn>,
+    /// The line that was spoken over the agent ended.
+    pub(crate) over_end_ms: Option<u64>,
     pub(crate) ended: Option<Ended>,
     /// After `stop` the server closed.
     pub(crate) closed_after_stop: Option<bool>,

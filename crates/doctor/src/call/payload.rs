@@ -4,12 +4,14 @@ use offhook_audio::container;
 
 use crate::causes::{self, Cause};
 
-/// Octets that suffice for a judgement.
-pub(crate) const MOST_JUDGED: usize = 16_000;
+/// Octets that suffice for a judgement: the loudest of these many are taken, for a lead-in tells nothing.
+const WINDOW: usize = 16_000;
 /// Fewer aren't judged.
 const LEAST_JUDGED: usize = 2_000;
+/// Octets that are kept: ten seconds of 16-bit samples at 24 kHz.
+pub(crate) const MOST_KEPT: usize = 480_000;
 
-/// Judges the first payload, and the first seconds of sound.
+/// Judges the first payload, and the sound of the call.
 pub(crate) fn judge(first: &[u8], sound: &[u8]) -> Option<(&'static Cause, String)> {
     if let Some(wav) = first.strip_prefix(b"RIFF") {
         let format = wav.get(16..18).map_or(0, |two| u16::from(two[0]) | u16::from(two[1]) << 8);
@@ -23,9 +25,31 @@ pub(crate) fn judge(first: &[u8], sound: &[u8]) -> Option<(&'static Cause, Strin
     if let Some(name) = container(first) {
         return Some((&causes::CONTAINER, format!("the payload is {name}, not bare μ-law")));
     }
-    let sound = sound.get(..MOST_JUDGED).unwrap_or(sound);
+    if let Some(name) = spelled(sound) {
+        return Some((
+            &causes::ENCODED_TWICE,
+            format!("the payload, decoded from base64, is {name} once more"),
+        ));
+    }
     if sound.len() < LEAST_JUDGED {
         return None;
+    }
+    for (swapped, name) in [(false, "little"), (true, "big")] {
+        if is_float(&floats(loudest(sound, |octets| energy(&floats(octets, swapped))), swapped)) {
+            return Some((
+                &causes::LINEAR,
+                format!("the payload is 32-bit floating point ({name} endian), not μ-law"),
+            ));
+        }
+    }
+    for (swapped, name) in [(false, "little"), (true, "big")] {
+        let window = loudest(sound, |octets| energy(&whole(octets, swapped)));
+        if is_linear(window, &whole(window, swapped)) {
+            return Some((
+                &causes::LINEAR,
+                format!("the payload is 16-bit linear samples ({name} endian), not μ-law"),
+            ));
+        }
     }
     if a_law_silence(sound) {
         return Some((
@@ -33,25 +57,126 @@ pub(crate) fn judge(first: &[u8], sound: &[u8]) -> Option<(&'static Cause, Strin
             "the payload has silence as A-law has it (0xD5), not μ-law".to_owned(),
         ));
     }
-    let mulaw = decode(sound);
+    let window = loudest(sound, |octets| energy(&a_law(octets)));
+    let (as_a_law, as_mulaw) = (prediction_gain(&a_law(window)), prediction_gain(&decode(window)));
+    if as_a_law > as_mulaw + A_LAW_BY && as_a_law > A_LAW_LEAST {
+        return Some((&causes::A_LAW, "the payload is a voice as A-law, and noise as μ-law".to_owned()));
+    }
+    let zeros =
+        sound.chunk_by(|one, next| one == next).filter(|run| run.first() == Some(&0)).map(<[u8]>::len).max();
+    zeros.filter(|run| *run >= ZEROS).map(|run| {
+        let what =
+            format!("{run} zero octets in a row: as μ-law that is the lowest value there is, not silence");
+        (&causes::ZEROS, what)
+    })
+}
+
+/// So much better, and so good at least, speech can be predicted in its own coding: decibels.
+const A_LAW_BY: f64 = 2.0;
+const A_LAW_LEAST: f64 = 5.0;
+/// Zero octets in a row that no voice has: 40 ms.
+const ZEROS: usize = 320;
+
+/// Digits or base64, where there should be sound: no speech has only such octets.
+fn spelled(sound: &[u8]) -> Option<&'static str> {
+    let text = sound.get(..sound.len().min(WINDOW)).filter(|text| text.len() >= 320)?;
+    let plain = |octet: &u8| {
+        octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/' | b'=' | b'-' | b'_' | b'\r' | b'\n')
+    };
+    if text.iter().all(|octet| octet.is_ascii_hexdigit() || octet.is_ascii_whitespace()) {
+        return Some("hexadecimal digits");
+    }
+    text.iter().all(plain).then_some("base64")
+}
+
+/// The loudest window, by the samples of some coding.
+fn loudest(sound: &[u8], loudness: impl Fn(&[u8]) -> f64) -> &[u8] {
+    let whole = sound.get(..sound.len() / 8 * 8).unwrap_or(sound);
+    if whole.len() <= WINDOW {
+        return whole;
+    }
+    let starts = (0..=whole.len() - WINDOW).step_by(WINDOW / 2);
+    let windows = starts.filter_map(|start| whole.get(start..start + WINDOW));
+    let louder =
+        windows.map(|window| (loudness(window), window)).max_by(|one, other| one.0.total_cmp(&other.0));
+    louder.map_or(whole, |(_, window)| window)
+}
+
+fn energy(samples: &[f64]) -> f64 {
+    samples.iter().map(|sample| sample * sample).filter(|square| square.is_finite()).sum()
+}
+
+fn whole(octets: &[u8], swapped: bool) -> Vec<f64> {
+    let (pairs, _) = octets.as_chunks::<2>();
+    let number = |pair: &[u8; 2]| if swapped { i16::from_be_bytes(*pair) } else { i16::from_le_bytes(*pair) };
+    pairs.iter().map(|pair| f64::from(number(pair))).collect()
+}
+
+/// Samples of floating point; what can't be one is far too loud.
+fn floats(octets: &[u8], swapped: bool) -> Vec<f64> {
+    let (fours, _) = octets.as_chunks::<4>();
+    let number = |four: &[u8; 4]| if swapped { f32::from_be_bytes(*four) } else { f32::from_le_bytes(*four) };
+    fours
+        .iter()
+        .map(|four| f64::from(number(four)))
+        .map(|x| if x.abs() <= 2.0 { x } else { f64::NAN })
+        .collect()
+}
+
+/// Octets of other codings give numbers of any size; of floating point nearly all are within ±1 and more than dust.
+fn is_float(samples: &[f64]) -> bool {
+    let share = |fits: fn(f64) -> bool| {
+        samples.iter().filter(|sample| fits(**sample)).count() as f64 / samples.len().max(1) as f64
+    };
+    share(|x| x.abs() <= 1.1) > 0.98 && share(|x| (1e-5..=1.1).contains(&x.abs())) > 0.4
+}
+
+fn is_linear(octets: &[u8], samples: &[f64]) -> bool {
+    let mulaw = decode(octets);
     // Recorded speech: as μ-law at most 0.05, as linear samples at least 0.6. A pure tone of μ-law may have more, but is a
     // clean wave as μ-law, which halves of samples never are.
-    if halves(sound) < 0.4 || smoothness(&mulaw).abs() > 0.85 || loudness(&mulaw) < 5_000.0 {
-        return None;
-    }
-    for (swapped, name) in [(false, "little"), (true, "big")] {
-        let (pairs, _) = sound.as_chunks::<2>();
-        let number =
-            |pair: &[u8; 2]| if swapped { i16::from_be_bytes(*pair) } else { i16::from_le_bytes(*pair) };
-        let samples: Vec<f64> = pairs.iter().map(|pair| f64::from(number(pair))).collect();
-        if smoothness(&samples) > 0.7 {
-            return Some((
-                &causes::LINEAR,
-                format!("the payload is 16-bit linear samples ({name} endian), not μ-law"),
-            ));
+    halves(octets) >= 0.4
+        && smoothness(&mulaw).abs() <= 0.85
+        && loudness(&mulaw) >= 5_000.0
+        && smoothness(samples) > 0.7
+}
+
+fn a_law(octets: &[u8]) -> Vec<f64> {
+    octets.iter().map(|octet| f64::from(offhook_mulaw::alaw::decode(*octet))).collect()
+}
+
+/// How much of a voice ten samples tell of the next, in decibels: the middle of all loud frames of 30 ms. Of speech 8 to 20,
+/// of the same octets in the wrong coding less (J. Makhoul, "Linear prediction: a tutorial review", Proc. IEEE 63, 1975).
+fn prediction_gain(samples: &[f64]) -> f64 {
+    const FRAME: usize = 240;
+    const ORDER: usize = 10;
+    let loud = samples.chunks_exact(FRAME).map(energy).fold(0.0, f64::max) / 50.0;
+    let mut gains: Vec<f64> = Vec::new();
+    for frame in samples.chunks_exact(FRAME).filter(|frame| energy(frame) > loud) {
+        let mean = frame.iter().sum::<f64>() / FRAME as f64;
+        let turn = std::f64::consts::TAU / (FRAME - 1) as f64;
+        let window = |(at, x): (usize, &f64)| (x - mean) * (0.54 - 0.46 * (turn * at as f64).cos());
+        let frame: Vec<f64> = frame.iter().enumerate().map(window).collect();
+        let along = |by: usize| frame.iter().zip(frame.iter().skip(by)).map(|(x, y)| x * y).sum::<f64>();
+        let r: Vec<f64> = (0..=ORDER).map(along).collect();
+        let power = r.first().copied().unwrap_or(0.0);
+        if power <= 0.0 {
+            continue;
         }
+        // Levinson and Durbin's recursion.
+        let (mut error, mut filter) = (power * 1.000_1, vec![0.0; ORDER + 1]);
+        for order in 1..=ORDER {
+            let past: f64 = (1..order).map(|at| filter[at] * r[order - at]).sum();
+            let reflection = (r[order] - past) / error;
+            let before = filter.clone();
+            filter[order] = reflection;
+            (1..order).for_each(|at| filter[at] = before[at] - reflection * before[order - at]);
+            error *= 1.0 - reflection * reflection;
+        }
+        gains.push(10.0 * (power / error.max(1e-9)).log10());
     }
-    None
+    gains.sort_by(f64::total_cmp);
+    gains.get(gains.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// How differently octets at even and at odd places are spread over sixteen ranges: 0 alike, 2 nothing in common.
@@ -123,7 +248,7 @@ mod tests {
             "clicks",
         ] {
             let speech = fixture(name);
-            let cut = &speech[..speech.len().min(MOST_JUDGED)];
+            let cut = &speech[..];
             assert_eq!(judge(cut, cut), None, "{name}");
         }
         for hertz in [200, 440, 1_000, 2_000, 3_000, 3_900] {
@@ -140,10 +265,92 @@ mod tests {
         for name in ["pizza-1", "pizza-2", "booking-1", "loud"] {
             for (times, big) in [(1, false), (2, false), (3, false), (1, true)] {
                 let octets = linear(&fixture(name), times, big);
-                let cut = &octets[..octets.len().min(MOST_JUDGED)];
+                let cut = &octets[..];
                 let found = judge(cut, cut).map(|(cause, _)| cause.id);
                 assert_eq!(found, Some("linear-pcm"), "{name} {times} {big}");
             }
         }
+    }
+
+    fn samples(name: &str) -> Vec<i16> {
+        let octets = fixture(name);
+        let mut samples = vec![0; octets.len()];
+        offhook_mulaw::decode_slice(&octets, &mut samples);
+        samples
+    }
+
+    fn cause(octets: &[u8]) -> Option<&'static str> {
+        judge(octets, octets).map(|(cause, _)| cause.id)
+    }
+
+    #[test]
+    fn other_codings_are_known_behind_a_soft_lead_in() {
+        use base64::Engine;
+        for name in ["pizza-1", "pizza-2", "booking-1", "loud", "quiet", "noisy"] {
+            let voice = samples(name);
+            // Nearly two seconds of a soft hiss first.
+            let soft = (0..15_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 29) as i16 - 4);
+            let all: Vec<i16> = soft.chain(voice.iter().copied()).collect();
+            let linear: Vec<u8> = all.iter().flat_map(|x| [*x; 3]).flat_map(i16::to_le_bytes).collect();
+            assert_eq!(cause(&linear), Some("linear-pcm"), "{name} at 24 kHz");
+            let float: Vec<u8> = all.iter().flat_map(|x| (f32::from(*x) / 32_768.0).to_le_bytes()).collect();
+            assert_eq!(cause(&float), Some("linear-pcm"), "{name} as float32");
+            let a_law: Vec<u8> = all.iter().map(|x| offhook_mulaw::alaw::encode(*x)).collect();
+            assert_eq!(cause(&a_law), Some("a-law"), "{name}");
+            let mulaw: Vec<u8> = all.iter().map(|x| offhook_mulaw::encode(*x)).collect();
+            assert_eq!(cause(&mulaw), None, "{name}");
+            let hex: String = mulaw.iter().map(|octet| format!("{octet:02x}")).collect();
+            assert_eq!(cause(hex.as_bytes()), Some("encoded-twice"), "{name}");
+            let twice = base64::engine::general_purpose::STANDARD.encode(&mulaw);
+            assert_eq!(cause(twice.as_bytes()), Some("encoded-twice"), "{name}");
+            let zeros = [fixture(name), vec![0; 1_600], fixture(name)].concat();
+            assert_eq!(cause(&zeros), Some("zeros-for-silence"), "{name}");
+        }
+    }
+
+    /// Files of real callers, where the shared recordings are at hand.
+    fn shared() -> Vec<(String, Vec<u8>)> {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .ancestors()
+            .map(|up| up.join("shared/audio/vad"));
+        let Some(folder) = folder.into_iter().find(|folder| folder.is_dir()) else { return Vec::new() };
+        let mut files: Vec<_> =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.retain(|path| path.extension().is_some_and(|kind| kind == "wav"));
+        files.sort();
+        let name = |path: &std::path::Path| path.file_stem().unwrap().to_string_lossy().into_owned();
+        files.iter().map(|path| (name(path), std::fs::read(path).unwrap().split_off(58))).collect()
+    }
+
+    #[test]
+    fn real_callers_are_told_from_other_codings() {
+        let files = shared();
+        if files.is_empty() {
+            eprintln!("skipped: no shared recordings");
+            return;
+        }
+        let (mut all, mut found) = (0, 0);
+        for (name, octets) in &files {
+            for piece in octets.chunks(24_000).filter(|piece| piece.len() == 24_000) {
+                assert_eq!(cause(piece), None, "{name}");
+                let speech = ["clean", "-snr20", "-snr10"].iter().any(|kind| name.contains(kind));
+                let loud = energy(&decode(piece)) / piece.len() as f64 > 100_000.0;
+                if !speech || !loud {
+                    continue;
+                }
+                all += 1;
+                let mut samples = vec![0; piece.len()];
+                offhook_mulaw::decode_slice(piece, &mut samples);
+                let a_law: Vec<u8> = samples.iter().map(|x| offhook_mulaw::alaw::encode(*x)).collect();
+                let is = cause(&a_law) == Some("a-law");
+                found += usize::from(is);
+                if !is {
+                    let gains = (prediction_gain(&super::a_law(&a_law)), prediction_gain(&decode(&a_law)));
+                    eprintln!("{name}: {gains:?}");
+                }
+            }
+        }
+        eprintln!("A-law: {found} of {all}");
+        assert!(found * 100 >= all * 95, "{found} of {all}");
     }
 }

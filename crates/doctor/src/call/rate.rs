@@ -10,9 +10,9 @@
 use crate::causes::{self, Cause};
 
 /// Octets that suffice: 10 s.
-pub(crate) const MOST_JUDGED: usize = 80_000;
+const MOST_JUDGED: usize = 80_000;
 /// Fewer aren't judged: 3 s.
-const LEAST_JUDGED: usize = 24_000;
+pub(crate) const LEAST_JUDGED: usize = 24_000;
 /// Below this it is the wrong rate, whatever else.
 const SURE: f64 = -2.0;
 /// Below this it is, when the octets come at a wrong pace, too.
@@ -358,5 +358,84 @@ mod tests {
         assert_eq!(bursts.made_at(), None);
         let (_, what) = judge(&speech(LINES[0], 3), &paced(480, 20)).unwrap();
         assert!(what.contains("24000 octets come a second"), "{what}");
+    }
+
+    /// Speech of 4 s and more of real and synthetic callers, where the shared recordings are at hand.
+    fn shared() -> Vec<(String, Vec<u8>)> {
+        let up = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+        let Some(shared) = up.map(|up| up.join("shared")).find(|folder| folder.join("audio/vad").is_dir())
+        else {
+            return Vec::new();
+        };
+        let mut pieces = Vec::new();
+        let read = |folder: &str, keep: fn(&str) -> bool| {
+            let mut paths: Vec<_> =
+                std::fs::read_dir(shared.join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
+            paths.retain(|path| path.extension().is_some_and(|kind| kind == "wav"));
+            paths.sort();
+            let name = |path: &std::path::Path| path.file_stem().unwrap().to_string_lossy().into_owned();
+            let files = paths.iter().map(|path| (name(path), std::fs::read(path).unwrap()));
+            files
+                .filter(|(name, _)| keep(name))
+                .map(|(name, file)| (name, file[58.min(file.len())..].to_vec()))
+                .collect::<Vec<_>>()
+        };
+        for (name, octets) in read("audio/vad", |name| name.starts_with("clean")) {
+            pieces.extend(
+                octets
+                    .chunks(40_000)
+                    .filter(|piece| piece.len() == 40_000)
+                    .map(|piece| (name.clone(), piece.to_vec())),
+            );
+        }
+        // Phrases of one voice, one after the other.
+        let mut voices: std::collections::BTreeMap<String, Vec<u8>> = std::collections::BTreeMap::new();
+        for (name, octets) in read("audio-synth/phrases", |_| true) {
+            voices.entry(name.rsplit('-').next().unwrap().to_owned()).or_default().extend(octets);
+        }
+        for (name, octets) in voices {
+            pieces.extend(
+                octets
+                    .chunks(40_000)
+                    .filter(|piece| piece.len() == 40_000)
+                    .map(|piece| (name.clone(), piece.to_vec())),
+            );
+        }
+        pieces
+    }
+
+    #[test]
+    fn callers_are_told_from_the_same_at_double_rate() {
+        let pieces = shared();
+        let (mut false_alarms, mut found, mut all) = (Vec::new(), 0, 0);
+        for (name, piece) in &pieces {
+            let at_once = Pace::default();
+            if judge(piece, &at_once).is_some() {
+                false_alarms.push(name.clone());
+            }
+            let mut samples = vec![0_i16; piece.len()];
+            offhook_mulaw::decode_slice(piece, &mut samples);
+            let double: Vec<i16> =
+                samples.windows(2).flat_map(|two| [two[0], i16::midpoint(two[0], two[1])]).collect();
+            let mut octets = vec![0; double.len()];
+            offhook_mulaw::encode_slice(&double, &mut octets);
+            let score = |octets: &[u8]| {
+                let mut samples = vec![0_i16; octets.len()];
+                offhook_mulaw::decode_slice(octets, &mut samples);
+                let samples: Vec<f64> = samples.into_iter().map(f64::from).collect();
+                Figures::take(&samples)
+                    .map(|figures| (figures.score(), figures.may_be_slow_speech(), figures))
+            };
+            all += 1;
+            let is = judge(&octets, &at_once).is_some();
+            found += usize::from(is);
+            if std::env::var_os("FIGURES").is_some() {
+                eprintln!("F {name} own {:?}", score(piece));
+                eprintln!("F {name} double {is} {:?}", score(&octets));
+            }
+        }
+        eprintln!("double rate: {found} of {all}, false alarms: {false_alarms:?}");
+        assert!(false_alarms.is_empty(), "{false_alarms:?}");
+        assert!(found * 100 >= all * 95, "{found} of {all}");
     }
 }

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::judge::message_cause;
-use super::rate::MOST_JUDGED;
+use super::payload::MOST_KEPT;
 use super::{BargeIn, Ended, Seen, ended};
 use crate::causes;
 use crate::limits::{Limits, millis};
@@ -25,8 +25,10 @@ const FIRST_LINE: &[u8] = include_bytes!("../../../../fixtures/callers/pizza-1.w
 const SECOND_LINE: &[u8] = include_bytes!("../../../../fixtures/callers/pizza-3.wav");
 const FRAME_MS: u64 = 20;
 const WAITING: usize = 400;
+/// Octets of the first message that are kept.
+const MOST_FIRST: usize = 80_000;
 /// The agent's pause after which it is the caller's turn.
-const PAUSE_MS: u64 = 700;
+const PAUSE_MS: u64 = 900;
 /// The caller breaks into an answer that lasts so long.
 const LONG_ANSWER_MS: u64 = 1_200;
 
@@ -39,9 +41,16 @@ pub(crate) struct Parties {
 
 enum Part {
     Greeting,
-    First { said: usize },
+    First {
+        said: usize,
+    },
     Answer,
-    Over { said: usize },
+    /// The second line, or after a long greeting the first, over the agent's voice.
+    Over {
+        said: usize,
+    },
+    /// The agent was spoken over; it may have something to say to that.
+    After,
 }
 
 /// Makes the call.
@@ -176,6 +185,10 @@ impl Talk {
             if voice && !over.paused {
                 over.until_ms = now;
             }
+            // What is heard after a pause answers the caller.
+            if let Some(end) = self.seen.over_end_ms.filter(|_| voice && over.paused) {
+                self.seen.after_over_ms.get_or_insert(now.saturating_sub(end));
+            }
             over.paused |= self.spoke_since.is_none();
         }
     }
@@ -190,10 +203,11 @@ impl Talk {
         match self.part {
             Part::Greeting => {
                 let greeted = self.silent_for(now).is_some_and(|silent| silent >= PAUSE_MS);
-                let long = millis(self.limits.greeting);
-                if greeted || (self.last_voice_ms.is_none() && now >= long) {
+                let unheard = self.last_voice_ms.is_none() && now >= millis(self.limits.greeting);
+                if greeted || unheard {
                     self.part = Part::First { said: 0 };
-                } else if speaks_since(self.spoke_since, long) {
+                } else if speaks_since(self.spoke_since, millis(self.limits.long_greeting)) {
+                    self.seen.long_greeting = true;
                     self.begin_over(now);
                 }
                 (SILENCE, true)
@@ -223,13 +237,30 @@ impl Talk {
                 }
                 let finished =
                     begun && self.silent_for(now).is_some_and(|silent| silent >= PAUSE_MS) && since > 1_000;
-                (SILENCE, !finished && since < millis(self.limits.answer) && !(self.one_way && since > 1_000))
+                self.seen.waited_for_answer = since >= millis(self.limits.answer);
+                (SILENCE, !finished && !self.seen.waited_for_answer && !(self.one_way && since > 1_000))
             }
             Part::Over { said } => {
-                let (frame, _) = line(SECOND_LINE, said);
+                let words = if self.seen.long_greeting { FIRST_LINE } else { SECOND_LINE };
+                let (frame, over) = line(words, said);
                 self.part = Part::Over { said: said + 160 };
                 let began = self.seen.barge_in.map_or(now, |over| over.at_ms);
-                (frame, now - began < millis(self.limits.stop_talking))
+                if over && self.seen.over_end_ms.is_none() {
+                    self.seen.over_end_ms = Some(now);
+                }
+                let stopped = over && now - began >= millis(self.limits.stop_talking);
+                if stopped {
+                    self.part = Part::After;
+                }
+                (frame, true)
+            }
+            Part::After => {
+                let end = self.seen.over_end_ms.unwrap_or(now);
+                // One who never stopped can't be heard to begin.
+                let stopped = self.seen.barge_in.is_some_and(|over| over.paused);
+                let more =
+                    stopped && self.seen.after_over_ms.is_none() && now - end < millis(self.limits.answer);
+                (SILENCE, more)
             }
         }
     }
@@ -299,11 +330,11 @@ impl Talk {
         self.seen.media_messages += 1;
         self.seen.pace.note(now, octets.len());
         if self.seen.first_payload.is_empty() {
-            self.seen.first_payload = octets.iter().copied().take(MOST_JUDGED).collect();
+            self.seen.first_payload = octets.iter().copied().take(MOST_FIRST).collect();
         }
         let silence = octets.iter().all(|octet| matches!(octet, 0xFF | 0x7F));
-        if !silence && self.seen.sound.len() < MOST_JUDGED {
-            self.seen.sound.extend(octets.iter().take(MOST_JUDGED));
+        if !silence && self.seen.sound.len() < MOST_KEPT {
+            self.seen.sound.extend(octets.iter().take(MOST_KEPT));
         }
         if !self.playout.media(octets) {
             self.wrong(&causes::OVERFLOW, "more than 10 minutes of sound were queued".to_owned());

@@ -80,14 +80,16 @@ pub(crate) async fn echo(mut socket: Socket) {
     let _closed = socket.close(None).await;
 }
 
-/// Answers in frames of 100 ms, once the caller has spoken.
-pub(crate) async fn listens_first(socket: Socket) {
-    answer(socket, Duration::ZERO).await;
+/// Answers in frames of 100 ms, whenever the caller has spoken.
+pub(crate) async fn listens_first(mut socket: Socket) {
+    let (sid, _) = start(&mut socket).await;
+    converse(&mut socket, &sid, Duration::ZERO).await;
+    let _closed = socket.close(None).await;
 }
 
-async fn answer(mut socket: Socket, after: Duration) {
-    let (sid, _) = start(&mut socket).await;
-    let (mut heard, mut quiet, mut answered) = (0, 0, false);
+/// Answers whenever the caller has spoken, so long after; to the end of the stream.
+async fn converse(socket: &mut Socket, sid: &str, after: Duration) {
+    let (mut heard, mut quiet) = (0, 0);
     while let Some(Ok(message)) = socket.next().await {
         let value: Value = serde_json::from_str(message.to_text().unwrap_or("")).unwrap_or_default();
         if value["event"] == "stop" {
@@ -99,15 +101,14 @@ async fn answer(mut socket: Socket, after: Duration) {
         } else {
             (heard, quiet) = (heard + 1, 0);
         }
-        if heard > 20 && quiet > 15 && !answered {
-            answered = true;
+        if heard > 20 && quiet > 15 {
+            heard = 0;
             tokio::time::sleep(after).await;
             for frame in speech()[..8_000].chunks(800) {
-                text(&mut socket, &media(&sid, frame)).await;
+                text(socket, &media(sid, frame)).await;
             }
         }
     }
-    let _closed = socket.close(None).await;
 }
 
 /// Waits before it greets.
@@ -115,22 +116,30 @@ pub(crate) async fn greets_late(mut socket: Socket) {
     let (sid, _) = start(&mut socket).await;
     tokio::time::sleep(Duration::from_millis(2_000)).await;
     text(&mut socket, &media(&sid, &speech()[..8_000])).await;
-    listen(&mut socket).await;
+    converse(&mut socket, &sid, Duration::ZERO).await;
+    let _closed = socket.close(None).await;
 }
 
 /// Waits before it answers.
-pub(crate) async fn answers_late(socket: Socket) {
-    answer(socket, Duration::from_millis(3_000)).await;
+pub(crate) async fn answers_late(mut socket: Socket) {
+    let (sid, _) = start(&mut socket).await;
+    converse(&mut socket, &sid, Duration::from_millis(3_000)).await;
+    let _closed = socket.close(None).await;
 }
 
-/// Greets at once, with a mark; answers nothing more.
-pub(crate) async fn greets(socket: Socket) {
-    once(socket, |sid, _| {
-        let mut all: Vec<Value> = speech()[..8_000].chunks(800).map(|frame| media(sid, frame)).collect();
-        all.push(json!({"event": "mark", "streamSid": sid, "mark": {"name": "greeting"}}));
-        all
-    })
-    .await;
+/// Greets at once, with a mark, and answers.
+pub(crate) async fn greets(mut socket: Socket) {
+    let (sid, _) = start(&mut socket).await;
+    greet(&mut socket, &sid).await;
+    converse(&mut socket, &sid, Duration::ZERO).await;
+    let _closed = socket.close(None).await;
+}
+
+async fn greet(socket: &mut Socket, sid: &str) {
+    for frame in speech()[..8_000].chunks(800) {
+        text(socket, &media(sid, frame)).await;
+    }
+    text(socket, &json!({"event": "mark", "streamSid": sid, "mark": {"name": "greeting"}})).await;
 }
 
 /// Sends a long greeting in one message, and clears when the caller speaks.
@@ -152,6 +161,32 @@ pub(crate) async fn sends_all_at_once_and_clears(mut socket: Socket) {
     let _closed = socket.close(None).await;
 }
 
+/// Greets at length, falls silent when the caller speaks, and answers that.
+pub(crate) async fn greets_at_length(mut socket: Socket) {
+    let (sid, _) = start(&mut socket).await;
+    text(&mut socket, &media(&sid, &speech().repeat(5))).await;
+    let (mut heard, mut quiet) = (0, 0);
+    while let Some(Ok(message)) = socket.next().await {
+        let value: Value = serde_json::from_str(message.to_text().unwrap_or("")).unwrap_or_default();
+        if value["event"] == "stop" {
+            break;
+        }
+        let Some(payload) = value["media"]["payload"].as_str() else { continue };
+        if STANDARD.decode(payload).unwrap().iter().any(|octet| *octet & 0x7F < 0x50) {
+            (heard, quiet) = (heard + 1, 0);
+            if heard == 3 {
+                text(&mut socket, &json!({"event": "clear", "streamSid": sid})).await;
+            }
+        } else {
+            quiet += 1;
+        }
+        if heard > 20 && quiet == 40 {
+            text(&mut socket, &media(&sid, &speech()[..8_000])).await;
+        }
+    }
+    let _closed = socket.close(None).await;
+}
+
 /// Says something, and ends the stream when it was played.
 pub(crate) async fn says_goodbye(mut socket: Socket) {
     let (sid, _) = start(&mut socket).await;
@@ -166,6 +201,35 @@ pub(crate) async fn says_goodbye(mut socket: Socket) {
 }
 
 // ----------------------------------------------------------------------------------------------------- broken ones
+
+/// Greets, and is deaf.
+pub(crate) async fn greets_only(mut socket: Socket) {
+    let (sid, _) = start(&mut socket).await;
+    greet(&mut socket, &sid).await;
+    listen(&mut socket).await;
+}
+
+/// Sound in some other spelling.
+pub(crate) async fn says(socket: Socket, octets: Vec<u8>) {
+    once(socket, move |sid, _| octets.chunks(4_000).map(|frame| media(sid, frame)).collect()).await;
+}
+
+/// 16-bit samples for 24 kHz behind a soft hiss; floats; hexadecimal digits; base64 in base64; zeros for silence.
+pub(crate) fn other_spellings() -> [(Vec<u8>, &'static str); 5] {
+    let mut samples = vec![0; speech().len()];
+    offhook_mulaw::decode_slice(&speech(), &mut samples);
+    let hiss = (0..15_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 29) as i16 - 4);
+    let linear = hiss.chain(samples.iter().flat_map(|x| [*x; 3])).flat_map(i16::to_le_bytes).collect();
+    let floats = samples.iter().flat_map(|x| (f32::from(*x) / 32_768.0).to_le_bytes()).collect();
+    let hex: String = speech().iter().map(|octet| format!("{octet:02x}")).collect();
+    [
+        (linear, "Fails linear-pcm"),
+        (floats, "Fails linear-pcm"),
+        (hex.into_bytes(), "Fails encoded-twice"),
+        (STANDARD.encode(speech()).into_bytes(), "Fails encoded-twice"),
+        ([&speech()[..8_000], &[0; 4_000], &speech()[..8_000]].concat(), "Fails zeros-for-silence"),
+    ]
+}
 
 pub(crate) async fn mute(mut socket: Socket) {
     listen(&mut socket).await;
@@ -278,11 +342,7 @@ pub(crate) async fn never_clears(socket: Socket) {
 pub(crate) async fn lingers(mut socket: Socket) {
     let (sid, _) = start(&mut socket).await;
     text(&mut socket, &media(&sid, &speech()[..8_000])).await;
-    while let Some(Ok(message)) = socket.next().await {
-        if message.to_text().is_ok_and(|text| text.contains(r#""event":"stop""#)) {
-            break;
-        }
-    }
+    converse(&mut socket, &sid, Duration::ZERO).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
 }
 
@@ -329,5 +389,6 @@ pub(crate) async fn at_rate(mut socket: Socket, times: usize, paced: bool) {
         }
         text(&mut socket, &media(&sid, frame)).await;
     }
-    listen(&mut socket).await;
+    converse(&mut socket, &sid, Duration::ZERO).await;
+    let _closed = socket.close(None).await;
 }

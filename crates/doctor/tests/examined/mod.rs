@@ -10,6 +10,7 @@ use crate::server::Server;
 pub(crate) fn quick() -> Limits {
     Limits {
         greeting: Duration::from_millis(1_500),
+        long_greeting: Duration::from_millis(1_500),
         answer: Duration::from_millis(2_500),
         stop_talking: Duration::from_millis(3_000),
         close: Duration::from_millis(1_500),
