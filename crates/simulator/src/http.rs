@@ -8,13 +8,15 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
 use hyper_util::rt::TokioIo;
 use offhook_twilio::signature::{AuthToken, sign, signed_url};
-use offhook_twilio::webhook::WebhookForm;
+use offhook_twilio::webhook::{WebhookForm, join_url};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// Twilio waits so long for an answer, connecting included.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Twilio follows so many redirects (error 11215).
+const MOST_REDIRECTS: usize = 10;
 /// Longest answer read; more is error 11750 anyway.
 const LONGEST_BODY: usize = 1024 * 1024;
 
@@ -35,6 +37,9 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) content_type: Option<String>,
     pub(crate) body: Bytes,
+    /// Where it came from, after redirects.
+    pub(crate) url: String,
+    location: Option<String>,
 }
 
 /// Where a URL points.
@@ -82,24 +87,61 @@ pub(crate) async fn connect(target: &Target) -> Result<Box<dyn Wire>, Failed> {
     let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let name = ServerName::try_from(target.host.clone())
         .map_err(|error| Failed { code: 11235, what: format!("{}: {error}", target.host) })?;
-    let tls = tokio_rustls::TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await
-        .map_err(|error| Failed { code: 11237, what: format!("TLS with {} failed: {error}", target.host) })?;
+    let tls =
+        tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|error| {
+            Failed { code: tls_code(&error), what: format!("TLS with {} failed: {error}", target.host) }
+        })?;
     Ok(Box::new(tls))
 }
 
-/// Posts a form to a webhook, signed if there is a token.
-pub(crate) async fn post(url: &str, form: &WebhookForm, token: Option<&AuthToken>) -> Result<Answer, Failed> {
-    let timeout = || Failed { code: 11200, what: format!("{url} gave no answer within {PATIENCE:?}") };
-    tokio::time::timeout(PATIENCE, post_now(url, form, token)).await.unwrap_or_else(|_| Err(timeout()))
+/// What Twilio would say of a handshake that failed.
+fn tls_code(error: &std::io::Error) -> u32 {
+    use rustls::{CertificateError as Bad, Error};
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        // Something else than TLS answers.
+        Some(Error::InvalidMessage(_)) => 11206,
+        Some(Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. })) => 11236,
+        Some(Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. })) => 11235,
+        Some(Error::InvalidCertificate(_)) => 11237,
+        _ => 11220,
+    }
 }
 
-async fn post_now(url: &str, form: &WebhookForm, token: Option<&AuthToken>) -> Result<Answer, Failed> {
+/// Asks with a form, signed if there is a token, by POST or GET, and follows redirects as Twilio does.
+pub(crate) async fn fetch(
+    url: &str,
+    get: bool,
+    form: &WebhookForm,
+    token: Option<&AuthToken>,
+) -> Result<Answer, Failed> {
+    let timeout = || Failed { code: 11200, what: format!("{url} gave no answer within {PATIENCE:?}") };
+    tokio::time::timeout(PATIENCE, follow(url, get, form, token)).await.unwrap_or_else(|_| Err(timeout()))
+}
+
+async fn follow(
+    url: &str,
+    mut get: bool,
+    form: &WebhookForm,
+    token: Option<&AuthToken>,
+) -> Result<Answer, Failed> {
+    let mut url = url.to_owned();
+    for _ in 0..=MOST_REDIRECTS {
+        let answer = ask(&url, get, form, token).await?;
+        let Some(location) = answer.location.as_deref() else { return Ok(answer) };
+        get |= matches!(answer.status, 301..=303);
+        url = join_url(&url, location);
+    }
+    Err(Failed { code: 11215, what: format!("more than {MOST_REDIRECTS} redirects, the last to {url}") })
+}
+
+async fn ask(url: &str, get: bool, form: &WebhookForm, token: Option<&AuthToken>) -> Result<Answer, Failed> {
     let target =
         Target::parse(url).ok_or_else(|| Failed { code: 11100, what: format!("`{url}` is no URL") })?;
     let wire = connect(&target).await?;
-    let broken = |error: hyper::Error| Failed { code: 11206, what: format!("{url}: {error}") };
+    let broken = |error: hyper::Error| Failed {
+        code: 11206,
+        what: format!("{url} answers in no HTTP that can be read: {error}"),
+    };
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(wire)).await.map_err(broken)?;
     let driver = tokio::spawn(async move {
@@ -107,26 +149,43 @@ async fn post_now(url: &str, form: &WebhookForm, token: Option<&AuthToken>) -> R
             tracing::debug!(%error, "the webhook's connection ended");
         }
     });
-    let mut request = Request::post(target.path)
+    let mut path = target.path;
+    if get {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        path = format!("{path}{joint}{}", form.encode());
+    }
+    let mut request = Request::builder()
+        .method(if get { "GET" } else { "POST" })
+        .uri(path.as_str())
         .header("host", target.authority)
         .header("user-agent", "TwilioProxy/1.1")
-        .header("accept", "*/*")
-        .header("content-type", "application/x-www-form-urlencoded; charset=UTF-8");
+        .header("accept", "*/*");
     if let Some(token) = token {
-        request = request.header("x-twilio-signature", sign(token, &signed_url(url), form.params()));
+        let signature = match get {
+            true => sign(token, &signed_url(&join_url(url, &path)), &[]),
+            false => sign(token, &signed_url(url), form.params()),
+        };
+        request = request.header("x-twilio-signature", signature);
     }
-    let request = request
-        .body(Full::new(Bytes::from(form.encode())))
-        .map_err(|error| Failed { code: 11100, what: error.to_string() })?;
+    let mut body = Bytes::new();
+    if !get {
+        request = request.header("content-type", "application/x-www-form-urlencoded; charset=UTF-8");
+        body = Bytes::from(form.encode());
+    }
+    let request =
+        request.body(Full::new(body)).map_err(|error| Failed { code: 11100, what: error.to_string() })?;
     let answer = sender.send_request(request).await.map_err(broken)?;
     let status = answer.status().as_u16();
-    let content_type =
-        answer.headers().get("content-type").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let header =
+        |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let content_type = header("content-type");
+    let redirects = matches!(status, 301 | 302 | 303 | 307 | 308);
+    let location = header("location").filter(|_| redirects);
     let body = Limited::new(answer.into_body(), LONGEST_BODY)
         .collect()
         .await
         .map_err(|error| Failed { code: 11200, what: format!("{url}: the answer broke off: {error}") })?
         .to_bytes();
     driver.abort();
-    Ok(Answer { status, content_type, body })
+    Ok(Answer { status, content_type, body, url: url.to_owned(), location })
 }

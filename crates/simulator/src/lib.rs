@@ -12,6 +12,7 @@ mod http;
 mod line;
 pub mod load;
 mod messages;
+mod notify;
 mod place;
 mod playout;
 mod relay;

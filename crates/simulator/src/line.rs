@@ -9,6 +9,7 @@ use offhook_twilio::twiml::{Finding, StreamFound};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -172,8 +173,7 @@ impl<'a, P: FnMut(Progress)> OnTheLine<'a, P> {
         self.report.caller_sound.extend_from_slice(&frame);
         let text = self.messages.media(&frame);
         self.send(outgoing, text);
-        let answered = script.silent_for_ms(now_ms).is_some_and(|silent| silent >= self.hang_up_after);
-        if script.is_over() && answered && self.playout.is_empty() {
+        if script.is_done(now_ms, self.hang_up_after) {
             return Some("caller");
         }
         (now_ms >= self.longest).then_some("time limit")
@@ -191,10 +191,32 @@ impl<'a, P: FnMut(Progress)> OnTheLine<'a, P> {
                 self.find(31950, "the server sent a binary frame");
                 return None;
             }
-            Some(Ok(Message::Close(_))) | None => return Some("server"),
+            Some(Ok(Message::Close(frame))) => {
+                let fault = frame.filter(|frame| (1_002..=1_015).contains(&u16::from(frame.code)));
+                if let Some(frame) = fault.filter(|frame| u16::from(frame.code) != 1_005) {
+                    let reason = if frame.reason.is_empty() {
+                        "no reason".to_owned()
+                    } else {
+                        format!("“{}”", frame.reason)
+                    };
+                    self.find(
+                        31921,
+                        format!("the server closed with code {}, {reason}", u16::from(frame.code)),
+                    );
+                }
+                return Some("server");
+            }
+            None | Some(Err(Error::ConnectionClosed | Error::AlreadyClosed)) => return Some("server"),
             Some(Ok(_)) => return None,
-            Some(Err(Error::ConnectionClosed | Error::AlreadyClosed)) => return Some("server"),
+            Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => {
+                self.find(31903, "the connection broke without a close frame");
+                return Some("server");
+            }
             Some(Err(Error::Protocol(error))) => {
+                self.find(31924, error.to_string());
+                return Some("server");
+            }
+            Some(Err(error @ (Error::Capacity(_) | Error::Utf8(_)))) => {
                 self.find(31924, error.to_string());
                 return Some("server");
             }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use offhook_twilio::signature::{AuthToken, sign};
-use offhook_twilio::twiml::{Finding, RelayFound, StreamFound, TwimlReport, check};
-use offhook_twilio::webhook::incoming_call;
+use offhook_twilio::twiml::{Ending, Finding, RelayFound, StreamFound, check};
+use offhook_twilio::webhook::{WebhookForm, incoming_call, join_url};
 use offhook_twilio::{AccountSid, CallSid, StreamSid};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -13,11 +13,12 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::http::Request;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use crate::http::{Target, Wire, connect, post};
+use crate::http::{Target, Wire, connect, fetch};
 use crate::line::OnTheLine;
+use crate::notify::Notifier;
 use crate::relay;
 use crate::report::CallReport;
-use crate::script::{Say, Script};
+use crate::script::Script;
 
 /// What a voice server may take to answer the handshake.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -117,18 +118,26 @@ pub async fn place_typed(
         Ok(Found::Relay(found)) => return relay::place(plan, found, typed, report, progress).await,
         Err(finding) => return Err(PlaceError::Refused(finding, Box::new(report))),
     };
-    let opening = match no_words(&plan) {
-        Some(finding) => Err(finding),
-        None => open_socket(&plan, &found.url, "Twilio.TmeWs/1.0", &mut report).await,
+    let (script, opening) = match plan.script.in_sound() {
+        Err(line) => (Script::default(), Err(no_words(&line.text))),
+        Ok(script) => (script, open_socket(&plan, &found.url, "Twilio.TmeWs/1.0", &mut report).await),
     };
+    let mut notifier = Notifier::new(&plan, &found);
     let socket = match opening {
         Ok(socket) => socket,
-        Err(finding) => return Err(PlaceError::Refused(finding, Box::new(report))),
+        Err(finding) => {
+            notifier.tell("stream-error", Some(&finding));
+            report.findings.extend(notifier.finish().await);
+            return Err(PlaceError::Refused(finding, Box::new(report)));
+        }
     };
+    notifier.tell("stream-started", None);
     progress(Progress::Streaming { url: found.url.clone() });
     let line = OnTheLine::new(&plan, report, &mut progress);
-    let mut report = line.talk(socket, plan.script.clone(), &found).await;
+    let mut report = line.talk(socket, script, &found).await;
+    notifier.tell("stream-stopped", None);
     go_on(&plan, &found, &mut report).await;
+    report.findings.extend(notifier.finish().await);
     report.conclude();
     Ok(report)
 }
@@ -140,44 +149,97 @@ enum Found {
 }
 
 /// Text can't be said to a server that wants sound.
-fn no_words(plan: &CallPlan) -> Option<Finding> {
-    let words = plan.script.lines().iter().find(|line| line.say == Say::Words)?;
+fn no_words(text: &str) -> Finding {
     let what = format!(
-        "the server wants sound (<Stream>), and “{}” is text: give a sound file, or serve the agent over ConversationRelay",
-        words.text
+        "the server wants sound (<Stream>), and “{text}” is text that can't be spoken here: give a sound file, or install \
+         flite (libflite1)"
     );
-    Some(Finding::new(0, what))
+    Finding::new(0, what)
 }
+
+/// So many documents, one leading to the next, are read.
+const MOST_DOCUMENTS: usize = 10;
 
 async fn fetch_twiml(
     plan: &CallPlan,
     report: &mut CallReport,
     progress: &mut impl FnMut(Progress),
 ) -> Result<Found, Finding> {
+    let form = call_form(plan, "ringing");
+    let (mut url, mut by_get) = (plan.url.clone(), false);
+    for nth in 0..MOST_DOCUMENTS {
+        let asked = Instant::now();
+        let answer = fetch(&url, by_get, &form, plan.auth_token.as_ref())
+            .await
+            .map_err(|failed| Finding::new(failed.code, failed.what))?;
+        if nth == 0 {
+            report.webhook_ms = millis(asked.elapsed());
+            progress(Progress::Webhook { status: answer.status });
+        }
+        let document = check(answer.status, answer.content_type.as_deref(), &answer.body);
+        for finding in &document.findings {
+            progress(Progress::Found(finding.clone()));
+            report.findings.push(finding.to_string());
+        }
+        // A query is dropped, and the stream opened all the same.
+        let fatal = |finding: &Finding| !finding.is_warning() && finding.code != 31920;
+        if let Some(error) = document.findings.iter().find(|finding| fatal(finding)) {
+            return Err(error.clone());
+        }
+        match document.ends_before {
+            Some(Ending::Over(verb)) => {
+                let what = format!("`<{verb}>` comes before the stream: the call ends there");
+                return Err(Finding::new(0, what));
+            }
+            Some(Ending::Redirect { url: to, get }) => {
+                (url, by_get) = (join_url(&answer.url, &to), get);
+                continue;
+            }
+            None => {}
+        }
+        if let Some(relay) = document.relay {
+            return Ok(Found::Relay(resolve_relay(relay, &answer.url)));
+        }
+        if let Some(stream) = document.stream.filter(|stream| !stream.url.is_empty()) {
+            if stream.action.is_none() {
+                let after = document.verbs.iter().skip_while(|verb| *verb != "Connect").skip(1);
+                report.after = after.cloned().collect();
+            }
+            return Ok(Found::Stream(resolve_stream(stream, &answer.url)));
+        }
+        let only = document.verbs.join(", ");
+        let what = format!("the document connects to no <Stream> or <ConversationRelay>, only: {only}");
+        return Err(Finding::new(12200, what));
+    }
+    Err(Finding::new(0, format!("{MOST_DOCUMENTS} documents redirect to each other, the last to {url}")))
+}
+
+/// What every webhook of a call has.
+pub(crate) fn call_form(plan: &CallPlan, status: &str) -> WebhookForm {
     let form = incoming_call(plan.call_sid.as_str(), plan.account_sid.as_str(), &plan.from, &plan.to);
-    let asked = Instant::now();
-    let answer = post(&plan.url, &form, plan.auth_token.as_ref())
-        .await
-        .map_err(|failed| Finding::new(failed.code, failed.what))?;
-    report.webhook_ms = millis(asked.elapsed());
-    progress(Progress::Webhook { status: answer.status });
-    let TwimlReport { findings, verbs, stream, relay } =
-        check(answer.status, answer.content_type.as_deref(), &answer.body);
-    for finding in &findings {
-        progress(Progress::Found(finding.clone()));
-        report.findings.push(finding.to_string());
-    }
-    if let Some(error) = findings.into_iter().find(|finding| !finding.is_warning()) {
-        return Err(error);
-    }
-    let stream = stream.filter(|stream| !stream.url.is_empty()).map(Found::Stream);
-    relay.map(Found::Relay).or(stream).ok_or_else(|| {
-        let only = verbs.join(", ");
-        Finding::new(
-            12200,
-            format!("the document connects to no <Stream> or <ConversationRelay>, only: {only}"),
-        )
+    form.params().iter().fold(WebhookForm::default(), |form, (name, value)| {
+        form.with(name, if name == "CallStatus" { status } else { value })
     })
+}
+
+/// URLs in a document are relative to it; a stream's query is dropped.
+fn resolve_stream(stream: StreamFound, document: &str) -> StreamFound {
+    let join = |url: String| join_url(document, &url);
+    let url = join(stream.url);
+    let url = url.split('?').next().unwrap_or("").to_owned();
+    StreamFound {
+        url: match url.split_once("://") {
+            Some(("http" | "https", rest)) => format!("wss://{rest}"),
+            _ => url,
+        },
+        action: stream.action.map(join),
+        status_callback: stream.status_callback.map(join),
+        ..stream
+    }
+}
+
+pub(crate) fn resolve_relay(relay: RelayFound, document: &str) -> RelayFound {
+    RelayFound { action: relay.action.map(|action| join_url(document, &action)), ..relay }
 }
 
 pub(crate) async fn open_socket(
@@ -208,8 +270,9 @@ pub(crate) async fn open_socket(
     let opening = async {
         let wire = connect(&target).await.map_err(|failed| {
             let code = match failed.code {
+                11201 => 31901,
                 11202 => 31902,
-                11235 | 11237 => 31910,
+                11206 | 11220 | 11235..=11237 => 31910,
                 _ => 31904,
             };
             Finding::new(code, failed.what)
@@ -226,22 +289,12 @@ pub(crate) async fn open_socket(
     Ok(socket)
 }
 
-/// An action's URL, which may be relative to the webhook's.
-pub(crate) fn absolute(action: &str, plan: &CallPlan) -> String {
-    if action.contains("://") {
-        return action.to_owned();
-    }
-    let base = Target::parse(&plan.url).map(|target| target.authority).unwrap_or_default();
-    let scheme = plan.url.split("://").next().unwrap_or("https");
-    format!("{scheme}://{base}/{}", action.trim_start_matches('/'))
-}
-
 /// The stream has ended: does what the TwiML says next, as Twilio would.
 async fn go_on(plan: &CallPlan, found: &StreamFound, report: &mut CallReport) {
     let Some(action) = &found.action else { return };
-    let url = absolute(action, plan);
-    let form = incoming_call(plan.call_sid.as_str(), plan.account_sid.as_str(), &plan.from, &plan.to);
-    match post(&url, &form, plan.auth_token.as_ref()).await {
+    let live = report.ended_by == "server";
+    let form = call_form(plan, if live { "in-progress" } else { "completed" });
+    match fetch(action, false, &form, plan.auth_token.as_ref()).await {
         Ok(answer) => {
             let next = check(answer.status, answer.content_type.as_deref(), &answer.body);
             report

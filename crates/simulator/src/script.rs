@@ -45,10 +45,20 @@ pub struct Script {
     heard_agent_at: Option<u64>,
     last_end_ms: u64,
     silent_since_ms: u64,
+    /// The agent has been speaking since then, without a pause.
+    speaks_since_ms: Option<u64>,
+    /// Sound of lines that are words.
+    sounds: Vec<(usize, Vec<u8>)>,
 }
 
 /// With no answer for so long, the next line is said all the same.
 const PATIENCE_MS: u64 = 12_000;
+/// An answer to the last line is waited for so long at least.
+const UNANSWERED_MS: u64 = 5_000;
+/// An agent that speaks so long without a pause doesn't end: it is spoken over, or left.
+const ENDLESS_MS: u64 = 20_000;
+/// A pause of speech that doesn't end.
+const PAUSE_MS: u64 = 1_000;
 
 /// What the caller does in a 20 ms step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,6 +86,26 @@ impl Script {
         &self.lines
     }
 
+    /// Gives the sound of a line that is words, μ-law, for a server that wants sound.
+    pub fn give_sound(&mut self, line: usize, octets: Vec<u8>) {
+        self.sounds.push((line, octets));
+    }
+
+    /// The same lines, all of them in sound.
+    ///
+    /// # Errors
+    /// A line that is words, and for which there is no sound.
+    pub(crate) fn in_sound(&self) -> Result<Self, &Line> {
+        let mut script = self.clone();
+        for (index, line) in self.lines.iter().enumerate().filter(|(_, line)| line.say == Say::Words) {
+            let (_, octets) = self.sounds.iter().find(|(at, _)| *at == index).ok_or(line)?;
+            if let Some(line) = script.lines.get_mut(index) {
+                line.say = Say::Sound(octets.clone());
+            }
+        }
+        Ok(script)
+    }
+
     /// Adds a line behind the others.
     pub(crate) fn push(&mut self, line: Line) {
         self.lines.push(line);
@@ -93,9 +123,31 @@ impl Script {
         self.heard_agent_at.map(|_| now_ms.saturating_sub(self.silent_since_ms))
     }
 
+    /// All lines were said, and the agent has been silent for `quiet_ms` (longer, if it owes an answer), or speaks without end.
+    #[must_use]
+    pub fn is_done(&self, now_ms: u64, quiet_ms: u64) -> bool {
+        let least = match self.heard_agent_at {
+            Some(_) => 0,
+            None if self.lines.is_empty() => PATIENCE_MS,
+            None => UNANSWERED_MS,
+        };
+        let silent = now_ms.saturating_sub(self.silent_since_ms) >= quiet_ms.max(least);
+        self.is_over() && (silent || self.is_endless(now_ms))
+    }
+
+    /// The agent has spoken for so long without a pause that it won't end.
+    fn is_endless(&self, now_ms: u64) -> bool {
+        self.speaks_since_ms
+            .is_some_and(|since| now_ms.saturating_sub(since.max(self.last_end_ms)) >= ENDLESS_MS)
+    }
+
     /// The next 20 ms. `agent_sounds`: the agent's voice was heard in the last 20 ms.
     pub fn step(&mut self, now_ms: u64, agent_sounds: bool) -> Step {
+        if !agent_sounds && now_ms.saturating_sub(self.silent_since_ms) >= PAUSE_MS {
+            self.speaks_since_ms = None;
+        }
         if agent_sounds {
+            self.speaks_since_ms.get_or_insert(now_ms);
             self.silent_since_ms = now_ms;
             if !self.speaking {
                 self.heard_agent_at.get_or_insert(now_ms);
@@ -143,7 +195,7 @@ impl Script {
             When::At(at) => now_ms >= at,
             When::AfterAgent(quiet) => {
                 let silent = self.silent_for_ms(now_ms).is_some_and(|silent| silent >= quiet);
-                silent || (waited_long && self.heard_agent_at.is_none())
+                silent || (waited_long && self.heard_agent_at.is_none()) || self.is_endless(now_ms)
             }
             When::BargeIn(after) => {
                 self.heard_agent_at.is_some_and(|since| now_ms >= since + after)
@@ -159,6 +211,33 @@ mod tests {
 
     fn line(when: When, say: Say) -> Line {
         Line { when, say, text: String::new() }
+    }
+
+    #[test]
+    fn the_caller_leaves_whatever_the_agent_does() {
+        let leaves = |lines: usize, agent: fn(u64) -> bool| {
+            let lines = (0..lines).map(|_| line(When::AfterAgent(300), Say::Sound(vec![1; 160])));
+            let mut script = Script::new(lines.collect());
+            (0..9_000).map(|tick| tick * 20).find(|now| {
+                script.step(*now, agent(*now));
+                script.is_done(*now, 2_000)
+            })
+        };
+        // One that never speaks; one that never stops; one that greets and never answers; one that answers.
+        assert_eq!(leaves(1, |_| false), Some(17_000));
+        assert_eq!(leaves(1, |_| true), Some(40_000));
+        assert_eq!(leaves(1, |now| now < 1_000), Some(6_280));
+        assert_eq!(leaves(1, |now| now < 1_000 || (2_000..3_000).contains(&now)), Some(4_980));
+        assert_eq!(leaves(0, |_| false), Some(12_000));
+        assert_eq!(leaves(0, |now| now < 1_000), Some(2_980));
+    }
+
+    #[test]
+    fn words_need_a_sound_where_sound_is_wanted() {
+        let mut script = Script::new(vec![line(When::AfterAgent(300), Say::Words)]);
+        assert!(script.in_sound().is_err());
+        script.give_sound(0, vec![7; 160]);
+        assert_eq!(script.in_sound().unwrap().lines()[0].say, Say::Sound(vec![7; 160]));
     }
 
     #[test]

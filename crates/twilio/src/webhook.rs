@@ -77,9 +77,47 @@ pub fn incoming_call(call_sid: &str, account_sid: &str, from: &str, to: &str) ->
     .fold(WebhookForm::default(), |form, (name, value)| form.with(name, value))
 }
 
+/// A URL, from where a document stands and what it says (RFC 3986, 5.2, without dots in paths).
+#[must_use]
+pub fn join_url(base: &str, reference: &str) -> String {
+    if reference.contains("://") {
+        return reference.to_owned();
+    }
+    let Some((scheme, rest)) = base.split_once("://") else { return reference.to_owned() };
+    if let Some(rest) = reference.strip_prefix("//") {
+        return format!("{scheme}://{rest}");
+    }
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let path = path.split(['?', '#']).next().unwrap_or("");
+    match reference.chars().next() {
+        None => base.to_owned(),
+        Some('/') => format!("{scheme}://{authority}{reference}"),
+        Some('?') => format!("{scheme}://{authority}{path}{reference}"),
+        Some(_) => {
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            format!("{scheme}://{authority}{folder}/{reference}")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn references_are_joined() {
+        for (base, reference, joined) in [
+            ("https://h/a/b?x=1", "c", "https://h/a/c"),
+            ("https://h/a", "/c?d", "https://h/c?d"),
+            ("https://h/a?x=1", "?y=2", "https://h/a?y=2"),
+            ("https://h", "c", "https://h/c"),
+            ("https://h/a", "//g/c", "https://g/c"),
+            ("https://h/a", "http://g", "http://g"),
+            ("https://h/a?x", "", "https://h/a?x"),
+        ] {
+            assert_eq!(join_url(base, reference), joined);
+        }
+    }
 
     #[test]
     fn blanks_repetitions_and_odd_characters_survive() {

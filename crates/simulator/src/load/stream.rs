@@ -18,7 +18,7 @@ use super::figures::Figures;
 use super::metronome::Metronome;
 use super::wire::{frame, push, push_text};
 use super::{FRAME, LoadPlan, Said, Times, Window, stamp};
-use crate::http::{Target, Wire, connect, post};
+use crate::http::{Target, Wire, connect, fetch};
 use crate::messages::Messages;
 
 /// A pause no longer than this, in the midst of speech, is a hole; longer ones are pauses between utterances.
@@ -41,7 +41,8 @@ pub(crate) async fn run(
         (plan.url.clone(), Vec::new())
     } else {
         let form = incoming_call(call.as_str(), account.as_str(), "+14155550100", "+14155550101");
-        let answer = post(&plan.url, &form, plan.auth_token.as_ref()).await.map_err(|failed| failed.what)?;
+        let answer =
+            fetch(&plan.url, false, &form, plan.auth_token.as_ref()).await.map_err(|failed| failed.what)?;
         let found = check(answer.status, answer.content_type.as_deref(), &answer.body)
             .stream
             .ok_or_else(|| format!("the webhook answered {} without a stream", answer.status))?;

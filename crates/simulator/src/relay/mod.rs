@@ -217,13 +217,8 @@ impl<P: FnMut(Progress)> Session<'_, P> {
                 self.send(messages::prompt(&text, &lang, last));
             }
         }
-        let silent = self
-            .caller
-            .script
-            .silent_for_ms(now)
-            .is_some_and(|silent| silent >= millis(self.plan.hang_up_after));
         let done =
-            self.caller.script.is_over() && self.caller.typed.is_none() && silent && self.speaker.is_idle();
+            self.caller.typed.is_none() && self.caller.script.is_done(now, millis(self.plan.hang_up_after));
         if done || now >= millis(self.plan.longest) {
             self.report.ended_by = if done { "caller" } else { "time limit" }.to_owned();
             self.ended =

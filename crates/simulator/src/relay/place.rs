@@ -2,12 +2,12 @@
 
 use offhook_twilio::relay::SessionStatus;
 use offhook_twilio::twiml::{Finding, RelayFound, check};
-use offhook_twilio::webhook::{WebhookForm, incoming_call};
+use offhook_twilio::webhook::WebhookForm;
 use tokio::sync::mpsc;
 
 use super::{Caller, Ended, talk};
-use crate::http::post;
-use crate::place::{CallPlan, PlaceError, Progress, absolute, open_socket};
+use crate::http::fetch;
+use crate::place::{CallPlan, PlaceError, Progress, call_form, open_socket, resolve_relay};
 use crate::report::CallReport;
 
 /// A server that loses every session is given up.
@@ -53,9 +53,8 @@ async fn go_on<P: FnMut(Progress)>(
     report: &mut CallReport,
     progress: &mut P,
 ) -> Option<RelayFound> {
-    let action = found.action.as_deref()?;
-    let url = absolute(action, plan);
-    let answer = match post(&url, &form(plan, ended), plan.auth_token.as_ref()).await {
+    let url = found.action.as_deref()?;
+    let answer = match fetch(url, false, &form(plan, ended), plan.auth_token.as_ref()).await {
         Ok(answer) => answer,
         Err(failed) => {
             let finding = Finding::new(failed.code, failed.what);
@@ -69,15 +68,11 @@ async fn go_on<P: FnMut(Progress)>(
         progress(Progress::Found(finding.clone()));
     }
     report.after.clone_from(&next.verbs);
-    next.relay.filter(|_| ended.live)
+    next.relay.filter(|_| ended.live).map(|relay| resolve_relay(relay, &answer.url))
 }
 
 fn form(plan: &CallPlan, ended: &Ended) -> WebhookForm {
-    let status = if ended.live { "in-progress" } else { "completed" };
-    let form = incoming_call(plan.call_sid.as_str(), plan.account_sid.as_str(), &plan.from, &plan.to);
-    let mut form = form.params().iter().fold(WebhookForm::default(), |form, (name, value)| {
-        form.with(name, if name == "CallStatus" { status } else { value })
-    });
+    let mut form = call_form(plan, if ended.live { "in-progress" } else { "completed" });
     form = form
         .with("SessionId", "VX1")
         .with("SessionStatus", ended.status.as_str())

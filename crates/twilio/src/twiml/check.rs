@@ -3,7 +3,7 @@
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-use super::report::{Finding, RelayFound, StreamFound, TwimlReport};
+use super::report::{Ending, Finding, RelayFound, StreamFound, TwimlReport};
 use super::schema::SCHEMA;
 use super::values::RELAY_VALUES;
 
@@ -23,7 +23,13 @@ pub fn check(status: u16, content_type: Option<&str>, body: &[u8]) -> TwimlRepor
         return report;
     }
     let mime = content_type.unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    if !matches!(mime.as_str(), "text/xml" | "application/xml" | "text/html") {
+    // Plain text is a document if it is one, and is read aloud if not.
+    let plain = mime == "text/plain";
+    if plain && !body.trim_ascii_start().starts_with(b"<") {
+        report.verbs.push("Say".to_owned());
+        return report;
+    }
+    if !plain && !matches!(mime.as_str(), "text/xml" | "application/xml" | "text/html") {
         let found =
             if mime.is_empty() { "no content type".to_owned() } else { format!("content type `{mime}`") };
         report.findings.push(Finding::new(12300, format!("the webhook answered with {found}")));
@@ -79,13 +85,18 @@ impl Walk<'_> {
                     if self.path.is_empty() && !text.trim().is_empty() {
                         return self.broken(before, "there is text outside of `<Response>`");
                     }
+                    self.redirect_text(&text);
                 }
                 Ok(Event::GeneralRef(entity)) => {
                     let name = (*entity).to_owned();
                     if !known_entity(&name) {
                         return self.broken(before, &format!("unknown entity `&{name};`"));
                     }
+                    if let Ok(text) = quick_xml::escape::unescape(&format!("&{name};")) {
+                        self.redirect_text(&text);
+                    }
                 }
+                Ok(Event::CData(text)) => self.redirect_text(&text),
                 Ok(_) => {}
             }
         }
@@ -166,6 +177,20 @@ impl Walk<'_> {
     fn note(&mut self, parent: Option<&str>, name: &str, attributes: &[(String, String)]) {
         let value =
             |key: &str| attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
+        let connected =
+            self.report.relay.is_some() || self.report.stream.as_ref().is_some_and(|to| !to.url.is_empty());
+        if parent == Some("Response") && !connected && self.report.ends_before.is_none() {
+            self.report.ends_before = match name {
+                "Hangup" => Some(Ending::Over("Hangup")),
+                "Reject" => Some(Ending::Over("Reject")),
+                "Leave" => Some(Ending::Over("Leave")),
+                "Redirect" => {
+                    let get = value("method").is_some_and(|method| method.eq_ignore_ascii_case("GET"));
+                    Some(Ending::Redirect { url: String::new(), get })
+                }
+                _ => None,
+            };
+        }
         match (parent, name) {
             (Some("Connect"), "ConversationRelay") if self.report.relay.is_none() => {
                 self.check_relay(attributes);
@@ -185,6 +210,9 @@ impl Walk<'_> {
                 if let Some(stream) = &mut self.report.stream {
                     stream.url = url;
                     stream.status_callback = value("statusCallback");
+                    stream.status_callback_get = value("statusCallbackMethod")
+                        .is_some_and(|method| method.eq_ignore_ascii_case("GET"));
+                    stream.name = value("name");
                 }
             }
             (Some("Stream" | "ConversationRelay"), "Parameter") => {
@@ -200,6 +228,19 @@ impl Walk<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The URL of a `<Redirect>` stands in it.
+    fn redirect_text(&mut self, text: &str) {
+        let inside = matches!(self.path.as_slice(), [root, verb] if root == "Response" && verb == "Redirect");
+        // Of several the first is followed.
+        let first = self.report.verbs.iter().filter(|verb| *verb == "Redirect").count() == 1;
+        if let Some(Ending::Redirect { url, .. }) = &mut self.report.ends_before
+            && inside
+            && first
+        {
+            url.push_str(text.trim());
         }
     }
 
@@ -226,7 +267,7 @@ impl Walk<'_> {
         }
         if url.starts_with("ws://") || url.starts_with("http") {
             say(31922, format!("the stream's URL is `{url}`"));
-        } else if !url.starts_with("wss://") {
+        } else if url.is_empty() || (url.contains("://") && !url.starts_with("wss://")) {
             say(31923, format!("the stream's URL is `{url}`"));
         } else if url.contains('?') {
             say(31920, format!("the stream's URL has a query string, which Twilio drops: `{url}`"));

@@ -10,5 +10,5 @@ mod values;
 pub use build::{Connect, Dial, MIME, Noun, Parameter, Response, Stream, TwimlError, Verb};
 pub use check::check;
 pub use relay::{ConversationRelay, RelayLanguage, RelayOptions};
-pub use report::{Finding, RelayFound, StreamFound, TwimlReport};
+pub use report::{Ending, Finding, RelayFound, StreamFound, TwimlReport};
 pub use values::{Interrupts, Sensitivity, TranscriptionProvider, TtsProvider};

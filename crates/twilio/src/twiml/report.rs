@@ -45,6 +45,24 @@ pub struct StreamFound {
     pub action: Option<String>,
     /// `statusCallback`.
     pub status_callback: Option<String>,
+    /// `statusCallbackMethod` is `GET`.
+    pub status_callback_get: bool,
+    /// `name`.
+    pub name: Option<String>,
+}
+
+/// A verb that takes the call away from what comes after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// `<Hangup>`, `<Reject>` or `<Leave>`: by this name.
+    Over(&'static str),
+    /// `<Redirect>`: the call goes on with another document.
+    Redirect {
+        /// Where it is, as the document has it; empty: the same again.
+        url: String,
+        /// It is asked for by GET.
+        get: bool,
+    },
 }
 
 /// The ConversationRelay that a document connects to.
@@ -79,6 +97,8 @@ pub struct TwimlReport {
     pub stream: Option<StreamFound>,
     /// The first `<Connect><ConversationRelay>`.
     pub relay: Option<RelayFound>,
+    /// What ends this document before anything is connected: what comes after it is never reached.
+    pub ends_before: Option<Ending>,
 }
 
 impl TwimlReport {
