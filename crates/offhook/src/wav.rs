@@ -164,14 +164,39 @@ pub(crate) fn at_8_khz(sound: Vec<i16>, rate: SampleRate) -> anyhow::Result<Vec<
     Ok(narrow)
 }
 
+/// How names of files with raw μ-law end.
+const RAW: [&str; 5] = ["ulaw", "ul", "mulaw", "raw", "pcmu"];
+/// How names of files with other sound end.
+const SOUND: [&str; 10] = ["wav", "mp3", "ogg", "oga", "opus", "flac", "m4a", "aac", "aiff", "webm"];
+
+/// Whether a file of this name would be sound, by its ending.
+pub(crate) fn is_sound_name(path: &Path) -> bool {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+    RAW.contains(&ending.as_str()) || SOUND.contains(&ending.as_str())
+}
+
 /// Reads a line: a mono WAV, or raw μ-law.
 pub(crate) fn read_line(path: &Path) -> anyhow::Result<Say> {
     let bytes = std::fs::read(path).with_context(|| format!("can't read {}", path.display()))?;
-    if !bytes.starts_with(b"RIFF") {
-        return Ok(Say::Sound(bytes));
-    }
-    let octets = line(&bytes).with_context(|| format!("{} can't be used", path.display()))?;
+    let octets = if bytes.starts_with(b"RIFF") { line(&bytes) } else { raw(path, bytes) };
+    let octets = octets.with_context(|| format!("{} can't be used", path.display()))?;
+    ensure!(!octets.is_empty(), "{} can't be used: there is no sound in it", path.display());
     Ok(Say::Sound(octets))
+}
+
+/// Raw μ-law tells nothing of itself: by the file's name, and by what it can't be.
+fn raw(path: &Path, bytes: Vec<u8>) -> anyhow::Result<Vec<u8>> {
+    const HINT: &str =
+        "it must be WAV, or raw μ-law in a file named .ulaw; `sox` or `ffmpeg` converts others";
+    if let Some(kind) = offhook_audio::container(&bytes) {
+        bail!("it is {kind}, not sound that can be said: {HINT}");
+    }
+    ensure!(!bytes.is_empty(), "there is no sound in it");
+    let text = bytes.iter().filter(|octet| octet.is_ascii_graphic() || octet.is_ascii_whitespace()).count();
+    ensure!(text * 20 < bytes.len() * 19, "it is text, not sound: {HINT}");
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+    ensure!(RAW.contains(&ending.as_str()), "it has no WAV header: {HINT}");
+    Ok(bytes)
 }
 
 /// A line from a WAV in memory.
@@ -280,6 +305,29 @@ mod tests {
             let _any = parse(&changed);
             bytes.splice(..0, *b"RIFF....WAVE");
             let _any = parse(&bytes);
+        }
+    }
+
+    #[test]
+    fn what_is_no_sound_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            read_line(&path).map_err(|error| format!("{error:#}"))
+        };
+        let speech: Vec<u8> = (0..800_u32).map(|n| (n * 37 % 251) as u8).collect();
+        assert_eq!(read("a.ulaw", &speech), Ok(Say::Sound(speech.clone())));
+        for (name, bytes, why) in [
+            ("a.txt", b"I'd like a large pizza, please.".as_slice(), "it is text"),
+            ("a.ulaw", b"# Notes\n\nThis is no sound at all.", "it is text"),
+            ("a.mp3", b"ID3\x04\0\0\0\0\0\0", "it is MP3"),
+            ("a.wav", &speech, "no WAV header"),
+            ("b.ulaw", b"", "no sound in it"),
+            ("b.wav", b"RIFF\0\0\0\0WAVE", "can't be used"),
+        ] {
+            let error = read(name, bytes).unwrap_err();
+            assert!(error.contains(why), "{name}: {error}");
         }
     }
 }

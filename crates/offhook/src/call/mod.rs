@@ -3,6 +3,7 @@
 mod caller;
 mod outcome;
 mod picture;
+mod speak;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use offhook_simulator::{CallPlan, Line, PlaceError, Progress, Say, Script, When, place_typed};
+use offhook_simulator::{CallPlan, CallReport, Line, PlaceError, Progress, Say, Script, When, place_typed};
 use offhook_twilio::signature::AuthToken;
 use offhook_twilio::{AccountSid, CallSid, StreamSid};
 
@@ -18,24 +19,25 @@ use crate::console::{paint, say};
 use crate::record::{Record, record_path};
 use crate::wav;
 pub(crate) use caller::Caller;
+use outcome::Outcome;
 
 /// `offhook call`
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(after_help = "Examples:\n  offhook call http://127.0.0.1:5000/voice --say hello.wav\n  \
     offhook call https://voice.example.com/voice --caller order.toml --out call\n  \
     offhook call http://127.0.0.1:5000/voice --say a.wav --say b.wav --barge-in 1s --json\n  \
-    offhook call http://127.0.0.1:5000/voice --say \"a large pizza, please\"   (a server that takes text)\n  \
+    offhook call http://127.0.0.1:5000/voice --say \"a large pizza, please\"   (in the embedded voice)\n  \
     offhook call http://127.0.0.1:5000/voice --type\n\n\
-    Exit status: 0 the agent answered every line (and all that the caller's file expects), 1 it did not, \
-    2 the call could not be placed")]
+    Exit status: 0 every line was answered in time, by an answer that is no check-in, apology or last words, and all that \
+    the caller's file expects was said; 1 it was not; 2 the call could not be placed")]
 pub(crate) struct CallArgs {
     /// The webhook's URL
     url: String,
     /// A caller's script: lines, when they are said, and what the agent must have understood
     #[arg(long, value_name = "FILE")]
     caller: Option<PathBuf>,
-    /// A line to say: WAV (any rate, mono), raw μ-law (.ulaw), or, to a server that takes text, the words. Said when the
-    /// agent has finished; may be given again
+    /// A line to say: WAV (any rate, mono), raw μ-law (.ulaw), or words, which the embedded voice speaks to a server that takes
+    /// sound. Said when the agent has finished; may be given again
     #[arg(long, value_name = "FILE|WORDS")]
     say: Vec<String>,
     /// Say what is typed, line by line, to a server that takes text
@@ -136,7 +138,7 @@ impl CallArgs {
 /// A file's sound, or words.
 fn line(said: &str, when: When) -> anyhow::Result<Line> {
     let path = Path::new(said);
-    if path.extension().is_some_and(|kind| kind == "wav" || kind == "ulaw") || path.exists() {
+    if wav::is_sound_name(path) || path.exists() {
         return Ok(Line { when, say: wav::read_line(path)?, text: file_name(path) });
     }
     Ok(Line { when, say: Say::Words, text: said.to_owned() })
@@ -157,6 +159,17 @@ fn typed_lines() -> tokio::sync::mpsc::Receiver<String> {
 
 /// Places the call and shows what came of it.
 pub(crate) fn run(args: &CallArgs) -> anyhow::Result<ExitCode> {
+    match place_call(args) {
+        Err(error) if args.json => {
+            let outcome = Outcome::impossible(&error);
+            say(&outcome::to_json(&CallReport::default(), None, &outcome)?);
+            Ok(ExitCode::from(2))
+        }
+        done => done,
+    }
+}
+
+fn place_call(args: &CallArgs) -> anyhow::Result<ExitCode> {
     let caller = args.caller()?;
     let auth_token = std::env::var(&args.auth_token_env).ok().filter(|token| !token.trim().is_empty());
     let plan = CallPlan {
@@ -167,7 +180,7 @@ pub(crate) fn run(args: &CallArgs) -> anyhow::Result<ExitCode> {
         account_sid: AccountSid::parse(&random_sid("AC")?)?,
         from: args.from.clone(),
         to: args.to.clone(),
-        script: Script::new(caller.lines.clone()),
+        script: speak::in_words(Script::new(caller.lines.clone())),
         hang_up_after: args.hang_up_after,
         longest: args.longest,
         drop_after: args.drop_after,
@@ -182,7 +195,7 @@ pub(crate) fn run(args: &CallArgs) -> anyhow::Result<ExitCode> {
         Ok(report) => report,
         Err(PlaceError::Refused(finding, report)) => {
             if args.json {
-                say(&serde_json::to_string(&*report)?);
+                say(&outcome::to_json(&report, None, &Outcome::refused(&finding))?);
             } else {
                 say(&paint(&format!("no call: {finding}"), "31"));
             }

@@ -77,6 +77,12 @@ pub(crate) fn print(report: &CallReport, record: Option<&Record>, outcome: &Outc
             "33",
         ));
     }
+    if !outcome.answers_known && outcome.is_good() {
+        say(&paint(
+            "note     whether the answers were more than an apology is unknown: give the server's --record",
+            "33",
+        ));
+    }
     if outcome.is_good() {
         say(&paint("good     the agent answered what was said", "32"));
     }

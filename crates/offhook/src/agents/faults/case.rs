@@ -213,7 +213,8 @@ pub(super) fn config(faults: Vec<FaultRule>) -> DoublesConfig {
     };
     let answers =
         ["It is booked for Friday. Anything else?"].map(|say| Rule { say: say.into(), ..Rule::default() });
-    let caller = ["A table for four on Friday.", "Yes, please."].map(Utterance::from).to_vec();
+    // Short enough for each of the sounds: after a failover the first is said again.
+    let caller = ["A table, please.", "Yes, please."].map(Utterance::from).to_vec();
     let script = Script { caller, answers: answers.to_vec() };
     DoublesConfig { latency, script, faults, ..DoublesConfig::default() }
 }
