@@ -192,7 +192,10 @@ def assemblyai_streaming():
     heard = []
     for event in assemblyai.RealTimeEvents:
         client.on(event, lambda _, event: heard.append(event))
-    client.connect(assemblyai.RealTimeParameters(sample_rate=8000, encoding="pcm_mulaw", format_turns=True))
+    model = "universal-streaming-english"
+    client.connect(
+        assemblyai.RealTimeParameters(sample_rate=8000, encoding="pcm_mulaw", speech_model=model, format_turns=True)
+    )
     client.stream(pieces(480))
     client.force_endpoint()
     client.keep_alive()

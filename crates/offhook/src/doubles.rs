@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use offhook_audio::SampleRate;
 use offhook_doubles::{
-    Doubles, DoublesConfig, End, FaultFile, Hum, Latencies, Script, Seen, Speaker, Speech, SpokenWord,
+    Doubles, DoublesConfig, End, FaultFile, Hum, Latencies, Quirk, Script, Seen, Speaker, Speech, SpokenWord,
 };
 use offhook_providers::embedded::{Flite, NativePool, Voice};
 use offhook_resample::Resampler;
@@ -24,7 +24,8 @@ use crate::console::say;
                   While it runs: GET /_doubles/seen shows the requests; POST a rule as JSON to /_doubles/fault adds a \
                   fault, DELETE ends all. A fault strikes what is asked for from then on; sockets that are open stay as they \
                   are.\n\n\
-                  A script:\n  caller = [\"Two for Friday, please.\", \"Thank you, goodbye.\"]\n  [[answers]]\n  heard = \"friday\"\n  \
+                  A script (`ends_ms`: where each word ends, from the utterance's first sound; without it by the sound's \
+                  syllables):\n  caller = [\"Two for Friday, please.\", { text = \"Thank you.\", ends_ms = [310, 620] }]\n  [[answers]]\n  heard = \"friday\"\n  \
                   say = \"Friday is fine.\"\n\n\
                   A file of faults:\n  [[faults]]\n  stage = \"llm\"\n  nth = 2\n  at = { during = 5 }\n  fault = \"cut\"")]
 pub(crate) struct DoublesArgs {
@@ -34,6 +35,12 @@ pub(crate) struct DoublesArgs {
     /// How long the providers take
     #[arg(long, value_enum, default_value_t = Profile::Published)]
     profile: Profile,
+    /// From a word's end to its first transcript, in place of the profile's
+    #[arg(long, value_name = "TIME", value_parser = crate::call::parse_time)]
+    word_delay: Option<std::time::Duration>,
+    /// An oddity of real servers, e.g. full_stops: every final transcript ends with a full stop; may be given again
+    #[arg(long, value_name = "NAME", value_parser = quirk)]
+    quirk: Vec<Quirk>,
     /// What goes wrong, and when (TOML)
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
@@ -70,12 +77,8 @@ pub(crate) fn run(args: &DoublesArgs) -> anyhow::Result<ExitCode> {
     let config = DoublesConfig {
         listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.port),
         seed: args.seed,
-        latency: match args.profile {
-            Profile::Published => Latencies::PUBLISHED,
-            Profile::Median => Latencies::MEDIAN,
-            Profile::Instant => Latencies::INSTANT,
-            Profile::Slow => Latencies::SLOW,
-        },
+        latency: latencies(args),
+        quirks: args.quirk.clone(),
         script: args.script.as_deref().map(read::<Script>).transpose()?.unwrap_or_default(),
         faults: args.faults.as_deref().map(read::<FaultFile>).transpose()?.unwrap_or_default().faults,
         ..DoublesConfig::default()
@@ -91,6 +94,20 @@ pub(crate) fn run(args: &DoublesArgs) -> anyhow::Result<ExitCode> {
         }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+fn latencies(args: &DoublesArgs) -> Latencies {
+    let profile = match args.profile {
+        Profile::Published => Latencies::PUBLISHED,
+        Profile::Median => Latencies::MEDIAN,
+        Profile::Instant => Latencies::INSTANT,
+        Profile::Slow => Latencies::SLOW,
+    };
+    Latencies { word_delay: args.word_delay.unwrap_or(profile.word_delay), ..profile }
+}
+
+fn quirk(name: &str) -> Result<Quirk, String> {
+    serde_json::from_value(name.into()).map_err(|error| error.to_string())
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
@@ -217,5 +234,10 @@ mod tests {
             toml::from_str("caller = [\"Hi.\"]\n[[answers]]\nheard = \"hi\"\nsay = \"Hello.\"").unwrap();
         assert_eq!(script.answers[0].say, "Hello.");
         assert!(toml::from_str::<Script>("callers = []").is_err());
+        let timed: Script =
+            toml::from_str("caller = [\"Hi.\", { text = \"Two, please.\", ends_ms = [300, 900] }]").unwrap();
+        assert_eq!(timed.caller[1].ends_ms, [300, 900]);
+        assert_eq!(quirk("full_stops"), Ok(Quirk::FullStops));
+        assert!(quirk("full-stop").unwrap_err().contains("full_stops"));
     }
 }
