@@ -155,7 +155,7 @@ fn check_messages(messages: &[Value]) -> Result<(), Refusal> {
         open = of("tool_use", "id").collect();
         let plain =
             |id: &&str| id.bytes().all(|letter| letter.is_ascii_alphanumeric() || b"_-".contains(&letter));
-        if !open.iter().all(|id| plain(id)) {
+        if !open.iter().all(plain) {
             return Err(bad(format!(
                 "messages.{index}.content: tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'"
             )));

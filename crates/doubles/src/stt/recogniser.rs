@@ -194,10 +194,8 @@ impl Recogniser {
 
 /// Ends words with a full stop, and begins them with a capital if they go on where others were cut.
 fn full_stop(words: &mut [Word], goes_on: bool) {
-    if let Some(last) = words.last_mut() {
-        if !last.text.ends_with(['.', '?', '!']) {
-            last.text = format!("{}.", last.text.trim_end_matches([',', ';', ':', '-', '–', '—']));
-        }
+    if let Some(last) = words.last_mut().filter(|last| !last.text.ends_with(['.', '?', '!'])) {
+        last.text = format!("{}.", last.text.trim_end_matches([',', ';', ':', '-', '–', '—']));
     }
     if let Some(first) = words.first_mut().filter(|_| goes_on) {
         let mut letters = first.text.chars();
