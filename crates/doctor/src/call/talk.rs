@@ -238,7 +238,8 @@ impl Talk {
                 let finished =
                     begun && self.silent_for(now).is_some_and(|silent| silent >= PAUSE_MS) && since > 1_000;
                 self.seen.waited_for_answer = since >= millis(self.limits.answer);
-                (SILENCE, !finished && !self.seen.waited_for_answer && !(self.one_way && since > 1_000))
+                let over = finished || self.seen.waited_for_answer || (self.one_way && since > 1_000);
+                (SILENCE, !over)
             }
             Part::Over { said } => {
                 let words = if self.seen.long_greeting { FIRST_LINE } else { SECOND_LINE };
