@@ -68,6 +68,8 @@ fn our_own_server_checks_signatures() {
     let (_server, url) = serve(Some("12345"));
     assert_eq!(examine(&url, Some("12345")), (Some(0), vec![]));
     assert_eq!(examine(&url, Some("54321")), (Some(2), vec!["signature-refused".to_owned()]));
+    // A server of its own: the first has had enough of this peer's wrong signatures.
+    let (_server, url) = serve(Some("12345"));
     assert_eq!(examine(&url, None), (Some(2), vec!["webhook-forbidden".to_owned()]));
 }
 
