@@ -9,7 +9,7 @@ use crate::conversation::{Conversation, Todo};
 use crate::deadline::{Deadline, Why, duration_ms};
 use crate::event::{BargeInStage, CallEvent, DropReason, ToolStage};
 use crate::line::{Heard, Line, LineCommand};
-use crate::speech::{Occasion, Purpose, must_be_heard};
+use crate::speech::{Occasion, Purpose, Utterance, must_be_heard};
 use crate::turn::{OverAgent, TurnState};
 
 /// With less than this left to be heard, an utterance is as good as over, and a "yes" over it is an answer.
@@ -20,6 +20,14 @@ pub(crate) const WORDS_WITHIN: Duration = Duration::from_secs(2);
 const LONGEST_SPEECH: Duration = Duration::from_secs(30);
 
 impl Conversation {
+    /// Words over the agent. Those that were spoken before it began, and come late, are about something else.
+    pub(crate) fn suspect_by_words(&mut self, (from, until): (CallTime, CallTime), line: &mut dyn Line) {
+        let audible = line.audible(self.now).and_then(|id| self.speech.get(id));
+        if audible.and_then(Utterance::began_at).is_some_and(|began| until > began) {
+            self.suspect_barge_in(from, line);
+        }
+    }
+
     /// Speech over the agent: perhaps an interruption.
     pub(crate) fn suspect_barge_in(&mut self, onset: CallTime, line: &mut dyn Line) {
         if self.barge_in.is_some() || self.turn.is_quiet() || self.line_decides {

@@ -91,7 +91,7 @@ impl Conversation {
             self.event(CallEvent::Hearing { text: text.clone() });
             self.ask_turn_model(line);
             // A word that no onset came before is speech all the same.
-            self.suspect_barge_in(span.0, line);
+            self.suspect_by_words(span, line);
         }
         if effect == WordsEffect::WentOn {
             let more = self.turn.words_since_decided();

@@ -139,7 +139,7 @@ impl Conversation {
 
     pub(crate) fn on_began(&mut self, id: UtteranceId, line: &mut dyn Line) {
         let Some(said) = self.speech.get_mut(id) else { return };
-        said.progress = Progress::Begun;
+        said.progress = Progress::Begun { at: self.now };
         let (what, text, reply) = (said.purpose.kind(), said.text.clone(), said.purpose.reply());
         let speaks = !matches!(said.purpose, Purpose::Keys(_) | Purpose::Echo);
         self.event(CallEvent::Speaking { utterance: id, what, text });

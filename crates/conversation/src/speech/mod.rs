@@ -106,7 +106,10 @@ pub(crate) enum Progress {
     /// Sound of it is there, and goes out as soon as it is its turn.
     Ready,
     /// The caller hears it, or has heard some of it.
-    Begun,
+    Begun {
+        /// Since when.
+        at: CallTime,
+    },
 }
 
 /// Something that is said.
@@ -126,7 +129,14 @@ pub(crate) struct Utterance {
 
 impl Utterance {
     pub(crate) fn has_begun(&self) -> bool {
-        self.progress == Progress::Begun
+        self.began_at().is_some()
+    }
+
+    pub(crate) fn began_at(&self) -> Option<CallTime> {
+        match self.progress {
+            Progress::Begun { at } => Some(at),
+            _ => None,
+        }
     }
 }
 
