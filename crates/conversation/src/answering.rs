@@ -56,6 +56,9 @@ impl Conversation {
 
     /// Requests a reply.
     pub(crate) fn request(&mut self, reason: ReplyReason, speculative: bool, line: &mut dyn Line) {
+        // Where nothing was said before its tools were called, the caller has waited for longer.
+        let unannounced = self.reply.as_ref().filter(|old| old.has_begun() && old.utterance.is_none());
+        let waited = unannounced.map(|old| old.since);
         self.close_reply(line);
         self.last_reply = self.last_reply.next();
         let id = self.last_reply;
@@ -83,7 +86,8 @@ impl Conversation {
         reply.answers = (speculative || self.turn.is_decided()).then_some(self.turn.number);
         reply.since = match reason {
             ReplyReason::Caller { .. } => self.turn.ended,
-            ReplyReason::Digits(_) | ReplyReason::Greeting | ReplyReason::Tool => self.now,
+            ReplyReason::Tool => waited.unwrap_or(self.now),
+            ReplyReason::Digits(_) | ReplyReason::Greeting => self.now,
         };
         self.reply = Some(reply);
         if speculative {
@@ -271,7 +275,9 @@ impl Conversation {
         if reply.is_speculative() {
             return self.drop_reply(); // it is requested again when the turn is over
         }
+        let id = reply.id;
         self.cancel_reply();
+        self.drop_ended(Occasion::ReplyReady(id), line); // nothing bridges the wait for it any more
         if self.turn.is_decided() {
             self.close_turn(line); // one that is being spoken goes on
         }

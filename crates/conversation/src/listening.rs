@@ -98,6 +98,7 @@ impl Conversation {
             if line.audible(self.now).is_some() && self.config.barge_in.judge(&more) == OverAgent::Backchannel
             {
                 // "Okay" to "one moment, please" changes nothing.
+                self.event(CallEvent::TurnDropped { text: more, why: DropReason::Backchannel });
                 self.turn.stay_decided();
             } else {
                 self.reopen_turn(line);
@@ -237,7 +238,8 @@ impl Conversation {
         let text = self.turn.words();
         let too_short = self.turn.spoken < self.config.turn.shortest_wordless;
         // A recogniser that sends partial transcripts and is certain that there are no words has heard noise.
-        let noise = self.turn.has_partials() && self.turn.is_settled();
+        let certain = self.turn.pause().is_none_or(|pause| !self.recogniser_in_trouble(pause));
+        let noise = self.turn.has_partials() && self.turn.is_settled() && certain;
         if text.is_empty() && (too_short || noise || self.line_decides) {
             return self.drop_turn(DropReason::Noise, line);
         }

@@ -11,6 +11,7 @@ use crate::line::{Line, LineCommand};
 use crate::reply::{Phase, Reply};
 use crate::speech::{Bridge, Progress, Purpose, Utterance};
 use crate::tools::OWN_FILLER_AFTER;
+use crate::turn::Pause;
 
 /// A turn that waited long for its end still gets so much time for its answer before a filler is said.
 const SHORTLY: Duration = Duration::from_millis(200);
@@ -61,16 +62,14 @@ impl Conversation {
                 return None;
             }
             let mut waiting = waiting(Bridge::Reply(reply.id), reply.since, Why::ReplyLate);
-            // The caller counts from the end of the speech, whatever the turn waited for.
-            if let Some(decided) = self.turn.decided() {
-                waiting.not_before = decided.at + first.min(SHORTLY);
-            }
+            // The caller counts from the end of the speech, whatever the turn and the tools took.
+            let asked = self.turn.decided().map_or(reply.requested, |decided| decided.at);
+            waiting.not_before = asked + first.min(SHORTLY);
             return Some(waiting);
         }
         if let Some(pause) = self.turn.pause() {
-            let late = |at: CallTime| at.since(self.turn.ended) >= RECOGNISER_IN_TROUBLE;
             let in_trouble =
-                pause.settled_at.is_none_or(late) && self.turn.spoken >= self.config.turn.shortest_wordless;
+                self.recogniser_in_trouble(pause) && self.turn.spoken >= self.config.turn.shortest_wordless;
             return in_trouble.then(|| waiting(Bridge::Words, self.turn.ended, Why::WordsLate));
         }
         if self.tools.any() && self.turn.is_quiet() && self.reply.as_ref().is_none_or(|reply| reply.is_over())
@@ -78,6 +77,11 @@ impl Conversation {
             return self.waiting_for_tools(waiting(Bridge::Tools, self.now, Why::ToolLate));
         }
         None
+    }
+
+    /// Whether the words of a pause came, or said that there are none, later than a recogniser in good order takes.
+    pub(crate) fn recogniser_in_trouble(&self, pause: &Pause) -> bool {
+        pause.settled_at.is_none_or(|at| at.since(self.turn.ended) >= RECOGNISER_IN_TROUBLE)
     }
 
     fn waiting_for_tools(&self, waiting: Waiting) -> Option<Waiting> {

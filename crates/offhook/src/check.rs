@@ -96,8 +96,8 @@ mod tests {
         };
         let good = file("good.toml", "agent = \"echo\"\n");
         assert_eq!(faults(&good), Vec::<String>::new());
-        let text = "agent = \"nobody\"\nworkers = 0\npublic_url = \"https://a.example/voice?x=1\"\n[call.turn]\nfloor = \
-                    \"3s\"\nceiling = \"1s\"\n[outbound]\nagents = [\"nobody-else\"]\n[api]\nrequests_per_second = -1.0\n";
+        let text = "agent = \"nobody\"\nworkers = 0\npublic_url = \"https://a.example/voice?x=1\"\n[call.turn]\nmin_silence = \
+                    \"3s\"\nmax_silence = \"1s\"\n[outbound]\nagents = [\"nobody-else\"]\n[api]\nrequests_per_second = -1.0\n";
         let found = faults(&file("bad.toml", text)).join("\n");
         for word in
             ["workers", "public_url", "max_silence", "`nobody`", "`nobody-else`", "requests_per_second"]

@@ -65,6 +65,8 @@ struct Saying {
 pub struct Word {
     pub samples: u64,
     pub sent: u64,
+    /// As it would be played if nothing was ever late: from when (µs), and samples.
+    pub at_once: Vec<(u64, u64)>,
     /// Played or to be played: from when (µs), and samples.
     pub played: Vec<(u64, u64)>,
 }
@@ -88,6 +90,10 @@ pub struct Media {
     /// Utterances of which a piece was not spoken whole.
     pub broken: Vec<UtteranceId>,
     play_end: u64,
+    /// When all that was sent would have been played, if nothing was ever late.
+    sent_end: u64,
+    /// When the latest sound that was sent is at Twilio, and has begun to be played.
+    on_its_way: u64,
     generation: u32,
     marks: usize,
     pub hidden_frames: usize,
@@ -138,6 +144,8 @@ impl Side for Media {
             words: BTreeMap::new(),
             broken: Vec::new(),
             play_end: 0,
+            sent_end: 0,
+            on_its_way: 0,
             generation: 0,
             marks: 0,
             hidden_frames: 0,
@@ -152,14 +160,31 @@ impl Side for Media {
     fn on_wire(world: &mut World<Self>, wire: MediaWire) {
         match &wire {
             MediaWire::Media(frame) => {
+                let start = world.side.sent_end.max(world.now);
+                world.side.sent_end = start + 20_000;
                 for (id, place, count) in world.side.words_in(&frame.0) {
-                    world.side.words.get_mut(&id).unwrap()[place].sent += count;
+                    let word = &mut world.side.words.get_mut(&id).unwrap()[place];
+                    word.sent += count;
+                    word.at_once.push((start, count));
                 }
             }
-            MediaWire::HiddenMedia(_) => world.side.hidden_frames += 1,
-            MediaWire::Mark(_) | MediaWire::Clear => {}
+            MediaWire::HiddenMedia(_) => {
+                world.side.hidden_frames += 1;
+                world.side.sent_end = world.side.sent_end.max(world.now) + 20_000;
+            }
+            MediaWire::Clear => {
+                world.side.sent_end = world.side.sent_end.min(world.now);
+                let now = world.now;
+                for word in world.side.words.values_mut().flatten() {
+                    word.at_once.retain(|(from, _)| *from < now);
+                }
+            }
+            MediaWire::Mark(_) => {}
         }
         let at = world.to_twilio.arrives(world.now);
+        if matches!(wire, MediaWire::Media(_) | MediaWire::HiddenMedia(_)) {
+            world.side.on_its_way = at + 20_000;
+        }
         if at == world.now { Self::arrives(world, wire) } else { world.side_later(at, Event::Arrives(wire)) }
     }
 
@@ -235,6 +260,10 @@ impl Side for Media {
             Step::VoiceEnds => {
                 if !std::mem::replace(&mut world.side.mute, true) {
                     world.books.voice_trouble();
+                    let side = &mut world.side;
+                    let unsent = |words: &&Vec<Word>| words.iter().any(|word| word.sent + 160 < word.samples);
+                    let cut = side.words.iter().filter(|(_, words)| unsent(words)).map(|(id, _)| *id);
+                    side.broken.extend(cut);
                     world.feed(Input::Line(MediaInput::TtsEnded(failure("voice"))));
                 }
             }
@@ -250,7 +279,7 @@ impl Side for Media {
     }
 
     fn agent_until(&self) -> u64 {
-        self.play_end
+        self.play_end.max(self.on_its_way)
     }
 
     fn check_said(&self, books: &Books, event: &CallEvent, now: u64) -> Result<(), String> {
@@ -264,25 +293,26 @@ impl Side for Media {
             let unsent = words.iter().filter(|word| word.sent + 160 < word.samples).count();
             if unsent > 0 {
                 return Err(format!(
-                    "“{text}” counts as said, but {unsent} of its words were not sent whole"
+                    "heard: “{text}” counts as said, but {unsent} of its words were not sent whole"
                 ));
             }
         }
         let setup = &books.setup;
         let told = heard.split_whitespace().count();
-        let played = |word: &Word, at: u64| -> u64 {
-            word.played.iter().filter(|(from, _)| *from <= at).map(|(_, samples)| *samples).sum()
+        let played = |frames: &[(u64, u64)], at: u64| -> u64 {
+            frames.iter().filter(|(from, _)| *from <= at).map(|(_, samples)| *samples).sum()
         };
-        let ahead = now + setup.there_ms * 1_000;
-        let begun = words.iter().filter(|word| played(word, ahead) > 0).count();
+        // Ahead of what was played by no more than the network's delay.
+        let begun = |word: &&Word| played(&word.at_once, now) + played(&word.played, now) > 0;
+        let begun = words.iter().filter(begun).count();
         if told > begun && !books.stalled && !broken {
-            return Err(format!("“{heard}” counts as heard, but only {begun} words were begun to be played"));
+            return Err(format!("heard: “{heard}” counts as heard, but only {begun} words were begun"));
         }
         let behind = now.saturating_sub((setup.back_ms + 60) * 1_000);
-        let certain = words.iter().filter(|word| played(word, behind) * 2 > word.samples).count();
+        let certain = words.iter().filter(|word| played(&word.played, behind) * 2 > word.samples).count();
         let marks = setup.lost_marks == 0;
         if told + 1 < certain && marks && !books.stalled && !broken {
-            return Err(format!("“{heard}” counts as heard, but {certain} words were played"));
+            return Err(format!("heard: “{heard}” counts as heard, but {certain} words were played"));
         }
         Ok(())
     }
@@ -422,7 +452,7 @@ fn speak(world: &mut World<Media>, request: &SpeakRequest) {
         octets.resize(octets.len() + samples as usize, octet_of(world.side.codes.len()));
         world.side.codes.push((utterance, known + place));
         timed.push(TimedWord { word: (*word).to_owned(), start_ms, end_ms: (octets.len() / 8) as u32 });
-        let word = Word { samples, sent: 0, played: Vec::new() };
+        let word = Word { samples, sent: 0, at_once: Vec::new(), played: Vec::new() };
         world.side.words.get_mut(&utterance).unwrap().push(word);
     }
     let chunks: Vec<Vec<u8>> = octets.chunks(2_000).map(<[u8]>::to_vec).collect();

@@ -10,6 +10,8 @@ pub(super) struct Floor {
     /// Words have come of the present speech.
     words: bool,
     partials: bool,
+    /// What Twilio has heard of the present turn.
+    latest: String,
     /// The caller has said something that is neither answered nor dropped.
     open: bool,
 }
@@ -47,7 +49,12 @@ impl Floor {
 
     pub(super) fn on_prompt(&mut self, text: &str, last: bool) {
         let any = !text.trim().is_empty();
-        self.words |= self.speaking && any;
+        // The same once more says nothing of the sound since.
+        let new = std::mem::replace(&mut self.latest, text.to_owned()) != text;
+        self.words |= self.speaking && any && new;
+        if last {
+            self.latest.clear();
+        }
         self.partials |= any && !last;
         self.open |= any;
     }

@@ -65,14 +65,18 @@ impl Silence {
 
     pub(super) fn on_event(&mut self, event: &CallEvent) {
         if let CallEvent::Speaking { what, .. } = event {
-            self.bridged = *what == UtteranceKind::Filler;
+            match what {
+                UtteranceKind::Filler => self.bridged = true,
+                UtteranceKind::Greeting | UtteranceKind::Reply => self.bridged = false,
+                _ => {}
+            }
         }
     }
 
     /// A reply or a tool is waited for, or no more.
     pub(super) fn pending(&mut self, now: u64, pending: bool) {
         if !pending {
-            (self.pending_since, self.bridged) = (None, false);
+            self.pending_since = None;
         } else if self.pending_since.is_none() {
             self.pending_since = Some(now);
         }
