@@ -88,7 +88,7 @@ impl Conversation {
         let text = self.turn.words();
         if effect != WordsEffect::None && !text.is_empty() {
             self.silence.caller = self.silence.caller.max(self.now);
-            self.event(CallEvent::Hearing { text: text.clone() });
+            self.event(CallEvent::Hearing { text });
             self.ask_turn_model(line);
             // A word that no onset came before is speech all the same.
             self.suspect_by_words(span, line);

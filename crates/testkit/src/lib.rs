@@ -1,4 +1,10 @@
 //! Virtual lines for tests of conversations: time is a number, latencies are drawn, and what happened is a timeline that a person can read.
+#![allow(
+    clippy::collapsible_match,
+    clippy::needless_pass_by_value,
+    clippy::new_without_default,
+    reason = "a check with its effect stays in the arm; steps are handed over whole"
+)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 #![allow(
     missing_docs,

@@ -61,7 +61,7 @@ fn hold<S: Side>(usual: u64, open: &[u64]) {
             outcome.broken.unwrap_or_default(),
         ));
     }
-    let _ = std::panic::take_hook();
+    drop(std::panic::take_hook());
     assert!(failed.is_empty(), "on the {}:{text}", S::NAME);
 }
 

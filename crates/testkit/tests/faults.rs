@@ -1,5 +1,5 @@
 //! Faults of ordinary calls and of failure paths that were found once, as scenes: what is right in each.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use std::time::Duration;
 

@@ -31,13 +31,13 @@ pub(super) fn roll_up<'a>(
         count += 1;
     }
     // No call is parted from its result.
-    while count > 0 && splits_a_call(entries.clone(), count) {
+    while count > 0 && splits_a_call(&entries, count) {
         count -= 1;
     }
     if count < 2 {
         return None;
     }
-    let old = entries.clone().take(count);
+    let old = entries.take(count);
     let began_ms = old.clone().next().map_or(0, |entry| entry.began_ms);
     let ended_ms = old.clone().last().map_or(0, |entry| entry.ended_ms);
     let mut lines: Vec<String> = old.filter_map(line).collect();
@@ -53,7 +53,7 @@ pub(super) fn roll_up<'a>(
     Some((count, Entry { content: Content::Summary { text }, began_ms, ended_ms }))
 }
 
-fn splits_a_call<'a>(entries: impl Iterator<Item = &'a Entry> + Clone, count: usize) -> bool {
+fn splits_a_call<'a>(entries: &(impl Iterator<Item = &'a Entry> + Clone), count: usize) -> bool {
     let calls = entries.clone().take(count).filter_map(|entry| match &entry.content {
         Content::ToolCall(call) => Some(&call.id),
         _ => None,
