@@ -4,7 +4,7 @@
 //! when to come back if nothing happens, and why. There is no socket, clock, task or randomness inside, so the same inputs give the
 //! same outputs, on the phone and in a replay.
 //!
-//! A call is a conversation on a [line]. The line knows samples or tokens; the conversation decides who may speak.
+//! A call is a conversation on a [line](mod@line). The line knows samples or tokens; the conversation decides who may speak.
 //!
 //! | module | decides |
 //! | --- | --- |

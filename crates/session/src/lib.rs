@@ -4,7 +4,7 @@
 //! call wants done. No decision is made here.
 //!
 //! - `driver`: a call but for its socket: clock, stages, tools, observer
-//! - `session`: the loop, over whatever [`link`](session::Link)
+//! - `session`: the loop, over whatever link carries it
 //! - `guard`: what a peer may send
 //! - `socket`: a WebSocket that is written without waiting
 //! - `media`, [`relay`]: Media Streams and ConversationRelay: how a call begins, its messages, how it ends
