@@ -179,11 +179,15 @@ impl<'a> Place<'a> {
         self.before.chars().next_back()
     }
 
+    /// What stands before, as far as rules look back.
+    pub(crate) fn near(&self) -> &'a str {
+        let from = self.before.floor_char_boundary_at(self.before.len().saturating_sub(BEHIND));
+        self.before.get(from..).unwrap_or_default()
+    }
+
     /// The `nth` word before (0 is the last), without marks, as it is written; only from the same sentence.
     pub(crate) fn word_before(&self, nth: usize) -> &'a str {
-        let from = self.before.floor_char_boundary_at(self.before.len().saturating_sub(BEHIND));
-        let near = self.before.get(from..).unwrap_or_default();
-        let sentence = near.rsplit(['!', '?', '\n', ';']).next().unwrap_or_default();
+        let sentence = self.near().rsplit(['!', '?', '\n', ';']).next().unwrap_or_default();
         let mut words = sentence.split(|c: char| c.is_whitespace() || c == '\'' || c == '’').rev();
         let words = words.by_ref().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
         words.filter(|word| !word.is_empty()).nth(nth).unwrap_or_default()

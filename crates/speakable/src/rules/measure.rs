@@ -24,6 +24,12 @@ pub(super) fn unit(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<
         }
     }
     let (unit, mut after) = best?;
+    // "500 W. 5th Ave.": a direction.
+    let mut stop = after;
+    if unit.0.len() == 1 && unit.0.starts_with(char::is_uppercase) && stop.eat(".") && !stop.at_sentence_end()
+    {
+        return None;
+    }
     // "5 m." at the end of a sentence keeps its stop; "5 min." in its midst doesn't.
     let mut stop = after;
     if !unit.0.ends_with('.')

@@ -45,6 +45,7 @@ pub(super) fn abbreviation(context: Context<'_, '_>) -> Option<Match> {
             continue;
         }
         let closes = written.ends_with('.')
+            && cursor.peek() != Some(')')
             && (cursor.at_sentence_end()
                 || (name && matches!(*written, "etc." | "usw." | "p.m." | "Inc." | "Ltd.")));
         return Some(Match::words(

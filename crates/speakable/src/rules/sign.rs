@@ -101,6 +101,10 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
         '%' => after(words.percent),
         '°' => after(words.degrees),
         '→' | '⇒' | '➜' => Some(Match::words(first.len_utf8(), ", ")),
+        '^' if cursor.eat("2") && cursor.at_word_end() => {
+            Some(Match::words(2, format!(" {} ", words.squared)))
+        }
+        '^' if cursor.eat("3") && cursor.at_word_end() => Some(Match::words(2, format!(" {} ", words.cubed))),
         '/' => slash(context),
         '$' | '€' | '£' | '¥' => {
             let currency =
@@ -139,12 +143,15 @@ fn slash(context: Context<'_, '_>) -> Option<Match> {
     let words = &context.tongue.words;
     let mut cursor = context.place.cursor;
     cursor.eat("/");
+    // "/etc/hosts" offers no choice.
+    let token = context.place.near().rsplit(char::is_whitespace).next().unwrap_or_default();
+    let path = token.contains('/');
     let small = |c: Option<char>| c.is_some_and(char::is_lowercase);
     let before = context.place.word_before(0);
     let and = before.rsplit('/').next() == Some(words.and) || before.ends_with(words.and);
     let mut ahead = cursor;
     let choice = ahead.eat(words.or) && ahead.at_word_end();
-    let choice = !choice && !and && small(context.place.previous()) && small(cursor.peek());
+    let choice = !choice && !and && !path && small(context.place.previous()) && small(cursor.peek());
     let said = if choice { format!(" {} ", words.or) } else { " ".to_owned() };
     Some(Match::words(1, said))
 }
