@@ -51,10 +51,25 @@ fn faults(file: &Path) -> Vec<String> {
     }
 }
 
+/// What is wrong with the text of an agent's file, or of a configuration, but for the other files that it names.
+pub(crate) fn faults_of(text: &str) -> Vec<String> {
+    if is_of_agent(text) {
+        return agents::parse("this file", text, None).err().iter().map(in_words).collect();
+    }
+    match Config::parse(text) {
+        Ok(config) => config.faults(),
+        Err(error) => vec![in_words(&error)],
+    }
+}
+
 fn is_agent(file: &Path) -> anyhow::Result<bool> {
     let text = std::fs::read_to_string(file).context("can't be read")?;
-    // What isn't TOML is told by whoever reads it for real.
-    Ok(text.lines().any(|line| line.trim_start().starts_with("[agent]")))
+    Ok(is_of_agent(&text))
+}
+
+/// What isn't TOML is told by whoever reads it for real.
+fn is_of_agent(text: &str) -> bool {
+    text.lines().any(|line| line.trim_start().starts_with("[agent]"))
 }
 
 fn agent(name: &str) -> anyhow::Result<String> {
@@ -106,6 +121,10 @@ mod tests {
         }
         assert!(faults(&file("typo.toml", "agnt = \"x\"\n"))[0].contains("did you mean `agent`?"));
         assert!(faults(&folder.path().join("missing.toml"))[0].contains("can't be read"));
+        assert_eq!(faults_of("agent = \"echo\"\n"), Vec::<String>::new());
+        assert!(faults_of("agnt = \"x\"\n")[0].contains("did you mean `agent`?"));
+        assert!(!faults_of("[agent]\nname = \"x\"\nnonsense = 1\n").is_empty());
+        assert_eq!(faults_of(offhook_script::shipped("echo").unwrap()), Vec::<String>::new());
         assert!(!faults(&file("agent.toml", "[agent]\nname = \"x\"\nnonsense = 1\n")).is_empty());
     }
 }

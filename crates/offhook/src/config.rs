@@ -35,6 +35,9 @@ pub(crate) struct Config {
     pub(crate) agent: String,
     /// Folder for tapes and records of calls. Without it nothing is kept.
     pub(crate) record: Option<PathBuf>,
+    /// The console, a page at `/console/`, is served. Default true; it needs the API's token, or, on a server that only this machine
+    /// reaches and that checks no signatures, the one that it is started with.
+    pub(crate) console: bool,
     /// Tapes are packed with zstd. Default false.
     pub(crate) compress: bool,
     /// Worker threads. Default: one per core.
@@ -119,6 +122,7 @@ impl Default for Config {
             public_url: None,
             agent: "pizza".to_owned(),
             record: None,
+            console: true,
             compress: false,
             workers: None,
             drain: Duration::from_secs(30 * 60),

@@ -55,7 +55,8 @@ pub(crate) fn run(args: &WhatIfArgs) -> anyhow::Result<ExitCode> {
     }
     let mut unreadable = 0;
     for path in &tapes {
-        let outcomes = outcomes(path, other.as_ref(), &args.set, changed);
+        let read = || Ok(unpacked(std::fs::read(path).context("can't read it")?)?);
+        let outcomes = read().and_then(|tape: String| outcomes(&tape, other.as_ref(), &args.set, changed));
         match outcomes.with_context(|| format!("{}", path.display())) {
             Ok(outcomes) => {
                 if args.turns {
@@ -89,20 +90,27 @@ fn column(name: &str) -> Column {
     Column { name: name.to_owned(), sum: Outcome::default() }
 }
 
+/// The same for programs: as taped, by this build, and, if anything is set, changed.
+pub(crate) fn as_json(tape: &str, set: &[String]) -> anyhow::Result<serde_json::Value> {
+    let outcomes = outcomes(tape, None, set, !set.is_empty())?;
+    let named = ["taped", "again", "changed"].into_iter().zip(outcomes);
+    let named = named.map(|(name, outcome)| Ok((name.to_owned(), serde_json::to_value(outcome)?)));
+    Ok(serde_json::Value::Object(named.collect::<anyhow::Result<_>>()?))
+}
+
 fn outcomes(
-    path: &std::path::Path,
+    tape: &str,
     other: Option<&Config>,
     set: &[String],
     changed: bool,
 ) -> anyhow::Result<Vec<Outcome>> {
-    let tape = unpacked(std::fs::read(path).context("can't read it")?)?;
-    let (header, taped) = as_taped(&tape)?;
+    let (header, taped) = as_taped(tape)?;
     let config = header.call_config().unwrap_or_default();
     anyhow::ensure!(config.mode == CallMode::Dialog, "an echo has no turns");
-    let mut outcomes = vec![taped, reenact(&tape, config.clone())?];
+    let mut outcomes = vec![taped, reenact(tape, config.clone())?];
     if changed {
         let base = other.map_or(config, |other| other.call.clone());
-        outcomes.push(reenact(&tape, with(base, set)?)?);
+        outcomes.push(reenact(tape, with(base, set)?)?);
     }
     Ok(outcomes)
 }
@@ -186,7 +194,8 @@ mod tests {
     fn compared(name: &str, set: &[&str]) -> Vec<Outcome> {
         let path = format!("{}/../../fixtures/tapes/{name}.tape.jsonl.zst", env!("CARGO_MANIFEST_DIR"));
         let set: Vec<String> = set.iter().map(|one| (*one).to_owned()).collect();
-        outcomes(path.as_ref(), None, &set, !set.is_empty()).unwrap()
+        let tape = unpacked(std::fs::read(path).unwrap()).unwrap();
+        outcomes(&tape, None, &set, !set.is_empty()).unwrap()
     }
 
     #[test]

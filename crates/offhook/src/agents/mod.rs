@@ -65,15 +65,19 @@ impl std::fmt::Debug for Agent {
 
 /// Loads the agent of this name, or from this file. `transport` comes before the file's.
 pub(crate) fn load(name: &str, transport: Option<Transport>) -> anyhow::Result<Agent> {
-    let text = text_of(name)?;
-    if file::is_of_a_model(&text) {
+    parse(name, &text_of(name)?, transport)
+}
+
+/// The agent of this text; paths in it are relative to the file of this name.
+pub(crate) fn parse(name: &str, text: &str, transport: Option<Transport>) -> anyhow::Result<Agent> {
+    if file::is_of_a_model(text) {
         let file =
-            file::AgentFile::parse(&text).with_context(|| format!("the agent `{name}` is not valid"))?;
+            file::AgentFile::parse(text).with_context(|| format!("the agent `{name}` is not valid"))?;
         let folder = Path::new(name).parent().unwrap_or_else(|| Path::new("."));
         return build::build(&file, folder, transport)
             .with_context(|| format!("the agent `{name}` can't be served"));
     }
-    scripted(name, &text, transport)
+    scripted(name, text, transport)
 }
 
 /// The file of the agent of this name.

@@ -28,11 +28,11 @@ use crate::switchboard::{NotPlaced, Order, Switchboard};
 /// Longest body taken.
 const LONGEST_BODY: usize = 64 * 1024;
 /// Calls listed at most.
-const MOST_LISTED: usize = 200;
+const MOST_LISTED: usize = 500;
 /// Longest text to be said, in characters: about two minutes.
 const LONGEST_TEXT: usize = 2_000;
 
-async fn body(request: Request) -> Result<Bytes, Answer> {
+pub(super) async fn body(request: Request) -> Result<Bytes, Answer> {
     collect(request.into_body(), LONGEST_BODY).await.map_err(|error| match error {
         BodyError::TooLong => {
             refusal(StatusCode::PAYLOAD_TOO_LARGE, "too_long", "the body is longer than 64 kB")
@@ -41,11 +41,11 @@ async fn body(request: Request) -> Result<Bytes, Answer> {
     })
 }
 
-fn wrong(message: &str) -> Answer {
+pub(super) fn wrong(message: &str) -> Answer {
     refusal(StatusCode::UNPROCESSABLE_ENTITY, "wrong", message)
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Answer> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Answer> {
     serde_json::from_slice(body).map_err(|error| wrong(&format!("the body: {error}")))
 }
 
@@ -135,9 +135,12 @@ fn not_placed(error: &NotPlaced) -> (StatusCode, Value, bool) {
     (status, body, again)
 }
 
-/// `GET /calls`
-pub(super) fn list(switchboard: &Switchboard) -> Answer {
-    let calls: Vec<Value> = switchboard.calls().iter().take(MOST_LISTED).map(|live| live.summary()).collect();
+/// `GET /calls`: the newest; with `?running=true` those that are not over.
+pub(super) fn list(query: Option<&str>, switchboard: &Switchboard) -> Answer {
+    let running = query.is_some_and(|query| query.split('&').any(|pair| pair == "running=true"));
+    let known = switchboard.calls();
+    let wanted = known.iter().filter(|live| !running || !live.is_over());
+    let calls: Vec<Value> = wanted.take(MOST_LISTED).map(|live| live.summary()).collect();
     as_json(StatusCode::OK, &json!({ "calls": calls, "agents": switchboard.agents() }))
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{Stream, stream};
 use http_body_util::StreamBody;
 use hyper::Response;
 use hyper::body::Frame;
@@ -19,7 +19,7 @@ use crate::switchboard::Switchboard;
 use crate::switchboard::live::{Live, Told};
 
 /// Proxies cut connections on which nothing comes.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// What is still to be sent.
 enum Then {
@@ -34,11 +34,18 @@ pub(super) fn stream(sid: &str, switchboard: &Switchboard) -> Result<Answer, Ans
     // Listens first, so that nothing is lost between.
     let listener = live.listen();
     let events = stream::unfold((Then::Snapshot, live, listener), next);
+    Ok(streamed(events))
+}
+
+/// An answer that goes on.
+pub(super) fn streamed(
+    events: impl Stream<Item = Result<Frame<Bytes>, Infallible>> + Send + 'static,
+) -> Answer {
     let mut answer = Response::new(Body::new(StreamBody::new(events)));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(answer)
+    answer
 }
 
 type State = (Then, Arc<Live>, Receiver<Told>);
@@ -71,6 +78,6 @@ fn event(name: &str, data: &serde_json::Value) -> String {
 }
 
 /// JSON has no line breaks of its own.
-fn written(name: &str, data: &str) -> String {
+pub(super) fn written(name: &str, data: &str) -> String {
     format!("event: {name}\ndata: {data}\n\n")
 }

@@ -5,6 +5,14 @@ mod calls;
 #[allow(clippy::result_large_err, reason = "one answer a request, and most are no errors")]
 mod events;
 mod limits;
+#[allow(clippy::result_large_err, reason = "one answer a request, and most are no errors")]
+mod listen;
+#[allow(clippy::result_large_err, reason = "one answer a request, and most are no errors")]
+mod speech;
+#[allow(clippy::result_large_err, reason = "one answer a request, and most are no errors")]
+mod tapes;
+#[allow(clippy::result_large_err, reason = "one answer a request, and most are no errors")]
+mod test_call;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,6 +58,7 @@ pub(crate) struct Api {
     requests: Bucket,
     placing: Bucket,
     remembered: Arc<Remembered>,
+    voice: speech::Speaker,
 }
 
 impl std::fmt::Debug for Api {
@@ -65,6 +74,7 @@ impl Api {
             requests: Bucket::new(config.requests_per_second),
             placing: Bucket::new(calls_per_second),
             remembered: Arc::default(),
+            voice: speech::Speaker::default(),
         }
     }
 
@@ -126,8 +136,21 @@ pub(crate) async fn answer(request: Request, does: Does, sid: &str, shared: &Arc
             let message = "the server is about to stop: no new calls are placed";
             Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "stopping", message))
         }
+        Does::TestCall if !shared.life.takes_calls() => Err(refusal(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "stopping",
+            "the server is about to stop: it takes no new calls",
+        )),
+        Does::Server => Ok(test_call::server(shared)),
+        Does::CheckAgent => test_call::check(request).await,
+        Does::TestCall => test_call::announce(request, shared).await,
+        Does::Tape => tapes::story(sid, &shared.switchboard).await,
+        Does::TapeSound => tapes::sound(sid, &shared.switchboard).await,
+        Does::WhatIf => tapes::what_if(request, sid, &shared.switchboard).await,
+        Does::Speak => speech::speak(request, &api.voice).await,
+        Does::Listen => listen::stream(sid, &shared.switchboard),
         Does::Place => calls::place(request, api, shared).await,
-        Does::List => Ok(calls::list(&shared.switchboard)),
+        Does::List => Ok(calls::list(request.uri().query(), &shared.switchboard)),
         Does::Show => calls::show(sid, &shared.switchboard).await,
         Does::End => calls::end(request.uri().query(), sid, &shared.switchboard).await,
         Does::Say => calls::say(request, sid, &shared.switchboard).await,

@@ -3,7 +3,7 @@
 mod caller;
 mod outcome;
 mod picture;
-mod speak;
+pub(crate) mod speak;
 mod table;
 
 use std::path::{Path, PathBuf};

@@ -26,7 +26,8 @@ pub(super) fn in_words(mut script: Script) -> Script {
     script
 }
 
-fn sound(voice: &Flite, text: &str) -> anyhow::Result<Vec<u8>> {
+/// Words as sound: μ-law at 8 kHz.
+pub(crate) fn sound(voice: &Flite, text: &str) -> anyhow::Result<Vec<u8>> {
     let spoken = voice.speak(text)?;
     let rate = offhook_audio::SampleRate::new(spoken.rate).ok_or_else(|| anyhow::anyhow!("no rate"))?;
     let samples = at_8_khz(spoken.samples, rate)?;

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use offhook_tape::{lines, unpacked};
+use serde_json::{Value, json};
 
 use crate::console::{paint, say};
 use sound::Sound;
@@ -49,6 +50,61 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The story for programs: the same words, in chapters.
+pub(crate) fn as_json(tape: &str) -> anyhow::Result<Value> {
+    let (header, lines) = lines(tape)?;
+    let story = tell(&lines, &header.call_config().unwrap_or_default());
+    let mut turn = 0;
+    let chapters: Vec<Value> = story
+        .chapters
+        .iter()
+        .map(|chapter| {
+            turn += usize::from(!chapter.speech.is_empty());
+            let moments = chapter.moments.iter();
+            let moments: Vec<Value> = moments
+                .map(|moment| json!({ "at_ms": moment.at_ms, "who": name(moment.who), "what": moment.what }))
+                .collect();
+            json!({ "title": heading(turn, chapter), "moments": moments })
+        })
+        .collect();
+    Ok(
+        json!({ "call": header.call, "agent": header.agent, "length_ms": story.length_ms, "chapters": chapters }),
+    )
+}
+
+/// Both sides as the parties heard each other: WAV, G.711 μ-law, caller left, agent right.
+pub(crate) fn as_wav(tape: &str) -> anyhow::Result<Vec<u8>> {
+    let (_, lines) = lines(tape)?;
+    let sound = Sound::of(&lines);
+    let length = sound.caller.len().max(sound.agent.len());
+    let octets = u32::try_from(length * 2).context("the call is too long")?;
+    let mut wav = Vec::with_capacity(58 + length * 2);
+    let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| wav.extend_from_slice(part));
+    // Format 7: μ-law, 2 channels, 8 000 Hz, 16 000 octets a second in blocks of 2, 8 bits; and the count of samples.
+    put(&[b"RIFF", &(50 + octets).to_le_bytes(), b"WAVEfmt ", &18u32.to_le_bytes(), &[7, 0, 2, 0]]);
+    put(&[
+        &8_000u32.to_le_bytes(),
+        &16_000u32.to_le_bytes(),
+        &[2, 0, 8, 0, 0, 0],
+        b"fact",
+        &4u32.to_le_bytes(),
+    ]);
+    put(&[&(octets / 2).to_le_bytes(), b"data", &octets.to_le_bytes()]);
+    let at = |side: &[u8], index: usize| side.get(index).copied().unwrap_or(0xFF);
+    wav.extend((0..length).flat_map(|index| [at(&sound.caller, index), at(&sound.agent, index)]));
+    Ok(wav)
+}
+
+const fn name(who: Who) -> &'static str {
+    match who {
+        Who::Caller => "caller",
+        Who::Stt => "stt",
+        Who::Engine => "engine",
+        Who::Llm => "llm",
+        Who::Agent => "agent",
+    }
+}
+
 /// The story, line by line.
 fn text(title: &str, story: &Story, only: Option<usize>) -> Vec<String> {
     let mut text = vec![paint(title, "1")];
@@ -61,12 +117,12 @@ fn text(title: &str, story: &Story, only: Option<usize>) -> Vec<String> {
         text.push(String::new());
         text.push(paint(&heading(turn, chapter), "1"));
         for moment in &chapter.moments {
-            let (who, colour) = match moment.who {
-                Who::Caller => ("caller", "36"),
-                Who::Stt => ("stt", "2"),
-                Who::Engine => ("engine", "0"),
-                Who::Llm => ("llm", "2"),
-                Who::Agent => ("agent", "33"),
+            let who = name(moment.who);
+            let colour = match moment.who {
+                Who::Caller => "36",
+                Who::Stt | Who::Llm => "2",
+                Who::Engine => "0",
+                Who::Agent => "33",
             };
             let at = moment.at_ms as f64 / 1_000.0;
             text.push(format!("{at:>9.3}  {}  {}", paint(&format!("{who:<6}"), colour), moment.what));
@@ -99,6 +155,35 @@ mod tests {
         let (header, lines) = lines(&tape).unwrap();
         let story = tell(&lines, &header.call_config().unwrap());
         text(name, &story, None).join("\n")
+    }
+
+    #[test]
+    fn programs_get_the_same_story_and_both_voices() {
+        let path = format!("{}/../../fixtures/tapes/barge-in.tape.jsonl.zst", env!("CARGO_MANIFEST_DIR"));
+        let tape = unpacked(std::fs::read(path).unwrap()).unwrap();
+        let story = as_json(&tape).unwrap();
+        let moments = story["chapters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|chapter| chapter["moments"].as_array().unwrap());
+        let told = story_of("barge-in");
+        assert!(moments.clone().count() > 10);
+        for moment in moments {
+            assert!(told.contains(moment["what"].as_str().unwrap()), "{moment}");
+        }
+        let wav = as_wav(&tape).unwrap();
+        let length = u32::from_le_bytes(wav[54..58].try_into().unwrap()) as usize;
+        assert_eq!((&wav[..4], &wav[50..54], wav.len()), (&b"RIFF"[..], &b"data"[..], 58 + length));
+        let loud = |side: usize| {
+            wav[58..]
+                .iter()
+                .skip(side)
+                .step_by(2)
+                .filter(|octet| !matches!(octet, 0xF0..=0xFF | 0x70..=0x7F))
+                .count()
+        };
+        assert!(loud(0) > 1_000 && loud(1) > 1_000);
     }
 
     #[test]

@@ -24,6 +24,12 @@ pub(super) fn announce(address: SocketAddr, shared: &Shared) {
         ),
         (None, _) => {}
     }
+    if shared.console {
+        match &shared.own_token {
+            Some(token) => say(&format!("console  http://{address}/console/#key={token}")),
+            None => say(&format!("console  http://{address}/console/ (it asks for the API's token)")),
+        }
+    }
     if !shared.keys.load().is_empty() {
         say("signed   only requests that Twilio signed with your keys are served");
         return;

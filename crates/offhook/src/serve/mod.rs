@@ -11,6 +11,7 @@ mod life;
 mod limits;
 pub(crate) mod metrics;
 pub(crate) mod overload;
+mod page;
 mod panics;
 mod parking;
 mod progress;
@@ -54,6 +55,7 @@ use progress::InProgress;
 pub(crate) use roster::relay_options;
 use signals::Signals;
 use tokens::Tokens;
+pub(crate) use tokens::random;
 pub(crate) use voice::TOKEN;
 use workers::Workers;
 
@@ -69,7 +71,7 @@ pub(crate) struct Shared {
     pub(crate) public_url: Option<String>,
     keys: ArcSwap<Keys>,
     failures: Failures,
-    tokens: Tokens,
+    pub(crate) tokens: Tokens,
     parking: Parking,
     overload: Overload,
     pub(crate) metrics: Metrics,
@@ -77,6 +79,10 @@ pub(crate) struct Shared {
     show: bool,
     pub(crate) life: Arc<Life>,
     calls: InProgress,
+    /// Whether the console is served.
+    console: bool,
+    /// The API's token, if this process made it: for programs on this machine, while no credentials are asked for.
+    own_token: Option<String>,
     http: HttpConfig,
     connections: Arc<Connections>,
     /// Whether only this machine reaches the server.
@@ -84,6 +90,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Whether no credentials are asked for.
+    pub(crate) fn is_open(&self) -> bool {
+        self.keys.load().is_empty()
+    }
+
     /// Whether this machine's programs are served without being asked for credentials.
     pub(crate) fn is_open_here(&self) -> bool {
         self.is_loopback && self.keys.load().is_empty()
@@ -136,11 +147,17 @@ fn shared(
     let roster = roster::load(config, args.transport())?;
     let about = roster.about();
     let rest = config.account()?.map(|account| Rest::new(&account));
-    let api =
-        config.api_token()?.map(|token| Api::new(&token, &config.api, config.outbound.calls_per_second));
+    let keys = config.keys()?;
+    let api_token = config.api_token()?;
+    // Who works on this machine alone needs no token of their own to use the console.
+    let wants_own = config.console && api_token.is_none() && listen.ip().is_loopback() && keys.is_empty();
+    let own_token = if wants_own { Some(tokens::random()?) } else { None };
+    let token = api_token.or_else(|| own_token.clone());
+    let api = token.map(|token| Api::new(&token, &config.api, config.outbound.calls_per_second));
     let switchboard = Switchboard::new(config.outbound.clone(), rest, roster, keeper);
     Ok(Shared {
         switchboard: Arc::new(switchboard),
+        console: config.console && api.is_some(),
         api,
         public_url: config.public_url.clone(),
         tokens: Tokens::new(config.secret()?.as_deref())?,
@@ -154,7 +171,8 @@ fn shared(
         connections: Arc::new(Connections::new(&config.http, descriptors)),
         http: config.http.clone(),
         is_loopback: listen.ip().is_loopback(),
-        keys: ArcSwap::from_pointee(config.keys()?),
+        own_token,
+        keys: ArcSwap::from_pointee(keys),
         failures: Failures::default(),
         agent: about,
     })

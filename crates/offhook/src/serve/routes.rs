@@ -32,6 +32,14 @@ pub(crate) enum Does {
     /// The API's description.
     OpenApi,
     /// The rest is the API; see [`crate::api`].
+    Server,
+    CheckAgent,
+    TestCall,
+    Speak,
+    Listen,
+    Tape,
+    TapeSound,
+    WhatIf,
     Place,
     List,
     Show,
@@ -50,6 +58,14 @@ impl Does {
             self,
             Self::Place
                 | Self::List
+                | Self::Server
+                | Self::CheckAgent
+                | Self::TestCall
+                | Self::Speak
+                | Self::Listen
+                | Self::Tape
+                | Self::TapeSound
+                | Self::WhatIf
                 | Self::Show
                 | Self::End
                 | Self::Say
@@ -101,12 +117,20 @@ pub(crate) static ROUTES: &[Route] = &[
     route(GET, "/readyz", Does::Ready),
     route(GET, "/metrics", Does::Metrics),
     route(GET, "/openapi.json", Does::OpenApi),
+    route(GET, "/server", Does::Server),
+    route(POST, "/agents/check", Does::CheckAgent),
+    route(POST, "/speech", Does::Speak),
     route(POST, "/calls", Does::Place),
     route(GET, "/calls", Does::List),
+    route(POST, "/calls/test", Does::TestCall),
     route(GET, "/calls/{sid}", Does::Show),
     route(MethodFilter::DELETE, "/calls/{sid}", Does::End),
     route(POST, "/calls/{sid}/say", Does::Say),
     route(POST, "/calls/{sid}/transfer", Does::Transfer),
     route(POST, "/calls/{sid}/dtmf", Does::Press),
     route(GET, "/calls/{sid}/events", Does::Events),
+    route(GET, "/calls/{sid}/listen", Does::Listen),
+    route(GET, "/v1/tapes/{sid}", Does::Tape),
+    route(GET, "/v1/tapes/{sid}/sound", Does::TapeSound),
+    route(POST, "/v1/tapes/{sid}/what-if", Does::WhatIf),
 ];

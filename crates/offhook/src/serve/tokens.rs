@@ -38,6 +38,16 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
+/// 128 bits that nobody can guess, in letters and digits.
+///
+/// # Errors
+/// If the system has no randomness to give.
+pub(crate) fn random() -> anyhow::Result<String> {
+    let mut octets = [0u8; 16];
+    getrandom::fill(&mut octets)?;
+    Ok(octets.iter().map(|octet| format!("{octet:02x}")).collect())
+}
+
 impl Tokens {
     /// Signed by a key that is made from a secret which outlives this process. Without one tokens are good until a restart.
     ///

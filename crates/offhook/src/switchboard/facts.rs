@@ -39,12 +39,17 @@ pub(crate) struct About {
     #[serde(skip)]
     pub(crate) longest: Option<Duration>,
     /// Seconds since 1970.
-    #[serde(serialize_with = "unix")]
+    #[serde(serialize_with = "as_unix")]
     pub(crate) since: SystemTime,
 }
 
-fn unix<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+/// Seconds since 1970.
+pub(super) fn unix(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn as_unix<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(unix(*time))
 }
 
 /// One thing said.
@@ -120,6 +125,11 @@ impl Facts {
             returns: Returns::default(),
             over: false,
         }
+    }
+
+    /// Whether a stream ever began.
+    pub(super) const fn began(&self) -> bool {
+        self.first_stream.is_some()
     }
 
     /// Adds a line to the transcript, unless it is empty.

@@ -13,13 +13,16 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
 use super::back::Returns;
-use super::facts::{About, Facts, MOST_TIMINGS, push};
+use super::facts::{About, Facts, MOST_TIMINGS, push, unix};
 use super::outcome::Outcome;
 use crate::prices::{Cost, Prices};
 use crate::record::Summary;
 
 /// Events that a slow reader may lag behind by; beyond, it is told how many it missed.
 const EVENTS: usize = 512;
+
+/// Frames of sound that a slow listener may lag behind by: 5 s of both voices.
+const SOUND: usize = 512;
 
 /// A call. Shared by the API, the webhooks and the call's own worker.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub(crate) struct Live {
     facts: Mutex<Facts>,
     /// Has its room, 28 KiB, once somebody listens: few calls are ever listened to.
     events: OnceLock<broadcast::Sender<Told>>,
+    /// The same, for those who listen to the call itself.
+    sound: OnceLock<broadcast::Sender<Told>>,
 }
 
 /// An event for whoever listens.
@@ -42,7 +47,14 @@ pub(crate) struct Told {
 impl Live {
     pub(crate) fn new(about: About, sid: Option<String>, status: CallStatus) -> Self {
         let (meter, prices) = (Meter::default(), Arc::default());
-        Self { about, meter, prices, facts: Mutex::new(Facts::new(sid, status)), events: OnceLock::new() }
+        Self {
+            about,
+            meter,
+            prices,
+            facts: Mutex::new(Facts::new(sid, status)),
+            events: OnceLock::new(),
+            sound: OnceLock::new(),
+        }
     }
 
     /// The same, with prices to tell its cost by.
@@ -109,13 +121,34 @@ impl Live {
         json!({
             "sid": facts.sid, "direction": self.about.direction, "agent": self.about.agent, "to": self.about.to,
             "from": self.about.from, "status": facts.status, "talking": facts.talking,
-            "verdict": facts.outcome.as_ref().map(|outcome| outcome.verdict),
+            "verdict": facts.outcome.as_ref().map(|outcome| outcome.verdict), "since": unix(self.about.since),
+            "last": facts.transcript.last().map(|line| json!({ "who": line.who, "text": line.text })),
         })
     }
 
     /// Everything that happens from now on.
     pub(crate) fn listen(&self) -> broadcast::Receiver<Told> {
         self.events.get_or_init(|| broadcast::channel(EVENTS).0).subscribe()
+    }
+
+    /// Both voices, from now on.
+    pub(crate) fn listen_in(&self) -> broadcast::Receiver<Told> {
+        self.sound.get_or_init(|| broadcast::channel(SOUND).0).subscribe()
+    }
+
+    /// Whether anybody listens to the call itself. Asked for each frame: no lock is taken.
+    pub(crate) fn is_listened_to(&self) -> bool {
+        self.sound.get().is_some_and(|sound| sound.receiver_count() > 0)
+    }
+
+    /// Something went over the wire.
+    pub(crate) fn sounds(&self, name: &'static str, data: &impl Serialize) {
+        if let Some(sound) = self.sound.get()
+            && let Ok(data) = serde_json::to_string(data)
+        {
+            // The last listener may have gone.
+            let _unheard = sound.send(Told { name, data: data.into() }).is_err();
+        }
     }
 
     pub(crate) fn tell(&self, name: &'static str, data: &impl Serialize) {
@@ -230,6 +263,7 @@ impl Live {
             }
         }
         self.tell("over", &self.settled());
+        self.sounds("over", &json!({}));
         true
     }
 

@@ -7,6 +7,7 @@ mod known;
 pub(crate) mod live;
 pub(crate) mod outcome;
 mod place;
+mod test_call;
 mod tools;
 mod watch;
 
@@ -35,6 +36,7 @@ use known::Known;
 use live::Live;
 
 pub(crate) use place::{NotPlaced, Order};
+pub(crate) use test_call::{BEGINS_WITHIN, TestCall};
 pub(crate) use tools::transfer_document;
 pub(crate) use watch::Watched;
 
@@ -105,6 +107,13 @@ impl Switchboard {
     /// What was written of calls, if anything is.
     pub(crate) fn written(&self) -> Option<&Written> {
         self.keeper.as_ref().map(Keeper::written)
+    }
+
+    /// The tape of a call, if one was kept.
+    pub(crate) fn tape(&self, sid: &str) -> Option<std::path::PathBuf> {
+        let folder = self.keeper.as_ref()?.folder();
+        let both = [false, true].map(|packed| crate::record::tape_path(folder, sid, packed));
+        both.into_iter().find(|path| path.is_file())
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

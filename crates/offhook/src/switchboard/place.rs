@@ -15,8 +15,8 @@ use crate::rest::RestError;
 use crate::serve::address::PublicBase;
 
 /// Longest goal, in characters, and most parameters.
-const LONGEST_GOAL: usize = 4_000;
-const MOST_PARAMETERS: usize = 50;
+pub(super) const LONGEST_GOAL: usize = 4_000;
+pub(super) const MOST_PARAMETERS: usize = 50;
 /// Twilio ends the call so much after we would: a farewell's time.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -171,8 +171,6 @@ impl Switchboard {
 }
 
 /// 128 bits that nobody can guess.
-fn reference() -> Option<String> {
-    let mut bytes = [0u8; 16];
-    getrandom::fill(&mut bytes).ok()?;
-    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+pub(super) fn reference() -> Option<String> {
+    crate::serve::random().ok()
 }

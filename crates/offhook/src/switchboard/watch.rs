@@ -5,7 +5,8 @@ use std::sync::Arc;
 use offhook_conversation::{CallEvent, Deadline, Input, Output};
 use offhook_session::Observer;
 use offhook_stage_api::CallTime;
-use offhook_tape::TapedLine;
+use offhook_tape::{TapedLine, WireInput, WireOutput};
+use serde_json::json;
 
 use super::live::Live;
 use crate::record::Recorder;
@@ -21,10 +22,35 @@ impl Watched {
         Self { recorder, live }
     }
 
+    fn listened_to(&self) -> Option<&Live> {
+        self.live.as_deref().filter(|live| live.is_listened_to())
+    }
+
     fn event(&self, now: CallTime, event: &CallEvent) {
         if let Some(live) = &self.live {
             live.on_event(offhook_conversation::ms(now), event);
         }
+    }
+}
+
+/// What the caller's side sent, for those who listen. Keys are not told.
+fn heard(live: &Live, now: CallTime, input: &WireInput) {
+    let t_ms = offhook_conversation::ms(now);
+    match input {
+        WireInput::Media { mulaw, .. } => live.sounds("caller", &json!({ "t_ms": t_ms, "mulaw": mulaw })),
+        WireInput::Mark(name) => live.sounds("played", &json!({ "t_ms": t_ms, "mark": name })),
+        _ => {}
+    }
+}
+
+/// What was sent to the caller's side, for those who listen: ahead of its time, as it is to Twilio.
+fn said(live: &Live, now: CallTime, output: &WireOutput) {
+    let t_ms = offhook_conversation::ms(now);
+    match output {
+        WireOutput::Media(mulaw) => live.sounds("agent", &json!({ "t_ms": t_ms, "mulaw": mulaw })),
+        WireOutput::Mark(name) => live.sounds("mark", &json!({ "t_ms": t_ms, "mark": name })),
+        WireOutput::Clear => live.sounds("clear", &json!({ "t_ms": t_ms })),
+        _ => {}
     }
 }
 
@@ -38,12 +64,18 @@ impl Drop for Watched {
 
 impl<L: TapedLine> Observer<L> for Watched {
     fn input(&mut self, now: CallTime, input: &Input<L::Input<'_>>, deadline: Option<Deadline>) {
+        if let (Input::Line(input), Some(live)) = (input, self.listened_to()) {
+            heard(live, now, &L::taped_input(input));
+        }
         Observer::<L>::input(&mut self.recorder, now, input, deadline);
     }
 
     fn output(&mut self, now: CallTime, output: &Output<L::Wire>) {
         Observer::<L>::output(&mut self.recorder, now, output);
         // Events are few; no lock is taken for sound.
+        if let (Output::Wire(wire), Some(live)) = (output, self.listened_to()) {
+            said(live, now, &L::taped_output(wire));
+        }
         if let Output::Event(event) = output {
             self.event(now, event);
         }

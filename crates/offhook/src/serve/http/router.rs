@@ -15,7 +15,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use super::super::routes::{Does, ROUTES};
 use super::super::socket::Carries;
-use super::super::{Edge, callbacks, metrics, relay, socket, voice};
+use super::super::{Edge, callbacks, metrics, page, relay, socket, voice};
 use super::origin::{Foreign, judge};
 use super::{Answer, request_id, text, typed};
 use crate::api;
@@ -55,7 +55,9 @@ pub(super) fn router(edge: &Arc<Edge>, serves: Serves) -> Router {
         router = router.route(route.path, on(route.methods, handler));
     }
     let broken = Arc::clone(edge);
+    let console = edge.shared.console && serves == Serves::Everybody;
     router
+        .merge(page::router(console))
         .fallback(nothing)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(Arc::clone(edge), guard))
@@ -100,7 +102,15 @@ async fn answer(edge: Arc<Edge>, does: Does, Sid(sid): Sid, request: Request) ->
         Does::Ready => text(StatusCode::OK, "ready\n"),
         Does::Metrics => metrics::answer(request.headers(), shared),
         Does::OpenApi => typed(StatusCode::OK, "application/json", api::DESCRIPTION),
-        Does::Place
+        Does::Server
+        | Does::CheckAgent
+        | Does::TestCall
+        | Does::Speak
+        | Does::Listen
+        | Does::Tape
+        | Does::TapeSound
+        | Does::WhatIf
+        | Does::Place
         | Does::List
         | Does::Show
         | Does::End

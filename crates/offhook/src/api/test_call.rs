@@ -1,0 +1,82 @@
+//! What the console asks first: what is served here, and for a call of its own.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use hyper::StatusCode;
+use offhook_script::Transport;
+use serde_json::{Value, json};
+
+use super::calls::{body, parse, wrong};
+use super::{as_json, refusal};
+use crate::agents::Agent;
+use crate::serve::Shared;
+use crate::serve::http::Answer;
+use crate::serve::signed::for_upgrade;
+use crate::switchboard::{BEGINS_WITHIN, TestCall};
+
+/// `GET /server`
+pub(super) fn server(shared: &Shared) -> Answer {
+    let switchboard = &shared.switchboard;
+    let names = switchboard.agents();
+    let served = names.iter().filter_map(|name| switchboard.agent(name));
+    let agents: Vec<Value> = served.map(|served| about(&served.agent)).collect();
+    let talking = switchboard.calls().iter().filter(|live| live.facts().talking).count();
+    as_json(
+        StatusCode::OK,
+        &json!({
+            "version": env!("CARGO_PKG_VERSION"), "agents": agents, "draining": !shared.life.takes_calls(),
+            "talking": talking, "places_calls": switchboard.rest.is_some(), "keeps_calls": switchboard.written().is_some(),
+            "signed": !shared.is_open(),
+        }),
+    )
+}
+
+/// An agent, as far as it is of use to those who call it.
+fn about(agent: &Agent) -> Value {
+    json!({
+        "name": agent.name, "language": agent.language, "transport": carried(agent.transport),
+        "stages": format!("{:?}", agent.stages), "tools": agent.tool_behaviour.keys().collect::<Vec<_>>(),
+        "goal": agent.goal.as_deref(), "transfers": agent.transfer.keys().collect::<Vec<_>>(),
+    })
+}
+
+/// As an agent's file writes it.
+const fn carried(transport: Transport) -> &'static str {
+    match transport {
+        Transport::MediaStreams => "media-streams",
+        Transport::ConversationRelay => "conversation-relay",
+    }
+}
+
+/// `POST /agents/check`: the text of a file, as it is.
+pub(super) async fn check(request: Request) -> Result<Answer, Answer> {
+    let body = body(request).await?;
+    let text = String::from_utf8(body.to_vec()).map_err(|_| wrong("the file is not UTF-8"))?;
+    // An agent is built as it is for serving, which may load a voice.
+    let faults = tokio::task::spawn_blocking(move || crate::check::faults_of(&text)).await;
+    let faults =
+        faults.map_err(|_| refusal(StatusCode::INTERNAL_SERVER_ERROR, "broken", "the check broke"))?;
+    Ok(as_json(StatusCode::OK, &json!({ "faults": faults })))
+}
+
+/// `POST /calls/test`: the client plays Twilio. It asks the webhook as Twilio would, with the API's token in the place of a
+/// signature, and opens the document's socket with the ticket.
+pub(super) async fn announce(request: Request, shared: &Arc<Shared>) -> Result<Answer, Answer> {
+    let body = body(request).await?;
+    let wish: TestCall = if body.is_empty() { TestCall::default() } else { parse(&body)? };
+    let live = shared.switchboard.announce(wish).map_err(|why| wrong(&why))?;
+    let sid = live.sid().unwrap_or_default();
+    let ticket = shared.tokens.issue(&for_upgrade(&sid));
+    let served = shared.switchboard.serves(Some(&live));
+    let answer = json!({
+        "sid": sid, "agent": live.about.agent, "transport": carried(served.agent.transport), "from": live.about.from,
+        "to": live.about.to, "webhook": format!("/voice?ref={}", live.about.reference), "ticket": ticket,
+    });
+    let switchboard = Arc::clone(&shared.switchboard);
+    tokio::spawn(async move {
+        tokio::time::sleep(BEGINS_WITHIN).await;
+        switchboard.give_up(&live);
+    });
+    Ok(as_json(StatusCode::CREATED, &answer))
+}
