@@ -8,7 +8,7 @@ CARGO := cargo
 # Where cargo builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo demo-providers run test sdks bench load loaded peers scenes lint fixtures docs docs-figures layers setup
+.PHONY: help demo demo-providers run test console sdks bench load loaded peers scenes lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -26,13 +26,16 @@ demo-providers: setup ## the same call four times, served by doubles of network 
 	@$(CARGO) build --release --quiet --bin offhook
 	@$(TARGET)/release/offhook demo --providers --out demo-out
 
-run: setup ## answer calls on port 5000 with the embedded agent
+run: setup ## answer calls on port 5000 with the embedded agent; prints the console's address: talk to it in your browser
 	@$(CARGO) run --release --bin offhook -- serve --show
 
 test: setup ## all tests
 	@if cargo nextest --version >/dev/null 2>&1; then \
 	  $(CARGO) nextest run --workspace --no-fail-fast && $(CARGO) test --workspace --doc --quiet; \
 	else $(CARGO) test --workspace --no-fail-fast; fi
+
+console: setup ## the console's types, logic, and the page in a real browser (installs Chromium; tools into target/)
+	@bash .ci/console
 
 sdks: ## the vendors' own clients (installed from PyPI into target/) against our doubles of their services
 	@$(CARGO) build --quiet --bin offhook

@@ -45,7 +45,11 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&args.out)
         .with_context(|| format!("can't make the folder {}", args.out.display()))?;
     if !args.providers {
-        return call_once(&["--agent", &args.agent], args.caller, args.out);
+        let outcome = call_once(&["--agent", &args.agent], args.caller, args.out)?;
+        say(
+            "\ntalk     to the agent yourself: `make run`, or `offhook serve`, prints the address of its page",
+        );
+        return Ok(outcome);
     }
     let median = (Latencies::MEDIAN, "at published medians");
     let varied = (Latencies::PUBLISHED, "with long tails");

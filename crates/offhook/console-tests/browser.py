@@ -1,0 +1,373 @@
+"""The console in a real browser: a spoken order, what is watched, what is refused, and how it looks.
+
+Usage: browser.py OFFHOOK [FOLDER FOR SCREENSHOTS]. Needs PyPI's playwright; Chromium is Debian's, axe-core npm's.
+"""
+
+import http.server
+import json
+import math
+import os
+import pathlib
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import wave
+
+from playwright.sync_api import sync_playwright
+
+HERE = pathlib.Path(__file__).parent
+CALLERS = HERE / "../../../fixtures/callers"
+AXE = pathlib.Path(os.environ.get("AXE", HERE / "../../../target/console-npm/node_modules/axe-core/axe.min.js"))
+OFFHOOK = pathlib.Path(sys.argv[1]).resolve()
+SHOTS = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp(prefix="console-"))
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+# When each line of the order begins, in seconds after the microphone opens; the third is spoken over the agent.
+ORDER = [("pizza-1", 4.2), ("pizza-2", 8.0), ("pizza-3", 12.2), ("pizza-4", 16.0), ("pizza-5", 19.5), ("pizza-6", 26.5)]
+
+
+def mulaw_to_linear(octet):
+    bits = ~octet & 0xFF
+    magnitude = ((((bits & 0x0F) << 3) + 0x84) << ((bits & 0x70) >> 4)) - 0x84
+    return -magnitude if bits & 0x80 else magnitude
+
+
+def fixture(name):
+    """A fixture's samples: μ-law in a WAV container, which Python's `wave` doesn't read."""
+    data = (CALLERS / f"{name}.wav").read_bytes()
+    begin = data.index(b"data") + 8
+    size = int.from_bytes(data[begin - 4 : begin], "little")
+    return [mulaw_to_linear(octet) for octet in data[begin : begin + size]]
+
+
+def microphone(path, lines, seconds):
+    """The fake microphone's file: 16 bits at 48 kHz, each sample six times. The page's filter takes what that adds above 4 kHz."""
+    samples = [0] * (8000 * seconds)
+    for name, at in lines:
+        for offset, sample in enumerate(fixture(name)):
+            samples[int(at * 8000) + offset] = sample
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(48000)
+        file.writeframes(b"".join(struct.pack("<h", sample) * 6 for sample in samples))
+
+
+class Server:
+    """`offhook serve` on a free port; with its own key, or with tokens."""
+
+    def __init__(self, *args, env=None):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="console-calls-"))
+        clean = {name: value for name, value in os.environ.items() if not re.match("TWILIO_|OFFHOOK_|PORT$", name)}
+        command = [OFFHOOK, "serve", "--listen", "127.0.0.1:0", "--record", self.folder, *args]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=clean | (env or {}), cwd=self.folder)
+        self.page = self.address = None
+        for line in self.process.stdout:
+            if found := re.search(r"listens on (http\S+)", line):
+                self.address = found[1]
+            if found := re.search(r"console +(http\S+)", line):
+                self.page = found[1]
+                break
+        assert self.page, "the server prints no address of the console"
+        threading.Thread(target=lambda: [None for _ in self.process.stdout], daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def browser(play, wav=None):
+    args = ["--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", "--autoplay-policy=no-user-gesture-required"]
+    if wav:
+        args.append(f"--use-file-for-fake-audio-capture={wav}%noloop")
+    return play.chromium.launch(executable_path=CHROMIUM, args=args)
+
+
+def open_page(context, url, quiet=True):
+    page = context.new_page()
+    page.faults = []
+    page.on("pageerror", lambda error: page.faults.append(f"error: {error}"))
+    page.on("console", lambda message: message.type in ("error", "warning") and page.faults.append(message.text))
+    page.goto(url)
+    page.locator("#views a").first.wait_for()
+    page.locator("h1").first.wait_for(state="attached")
+    return page
+
+
+def eventually(what, condition, seconds=15):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if value := condition():
+            return value
+        time.sleep(0.1)
+    raise AssertionError(f"it never came: {what}")
+
+
+def transcript(page):
+    return page.locator(".line").evaluate_all("lines => lines.map(line => [line.classList.contains('caller') ? 'caller' : 'agent', line.querySelector('.words').textContent])")
+
+
+def accessible(page, what):
+    """No finding of axe's."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] }).then(result => result.violations.map(v => [v.id, v.help, v.nodes.map(n => n.target.join(' ') + ' ' + n.any.map(a => a.message).join('; '))]))")
+    assert found == [], f"{what}: {json.dumps(found, indent=1)}"
+
+
+def right_channel(path):
+    with wave.open(str(path)) as file:
+        assert (file.getnchannels(), file.getframerate()) == (2, 8000)
+        frames = file.readframes(file.getnframes())
+    return [sample for _, sample in struct.iter_unpack("<hh", frames)]
+
+
+def sent_sound(folder):
+    """What the server sent, from the call's tape: runs of samples between `clear`s."""
+    import base64
+
+    runs = [[]]
+    (tape,) = folder.glob("*.tape.jsonl")
+    for line in tape.read_text().splitlines()[1:]:
+        output = json.loads(line).get("out")
+        if output == "clear":
+            runs.append([])
+        elif isinstance(output, dict) and "media" in output:
+            runs[-1] += [mulaw_to_linear(octet) for octet in base64.b64decode(output["media"])]
+    return [run for run in runs if run]
+
+
+def sounding(samples):
+    """Its frames of 20 ms, but for silent ones: silence within what was sent can't be told from silence between."""
+    frames = [tuple(samples[at : at + 160]) for at in range(0, len(samples), 160)]
+    return [frame for frame in frames if any(frame)]
+
+
+def check_playout(heard, runs):
+    """Twilio's rule, told another way than the page's code does: each run is heard from its begin, without a sample left out, until it
+    ends or a `clear` comes; nothing else is heard. Gives how many runs were cut."""
+    heard, at, cut = sounding(heard), 0, 0
+    for run in map(sounding, runs):
+        want = 0
+        while want < len(run) and at < len(heard) and heard[at] == run[want]:
+            at += 1
+            want += 1
+        cut += want < len(run)
+    assert at == len(heard) and at > 100, f"{len(heard) - at} frames were heard that were not sent, after {at}"
+    return cut
+
+
+def spoken_order(play):
+    """A whole order through the page, spoken, with an interruption; then the call is saved, and said again by `offhook call`."""
+    with Server() as server, tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        microphone(folder / "order.wav", ORDER, 40)
+        with browser(play, folder / "order.wav") as chromium:
+            context = chromium.new_context(viewport={"width": 1360, "height": 860}, accept_downloads=True)
+            page = open_page(context, server.page)
+            assert "key=" not in page.url, "the key stays in the address"
+            page.get_by_label("Echo cancellation").evaluate("box => box.checked = false")
+            page.get_by_role("button", name="Call, with the microphone").click()
+            page.wait_for_timeout(13_500)
+            page.screenshot(path=SHOTS / "talk-call.png")
+            eventually("the agent hangs up, or has said goodbye", lambda: any("ready in" in words for _, words in transcript(page)), 40)
+            page.wait_for_timeout(1500)
+            if page.get_by_role("button", name="Hang up").is_visible():
+                page.get_by_role("button", name="Hang up").click()
+            page.get_by_role("button", name="Call again").wait_for()
+            page.wait_for_timeout(2000)
+            page.screenshot(path=SHOTS / "talk-over.png")
+            said = transcript(page)
+            agent = " ".join(words for who, words in said if who == "agent")
+            caller = [words for who, words in said if who == "caller"]
+            assert re.search("two large pepperoni pizzas and one bottle of water, for delivery", agent), said
+            assert "what are your opening hours" in caller, said
+            assert page.locator("del").count() >= 1, "nothing is struck out, but the caller interrupted"
+            accessible(page, "after a call")
+            with page.expect_download() as sound:
+                page.get_by_role("button", name="Save the sound").click()
+            with page.expect_download() as test:
+                page.get_by_role("button", name="Save as a test").click()
+            sound.value.save_as(folder / "call.wav")
+            test.value.save_as(folder / "caller.zip")
+            assert page.faults == [], page.faults
+        time.sleep(1)
+        cut = check_playout(right_channel(folder / "call.wav"), sent_sound(server.folder))
+        assert cut >= 1, "the interruption cut nothing"
+        shutil.unpack_archive(folder / "caller.zip", folder)
+        command = [OFFHOOK, "call", f"{server.address}/voice", "--caller", folder / "caller/caller.toml", "--json"]
+        again = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=90).stdout)
+        turns = again["turns"]
+        assert len(turns) >= 5 and all(turn["response_ms"] is not None for turn in turns[:5]), again
+        assert any(turn["barge_in"] for turn in turns), again
+        print("  said again by `offhook call`:", ", ".join(turn["said"] for turn in turns))
+
+
+def typed_call(play):
+    """Words typed, keys pressed, on a bad line; watched and reached into from a second page."""
+    with Server("--agent", "pizza") as server, browser(play) as chromium:
+        context = chromium.new_context(viewport={"width": 1360, "height": 860})
+        page = open_page(context, server.page)
+        page.get_by_label("Line").select_option("noisy")
+        page.get_by_role("button", name="Call without a microphone").click()
+        page.get_by_label("Type what the caller says").wait_for()
+        eventually("the greeting", lambda: transcript(page))
+        other = open_page(context, server.page.replace("#key", "?2#key"))
+        other.get_by_role("link", name="Live").click()
+        other.locator(".rows a").first.click()
+        other.get_by_role("button", name="Listen in").click()
+        page.wait_for_timeout(4000)
+        page.get_by_label("Type what the caller says").fill("what are your opening hours")
+        page.keyboard.press("Enter")
+        eventually("an answer", lambda: any("eleven in the morning" in words for _, words in transcript(page)))
+        eventually("the answer in the other page", lambda: any("eleven in the morning" in words for _, words in transcript(other)))
+        other.get_by_label("Have the agent say").fill("This call is listened to.")
+        other.keyboard.press("Enter")
+        eventually("what was said from outside", lambda: any("listened to" in words for _, words in transcript(page)))
+        page.get_by_role("button", name="Keypad").first.click()
+        page.get_by_role("button", name="5", exact=True).click()
+        page.screenshot(path=SHOTS / "talk-keypad.png")
+        other.screenshot(path=SHOTS / "live-call.png")
+        accessible(other, "one call")
+        eventually("the key", lambda: page.locator(".note", has_text="keyed 1 digit").count())
+        other.get_by_role("button", name="Hang up").click()
+        page.get_by_role("button", name="Call again").wait_for(timeout=15_000)
+        eventually("the end in the other page", lambda: other.locator(".note", has_text="The call is over").count())
+        assert page.faults == [] and other.faults == [], (page.faults, other.faults)
+
+
+def refused(play):
+    """Foreign pages, foreign names, inline scripts, frames."""
+    with Server() as server, browser(play) as chromium:
+
+        class Foreign(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html")
+                self.end_headers()
+                self.wfile.write(f'<!doctype html><title>x</title><iframe src="{server.address}/console/"></iframe>'.encode())
+
+            def log_message(self, *_):
+                pass
+
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Foreign) as foreign:
+            threading.Thread(target=foreign.serve_forever, daemon=True).start()
+            page = chromium.new_context().new_page()
+            page.goto(f"http://127.0.0.1:{foreign.server_port}/")
+            outcome = page.evaluate(
+                """async (server) => {
+                    const tried = {};
+                    const socket = new WebSocket(server.replace('http', 'ws') + '/media-stream');
+                    tried.socket = await new Promise((done) => { socket.onopen = () => done('open'); socket.onerror = () => done('refused'); });
+                    const ask = (path, init) => fetch(server + path, init).then((answer) => answer.type, () => 'refused');
+                    tried.read = await ask('/calls');
+                    tried.place = await ask('/calls/test', { method: 'POST', body: '{}' });
+                    tried.blind = (await fetch(server + '/voice', { method: 'POST', mode: 'no-cors', body: 'CallSid=CA1' })).type;
+                    await new Promise((done) => setTimeout(done, 500));
+                    tried.frames = window.frames.length;
+                    return tried;
+                }""",
+                server.address,
+            )
+            assert outcome["socket"] == outcome["read"] == outcome["place"] == "refused", outcome
+            framed = [frame for frame in page.frames if "/console" in frame.url]
+            assert not any(frame.query_selector("h1") for frame in framed), "the console lets itself be framed"
+            foreign.shutdown()
+        page = open_page(chromium.new_context(), server.page)
+        violations = page.evaluate(
+            """async () => {
+                const seen = [];
+                document.addEventListener('securitypolicyviolation', (event) => seen.push(event.effectiveDirective));
+                const script = document.createElement('script');
+                script.textContent = 'window.broken = 1';
+                document.body.append(script);
+                const image = new Image();
+                image.src = 'http://127.0.0.1:9/x.png';
+                document.body.append(image);
+                const button = document.createElement('button');
+                button.setAttribute('onclick', 'window.broken = 1');
+                document.body.append(button);
+                button.click();
+                fetch('http://127.0.0.1:9/').catch(() => {});
+                await new Promise((done) => setTimeout(done, 300));
+                return [window.broken, ...seen];
+            }"""
+        )
+        assert violations[0] is None and {"script-src-elem", "img-src", "script-src-attr", "connect-src"} <= set(violations), violations
+        # Without the key, and with a wrong one.
+        stranger = open_page_locked(chromium, f"{server.address}/console/")
+        stranger.get_by_label("API token").fill("guess")
+        stranger.get_by_role("button", name="Open").click()
+        stranger.get_by_text("does not open the server").wait_for()
+        accessible(stranger, "the lock")
+    with Server(env={"TWILIO_AUTH_TOKEN": "0123456789abcdef0123456789abcdef", "OFFHOOK_API_TOKEN": "a-token-that-nobody-guesses"}) as server, browser(play) as chromium:
+        # Where signatures are checked, the page still calls: its webhook has the token, its socket a ticket.
+        assert "key=" not in server.page
+        page = open_page_locked(chromium, f"{server.address}/console/")
+        page.get_by_label("API token").fill("a-token-that-nobody-guesses")
+        page.get_by_role("button", name="Open").click()
+        page.get_by_role("button", name="Call without a microphone").click()
+        eventually("the greeting", lambda: transcript(page))
+
+
+def open_page_locked(chromium, url):
+    page = chromium.new_context().new_page()
+    page.goto(url)
+    page.get_by_label("API token").wait_for()
+    return page
+
+
+def quick_and_small(play):
+    """First paint under 200 ms, under 300 kB in all, no errors; every view by keyboard, in both themes, on a phone."""
+    with Server() as server, browser(play) as chromium:
+        warm = open_page(chromium.new_context(), server.page)
+        warm.close()
+        paints = []
+        for _ in range(3):
+            page = open_page(chromium.new_context(), server.page)
+            page.wait_for_timeout(300)
+            paint, size = page.evaluate("() => [performance.getEntriesByName('first-contentful-paint')[0].startTime, performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation')).reduce((sum, entry) => sum + entry.encodedBodySize, 0)]")
+            paints.append(paint)
+            assert page.faults == [], page.faults
+        print(f"  first paint {min(paints):.0f} ms, {size / 1000:.0f} kB")
+        assert min(paints) < 200 and size < 300_000, (paints, size)
+        for theme in ("light", "dark"):
+            for device, viewport in (("desk", (1360, 860)), ("phone", (390, 844))):
+                context = chromium.new_context(viewport={"width": viewport[0], "height": viewport[1]}, color_scheme=theme)
+                page = open_page(context, server.page)
+                for view in page.locator("#views a").all_inner_texts():
+                    page.get_by_role("link", name=view.strip()).click()
+                    page.wait_for_timeout(700)
+                    page.screenshot(path=SHOTS / f"{view.strip().lower()}-{theme}-{device}.png")
+                    wide = page.evaluate("() => document.documentElement.scrollWidth > innerWidth || document.querySelector('main').scrollWidth > document.querySelector('main').clientWidth + 1")
+                    assert not wide, f"{view} scrolls sideways on a {device}"
+                    accessible(page, f"{view}, {theme}, {device}")
+        page = open_page(chromium.new_context(), server.page)
+        seen = []
+        for _ in range(14):
+            page.keyboard.press("Tab")
+            seen.append(page.evaluate("() => document.activeElement.getAttribute('aria-label') || document.activeElement.textContent || document.activeElement.id"))
+        assert any("Call, with the microphone" in name for name in seen), seen
+
+
+def main():
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    wanted = sys.argv[3:]
+    with sync_playwright() as play:
+        for test in (quick_and_small, refused, typed_call, spoken_order):
+            if wanted and test.__name__ not in wanted:
+                continue
+            began = time.monotonic()
+            test(play)
+            print(f"ok {test.__name__} ({time.monotonic() - began:.0f} s)", flush=True)
+    print(f"screenshots: {SHOTS}")
+
+
+main()

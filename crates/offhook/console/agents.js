@@ -1,0 +1,97 @@
+// @ts-check
+/** Agents: who answers here, and whether a file is right, by the server's own check. */
+import { ask, get } from "./api.js";
+import { fill, h, icon } from "./dom.js";
+import { complain } from "./main.js";
+
+/** A file is checked when nothing was typed for so long. */
+const AFTER_MS = 350;
+
+const EXAMPLE = `[agent]
+name = "front-desk"
+instructions = "You answer the phone for the Blue Door restaurant."
+
+[[stt]]
+provider = "deepgram"
+model = "nova-3"
+
+[[llm]]
+provider = "openai"
+model = "gpt-6-luna"
+
+[[tts]]
+provider = "elevenlabs"
+model = "eleven_flash_v2_5"
+voice = "21m00Tcm4TlvDq8ikWAM"
+`;
+
+export class Agents {
+  /** @param {import("./main.js").Server} server */
+  constructor(server) {
+    this.cards = h("div", { class: "agents" });
+    this.facts = h("p", { class: "count" });
+    this.text = h("textarea", { id: "file", rows: "18", spellcheck: "false", value: sessionStorage.getItem("offhook.file") ?? EXAMPLE, oninput: () => this.soon() });
+    this.verdict = h("div", { class: "verdict", role: "status", "aria-live": "polite" });
+    this.element = h(
+      "div",
+      { class: "agents-view" },
+      h("header", { class: "bar-top" }, h("h1", {}, "Agents"), this.facts),
+      this.cards,
+      h("section", { class: "card check-card" }, h("h2", {}, h("label", { for: "file" }, "Check an agent's file, or offhook.toml, as you type")), h("p", { class: "about" }, "The same check as `offhook check`. Nothing is saved; keys must be in the server's environment."), h("div", { class: "checker" }, this.text, this.verdict)),
+    );
+    this.timer = 0;
+    this.asked = 0;
+    this.update(server);
+  }
+
+  async show() {
+    try {
+      this.update(await get("/server"));
+    } catch (error) {
+      complain(error);
+    }
+    this.check();
+  }
+
+  hide() {}
+
+  /** @param {import("./main.js").Server} server */
+  update(server) {
+    this.facts.textContent = server.draining ? "The server is about to stop: it takes no new calls." : server.talking === 1 ? "1 call is talked on" : `${server.talking} calls are talked on`;
+    fill(
+      this.cards,
+      server.agents.map((agent, at) =>
+        h(
+          "section",
+          { class: "card agent-card" },
+          h("h2", {}, icon("agents"), agent.name, at === 0 && h("span", { class: "tag" }, "answers calls")),
+          h("dl", { class: "pairs" }, pair("Language", agent.language), pair("Carried as", agent.transport === "media-streams" ? "sound (Media Streams)" : "text (ConversationRelay)"), pair("Stages", agent.stages.replace(/^StageSet\(|\)$/g, "")), agent.tools.length > 0 && pair("Tools", agent.tools.join(", ")), agent.transfers.length > 0 && pair("Hands over to", agent.transfers.join(", ")), agent.goal && pair("Goal", agent.goal)),
+          agent.transport === "media-streams" && h("a", { class: "button", href: "#/talk" }, icon("phone"), "Talk to it"),
+        ),
+      ),
+    );
+  }
+
+  soon() {
+    clearTimeout(this.timer);
+    sessionStorage.setItem("offhook.file", this.text.value);
+    this.timer = window.setTimeout(() => this.check(), AFTER_MS);
+  }
+
+  async check() {
+    this.asked += 1;
+    const nth = this.asked;
+    try {
+      const answer = await ask("/agents/check", { method: "POST", body: this.text.value, headers: { "Content-Type": "application/toml" } });
+      const { faults } = await answer.json();
+      if (nth !== this.asked) return;
+      if (faults.length === 0) fill(this.verdict, h("p", { class: "right" }, icon("check"), "This file is right."));
+      else fill(this.verdict, h("ul", { class: "findings" }, faults.map((/** @type {string} */ fault) => h("li", {}, icon("warning"), h("span", {}, fault)))));
+    } catch (error) {
+      complain(error);
+    }
+  }
+}
+
+/** @param {string} name @param {string} value */
+const pair = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));

@@ -1,0 +1,144 @@
+// @ts-check
+/** History: the calls that were kept; found, shown, compared. */
+import { get } from "./api.js";
+import { clock, fill, h, icon } from "./dom.js";
+import { complain } from "./main.js";
+import { Kept } from "./kept.js";
+
+/** Typing is over when nothing was typed for so long. */
+const AFTER_MS = 300;
+const PAGE = 50;
+
+/**
+ * @typedef {{
+ *   id: string, state: string, agent: string, direction: string, from: string, to: string, status: string, ended: string | null,
+ *   verdict: string | null, started_at: string, started_at_ms: number, duration_ms: number | null, turns: number,
+ *   interruptions: number, errors: number, answer_p50_ms: number | null, answer_p95_ms: number | null, cost: number | null
+ * }} Listed
+ */
+
+export class History {
+  constructor() {
+    this.timer = 0;
+    const soon = () => {
+      clearTimeout(this.timer);
+      this.timer = window.setTimeout(() => this.search(), AFTER_MS);
+    };
+    const now = () => this.search();
+    this.words = h("input", { type: "search", placeholder: "Words that were said", "aria-label": "Words that were said", oninput: soon });
+    this.number = h("input", { type: "search", placeholder: "Number, or +1415*", "aria-label": "Number", oninput: soon });
+    this.agent = h("input", { type: "search", placeholder: "Agent", "aria-label": "Agent", oninput: soon });
+    this.verdict = h("select", { "aria-label": "Verdict", onchange: now }, ["", "achieved", "refused", "no_answer", "voicemail", "failed"].map((name) => h("option", { value: name }, name === "" ? "Any verdict" : name.replace("_", " "))));
+    this.slow = h("select", { "aria-label": "Answer times", onchange: now }, [["", "Any answer time"], ["800", "Slower than 0.8 s"], ["1500", "Slower than 1.5 s"], ["3000", "Slower than 3 s"]].map(([value, label]) => h("option", { value }, label)));
+    this.errors = h("input", { type: "checkbox", id: "errors", onchange: now });
+    this.filters = h("form", { class: "filters", role: "search", onsubmit: (/** @type {Event} */ event) => event.preventDefault() }, this.words, this.number, this.agent, this.verdict, this.slow, h("p", { class: "field check" }, this.errors, h("label", { for: "errors" }, "With errors")));
+    this.rows = h("tbody", {});
+    this.table = h("table", { class: "calls" }, h("caption", { class: "unseen" }, "Calls, newest first"), h("thead", {}, h("tr", {}, ["", "When", "Number", "Agent", "Length", "Turns", "Answers", "", "Came of it"].map((name) => h("th", { scope: "col" }, name || h("span", { class: "unseen" }, "Chosen"))))), this.rows);
+    this.more = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.page() }, "Older calls");
+    this.empty = h("div", { class: "nothing", hidden: true });
+    this.compare = h("button", { type: "button", hidden: true, onclick: () => (location.hash = `#/history/${[...this.chosen].join("/")}`) }, "Compare the two");
+    this.found = h("section", { class: "card found", "aria-label": "Calls" }, this.table, this.empty, this.more);
+    this.head = h("header", { class: "bar-top" }, h("h1", {}, "History"), this.compare);
+    this.element = h("div", { class: "history" });
+    this.next = "";
+    this.asked = 0;
+    /** @type {Set<string>} */
+    this.chosen = new Set();
+    /** @type {Kept[]} */
+    this.kept = [];
+  }
+
+  /** @param {string} rest One call's SID, or two. */
+  show(rest) {
+    this.kept.splice(0).forEach((kept) => kept.close());
+    const sids = rest.split("/").filter(Boolean);
+    this.element.classList.toggle("two", sids.length > 1);
+    if (sids.length === 0) {
+      fill(this.element, this.head, this.filters, this.found);
+      this.search();
+      return;
+    }
+    this.kept = sids.slice(0, 2).map((sid) => new Kept(sid, sids.length > 1));
+    fill(this.element, this.kept.map((kept) => kept.element));
+  }
+
+  hide() {
+    this.kept.splice(0).forEach((kept) => kept.close());
+  }
+
+  search() {
+    this.next = "";
+    this.page();
+  }
+
+  async page() {
+    this.asked += 1;
+    const nth = this.asked;
+    const query = new URLSearchParams({ limit: String(PAGE) });
+    const set = (/** @type {string} */ name, /** @type {string} */ value) => value.trim() && query.set(name, value.trim());
+    set("words", this.words.value);
+    set("number", this.number.value);
+    set("agent", this.agent.value);
+    set("verdict", this.verdict.value);
+    set("slower_than_ms", this.slow.value);
+    if (this.errors.checked) query.set("errors", "true");
+    set("after", this.next);
+    try {
+      const { calls, next } = await get(`/v1/history?${query}`);
+      if (nth !== this.asked) return;
+      const rows = calls.map((/** @type {Listed} */ call) => this.row(call));
+      if (this.next) this.rows.append(...rows);
+      else fill(this.rows, rows);
+      this.next = next ?? "";
+      this.nothing(this.rows.childElementCount === 0 ? "No such call was kept." : "");
+    } catch (error) {
+      if (nth !== this.asked) return;
+      const off = /** @type {any} */ (error).code === "off" || /** @type {any} */ (error).status === 404;
+      fill(this.rows);
+      this.next = "";
+      this.nothing(off ? "This server keeps no calls. Start it with --record calls." : "The calls can't be shown.");
+      if (!off) complain(error);
+    }
+    this.more.hidden = !this.next;
+  }
+
+  /** @param {string} why */
+  nothing(why) {
+    this.empty.hidden = !why;
+    this.table.hidden = Boolean(why);
+    fill(this.empty, icon("history", "large"), h("p", {}, why));
+  }
+
+  /** @param {Listed} call */
+  row(call) {
+    const other = call.direction === "outbound" ? call.to : call.from;
+    const box = h("input", { type: "checkbox", "aria-label": `Compare the call of ${other || "unknown"}`, checked: this.chosen.has(call.id) });
+    box.addEventListener("change", () => {
+      if (box.checked) this.chosen.add(call.id);
+      else this.chosen.delete(call.id);
+      this.compare.hidden = this.chosen.size !== 2;
+    });
+    const flag = (/** @type {number} */ count, /** @type {string} */ name, /** @type {string} */ drawing) => count > 0 && h("span", { class: `flag ${drawing}`, title: `${count} ${name}` }, icon(drawing), count, h("span", { class: "unseen" }, ` ${name}`));
+    const times = call.answer_p50_ms === null || call.answer_p50_ms === undefined ? "–" : `${call.answer_p50_ms} / ${call.answer_p95_ms} ms`;
+    return h(
+      "tr",
+      {},
+      h("td", {}, box),
+      h("td", {}, h("a", { href: `#/history/${call.id}` }, when(call.started_at_ms))),
+      h("td", { class: "number" }, other || "unknown"),
+      h("td", {}, call.agent),
+      h("td", { class: "figure-cell" }, call.duration_ms ? clock(call.duration_ms) : "–"),
+      h("td", { class: "figure-cell" }, call.turns),
+      h("td", { class: "figure-cell", title: "Median and 95th percentile" }, times),
+      h("td", {}, flag(call.interruptions, "interruptions", "bolt"), flag(call.errors, "errors", "warning")),
+      h("td", {}, call.verdict ?? call.ended?.replaceAll("_", " ") ?? call.status),
+    );
+  }
+}
+
+/** A moment as people say it. @param {number} ms Since 1970. */
+export function when(ms) {
+  const date = new Date(ms);
+  const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  return date.toDateString() === new Date().toDateString() ? time : `${date.toLocaleDateString([], { day: "numeric", month: "short" })} ${time}`;
+}
