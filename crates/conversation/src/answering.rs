@@ -92,6 +92,8 @@ impl Conversation {
         self.reply = Some(reply);
         if speculative {
             self.event(CallEvent::Speculated { reply: id });
+        } else {
+            self.speech.rebridge(id);
         }
         if let Some(failure) = self.llm_ended.clone() {
             let failed = LlmEvent::Failed { reply: id, failure };
@@ -117,6 +119,7 @@ impl Conversation {
     pub(crate) fn release_reply(&mut self, line: &mut dyn Line) {
         let Some(reply) = &mut self.reply else { return };
         reply.phase = Phase::Due;
+        self.speech.rebridge(reply.id);
         reply.since = self.turn.ended;
         reply.answers = Some(self.turn.number);
         if let Some(said) = reply.utterance.and_then(|id| self.speech.get_mut(id)) {

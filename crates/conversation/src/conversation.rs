@@ -189,8 +189,9 @@ impl Conversation {
             LineEvent::Over { id, heard } => self.on_over(id, &heard, line),
             LineEvent::Soundless(id) => self.on_soundless(id, line),
             LineEvent::CutOff(cut) => self.on_cut_off(cut, line),
+            LineEvent::OtherRecogniser => self.turn.other_recogniser(),
             LineEvent::Deaf(failure) => {
-                self.turn.deaf();
+                self.turn.other_recogniser();
                 self.trouble(&format!(
                     "no speech-to-text provider is available any more: {failure}. The agent hears keys only."
                 ));

@@ -65,6 +65,8 @@ pub enum LineEvent {
     Soundless(UtteranceId),
     /// The line itself has cut off the agent because the caller interrupted (ConversationRelay).
     CutOff(Vec<(UtteranceId, Heard)>),
+    /// Another speech-to-text provider listens from now on.
+    OtherRecogniser,
     /// No speech-to-text provider is available any more: words won't come.
     Deaf(StageFailure),
     /// The connection broke; the call may come back. What was being said is cut off where time says.

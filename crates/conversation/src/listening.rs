@@ -104,9 +104,6 @@ impl Conversation {
                 self.reopen_turn(line);
             }
         }
-        if self.turn.is_settled() {
-            self.drop_ended(Occasion::WordsKnown, line);
-        }
         self.judge_barge_in(line);
         self.check_basis(is_final);
     }
@@ -294,6 +291,7 @@ impl Conversation {
         let text = self.turn.words();
         self.drop_speculation();
         self.event(CallEvent::TurnDropped { text, why });
+        self.drop_ended(Occasion::TurnDropped, line);
         self.close_turn(line);
     }
 

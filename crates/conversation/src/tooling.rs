@@ -142,7 +142,6 @@ impl Conversation {
         if ready {
             self.request(ReplyReason::Tool, false, line);
             let exhausted = self.tools.is_exhausted();
-            self.speech.rebridge(self.last_reply);
             if let Some(reply) = &mut self.reply {
                 reply.told_to_speak = exhausted;
             }

@@ -159,6 +159,7 @@ impl CallerSide {
             SttEvent::EagerEndOfTurn => return Some(LineEvent::Hint(TurnHint::Eager)),
             SttEvent::EndOfTurn => return Some(LineEvent::Hint(TurnHint::End)),
             SttEvent::TurnResumed => return Some(LineEvent::Hint(TurnHint::Resumed)),
+            SttEvent::TakenOver => return Some(LineEvent::OtherRecogniser),
             SttEvent::Failed(failure) => return Some(LineEvent::Deaf(failure)),
         };
         if self.turn_from.is_none() && !self.speech && own_voice(&transcript.text) {

@@ -96,6 +96,8 @@ pub enum SttEvent {
     EndOfTurn,
     /// The stage's own turn detection takes back its [`SttEvent::EagerEndOfTurn`].
     TurnResumed,
+    /// From now on another recogniser listens: what was learnt of the one before says nothing of it.
+    TakenOver,
     /// The stage has failed for good: its chain has no link left.
     Failed(StageFailure),
 }

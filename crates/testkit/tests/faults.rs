@@ -591,3 +591,25 @@ fn a_caller_who_comes_back_has_the_longest_call_anew() {
     let phone = Phone::with(config).agent_says("Hello.").run(14_000);
     order(&phone, &["(Farewell)", "ended: TooLong"]);
 }
+
+#[test]
+fn a_recogniser_that_took_over_and_hears_no_words_is_no_proof_that_there_were_none() {
+    let line = |took_over: bool| {
+        let mut phone = Phone::new()
+            .agent_says("Hello.")
+            .caller_says(2_500, "pizza-1", "")
+            .stt_event(3_500, partial_of(2_500, 3_400, "is there"))
+            .stt_event(4_500, final_of(2_500, 4_400, "is there a table"))
+            .agent_says("Yes.")
+            .caller_says(8_000, "booking-1", "");
+        if took_over {
+            phone = phone.stt_event(8_300, SttEvent::TakenOver);
+        }
+        let mut phone = phone.stt_event(11_200, final_of(8_000, 10_900, "")).agent_says("Pardon?");
+        phone.no_auto_stt = true;
+        phone.run(16_000)
+    };
+    let phone = line(true);
+    order(&phone, &["agent said: Yes.", "agent said: Pardon?"]);
+    never(&line(false), "agent said: Pardon?");
+}

@@ -235,6 +235,7 @@ impl Ear {
         let Some(next) = self.set.get(link) else { return };
         next.health.asked(why);
         self.live = Some(link);
+        self.out.push(SttEvent::TakenOver);
         self.links.start(link, self.ring.len() + QUEUE, WhenFull::PushBack);
         if let Some(to) = self.links.queue(link) {
             // There is room: the queue was made for it.

@@ -212,11 +212,13 @@ impl Speech {
         self.queue.iter().filter_map(ended).collect()
     }
 
-    /// The tools have returned, and this reply follows: what was to bridge the wait for them bridges the wait for it.
+    /// The caller waits for this reply now: what was to bridge the wait for words, for tools or for another reply bridges this.
     pub(crate) fn rebridge(&mut self, reply: ReplyId) {
         for said in self.queue.iter_mut().filter(|said| !said.has_begun()) {
-            if said.purpose == Purpose::Filler(Bridge::Tools) {
-                said.purpose = Purpose::Filler(Bridge::Reply(reply));
+            if let Purpose::Filler(bridge @ (Bridge::Words | Bridge::Tools | Bridge::Reply(_))) =
+                &mut said.purpose
+            {
+                *bridge = Bridge::Reply(reply);
             }
         }
     }

@@ -24,8 +24,8 @@ pub(crate) enum Occasion {
     ReplyReady(ReplyId),
     /// Sound of the rest of this utterance is there, or none will come.
     RestReady(UtteranceId),
-    /// The words of the pause are known.
-    WordsKnown,
+    /// What was heard needs no answer.
+    TurnDropped,
     /// No tool runs any more.
     ToolsEnded,
     /// The caller began to speak.
@@ -71,7 +71,7 @@ pub(super) fn ends(utterance: &Utterance, occasion: Occasion) -> Option<DropCaus
     match occasion {
         Occasion::ReplyReady(reply) => bridges(Bridge::Reply(reply)).then_some(DropCause::ReplyBegan),
         Occasion::RestReady(id) => bridges(Bridge::Rest(id)).then_some(DropCause::ReasonGone),
-        Occasion::WordsKnown => bridges(Bridge::Words).then_some(DropCause::ReasonGone),
+        Occasion::TurnDropped => bridges(Bridge::Words).then_some(DropCause::ReasonGone),
         Occasion::ToolsEnded => bridges(Bridge::Tools).then_some(DropCause::ReasonGone),
         Occasion::CallerBegan => (!begun && utterance.purpose.is_own()).then_some(DropCause::CallerBegan),
         Occasion::TurnEnded => {

@@ -118,8 +118,8 @@ impl CallerTurn {
         self.partials
     }
 
-    /// Words won't come any more.
-    pub(crate) fn deaf(&mut self) {
+    /// Another recogniser listens, or none: whether it sends partial transcripts is not known yet.
+    pub(crate) const fn other_recogniser(&mut self) {
         self.partials = false;
     }
 

@@ -165,6 +165,7 @@ impl Teller<'_> {
             SttEvent::EagerEndOfTurn => "thinks that the caller may be done".to_owned(),
             SttEvent::EndOfTurn => "says that the caller is done".to_owned(),
             SttEvent::TurnResumed => "takes it back: the caller goes on".to_owned(),
+            SttEvent::TakenOver => "is another one from now on".to_owned(),
             SttEvent::Failed(failure) => format!("is lost: {failure}"),
         };
         self.add(at_ms, Who::Stt, what);

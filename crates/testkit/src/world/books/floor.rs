@@ -42,7 +42,7 @@ impl Floor {
                 self.partials |= matches!(event, SttEvent::Partial(_));
                 self.open = true;
             }
-            SttEvent::Failed(_) => self.partials = false,
+            SttEvent::Failed(_) | SttEvent::TakenOver => self.partials = false,
             _ => {}
         }
     }
