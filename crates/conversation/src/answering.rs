@@ -45,7 +45,7 @@ impl Conversation {
     }
 
     /// Words have come since the turn was taken for over: what is asked is what the history has.
-    fn keep_words_of_turn(&mut self) {
+    pub(crate) fn keep_words_of_turn(&mut self) {
         let text = self.turn.words();
         if self.history.words_of(self.turn.number).unwrap_or_default() == text {
             return;
@@ -74,6 +74,7 @@ impl Conversation {
         }
         self.tools.results_due = false;
         let words = self.turn.words();
+        let has_turn = speculative || self.turn.is_decided();
         let span = (self.turn.began, self.turn.ended);
         let unanswered = speculative.then_some((words.as_str(), span));
         let speech = &self.speech;
@@ -83,12 +84,14 @@ impl Conversation {
         let mut reply = Reply::new(id, reason.clone(), phase, self.now);
         reply.language = self.language.tag();
         reply.has_digits = self.unanswered_digits.is_some();
-        reply.answers = (speculative || self.turn.is_decided()).then_some(self.turn.number);
+        reply.answers = has_turn.then_some(self.turn.number);
         reply.since = match reason {
             ReplyReason::Caller { .. } => self.turn.ended,
             ReplyReason::Tool => waited.unwrap_or(self.now),
+            ReplyReason::Digits(_) if self.turn.is_decided() => self.turn.ended,
             ReplyReason::Digits(_) | ReplyReason::Greeting => self.now,
         };
+        reply.basis = has_turn.then_some(words);
         self.reply = Some(reply);
         if speculative {
             self.event(CallEvent::Speculated { reply: id });
@@ -295,7 +298,7 @@ impl Conversation {
         let Some(reply) = self.reply.as_mut().filter(|reply| !reply.has_begun()) else { return };
         reply.phase = Phase::Begun;
         let id = reply.id;
-        let answers_words = reply.answers_words() || reply.has_digits;
+        let answers_words = reply.basis.is_some() || reply.has_digits;
         let expectation = reply.expectation.take();
         let tools = std::mem::take(&mut reply.tools);
         let (requested, first_text, first_audio) = (reply.requested, reply.first_text, reply.first_audio);

@@ -111,16 +111,11 @@ impl Conversation {
     /// A reply that was requested on other words is worth nothing.
     fn check_basis(&mut self, is_final: bool) {
         let text = self.turn.words();
-        let Some(reply) = self.reply.as_ref().filter(|reply| !reply.has_begun() && reply.answers_words())
-        else {
-            return;
-        };
-        if same_words(reply.basis(), &text) {
-            return;
-        }
+        let Some(reply) = self.reply.as_ref().filter(|reply| !reply.has_begun()) else { return };
+        let Some(basis) = reply.basis.as_deref().filter(|basis| !same_words(basis, &text)) else { return };
         // What comes over a filler ("okay") is no reason to ask again; the rest of what was said is.
         let over_filler = self.turn.is_decided()
-            && text.starts_with(reply.basis())
+            && text.starts_with(basis)
             && self.config.barge_in.judge(&self.turn.words_since_decided()) == OverAgent::Backchannel;
         let speculative = reply.is_speculative();
         if speculative || (is_final && self.turn.is_decided() && !over_filler) {
@@ -255,10 +250,9 @@ impl Conversation {
         }));
         self.drop_ended(Occasion::TurnEnded, line);
         let ready = self.unanswered_digits.is_none()
-            && self
-                .reply
-                .as_ref()
-                .is_some_and(|reply| reply.is_speculative() && same_words(reply.basis(), &text));
+            && self.reply.as_ref().is_some_and(|reply| {
+                reply.is_speculative() && reply.basis.as_deref().is_some_and(|basis| same_words(basis, &text))
+            });
         if ready {
             self.release_reply(line);
         } else {
@@ -297,8 +291,11 @@ impl Conversation {
 
     /// The turn is answered or dropped: its audio won't be asked for again.
     pub(crate) fn close_turn(&mut self, line: &mut dyn Line) {
+        if self.turn.is_decided() {
+            self.keep_words_of_turn();
+        }
         if !self.turn.is_quiet() {
-            let until = self.turn.close();
+            let until = self.turn.close(self.now);
             line.command(LineCommand::TurnEnded { until }, self.now);
         }
     }
@@ -324,6 +321,7 @@ impl Conversation {
         if pressed == KeyPressed::Swallowed {
             return;
         }
+        self.drop_ended(Occasion::CallerBegan, line);
         let audible = line.audible(self.now).and_then(|id| self.speech.get(id));
         if audible.is_some_and(|said| said.interruptible != Interruptible::No) {
             self.interrupt(line);
@@ -346,7 +344,7 @@ impl Conversation {
         self.silence.bridged = 0;
         self.history.digits(digits.clone(), span);
         self.unanswered_digits = Some(digits);
-        self.drop_ended(Occasion::CallerBegan, line);
+        self.drop_ended(Occasion::TurnEnded, line);
     }
 
     /// The answer to a collection came, in keys or otherwise: what is expected next is anything again.

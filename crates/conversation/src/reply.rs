@@ -46,6 +46,8 @@ pub(crate) struct Reply {
     pub(crate) told_to_speak: bool,
     /// The caller's turn that it answers.
     pub(crate) answers: Option<TurnNumber>,
+    /// The words that it answers, if it answers any.
+    pub(crate) basis: Option<String>,
     /// A keyed number is among what it answers.
     pub(crate) has_digits: bool,
     /// Since when the caller waits for it.
@@ -72,22 +74,10 @@ impl Reply {
             again: false,
             told_to_speak: false,
             answers: None,
+            basis: None,
             has_digits: false,
             since: now,
         }
-    }
-
-    /// The words that it answers; empty if it answers none.
-    pub(crate) fn basis(&self) -> &str {
-        match &self.reason {
-            ReplyReason::Caller { text, .. } => text,
-            _ => "",
-        }
-    }
-
-    /// The caller's words are what it answers.
-    pub(crate) const fn answers_words(&self) -> bool {
-        matches!(self.reason, ReplyReason::Caller { .. })
     }
 
     pub(crate) fn is_speculative(&self) -> bool {

@@ -10,8 +10,10 @@ pub(crate) struct Silence {
     check_ins_said: usize,
     /// Counts over the call, so that not every wait begins with the same filler.
     filler_turn: usize,
-    /// Fillers that were said into the present wait.
+    /// Fillers that were said into the present wait, or are about to be.
     pub(crate) bridged: u32,
+    /// Since when the latest of them was due.
+    pub(crate) bridged_at: CallTime,
     /// When the latest thing that was said was over, or was given up.
     pub(crate) since: CallTime,
     /// When the caller was last heard.
@@ -34,6 +36,17 @@ impl Silence {
         let filler = phrases.fillers.get(self.filler_turn % count).cloned()?;
         self.filler_turn += 1;
         Some(filler)
+    }
+
+    /// A filler is said into the present wait.
+    pub(crate) fn bridge(&mut self, now: CallTime) {
+        self.bridged += 1;
+        self.bridged_at = now;
+    }
+
+    /// It was dropped before anything was heard of it.
+    pub(crate) const fn unbridge(&mut self) {
+        self.bridged = self.bridged.saturating_sub(1);
     }
 
     /// The caller said or keyed something.

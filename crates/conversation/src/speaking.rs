@@ -249,6 +249,13 @@ impl Conversation {
             return;
         }
         let begun = |id: UtteranceId| self.speech.get(id).is_some_and(|said| said.has_begun());
+        let unheard = |id: UtteranceId| {
+            self.speech
+                .get(id)
+                .is_some_and(|said| !said.has_begun() && matches!(said.purpose, Purpose::Filler(_)))
+        };
+        // Who waits goes on waiting when a filler is dropped of which nothing was heard.
+        let over = !ended.iter().all(|(id, _)| unheard(*id));
         let (cut, dropped): (Vec<_>, Vec<_>) = ended.into_iter().partition(|(id, _)| begun(*id));
         for (id, why) in dropped {
             line.command(LineCommand::Discard(id), self.now);
@@ -260,7 +267,9 @@ impl Conversation {
                 self.note_cut(id, &heard);
             }
         }
-        self.silence.over(self.now);
+        if over {
+            self.silence.over(self.now);
+        }
         self.speech.next_in_turn(self.now);
     }
 
@@ -285,17 +294,22 @@ impl Conversation {
 
     pub(crate) fn note_dropped(&mut self, id: UtteranceId, why: DropCause) {
         let Some(said) = self.speech.remove(id) else { return };
-        self.event(CallEvent::Dropped { utterance: id, what: said.purpose.kind(), why });
-        self.reply_lost(id);
+        self.dropped(&said, why);
+    }
+
+    fn dropped(&mut self, said: &Utterance, why: DropCause) {
+        if matches!(said.purpose, Purpose::Filler(_)) {
+            self.silence.unbridge();
+        }
+        self.event(CallEvent::Dropped { utterance: said.id, what: said.purpose.kind(), why });
+        self.reply_lost(said.id);
     }
 
     /// An utterance was cut off; this was heard of it.
     pub(crate) fn note_cut(&mut self, id: UtteranceId, heard: &Heard) {
         let Some(said) = self.speech.remove(id) else { return };
         if !said.has_begun() {
-            let what = said.purpose.kind();
-            self.event(CallEvent::Dropped { utterance: id, what, why: DropCause::Interrupted });
-            return self.reply_lost(id);
+            return self.dropped(&said, DropCause::Interrupted);
         }
         if let Some(reply) = said.purpose.reply() {
             self.todo.push_back(Todo::Llm(LlmCommand::Interrupted { reply, heard: heard.lasted }));

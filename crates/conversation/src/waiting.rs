@@ -115,7 +115,7 @@ impl Conversation {
         } else if waiting.bridge == Bridge::Words {
             return None;
         } else {
-            waiting.since.max(self.silence.since) + timeouts.reply_very_late
+            waiting.since.max(self.silence.since).max(self.silence.bridged_at) + timeouts.reply_very_late
         };
         Some(Deadline::new(at, waiting.why))
     }
@@ -133,12 +133,17 @@ impl Conversation {
                 Bridge::Words | Bridge::Tools => {}
             };
         }
+        if let Bridge::Rest(id) = bridge
+            && self.speech.get(id).is_some_and(|said| said.purpose.is_own())
+        {
+            // Nobody waits for the rest of a filler: what stands behind it is said.
+            return self.give_up_rest(id, line);
+        }
         let own = (bridge == Bridge::Tools && self.silence.bridged == 0)
             .then(|| self.own_tool_filler().cloned())
             .flatten();
         let filler = own.or_else(|| self.silence.next_filler(self.language.phrases(&self.config)));
-        self.silence.bridged += 1;
-        self.silence.over(self.now);
+        self.silence.bridge(self.now);
         if let Some(filler) = filler {
             self.say(Purpose::Filler(bridge), &filler, None, line);
         }

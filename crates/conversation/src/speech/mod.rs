@@ -88,7 +88,7 @@ impl Purpose {
     }
 
     /// The engine says it by itself, when it judges that somebody has waited too long.
-    const fn is_own(&self) -> bool {
+    pub(crate) const fn is_own(&self) -> bool {
         matches!(self, Self::Filler(_) | Self::Apology | Self::CheckIn)
     }
 }

@@ -33,6 +33,8 @@ struct Closed {
     number: TurnNumber,
     text: TurnText,
     until: u64,
+    /// When it was closed: what was said before is of it.
+    at: CallTime,
 }
 
 /// The caller's turn.
@@ -195,9 +197,22 @@ impl CallerTurn {
         }
     }
 
-    /// Whether a transcript is of a turn that was already answered.
-    pub(crate) const fn is_late(&self, transcript: &Transcript) -> bool {
+    /// Whether a transcript is of a turn that was already answered: all of it, or but for a word that was spoken before the answer.
+    fn is_late(&self, transcript: &Transcript, spoken_until: CallTime) -> bool {
+        let overlaps = transcript.from < self.closed.until;
         transcript.until <= self.closed.until
+            || (overlaps && self.is_quiet() && spoken_until <= self.closed.at)
+    }
+
+    /// A transcript that begins within the turn that was answered, without that turn's words.
+    fn without_answered(&self, transcript: Transcript) -> Transcript {
+        if transcript.from >= self.closed.until {
+            return transcript;
+        }
+        match words::after(&transcript.text, &self.closed.text.text()) {
+            Some(text) => Transcript { from: self.closed.until, text: text.to_owned(), ..transcript },
+            None => transcript,
+        }
     }
 
     /// Words have come.
@@ -210,9 +225,11 @@ impl CallerTurn {
     ) -> WordsEffect {
         let has_words = !transcript.text.trim().is_empty();
         self.partials |= !is_final && has_words;
-        if self.is_late(&transcript) {
+        if self.is_late(&transcript, span.1) {
             return if is_final && has_words { self.on_late_final(transcript) } else { WordsEffect::None };
         }
+        let transcript = self.without_answered(transcript);
+        let has_words = has_words && !transcript.text.trim().is_empty();
         if is_final {
             self.stops.on_final(&transcript.text);
         }
@@ -410,11 +427,11 @@ impl CallerTurn {
     }
 
     /// The turn is answered, or needs no answer. Gives where its sound ends.
-    pub(crate) fn close(&mut self) -> u64 {
+    pub(crate) fn close(&mut self, now: CallTime) -> u64 {
         let until = self.until.max(self.from).max(self.text.settled_until());
         let text = std::mem::take(&mut self.text);
-        self.closed =
-            Closed { number: self.number, text: text.settled(), until: until.max(self.closed.until) };
+        let until_now = until.max(self.closed.until);
+        self.closed = Closed { number: self.number, text: text.settled(), until: until_now, at: now };
         self.pauses.turn_over();
         self.state = TurnState::Quiet;
         until

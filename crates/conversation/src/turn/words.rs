@@ -134,6 +134,24 @@ pub(crate) fn same_words(a: &str, b: &str) -> bool {
     plain_words(a) == plain_words(b)
 }
 
+/// What follows these words in a text that begins with them.
+pub(crate) fn after<'a>(text: &'a str, words: &str) -> Option<&'a str> {
+    let mut rest = text;
+    for wanted in plain_words(words) {
+        loop {
+            let word = rest.split_whitespace().next()?;
+            let place = rest.find(word).unwrap_or(0) + word.len();
+            rest = rest.get(place..).unwrap_or("");
+            match plain_words(word).first() {
+                Some(plain) if *plain == wanted => break,
+                Some(_) => return None,
+                None => {}
+            }
+        }
+    }
+    Some(rest.trim_start_matches(|c: char| !c.is_alphanumeric()))
+}
+
 /// Whether the words of a piece stand in a text, one after the other.
 #[must_use]
 pub fn contains_words(text: &str, piece: &str) -> bool {
@@ -190,5 +208,9 @@ mod tests {
         assert!(contains_words("Open from eleven, to ten at night.", "eleven to ten"));
         assert!(!contains_words("Open from eleven to ten.", "eleven ten"));
         assert!(!contains_words("Open.", "open at night"));
+        assert_eq!(after("A table, for two – and a chair.", "a table for two"), Some("and a chair."));
+        assert_eq!(after("A table.", "a table"), Some(""));
+        assert_eq!(after("A chair.", "a table"), None);
+        assert_eq!(after("A", "a table"), None);
     }
 }

@@ -16,8 +16,10 @@ use super::{Books, Later, Side, World, configure};
 /// Sound comes in messages of so many frames.
 const FRAMES: usize = 3;
 const MESSAGE_US: u64 = FRAMES as u64 * 20_000;
-/// Without speech a frame comes each so often, which is enough for the line not to starve.
+/// Long after speech a frame comes each so often, which is enough for the line not to starve.
 const IDLE_US: u64 = 500_000;
+/// Until then sound comes as always, so that places in it are told from times as in a real call.
+const LONG_AFTER_US: u64 = 3_000_000;
 /// The caller's words take so long.
 const WORD_US: u64 = 280_000;
 /// The agent's voice takes so many samples for a character.
@@ -37,6 +39,8 @@ pub enum Event {
         last: bool,
     },
     Idle,
+    /// So many frames without speech.
+    Silence(usize),
     Key(char),
     Stt(SttEvent),
     Tts(TtsEvent),
@@ -154,7 +158,7 @@ impl Side for Media {
     }
 
     fn begin(world: &mut World<Self>) {
-        world.side_later(world.now + IDLE_US, Event::Idle);
+        world.side_later(world.now + MESSAGE_US, Event::Idle);
     }
 
     fn on_wire(world: &mut World<Self>, wire: MediaWire) {
@@ -207,12 +211,15 @@ impl Side for Media {
             }
             Event::Sound { speech, saying, last } => sound(world, speech, saying, last),
             Event::Idle => {
-                let stalled = world.from_twilio.stalled_until > world.now;
-                if world.now > world.side.caller_free + 300_000 && !stalled {
-                    frames(world, &[0xFF; 160]);
+                let lately = world.now < world.caller_until + LONG_AFTER_US;
+                if world.now >= world.side.caller_free {
+                    let at = world.from_twilio.arrives(world.now);
+                    world.side_later(at, Event::Silence(if lately { FRAMES } else { 1 }));
                 }
-                Self::begin(world);
+                let next = if lately { MESSAGE_US } else { IDLE_US };
+                world.side_later(world.now + next, Event::Idle);
             }
+            Event::Silence(count) => frames(world, &[0xFF; FRAMES * 160][..count * 160]),
             Event::Key(key) => {
                 world.books.on_key(key);
                 world.feed(Input::Line(MediaInput::Dtmf(Key::new(key).unwrap())));

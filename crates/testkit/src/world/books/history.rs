@@ -275,7 +275,11 @@ impl History {
         });
         let kept: Vec<&String> = turns.chain(&self.given_up).collect();
         for (text, _) in self.finals.iter().filter(|(_, at)| at + DELIVERED_WITHIN < now) {
-            if !kept.iter().any(|kept| contains_words(kept, text)) {
+            // It may go on in the next turn.
+            let pairs = kept.windows(2).map(|pair| format!("{} {}", pair[0], pair[1]));
+            if !kept.iter().any(|kept| contains_words(kept, text))
+                && !pairs.into_iter().any(|kept| contains_words(&kept, text))
+            {
                 return Err(format!("words: “{text}” was said, but is in no turn: {kept:?}"));
             }
         }
