@@ -58,7 +58,7 @@ impl Conversation {
     pub(crate) fn request(&mut self, reason: ReplyReason, speculative: bool, line: &mut dyn Line) {
         // Where nothing was said before its tools were called, the caller has waited for longer.
         let unannounced = self.reply.as_ref().filter(|old| old.has_begun() && old.utterance.is_none());
-        let waited = unannounced.map(|old| old.since);
+        let waited = unannounced.map_or_else(|| self.waits_on(), |old| old.since);
         self.close_reply(line);
         self.last_reply = self.last_reply.next();
         let id = self.last_reply;
@@ -87,7 +87,7 @@ impl Conversation {
         reply.answers = has_turn.then_some(self.turn.number);
         reply.since = match reason {
             ReplyReason::Caller { .. } => self.turn.ended,
-            ReplyReason::Tool => waited.unwrap_or(self.now),
+            ReplyReason::Tool => waited,
             ReplyReason::Digits(_) if self.turn.is_decided() => self.turn.ended,
             ReplyReason::Digits(_) | ReplyReason::Greeting => self.now,
         };

@@ -95,6 +95,16 @@ impl Conversation {
         Some(Waiting { since, ..waiting })
     }
 
+    /// Since when the caller waits for what follows the tools: its filler comes no later than the tools' own would have, but not
+    /// at once.
+    pub(crate) fn waits_on(&self) -> CallTime {
+        let timeouts = &self.config.timeouts;
+        let silent = self.silence.since.max(self.silence.bridged_at);
+        let next = if self.silence.bridged == 0 { timeouts.reply_late } else { timeouts.reply_very_late };
+        let due = (silent + next).max(self.now + SHORTLY);
+        self.now.min(due.back(timeouts.reply_late))
+    }
+
     pub(crate) fn own_tool_filler(&self) -> Option<&String> {
         self.tools.running().find_map(|tool| self.language.tool_filler(&self.config, &tool.name))
     }

@@ -217,7 +217,7 @@ impl Books {
             self.check(result);
         }
         self.floor.on_event(event);
-        self.silence.on_event(event);
+        self.silence.on_event(event, self.now);
         let result = self.duties.on_event(event, self.now);
         self.check(result);
         self.ended |= matches!(event, CallEvent::Ended { .. });

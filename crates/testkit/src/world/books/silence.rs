@@ -19,8 +19,9 @@ pub(super) struct Silence {
     unfinished: u64,
     network: u64,
     pending_since: Option<u64>,
-    /// A filler was said into the present wait.
-    bridged: bool,
+    /// When the latest filler began, and the latest reply.
+    filler: Option<u64>,
+    reply: Option<u64>,
     voice: u64,
     voice_trouble: bool,
 }
@@ -49,7 +50,8 @@ impl Silence {
             unfinished: us(TurnConfig::default().unfinished),
             network: (setup.there_ms + setup.back_ms + stalled + marks + guess) * 1_000,
             pending_since: None,
-            bridged: false,
+            filler: None,
+            reply: None,
             voice: 340_000,
             voice_trouble: false,
         }
@@ -63,11 +65,11 @@ impl Silence {
         self.voice_trouble = true;
     }
 
-    pub(super) fn on_event(&mut self, event: &CallEvent) {
+    pub(super) fn on_event(&mut self, event: &CallEvent, now: u64) {
         if let CallEvent::Speaking { what, .. } = event {
             match what {
-                UtteranceKind::Filler => self.bridged = true,
-                UtteranceKind::Greeting | UtteranceKind::Reply => self.bridged = false,
+                UtteranceKind::Filler => self.filler = Some(now),
+                UtteranceKind::Greeting | UtteranceKind::Reply => self.reply = Some(now),
                 _ => {}
             }
         }
@@ -87,9 +89,12 @@ impl Silence {
         let voice = self.voice + self.network + SLACK;
         let spoke = caller_until >= quiet_from;
         let turn = if spoke { self.unfinished } else { 0 };
+        // A reply that is about to begin does not make a filler of before it unsaid.
+        let replied = self.reply.filter(|at| *at < quiet_from);
+        let bridged = self.filler.is_some_and(|at| replied.is_none_or(|reply| reply < at));
         let (from, limit, what) = match self.pending_since {
             Some(since) => {
-                let first = if self.bridged { timeouts.reply_very_late } else { timeouts.reply_late };
+                let first = if bridged { timeouts.reply_very_late } else { timeouts.reply_late };
                 let turn = if caller_until >= since { turn } else { 0 };
                 (quiet_from.max(since), us(first) + turn + voice, "what is waited for")
             }
