@@ -200,9 +200,11 @@ impl Conversation {
             LlmEvent::Done { .. } => self.reply_written(line),
             LlmEvent::Failed { failure, .. } => {
                 self.trouble(&format!("no reply could be had: {failure}"));
-                // What was written stays; where nothing was, an apology takes its place.
-                if self.reply.as_ref().is_some_and(|reply| reply.utterance.is_some()) {
+                // What was written stays, but it broke off; where nothing was, the apology takes its place.
+                let broke_off = |reply: &Reply| reply.utterance.is_some() && !reply.is_speculative();
+                if self.reply.as_ref().is_some_and(broke_off) {
                     self.reply_written(line);
+                    self.apologise(line);
                 } else {
                     self.give_up_reply(line);
                 }
@@ -289,6 +291,10 @@ impl Conversation {
         }
         self.unanswered_digits = None;
         self.silence.bridged = 0;
+        self.apologise(line);
+    }
+
+    pub(crate) fn apologise(&mut self, line: &mut dyn Line) {
         let apology = self.language.phrases(&self.config).apology.clone();
         self.say(Purpose::Apology, &apology, None, line);
     }

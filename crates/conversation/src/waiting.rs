@@ -56,6 +56,11 @@ impl Conversation {
         {
             return Some(waiting(Bridge::Rest(said.id), since, Why::RestLate));
         }
+        if let Some(pause) = self.turn.pause() {
+            let in_trouble =
+                self.recogniser_in_trouble(pause) && self.turn.spoken >= self.config.turn.shortest_wordless;
+            return in_trouble.then(|| waiting(Bridge::Words, self.turn.ended, Why::WordsLate));
+        }
         if let Some(reply) = self.reply.as_ref().filter(|reply| reply.phase == Phase::Due) {
             let said = reply.utterance.and_then(|id| self.speech.get(id));
             if said.is_some_and(|said| said.progress == Progress::Ready) {
@@ -66,11 +71,6 @@ impl Conversation {
             let asked = self.turn.decided().map_or(reply.requested, |decided| decided.at);
             waiting.not_before = asked + first.min(SHORTLY);
             return Some(waiting);
-        }
-        if let Some(pause) = self.turn.pause() {
-            let in_trouble =
-                self.recogniser_in_trouble(pause) && self.turn.spoken >= self.config.turn.shortest_wordless;
-            return in_trouble.then(|| waiting(Bridge::Words, self.turn.ended, Why::WordsLate));
         }
         if self.tools.any() && self.turn.is_quiet() && self.reply.as_ref().is_none_or(|reply| reply.is_over())
         {
@@ -178,8 +178,7 @@ impl Conversation {
         self.silence.over(self.now);
         self.silence.bridged = 0;
         if of_reply {
-            let apology = self.language.phrases(&self.config).apology.clone();
-            self.say(Purpose::Apology, &apology, None, line);
+            self.apologise(line);
         } else {
             self.voice_failed(line);
         }

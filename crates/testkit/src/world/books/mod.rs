@@ -128,6 +128,7 @@ impl Books {
     pub fn on_key(&mut self, key: char) {
         if !self.mailbox && !self.ended && !self.hung_up {
             self.history.on_key(key, self.now);
+            self.silence.on_key(self.now);
         }
     }
 

@@ -22,6 +22,7 @@ pub(super) struct Silence {
     /// When the latest filler began, and the latest reply.
     filler: Option<u64>,
     reply: Option<u64>,
+    keyed_until: u64,
     voice: u64,
     voice_trouble: bool,
 }
@@ -52,6 +53,7 @@ impl Silence {
             pending_since: None,
             filler: None,
             reply: None,
+            keyed_until: 0,
             voice: 340_000,
             voice_trouble: false,
         }
@@ -63,6 +65,10 @@ impl Silence {
 
     pub(super) fn voice_trouble(&mut self, _now: u64) {
         self.voice_trouble = true;
+    }
+
+    pub(super) fn on_key(&mut self, now: u64) {
+        self.keyed_until = now;
     }
 
     pub(super) fn on_event(&mut self, event: &CallEvent, now: u64) {
@@ -87,6 +93,7 @@ impl Silence {
     pub(super) fn check(&self, now: u64, quiet_from: u64, caller_until: u64) -> Result<(), String> {
         let timeouts = &self.timeouts;
         let voice = self.voice + self.network + SLACK;
+        let quiet_from = quiet_from.max(self.keyed_until);
         let spoke = caller_until >= quiet_from;
         let turn = if spoke { self.unfinished } else { 0 };
         // A reply that is about to begin does not make a filler of before it unsaid.
