@@ -203,6 +203,9 @@ impl Conversation {
             self.say(purpose.again(), &rest, Some(Interruptible::No), line);
         }
         self.call_off_leaving();
+        if !self.keypad.is_empty() || self.unanswered_digits.is_some() {
+            return; // by a key, which has been taken for an interruption already
+        }
         self.barge_in = Some(BargeIn::CutOff { at: self.now, unheard: unheard.trim().to_owned() });
     }
 

@@ -10,7 +10,7 @@ use crate::event::{CallEvent, EndReason};
 use crate::leaving::WantedBy;
 use crate::line::{Line, LineCommand};
 use crate::reply::Reply;
-use crate::speech::Purpose;
+use crate::speech::{Occasion, Purpose};
 use crate::tools::{Verdict, digits_asked_for, digits_to_press};
 
 impl Conversation {
@@ -139,6 +139,9 @@ impl Conversation {
             && self.barge_in.is_none()
             && self.unanswered_digits.is_none()
             && self.reply.as_ref().is_none_or(Reply::is_over);
+        if self.tools.results_due && !self.tools.any() && self.leaving.is_wanted() {
+            self.drop_ended(Occasion::ToolsEnded, line); // nothing follows them
+        }
         if ready {
             self.request(ReplyReason::Tool, false, line);
             let exhausted = self.tools.is_exhausted();

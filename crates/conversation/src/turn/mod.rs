@@ -35,6 +35,8 @@ struct Closed {
     until: u64,
     /// When it was closed: what was said before is of it.
     at: CallTime,
+    /// Its words are in the history.
+    answered: bool,
 }
 
 /// The caller's turn.
@@ -206,7 +208,7 @@ impl CallerTurn {
 
     /// A transcript that begins within the turn that was answered, without that turn's words.
     fn without_answered(&self, transcript: Transcript) -> Transcript {
-        if transcript.from >= self.closed.until {
+        if transcript.from >= self.closed.until || !self.closed.answered {
             return transcript;
         }
         match words::after(&transcript.text, &self.closed.text.text()) {
@@ -430,8 +432,10 @@ impl CallerTurn {
     pub(crate) fn close(&mut self, now: CallTime) -> u64 {
         let until = self.until.max(self.from).max(self.text.settled_until());
         let text = std::mem::take(&mut self.text);
+        let answered = self.is_decided();
         let until_now = until.max(self.closed.until);
-        self.closed = Closed { number: self.number, text: text.settled(), until: until_now, at: now };
+        self.closed =
+            Closed { number: self.number, text: text.settled(), until: until_now, at: now, answered };
         self.pauses.turn_over();
         self.state = TurnState::Quiet;
         until

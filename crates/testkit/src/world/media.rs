@@ -297,7 +297,11 @@ impl Side for Media {
         }
         let broken = self.broken.contains(utterance);
         if !interrupted && !broken {
-            let unsent = words.iter().filter(|word| word.sent + 160 < word.samples).count();
+            // It may have been cut off in its last word, of which the greater half was heard.
+            let (last, words) =
+                words.split_last().map_or((None, &words[..]), |(last, words)| (Some(last), words));
+            let unsent = words.iter().filter(|word| word.sent + 160 < word.samples).count()
+                + last.into_iter().filter(|word| word.sent * 2 + 160 < word.samples).count();
             if unsent > 0 {
                 return Err(format!(
                     "heard: “{text}” counts as said, but {unsent} of its words were not sent whole"

@@ -30,6 +30,8 @@ pub struct Books {
     mailbox: bool,
     /// The application or the model wants the call to end, or the caller to be handed over.
     leaving: bool,
+    /// What the caller did last is answered after a reply that nobody may interrupt.
+    held_back: bool,
     history: History,
     floor: Floor,
     duties: Duties,
@@ -51,6 +53,7 @@ impl Books {
             ended: false,
             mailbox: false,
             leaving: false,
+            held_back: false,
             history: History::default(),
             floor: Floor::default(),
             duties: Duties::new(scene, estimated),
@@ -85,6 +88,9 @@ impl Books {
         let excused = self.ended || self.hung_up || self.mailbox;
         let result = self.duties.end_input(excused);
         self.check(result);
+        if !self.ended {
+            self.held_back = self.requests.is_protected(&self.setup);
+        }
         let pending = self.requests.are_due() || self.requests.tools_run();
         self.silence.pending(self.now, pending);
     }
@@ -233,7 +239,7 @@ impl Books {
         self.check(result);
         let result = self.duties.close(self.now, self.mailbox || self.leaving);
         self.check(result);
-        if !self.mailbox && !self.leaving && !self.requests.model_ended {
+        if !self.mailbox && !self.leaving && !self.requests.model_ended && !self.held_back {
             let result = self.history.close(self.now);
             self.check(result);
         }

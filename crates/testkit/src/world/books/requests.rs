@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use offhook_conversation::{CallEvent, ToolStage, UtteranceKind};
-use offhook_stage_api::{LlmCommand, LlmEvent, ReplyId, UtteranceId};
+use offhook_stage_api::{Interruptible, LlmCommand, LlmEvent, ReplyId, UtteranceId};
+
+use super::Setup;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stand {
@@ -100,7 +102,7 @@ impl Requests {
     pub(super) fn are_due(&self) -> bool {
         self.all.values().any(|request| match request.stand {
             Stand::Asked => !request.speculative,
-            Stand::Committed => !request.written,
+            Stand::Committed => !request.written && !self.model_ended,
             Stand::Cancelled => false,
         })
     }
@@ -112,6 +114,12 @@ impl Requests {
     /// Something that was begun isn't over.
     pub(super) fn is_speaking(&self) -> bool {
         self.begun.values().any(|what| *what != UtteranceKind::Filler)
+    }
+
+    /// A reply is being written that nobody may interrupt: what comes meanwhile is answered after it.
+    pub(super) fn is_protected(&self, setup: &Setup) -> bool {
+        let writes = self.all.values().any(|request| request.stand == Stand::Committed && !request.written);
+        writes && setup.reply != Interruptible::Yes
     }
 
     pub(super) fn close(&self) -> Result<(), String> {

@@ -72,6 +72,9 @@ impl Silence {
     }
 
     pub(super) fn on_event(&mut self, event: &CallEvent, now: u64) {
+        if matches!(event, CallEvent::Digits { .. }) {
+            self.keyed_until = now; // only now it is clear that the number is whole
+        }
         if let CallEvent::Speaking { what, .. } = event {
             match what {
                 UtteranceKind::Filler => self.filler = Some(now),
@@ -109,7 +112,7 @@ impl Silence {
         };
         let trouble = us(timeouts.reply_late
             + timeouts.reply_very_late
-            + timeouts.caller_silent
+            + timeouts.caller_silent * 2
             + timeouts.voice_late * 3);
         let limit = if self.voice_trouble { limit.max(trouble + turn + voice) } else { limit };
         let silent = now.saturating_sub(from);
