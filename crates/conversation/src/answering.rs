@@ -283,6 +283,9 @@ impl Conversation {
         if reply.is_speculative() {
             return self.drop_reply(); // it is requested again when the turn is over
         }
+        if self.turn.is_decided() && self.turn.holds_floor() {
+            return self.reopen_turn(line); // the caller has gone on: that is answered instead
+        }
         let id = reply.id;
         self.cancel_reply();
         self.drop_ended(Occasion::ReplyReady(id), line); // nothing bridges the wait for it any more

@@ -268,7 +268,7 @@ impl Conversation {
     }
 
     /// The caller goes on although the turn had been taken for over: nothing of the answer was heard, so nothing happened.
-    fn reopen_turn(&mut self, line: &mut dyn Line) {
+    pub(crate) fn reopen_turn(&mut self, line: &mut dyn Line) {
         if !self.turn.is_decided() {
             return;
         }

@@ -44,6 +44,9 @@ pub struct RelayLine {
     hung_up: bool,
     /// When the caller's turn began.
     turn_from: Option<CallTime>,
+    /// When the caller began to speak last, and the first word of the newest prompt that may change, and its time.
+    onset: Option<CallTime>,
+    partial: Option<(String, CallTime)>,
     out: VecDeque<Output<RelayWire>>,
     events: VecDeque<LineEvent>,
 }
@@ -158,9 +161,18 @@ impl RelayLine {
 
     fn on_prompt(&mut self, text: &str, last: bool, now: CallTime) {
         if last {
-            self.turn_from = None;
+            (self.turn_from, self.partial) = (None, None);
             return self.events.push_back(LineEvent::Said { text: text.to_owned() });
         }
+        let first = text.split_whitespace().next().unwrap_or("").to_lowercase();
+        if let Some((before, at)) = &self.partial
+            && *before != first
+            && let Some(onset) = self.onset.filter(|onset| onset > at)
+        {
+            // Other words since the caller began anew: those of before were never given as a whole.
+            self.turn_from = Some(onset);
+        }
+        self.partial = Some((first, now));
         let from = *self.turn_from.get_or_insert(now);
         let (from_place, until) = (position(from), position(now) + 1);
         let transcript =
@@ -171,6 +183,7 @@ impl RelayLine {
     fn on_speaking(&mut self, speaking: bool, now: CallTime) {
         let position = position(now);
         self.events.push_back(if speaking {
+            self.onset = Some(now);
             self.turn_from.get_or_insert(now);
             LineEvent::CallerBegan { at: now, position }
         } else {

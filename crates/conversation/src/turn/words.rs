@@ -10,9 +10,10 @@ pub(crate) struct TurnText {
 }
 
 impl TurnText {
-    /// All the words of a turn at once, from a line that knows when it is over.
+    /// All the words of a turn at once, from a line that knows when it is over. They take no place: whatever follows, even in the
+    /// same instant, comes after them.
     pub(crate) fn whole(text: &str, at: u64) -> Self {
-        let piece = Transcript { from: at, until: at + 1, text: text.to_owned(), ..Transcript::default() };
+        let piece = Transcript { from: at, until: at, text: text.to_owned(), ..Transcript::default() };
         Self { finals: vec![piece], partial: None }
     }
 

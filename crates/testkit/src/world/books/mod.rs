@@ -6,7 +6,7 @@ mod history;
 mod requests;
 mod silence;
 
-use offhook_conversation::{CallEvent, Control};
+use offhook_conversation::{CallEvent, Control, EndReason};
 use offhook_stage_api::{LlmCommand, LlmEvent, SttCommand, SttEvent, ToolCall, ToolResult};
 
 use super::scene::{Scene, Setup, Step};
@@ -215,6 +215,7 @@ impl Books {
         if self.ended {
             return self.fail(&format!("after the end came {event:?}"));
         }
+        self.leaving |= matches!(event, CallEvent::Ended { why: EndReason::VoiceFailed });
         self.history.on_event(event, self.now);
         let result = self.requests.on_event(event);
         self.check(result);

@@ -10,9 +10,9 @@ use super::{Scene, Step};
 /// What rounding, batches and the recogniser's judgement of noise take.
 const SLACK: u64 = 500_000;
 /// So much later than expected a voice counts as silent, where only Twilio knows when it is.
-const ESTIMATED: u64 = 600;
+const ESTIMATED: u64 = 1_100;
 /// The same, where Twilio doesn't report it: the longest text at the quickest voice.
-const GUESSED: u64 = 3_000;
+const GUESSED: u64 = 3_500;
 
 pub(super) struct Silence {
     timeouts: Timeouts,
