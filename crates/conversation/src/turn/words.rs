@@ -69,10 +69,13 @@ impl TurnText {
     /// All the words so far.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
-        let from = self.partial.as_ref().map_or(u64::MAX, |partial| partial.from);
-        // A partial that covers the whole turn again stands for the finals it overlaps.
-        let finals = self.finals.iter().filter(|old| old.until <= from || self.partial.is_none());
-        for piece in finals.chain(&self.partial) {
+        // A partial that covers the turn again stands for the finals it overlaps.
+        let kept =
+            self.finals.iter().filter(|old| self.partial.as_ref().is_none_or(|new| !overlaps(old, new)));
+        let (before, after): (Vec<_>, Vec<_>) = kept.partition(|old| {
+            self.partial.as_ref().is_none_or(|new| old.from < new.from || old.until <= new.from)
+        });
+        for piece in before.into_iter().chain(&self.partial).chain(after) {
             let words = piece.text.trim();
             if !words.is_empty() {
                 if !text.is_empty() {

@@ -39,6 +39,8 @@ pub enum Event {
         last: bool,
     },
     Idle,
+    /// The caller presses a key.
+    Keys(char),
     /// So many frames without speech.
     Silence(usize),
     Key(char),
@@ -220,6 +222,10 @@ impl Side for Media {
                 world.side_later(world.now + next, Event::Idle);
             }
             Event::Silence(count) => frames(world, &[0xFF; FRAMES * 160][..count * 160]),
+            Event::Keys(key) => {
+                let at = world.from_twilio.arrives(world.now);
+                world.side_later(at, Event::Key(key));
+            }
             Event::Key(key) => {
                 world.books.on_key(key);
                 world.feed(Input::Line(MediaInput::Dtmf(Key::new(key).unwrap())));
@@ -260,8 +266,7 @@ impl Side for Media {
             }
             Step::Keys(keys) => {
                 for (nth, key) in (0..).zip(keys.chars()) {
-                    let at = world.from_twilio.arrives(world.now + nth * 200_000);
-                    world.side_later(at, Event::Key(key));
+                    world.side_later(world.now + nth * 200_000, Event::Keys(key));
                 }
             }
             Step::VoiceEnds => {
