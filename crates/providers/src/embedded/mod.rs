@@ -12,4 +12,4 @@ mod sphinx_ffi;
 
 pub use flite::{Flite, Spoken, Voice};
 pub use pocketsphinx::{PocketSphinx, Recognised, SphinxOptions};
-pub use pool::NativePool;
+pub use pool::{NativePool, native_jobs};

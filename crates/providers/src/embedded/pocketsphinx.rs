@@ -138,7 +138,7 @@ impl PocketSphinx {
         events: Tx<SttEvent>,
     ) -> bool {
         let stage = self.clone();
-        self.pool.run(move || {
+        self.pool.follow(move || {
             let outcome = stage.with_decoder(|decoder| {
                 decoder.use_grammar(&expectation)?;
                 decoder.start();

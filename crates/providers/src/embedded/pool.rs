@@ -9,6 +9,32 @@ use crossbeam_channel::{Sender, TrySendError};
 
 type Job = Box<dyn FnOnce() + Send + 'static>;
 
+/// Jobs of all pools of this process that wait or run, followers apart.
+static JOBS: AtomicUsize = AtomicUsize::new(0);
+
+/// So many jobs wait or run in this process. A test on virtual time holds its clock meanwhile: native work is done by
+/// threads whose time is real.
+#[must_use]
+pub fn native_jobs() -> usize {
+    JOBS.load(Ordering::Acquire)
+}
+
+/// Counts a job for as long as it exists.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        JOBS.fetch_add(1, Ordering::AcqRel);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        JOBS.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Threads for native work. Clones share them; the threads end with the last clone.
 #[derive(Clone, Debug)]
 pub struct NativePool {
@@ -53,6 +79,15 @@ impl NativePool {
 
     /// Hands over a job; false if there is no room.
     pub fn run(&self, job: impl FnOnce() + Send + 'static) -> bool {
+        let counted = Counted::new();
+        self.follow(move || {
+            job();
+            drop(counted);
+        })
+    }
+
+    /// Hands over a job that waits for a call's sound as it comes; false if there is no room. [`native_jobs`] doesn't count it.
+    pub(super) fn follow(&self, job: impl FnOnce() + Send + 'static) -> bool {
         match self.jobs.try_send(Box::new(job)) {
             Ok(()) => true,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {

@@ -4,11 +4,12 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use offhook_doubles::{Doubles, FaultRule, Moment};
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::case::{self, SUBJECTS};
 use super::line::{Mood, Said, call};
+use super::time::{Pace, run};
 use super::{ALONE, count_panics};
 
 const CALLS: u64 = 1_000;
@@ -64,8 +65,7 @@ async fn soon(what: impl Fn() -> bool) -> bool {
 fn a_thousand_calls_with_faults_leave_nothing_behind() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let panics = count_panics();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    LocalSet::new().block_on(&runtime, async {
+    run(Pace::Virtual, async {
         let folder = tempfile::tempdir().unwrap();
         let mut random = fastrand::Rng::with_seed(7);
         let line = [Said::fixture("pizza-4")];

@@ -1,4 +1,4 @@
-//! One call over real sockets: a server's side as `serve` has it, and a caller who measures.
+//! One call over WebSockets: a server's side as `serve` has it, and a caller who measures.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,10 +11,10 @@ use offhook_simulator::{Messages, Playout, has_voice};
 use offhook_stage_api::CallTime;
 use offhook_twilio::stream::{Outbound, parse_outbound};
 use offhook_twilio::{AccountSid, CallSid, StreamSid};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::DuplexStream;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::agents::Agent;
 
@@ -74,8 +74,6 @@ pub(super) struct Mood {
 /// Places a call. `between` is called before the caller's second line.
 pub(super) async fn call(agent: &Agent, lines: &[Said], mood: Mood, between: impl FnOnce()) -> Went {
     let events = Arc::new(Mutex::new(Vec::new()));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
     let mut setup = Setup::new(
         Arc::new(agent.call_config(&CallConfig::default())),
         agent.stages.clone(),
@@ -83,13 +81,13 @@ pub(super) async fn call(agent: &Agent, lines: &[Said], mood: Mood, between: imp
     );
     setup.tools.clone_from(&agent.tools);
     let watch = Watch(Arc::clone(&events));
+    // In memory: what is on its way through the kernel doesn't hold a virtual clock.
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let server = tokio::task::spawn_local(async move {
-        let (socket, _) = listener.accept().await.unwrap();
-        socket.set_nodelay(true).unwrap();
-        let socket = tokio_tungstenite::accept_async(socket).await.unwrap();
+        let socket = tokio_tungstenite::accept_async(ours).await.unwrap();
         serve_call(socket, |_| Ok(setup), |_| watch).await
     });
-    let (socket, _) = connect_async(format!("ws://{address}/")).await.unwrap();
+    let (socket, _) = client_async("ws://offhook.test/", theirs).await.unwrap();
     let waits = Caller::new().talk(socket, lines, mood, between).await;
     let report = tokio::time::timeout(Duration::from_secs(5), server).await;
     let report = report.expect("the session ends with its socket").expect("the session doesn't panic");
@@ -111,7 +109,7 @@ impl Observer<MediaLine> for Watch {
     }
 }
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Socket = WebSocketStream<DuplexStream>;
 
 struct Caller {
     stream: StreamSid,

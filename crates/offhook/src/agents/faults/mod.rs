@@ -1,9 +1,11 @@
 //! Never silent: whatever goes wrong with one provider, at whatever moment, the caller soon hears something, the call goes on
-//! or ends in order, and nothing is left behind. Calls over real sockets, in real time, against doubles.
+//! or ends in order, and nothing is left behind. Calls over sockets against doubles, on virtual time (see [`time`]); `make
+//! faults` rehearses the same in real time.
 
 mod case;
 mod left_behind;
 mod line;
+mod time;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,21 +15,22 @@ use case::{Case, SUBJECTS, When};
 use line::{Mood, Said, Wait, call};
 use offhook_doubles::{Fault, Stage};
 use offhook_session::SessionEnd;
+use time::Pace;
 use tokio::sync::Semaphore;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// What the caller may have to wait for a sound.
 const PROMISE: Duration = Duration::from_secs(2);
-/// Over the loopback, on a machine with nothing else to do. Thrice the caller's own lateness is added to it: from the end of
-/// speech to the first sound, each of recogniser, model and voice waits for the busy machine.
+/// Over the loopback, on a machine with nothing else to do. In real time thrice the caller's own lateness is added to it: from
+/// the end of speech to the first sound, each of recogniser, model and voice waits for the busy machine.
 const SLACK: Duration = Duration::from_millis(150);
 /// Calls begin one after the other: else all callers would fall silent in the same moment.
 const APART: Duration = Duration::from_millis(250);
 
 const WHENS: [When; 3] = [When::Before, When::During, When::Between];
 
-/// One test after the other: they measure what the machine does.
+/// One test after the other: they count what the whole process has.
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// What came of a case.
@@ -81,9 +84,8 @@ fn count_panics() -> Arc<AtomicUsize> {
 }
 
 /// Serves the cases, so many at a time, on a thread of its own as a server's worker does.
-fn serve(cases: Vec<Case>, at_once: usize, ears: bool) -> Vec<Row> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    LocalSet::new().block_on(&runtime, async move {
+fn serve(cases: Vec<Case>, at_once: usize, ears: bool, pace: Pace) -> Vec<Row> {
+    time::run(pace, async move {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let lines = Arc::new([Said::fixture("pizza-1"), Said::fixture("booking-3")]);
         let room = Arc::new(Semaphore::new(at_once));
@@ -122,8 +124,8 @@ fn judge(rows: &mut [Row]) {
     );
 }
 
-#[test]
-fn one_fault_of_one_provider_silences_no_call() {
+/// All of it, in this time.
+fn matrix(pace: Pace) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let panics = count_panics();
     let mut cases: Vec<Case> = SUBJECTS.map(|subject| Case::new(subject, None, When::Before)).to_vec();
@@ -149,16 +151,15 @@ fn one_fault_of_one_provider_silences_no_call() {
     // Worker by worker: one beside the other, so that each has some of everything.
     let half = cases.iter().skip(1).step_by(2).cloned().collect();
     let other = cases.into_iter().step_by(2).collect();
-    let worker = std::thread::spawn(move || serve(half, 36, false));
-    let mut rows = serve(other, 36, false);
+    let worker = std::thread::spawn(move || serve(half, 36, false, pace));
+    let mut rows = serve(other, 36, false, pace);
     rows.extend(worker.join().unwrap());
     judge(&mut rows);
     assert_eq!(panics.load(Ordering::Relaxed), 0, "something panicked");
 }
 
 /// The chains as they are by default: PocketSphinx behind the recogniser. Few at once, for it needs a good part of a core.
-#[test]
-fn the_embedded_stages_take_over_in_time() {
+fn embedded(pace: Pace) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let strike = |subject: usize, fault| Case::new(SUBJECTS[subject], Some(fault), When::Before);
     let cases = vec![
@@ -167,5 +168,22 @@ fn the_embedded_stages_take_over_in_time() {
         strike(2, Fault::Hang),
         strike(3, Fault::Hang),
     ];
-    judge(&mut serve(cases, 2, true));
+    judge(&mut serve(cases, 2, true, pace));
+}
+
+#[test]
+fn one_fault_of_one_provider_silences_no_call() {
+    matrix(Pace::Virtual);
+}
+
+#[test]
+fn the_embedded_stages_take_over_in_time() {
+    embedded(Pace::Virtual);
+}
+
+#[test]
+#[ignore = "measures real time, on a machine with nothing else to do: make faults"]
+fn rehearsal_in_real_time() {
+    matrix(Pace::Real);
+    embedded(Pace::Real);
 }

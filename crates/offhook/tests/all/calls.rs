@@ -1,5 +1,4 @@
 //! The server as a program, over real sockets: good calls, many at once, and peers that misbehave.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

@@ -1,5 +1,4 @@
 //! Certificates, good and bad, over real sockets.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
 

@@ -1,12 +1,8 @@
 //! Documents that lead to other documents, over real sockets.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, reason = "tests")]
 
-mod agents;
-mod examined;
-mod server;
-
-use examined::{examined, expect, options};
-use server::{Server, connect_to, ok, xml};
+use crate::agents;
+use crate::examined::{examined, expect, options};
+use crate::server::{Server, connect_to, ok, xml};
 
 /// A webhook whose first document is this; at `/next?a=1&b=2` is the second.
 async fn leads_on(

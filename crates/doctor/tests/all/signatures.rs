@@ -1,15 +1,11 @@
 //! Servers that check signatures wrongly, or not at all, over real sockets.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, reason = "tests")]
 
-mod agents;
-mod examined;
-mod server;
-
-use examined::{examined, options};
+use crate::agents;
+use crate::examined::{examined, options};
 use offhook_doctor::Options;
 use offhook_twilio::signature::{AuthToken, sign};
 use offhook_twilio::webhook::WebhookForm;
-use server::{Server, connect_to, ok};
+use crate::server::{Server, connect_to, ok};
 
 const TOKEN: &str = "12345";
 

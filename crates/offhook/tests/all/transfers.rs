@@ -1,19 +1,15 @@
 //! Callers who are handed over: whom somebody takes, and whom nobody does.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-
-mod fake_twilio;
-mod server;
 
 use std::process::Command;
 use std::time::Duration;
 
-use fake_twilio::{ACCOUNT, FakeTwilio, TOKEN, ask};
+use crate::fake_twilio::{ACCOUNT, FakeTwilio, TOKEN, ask};
+use crate::server::{Server, has_said, line};
 use offhook_simulator::{CallPlan, Script, When, place};
 use offhook_twilio::signature::{AuthToken, sign};
 use offhook_twilio::webhook::incoming_call;
 use offhook_twilio::{AccountSid, CallSid, StreamSid};
 use serde_json::{Value, json};
-use server::{Server, has_said, line};
 
 #[tokio::test]
 async fn a_transfer_waits_for_the_last_words() {

@@ -1,15 +1,11 @@
 //! What is late, or never comes, over real sockets. The waits are short, so that the tests are.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, reason = "tests")]
-
-mod agents;
-mod examined;
-mod server;
 
 use std::time::Duration;
 
-use examined::{examined, expect, expect_with, first, options, quick};
+use crate::agents;
+use crate::examined::{examined, expect, expect_with, first, options, quick};
 use offhook_doctor::{Limits, Options};
-use server::{NEVER, Server, connect_to, ok};
+use crate::server::{NEVER, Server, connect_to, ok};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

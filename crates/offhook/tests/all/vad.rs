@@ -1,5 +1,4 @@
 //! `offhook vad` as a program: what it prints, what it draws, and what it says of files that it can't read.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,13 +1,9 @@
 //! `offhook dial`, against a server whose Twilio is a fake.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-
-mod fake_twilio;
-mod server;
 
 use std::process::Command;
 
-use fake_twilio::{FakeTwilio, TOKEN};
-use server::{API_TOKEN, Server, config};
+use crate::fake_twilio::{FakeTwilio, TOKEN};
+use crate::server::{API_TOKEN, Server, config};
 
 #[tokio::test]
 async fn dial_starts_a_server_of_its_own() {

@@ -1,13 +1,9 @@
 //! Broken servers, each with a fault that people report, and good ones of many shapes, over real sockets.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, reason = "tests")]
 
-mod agents;
-mod examined;
-mod server;
-
-use examined::{examined, expect, first, options};
+use crate::agents;
+use crate::examined::{examined, expect, first, options};
 use offhook_doctor::Options;
-use server::{Server, connect_to, ok, xml};
+use crate::server::{self, Server, connect_to, ok, xml};
 
 #[tokio::test]
 async fn faults_of_the_webhook_are_named() {

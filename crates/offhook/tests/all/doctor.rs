@@ -1,5 +1,4 @@
 //! `offhook doctor` examines `offhook serve`: nothing is wrong with it, signed or not.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;

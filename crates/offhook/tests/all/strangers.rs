@@ -1,12 +1,8 @@
 //! What peers get who have no business with the server: refusals, at their own expense.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-mod fake_twilio;
-mod server;
-
-use fake_twilio::{FakeTwilio, TOKEN};
+use crate::fake_twilio::{FakeTwilio, TOKEN};
+use crate::server::Server;
 use offhook_twilio::signature::{AuthToken, sign};
-use server::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

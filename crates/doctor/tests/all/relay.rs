@@ -1,18 +1,13 @@
 //! ConversationRelay servers, good ones and each with one fault, over real sockets.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, reason = "tests")]
-
-mod agents;
-mod examined;
-mod server;
 
 use std::future::Future;
 use std::time::Duration;
 
-use examined::{expect, expect_with, options, quick};
+use crate::examined::{expect, expect_with, options, quick};
 use futures_util::{SinkExt, StreamExt};
 use offhook_doctor::{Limits, Options};
 use serde_json::{Value, json};
-use server::{Server, Socket, ok, xml};
+use crate::server::{Server, Socket, ok, xml};
 use tokio_tungstenite::tungstenite::Message;
 
 /// A document that connects to a session with these attributes.
@@ -187,7 +182,7 @@ async fn faults_of_sessions_are_named() {
 #[tokio::test]
 async fn ten_malformed_messages_end_the_session() {
     let server = to_prompts(|| (0..12).map(|n| json!({"type": "debug", "n": n}).to_string()).collect()).await;
-    let report = examined::examined(options(&server)).await;
+    let report = crate::examined::examined(options(&server)).await;
     let found: Vec<_> = report.findings.iter().map(|finding| (finding.cause, finding.code)).collect();
     assert!(found.contains(&("relay-ten-malformed", Some(64105))), "{found:?}");
 }

@@ -1,14 +1,10 @@
 //! Calls that are placed: through the API of a running server, against a fake of Twilio's.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-mod fake_twilio;
-mod server;
-
-use fake_twilio::{FakeTwilio, Mood, post_signed};
+use crate::fake_twilio::{FakeTwilio, Mood, post_signed};
+use crate::server::{Server, is_over, line};
 use offhook_simulator::{Line, Say, Script, When};
 use offhook_twilio::webhook::WebhookForm;
 use serde_json::{Value, json};
-use server::{Server, is_over, line};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -1,12 +1,8 @@
 //! Sound that was made for other rates than 8 kHz, over real sockets.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, reason = "tests")]
 
-mod agents;
-mod examined;
-mod server;
-
-use examined::expect;
-use server::Server;
+use crate::agents;
+use crate::examined::expect;
+use crate::server::Server;
 
 #[tokio::test]
 async fn the_wrong_rate_is_named() {

@@ -1,16 +1,12 @@
 //! The server's own life: it drains, is told to hurry, reads its configuration again.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-
-mod fake_twilio;
-mod server;
 
 use std::time::Duration;
 
-use fake_twilio::{FakeTwilio, TOKEN};
+use crate::fake_twilio::{FakeTwilio, TOKEN};
+use crate::server::{Server, line};
 use offhook_simulator::{CallPlan, CallReport, Line, Script, When, place};
 use offhook_twilio::signature::{AuthToken, sign};
 use offhook_twilio::{AccountSid, CallSid, StreamSid};
-use server::{Server, line};
 
 fn plan(server: &Server, number: u32, lines: Vec<Line>, longest: Duration) -> CallPlan {
     CallPlan {

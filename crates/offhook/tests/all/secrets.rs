@@ -1,5 +1,4 @@
 //! Keys of providers and digits of callers reach no log, tape, record or answer of the API, whatever goes wrong.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};

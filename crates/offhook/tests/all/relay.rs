@@ -1,5 +1,4 @@
 //! Whole calls of text: a server of ours, Twilio's side of the simulator, real sockets.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
