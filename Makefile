@@ -8,7 +8,7 @@ CARGO := cargo
 # Where cargo builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo demo-providers run test console sdks bench load loaded peers scenes lint fixtures docs docs-figures layers setup
+.PHONY: help demo demo-providers run test console sdks bench faults load loaded peers scenes lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -61,6 +61,9 @@ layers: ## the core has no I/O: its crates must not depend on tokio, mio or rand
 
 scenes: ## how well turns are taken: hundreds of scenes on a virtual line
 	@$(CARGO) run --release --quiet --package offhook-testkit --example scenes
+
+faults: setup ## hundreds of faults of providers, rehearsed in real time on this machine (some minutes, with nothing else to do)
+	@$(CARGO) test --release --package offhook --bin offhook rehearsal -- --ignored
 
 load: setup ## calls per core: server and load on a core each, more and more calls (some minutes); PEERS=1: and other engines
 	@bash benches/load.sh ours $(if $(PEERS),peers)

@@ -4,10 +4,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::examined::{expect, expect_with, options, quick};
+use crate::server::{Server, Socket, ok, xml};
 use futures_util::{SinkExt, StreamExt};
 use offhook_doctor::{Limits, Options};
 use serde_json::{Value, json};
-use crate::server::{Server, Socket, ok, xml};
 use tokio_tungstenite::tungstenite::Message;
 
 /// A document that connects to a session with these attributes.

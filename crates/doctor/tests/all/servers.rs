@@ -2,8 +2,8 @@
 
 use crate::agents;
 use crate::examined::{examined, expect, first, options};
-use offhook_doctor::Options;
 use crate::server::{self, Server, connect_to, ok, xml};
+use offhook_doctor::Options;
 
 #[tokio::test]
 async fn faults_of_the_webhook_are_named() {

@@ -2,10 +2,10 @@
 
 use crate::agents;
 use crate::examined::{examined, options};
+use crate::server::{Server, connect_to, ok};
 use offhook_doctor::Options;
 use offhook_twilio::signature::{AuthToken, sign};
 use offhook_twilio::webhook::WebhookForm;
-use crate::server::{Server, connect_to, ok};
 
 const TOKEN: &str = "12345";
 

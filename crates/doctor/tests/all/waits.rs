@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::agents;
 use crate::examined::{examined, expect, expect_with, first, options, quick};
-use offhook_doctor::{Limits, Options};
 use crate::server::{NEVER, Server, connect_to, ok};
+use offhook_doctor::{Limits, Options};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

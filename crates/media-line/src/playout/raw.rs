@@ -37,19 +37,32 @@ impl Raw {
     }
 }
 
-/// What waits to be converted.
+/// What waits to be converted. A voice may give its sound octet by octet, so nothing here looks at every piece each time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RawSound {
     waiting: VecDeque<Raw>,
+    /// Samples at 8 kHz of all that waits.
+    samples: u64,
+    /// The segments whose end waits: few, and in order.
+    ending: Vec<SegmentId>,
 }
 
 impl RawSound {
     pub(crate) fn push(&mut self, raw: Raw) {
+        self.samples += raw.samples();
+        if let Raw::End { segment } = &raw {
+            self.ending.push(*segment);
+        }
         self.waiting.push_back(raw);
     }
 
     pub(crate) fn pop(&mut self) -> Option<Raw> {
-        self.waiting.pop_front()
+        let raw = self.waiting.pop_front()?;
+        self.samples = self.samples.saturating_sub(raw.samples());
+        if let Raw::End { segment } = &raw {
+            self.ending.retain(|ending| ending != segment);
+        }
+        Some(raw)
     }
 
     /// Puts back what was taken, as far as it wasn't used up.
@@ -60,13 +73,14 @@ impl RawSound {
             Raw::End { .. } => true,
         };
         if !used_up {
+            self.samples += raw.samples();
             self.waiting.push_front(raw);
         }
     }
 
     /// The end of a segment waits.
     pub(crate) fn ends(&self, id: SegmentId) -> bool {
-        self.waiting.iter().any(|raw| matches!(raw, Raw::End { segment } if *segment == id))
+        self.ending.contains(&id)
     }
 
     /// Sound of a later segment waits.
@@ -75,12 +89,38 @@ impl RawSound {
     }
 
     /// Samples at 8 kHz that wait.
-    pub(crate) fn samples(&self) -> u64 {
-        self.waiting.iter().map(Raw::samples).sum()
+    pub(crate) const fn samples(&self) -> u64 {
+        self.samples
     }
 
     /// Those of one segment.
     pub(crate) fn samples_of(&self, id: SegmentId) -> u64 {
         self.waiting.iter().filter(|raw| raw.segment() == id).map(Raw::samples).sum()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::panic, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_counted_as_it_comes_and_goes() {
+        let mut raw = RawSound::default();
+        let pcm =
+            |length: usize| AudioChunk::Pcm { rate: SampleRate::HZ_16000, samples: vec![0; length].into() };
+        let sound = |segment, chunk| Raw::Sound { segment: SegmentId(segment), chunk, taken: 0 };
+        raw.push(sound(0, AudioChunk::Mulaw(vec![0; 100].into())));
+        raw.push(Raw::End { segment: SegmentId(0) });
+        raw.push(sound(1, pcm(320)));
+        assert_eq!((raw.samples(), raw.samples_of(SegmentId(1))), (260, 160));
+        assert!(raw.ends(SegmentId(0)) && !raw.ends(SegmentId(1)) && raw.has_later(SegmentId(0)));
+        let Some(Raw::Sound { segment, chunk, .. }) = raw.pop() else { panic!("sound is first") };
+        assert_eq!(raw.samples(), 160);
+        raw.put_back(Raw::Sound { segment, chunk, taken: 40 });
+        assert_eq!(raw.samples(), 220);
+        while raw.pop().is_some() {}
+        assert_eq!(raw.samples(), 0);
+        assert!(!raw.ends(SegmentId(0)));
     }
 }

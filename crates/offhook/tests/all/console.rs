@@ -1,15 +1,11 @@
 //! The console, and the calls that a browser places: who may, and who may not.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-
-mod fake_twilio;
-mod server;
 
 use std::time::Duration;
 
 use offhook_simulator::{CallPlan, Script, When, place};
 use offhook_twilio::{AccountSid, CallSid, StreamSid};
 use serde_json::{Value, json};
-use server::{Server, line};
+use crate::server::{Server, line};
 
 const UPGRADE: &str =
     "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
