@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::server::{Server, line};
 use offhook_simulator::{CallPlan, Script, When, place};
 use offhook_twilio::{AccountSid, CallSid, StreamSid};
 use serde_json::{Value, json};
-use crate::server::{Server, line};
 
 const UPGRADE: &str =
     "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
