@@ -27,7 +27,7 @@ demo-providers: setup ## the same call four times, served by doubles of network 
 	@$(TARGET)/release/offhook demo --providers --out demo-out
 
 run: setup ## answer calls on port 5000 with the embedded agent; prints the console's address: talk to it in your browser
-	@$(CARGO) run --release --bin offhook -- serve --show
+	@$(CARGO) run --release --bin offhook -- serve --show --record calls
 
 test: setup ## all tests
 	@if cargo nextest --version >/dev/null 2>&1; then \

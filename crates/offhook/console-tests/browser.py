@@ -5,7 +5,6 @@ Usage: browser.py OFFHOOK [FOLDER FOR SCREENSHOTS]. Needs PyPI's playwright; Chr
 
 import http.server
 import json
-import math
 import os
 import pathlib
 import re
@@ -231,6 +230,17 @@ def typed_call(play):
         other.get_by_label("Have the agent say").fill("This call is listened to.")
         other.keyboard.press("Enter")
         eventually("what was said from outside", lambda: any("listened to" in words for _, words in transcript(page)))
+        other.get_by_role("button", name="Take over").click()
+        page.wait_for_timeout(2500)
+        page.get_by_label("Type what the caller says").fill("two large pepperoni pizzas")
+        page.keyboard.press("Enter")
+        eventually("the caller's turn", lambda: other.locator(".note.tool", has_text="ask_person").count())
+        other.get_by_label("Have the agent say").fill("A person speaks to you now.")
+        other.keyboard.press("Enter")
+        eventually("the person's answer", lambda: any("person speaks" in words for _, words in transcript(page)))
+        assert not any("Got it" in words for _, words in transcript(page)), transcript(page)
+        other.screenshot(path=SHOTS / "live-taken-over.png")
+        other.get_by_role("button", name="Take over").click()
         page.get_by_role("button", name="Keypad").first.click()
         page.get_by_role("button", name="5", exact=True).click()
         page.screenshot(path=SHOTS / "talk-keypad.png")
@@ -241,6 +251,141 @@ def typed_call(play):
         page.get_by_role("button", name="Call again").wait_for(timeout=15_000)
         eventually("the end in the other page", lambda: other.locator(".note", has_text="The call is over").count())
         assert page.faults == [] and other.faults == [], (page.faults, other.faults)
+
+
+def look_back(play):
+    """A call that was kept: found by its words, seen, heard from a turn on, explained, asked what if, shared, compared, deleted."""
+    with Server("--agent", "pizza") as server, browser(play) as chromium, tempfile.TemporaryDirectory() as folder:
+        context = chromium.new_context(viewport={"width": 1360, "height": 860}, accept_downloads=True)
+        page = open_page(context, server.page)
+        for words in ("two large pepperoni pizzas", "what are your opening hours"):
+            page.get_by_role("button", name="Call without a microphone").click()
+            page.get_by_label("Type what the caller says").wait_for()
+            eventually("the greeting", lambda: transcript(page))
+            page.wait_for_timeout(4000)
+            page.get_by_label("Type what the caller says").fill(words)
+            page.keyboard.press("Enter")
+            eventually("an answer", lambda: sum(who == "agent" for who, _ in transcript(page)) > 1)
+            page.wait_for_timeout(700)
+            page.get_by_role("button", name="Hang up").click()
+            page.get_by_role("button", name="Call again").click()
+        page.get_by_role("link", name="History").click()
+        rows = page.locator(".calls tbody tr")
+        eventually("both calls", lambda: rows.count() == 2)
+        page.get_by_label("Words that were said").fill("opening hours")
+        eventually("the one with these words", lambda: rows.count() == 1)
+        page.get_by_label("Words that were said").fill("")
+        eventually("both calls", lambda: rows.count() == 2)
+        accessible(page, "the list")
+        page.screenshot(path=SHOTS / "history-list.png")
+        page.locator(".calls a").first.click()
+        page.get_by_role("heading", name="What if").wait_for()
+        assert any("eleven in the morning" in words for _, words in transcript(page)), transcript(page)
+        page.locator(".chapter summary").last.click()
+        assert page.locator(".moments li").count() > 5
+        page.locator(".line.agent button.time").last.click()
+        eventually("sound from there on", lambda: re.match(r"0:0[5-9]|0:1", page.locator(".controls .clock").inner_text()))
+        page.get_by_label("Pause after a whole sentence").fill("900ms")
+        page.get_by_role("button", name="Call again").click()
+        page.locator(".ways").wait_for()
+        assert page.locator(".ways thead th").all_inner_texts() == ["was", "this build", "changed"]
+        page.screenshot(path=SHOTS / "history-call.png")
+        accessible(page, "one kept call")
+        with page.expect_download() as shared:
+            page.get_by_role("button", name="Share").click()
+        shared.value.save_as(f"{folder}/call.html")
+        other = context.new_page()
+        other.faults = []
+        other.on("console", lambda message: other.faults.append(message.text))
+        other.on("request", lambda request: request.url.startswith(("file:", "data:")) or other.faults.append(request.url))
+        other.goto(f"file://{folder}/call.html")
+        assert other.locator(".line").count() >= 3 and other.locator("script").count() == 0
+        assert other.locator("audio").evaluate("audio => new Promise((done) => { audio.onloadedmetadata = () => done(audio.duration); audio.onerror = () => done(0); if (audio.duration) done(audio.duration); })") > 5
+        assert other.faults == [], other.faults
+        page.get_by_role("link", name="All calls").click()
+        for box in page.locator(".calls tbody input").all():
+            box.check()
+        page.get_by_role("button", name="Compare the two").click()
+        eventually("both side by side", lambda: page.locator(".kept.beside .line").count() >= 6)
+        page.screenshot(path=SHOTS / "history-two.png")
+        page.go_back()
+        page.locator(".calls a").first.click()
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.get_by_role("button", name="Delete").click()
+        eventually("one call less", lambda: rows.count() == 1)
+        assert page.faults == [], page.faults
+
+
+def many(play):
+    """Fifty calls at once in the live view, watched while they run; then lists as long as they get, made up, without jank."""
+    with Server("--agent", "echo") as server, browser(play) as chromium:
+        context = chromium.new_context(viewport={"width": 1360, "height": 860})
+        page = open_page(context, server.page)
+        page.get_by_role("link", name="Live").click()
+        command = [OFFHOOK, "load", f"{server.address}/voice", "--calls", "50", "--echo", "--ramp", "2s", "--window", "20s"]
+        load = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            eventually("fifty calls", lambda: page.locator(".rows .talking").count() >= 50, 30)
+            page.locator(".rows a").nth(25).click()
+            page.get_by_role("button", name="Listen in").click()
+            eventually("their sound", lambda: page.evaluate("() => document.querySelector('.watch .wave').clientHeight > 0"))
+            page.wait_for_timeout(1500)
+            page.screenshot(path=SHOTS / "live-fifty.png")
+        finally:
+            load.kill()
+            load.wait()
+        eventually("no calls", lambda: page.locator(".rows .talking").count() == 0, 20)
+        assert page.faults == [], page.faults
+        made_up = [
+            {"sid": f"CA{n:032x}", "direction": "inbound", "agent": "pizza", "to": "+1", "from": f"+1415555{n:04}", "status": "in-progress", "talking": True, "verdict": None, "since": 1, "last": {"who": "caller", "text": f"words {n}"}}
+            for n in range(300)
+        ]
+        context.route("**/calls?running=true", lambda route: route.fulfill(json={"calls": made_up, "agents": []}))
+        eventually("three hundred calls", lambda: page.locator(".rows a").count() == 300)
+        slowest = page.evaluate(
+            """() => new Promise((done) => {
+                let worst = 0, last = performance.now(), frames = 0;
+                const tick = (now) => { worst = Math.max(worst, now - last); last = now; (frames += 1) < 240 ? requestAnimationFrame(tick) : done(worst); };
+                requestAnimationFrame((now) => { last = now; tick(now); });
+            })"""
+        )
+        print(f"  300 calls in the live view: the slowest frame took {slowest:.0f} ms")
+        assert slowest < 250, slowest
+
+
+def delay(play):
+    """What the page adds to the way of a sound, against `offhook call`: both hear their own voice from the echo agent."""
+    with Server("--agent", "echo") as server, tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        subprocess.run([OFFHOOK, "call", f"{server.address}/voice", "--say", CALLERS / "pizza-1.wav", "--out", folder, "--hang-up-after", "1s"], capture_output=True, timeout=60, check=False)
+        direct = lag(next(folder.glob("*.wav")))
+        with browser(play) as chromium:
+            page = open_page(chromium.new_context(accept_downloads=True), server.page)
+            page.get_by_role("button", name="Call without a microphone").click()
+            page.get_by_label("Type what the caller says").fill("two large pepperoni pizzas")
+            page.wait_for_timeout(1500)
+            page.keyboard.press("Enter")
+            page.wait_for_timeout(4500)
+            page.get_by_role("button", name="Hang up").click()
+            page.get_by_role("button", name="Call again").wait_for()
+            with page.expect_download() as sound:
+                page.get_by_role("button", name="Save the sound").click()
+            sound.value.save_as(folder / "page.wav")
+        here = lag(folder / "page.wav")
+        # Beside that: up to 20 ms in which a frame of the microphone fills, and both filters' 5.5 ms.
+        print(f"  echo after {direct:.0f} ms by `offhook call`, {here:.0f} ms by the page: {here - direct + 25.5:.0f} ms more, the page's frame and filters included")
+        assert here - direct + 25.5 < 60, (direct, here)
+
+
+def lag(path):
+    """By how much the right channel is behind the left, in milliseconds: where their energies, by 5 ms, fit best."""
+    with wave.open(str(path)) as file:
+        rate, frames = file.getframerate(), file.readframes(file.getnframes())
+    pairs = list(struct.iter_unpack("<hh", frames))
+    step = rate // 200
+    energy = [[sum(abs(pair[side]) for pair in pairs[at : at + step]) for at in range(0, len(pairs) - step, step)] for side in (0, 1)]
+    fit = {shift: sum(a * b for a, b in zip(energy[0], energy[1][shift:])) for shift in range(0, 200)}
+    return max(fit, key=fit.get) * 5
 
 
 def refused(play):
@@ -361,7 +506,7 @@ def main():
     SHOTS.mkdir(parents=True, exist_ok=True)
     wanted = sys.argv[3:]
     with sync_playwright() as play:
-        for test in (quick_and_small, refused, typed_call, spoken_order):
+        for test in (quick_and_small, refused, typed_call, spoken_order, look_back, many, delay):
             if wanted and test.__name__ not in wanted:
                 continue
             began = time.monotonic()

@@ -66,7 +66,7 @@ export class Agents {
           { class: "card agent-card" },
           h("h2", {}, icon("agents"), agent.name, at === 0 && h("span", { class: "tag" }, "answers calls")),
           h("dl", { class: "pairs" }, pair("Language", agent.language), pair("Carried as", agent.transport === "media-streams" ? "sound (Media Streams)" : "text (ConversationRelay)"), pair("Stages", agent.stages.replace(/^StageSet\(|\)$/g, "")), agent.tools.length > 0 && pair("Tools", agent.tools.join(", ")), agent.transfers.length > 0 && pair("Hands over to", agent.transfers.join(", ")), agent.goal && pair("Goal", agent.goal)),
-          agent.transport === "media-streams" && h("a", { class: "button", href: "#/talk" }, icon("phone"), "Talk to it"),
+          agent.transport === "media-streams" && h("a", { class: "button", href: `#/talk/${agent.name}` }, icon("phone"), "Talk to it"),
         ),
       ),
     );

@@ -7,9 +7,12 @@ export class Ear {
   /**
    * @param {string} sid
    * @param {(caller: Uint8Array, agent: Uint8Array) => void} tick What was heard of each, every 20 ms.
+   * @param {(ms: number) => void} begin When the first of it was said, on the call's clock.
    */
-  constructor(sid, tick) {
+  constructor(sid, tick, begin) {
     this.sid = sid;
+    this.begin = begin;
+    this.begun = false;
     this.tick = tick;
     this.abort = new AbortController();
     /** @type {AudioContext | null} */
@@ -33,6 +36,10 @@ export class Ear {
 
   async follow() {
     for await (const { name, data } of events(`/calls/${this.sid}/listen`, this.abort.signal)) {
+      if (!this.begun && data.t_ms !== undefined) {
+        this.begun = true;
+        this.begin(data.t_ms);
+      }
       const octets = data.mulaw ? fromBase64(data.mulaw) : null;
       if (octets) this.node?.port.postMessage({ do: name, octets });
       else if (name === "clear" || name === "mark") this.node?.port.postMessage({ do: name, name: data.mark ?? "" });

@@ -59,7 +59,8 @@ export class History {
       return;
     }
     this.kept = sids.slice(0, 2).map((sid) => new Kept(sid, sids.length > 1));
-    fill(this.element, this.kept.map((kept) => kept.element));
+    const title = h("h1", { class: "unseen" }, sids.length > 1 ? "Two calls" : "A call");
+    fill(this.element, title, this.kept.map((kept) => kept.element));
   }
 
   hide() {

@@ -3,6 +3,7 @@
 import { get, remove } from "./api.js";
 import { clock, download, fill, h, icon, seconds } from "./dom.js";
 import { when } from "./history.js";
+import { findings } from "./findings.js";
 import { complain, toast } from "./main.js";
 import { Panel } from "./panel.js";
 import { Player } from "./player.js";
@@ -25,6 +26,7 @@ export class Kept {
     this.wave = new Wave({ jump });
     this.wave.story = this.story;
     this.panel = new Panel();
+    this.verdict = h("div", { class: "side" });
     this.side = h("div", { class: "side" });
     this.head = h("div", { class: "on-the-line" }, h("strong", {}, sid));
     this.play = h("button", { class: "round", type: "button", "aria-label": "Play", title: "Play", disabled: true }, icon("play"));
@@ -33,7 +35,7 @@ export class Kept {
     this.controls = h("div", { class: "controls" }, this.play, this.time);
     this.player.addEventListener("time", (event) => this.at(/** @type {CustomEvent<number>} */ (event).detail));
     this.player.addEventListener("stop", () => this.icon("play", "Play"));
-    this.element = h("div", { class: beside ? "kept beside" : "kept" }, h("section", { class: "card call-card", "aria-label": "The call" }, this.head, this.wave.element, this.transcript.element, this.controls), h("div", { class: "panel" }, this.panel.element, this.side));
+    this.element = h("div", { class: beside ? "kept beside" : "kept" }, h("section", { class: "card call-card", "aria-label": "The call" }, this.head, this.wave.element, this.transcript.element, this.controls), h("div", { class: "panel", role: "region", "aria-label": "About the call", tabindex: "0" }, this.verdict, this.panel.element, this.side));
     this.load().catch(complain);
   }
 
@@ -65,6 +67,7 @@ export class Kept {
     this.panel.update(this.story);
     this.panel.costs(call);
     this.about(call);
+    fill(this.verdict, this.bad(call));
     try {
       await this.player.load();
       for (let at = 0; at < Math.max(this.player.caller.length, this.player.agent.length); at += FRAME) {
@@ -79,6 +82,19 @@ export class Kept {
     }
     const story = await get(`/v1/tapes/${this.sid}`).catch(() => null);
     fill(this.side, story && why(story), story && whatIf(this.sid), facts(call));
+  }
+
+  /** What was bad about it. @param {any} call */
+  bad(call) {
+    const found = findings(this.story, call);
+    const jump = (/** @type {number} */ at) => h("button", { class: "time", type: "button", "aria-label": `Hear from ${seconds(at)}`, onclick: () => this.player.play(at) }, seconds(at));
+    return h(
+      "section",
+      { class: "card verdicts" },
+      h("h2", {}, found.length === 0 ? "Nothing went wrong" : "What went wrong"),
+      found.length === 0 && h("p", { class: "right" }, icon("check"), "Answers came in time, and all was heard."),
+      h("ul", {}, found.map(({ tone, text, at }) => h("li", { class: tone }, icon("warning"), h("span", {}, text), at !== null && at !== undefined && jump(at)))),
+    );
   }
 
   /** @param {any} call */

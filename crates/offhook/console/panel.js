@@ -23,6 +23,7 @@ export class Panel {
     this.holes = 0;
     this.state = h("p", { class: "state", "data-state": "none" }, "No call");
     this.why = h("p", { class: "why" }, "What the engine does, and why, is told here while a call lasts.");
+    this.meters = h("div", {});
     this.caller = meter("Caller");
     this.agent = meter("Agent");
     this.turns = new Turns();
@@ -34,7 +35,8 @@ export class Panel {
     this.cost = h("p", {});
     this.costCard = card("Cost", this.cost);
     this.costCard.hidden = true;
-    this.element = h("aside", { class: "panel", "aria-label": "The engine", tabindex: "0" }, card("Now", this.state, this.why, this.caller.element, this.agent.element), card("Answers", this.figures, this.turns.element), card("Counted", this.counts), this.twilio, this.costCard);
+    fill(this.meters, this.caller.element, this.agent.element);
+    this.element = h("aside", { class: "panel", "aria-label": "The engine", tabindex: "0" }, card("Now", this.state, this.why, this.meters), card("Answers", this.figures, this.turns.element), card("Counted", this.counts), this.twilio, this.costCard);
     this.update(null);
   }
 
@@ -63,9 +65,11 @@ export class Panel {
   /** @param {any} call The call as the API shows it. */
   costs(call) {
     if (!call?.cost) return;
-    const { total, currency } = call.cost;
-    this.costCard.hidden = total === undefined;
-    fill(this.cost, `${Number(total).toFixed(4)} ${currency ?? ""}`);
+    const { total, by_provider: parts = {}, unpriced = [] } = call.cost;
+    this.costCard.hidden = false;
+    const each = Object.entries(parts).map(([name, cost]) => `${name} ${Number(cost).toFixed(4)}`);
+    if (unpriced.length > 0) each.push(`without a price: ${unpriced.join(", ")}`);
+    fill(this.cost, h("strong", {}, Number(total).toFixed(4)), each.length > 0 && h("span", { class: "with" }, ` ${each.join(" · ")}`));
   }
 
   /** @param {import("./story.js").Story | null} story */

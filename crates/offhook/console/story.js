@@ -5,7 +5,7 @@
  * @typedef {{
  *   kind: "caller", id: string, version: number, from: number, until: number, text: string,
  *   state: "speaking" | "paused" | "ended" | "dropped", waits: { at: number, until: number, evidence: string }[],
- *   evidence: string, decided: number, why: string, speculated: number, timing: Timing | null, spans: [number, number][]
+ *   evidence: string, decided: number, why: string, speculated: number, reopened: number, timing: Timing | null, spans: [number, number][]
  * }} CallerTurn
  * @typedef {{
  *   kind: "agent", id: string, version: number, utterance: number, what: string, from: number, until: number, text: string,
@@ -92,6 +92,7 @@ export class Story {
     this.speculated = 0;
     this.wasted = 0;
     this.interruptions = 0;
+    this.resumed = 0;
     this.echoes = 0;
     this.troubles = 0;
     this.language = "";
@@ -110,7 +111,7 @@ export class Story {
     for (const line of call.transcript ?? []) {
       const common = { id: this.name(), version: 0, from: line.t_ms, until: line.t_ms, text: line.text, why: "" };
       if (line.who === "caller") {
-        this.items.push({ ...common, kind: "caller", state: "ended", waits: [], evidence: "", decided: 0, speculated: 0, timing: null, spans: [] });
+        this.items.push({ ...common, kind: "caller", state: "ended", waits: [], evidence: "", decided: 0, speculated: 0, reopened: 0, timing: null, spans: [] });
       } else {
         // Told when it was over: when it began is not known.
         this.items.push({ ...common, kind: "agent", utterance: -1, what: "reply", heard: line.text, state: "said", interrupted: Boolean(line.interrupted), timed: false, stopped: 0 });
@@ -151,7 +152,7 @@ export class Story {
     /** @type {CallerTurn} */
     const turn = {
       kind: "caller", id: this.name(), version: 0, from: at, until: at, text: "", state: "speaking", waits: [], evidence: "",
-      decided: 0, why: "", speculated: 0, timing: null, spans: [],
+      decided: 0, why: "", speculated: 0, reopened: 0, timing: null, spans: [],
     };
     this.items.push(turn);
     this.current = turn;
@@ -211,6 +212,7 @@ export class Story {
       case "turn_reopened":
         if (this.answered) {
           this.answered.state = "speaking";
+          this.answered.reopened += 1;
           this.current = this.answered;
           touch(this.answered);
         }
@@ -260,7 +262,10 @@ export class Story {
             touch(cut);
           }
         }
-        if (event.stage === "resumed") this.note(at, "The agent went on: it was no interruption.");
+        if (event.stage === "resumed") {
+          this.resumed += 1;
+          this.note(at, "The agent went on: it was no interruption.");
+        }
         break;
       }
       case "echo_ignored":

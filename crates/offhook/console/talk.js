@@ -32,7 +32,10 @@ export class Talk {
     this.idle();
   }
 
-  show() {}
+  /** @param {string} agent Whom to call. */
+  show(agent) {
+    if (agent && this.agent && !this.phone) this.agent.value = agent;
+  }
   hide() {}
 
   /** What the call is to be. */

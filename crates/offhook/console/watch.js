@@ -4,6 +4,7 @@ import { events, get, post, remove } from "./api.js";
 import { fill, h, icon } from "./dom.js";
 import { Ear } from "./ear.js";
 import { complain, toast } from "./main.js";
+import { level } from "./mulaw.js";
 import { Panel } from "./panel.js";
 import { Story } from "./story.js";
 import { Transcript } from "./transcript.js";
@@ -20,7 +21,8 @@ export class Watch {
     this.transcript = new Transcript({ live: true });
     this.panel = new Panel();
     this.wave = new Wave({ span: SPAN_MS });
-    this.wave.element.hidden = true;
+    this.wave.story = this.story;
+    this.wave.element.hidden = this.panel.meters.hidden = true;
     /** @type {Ear | null} */
     this.ear = null;
     this.head = h("div", { class: "on-the-line" }, h("strong", {}, sid));
@@ -41,6 +43,7 @@ export class Watch {
         this.about(data);
       } else if (name === "call") this.story.take(data);
       else if (name === "lagged") toast(`${data.missed} events of this call were missed.`, "bad");
+      else if (name === "taken_over") this.taken(data.on);
       else if (name === "outcome") this.story.note(this.story.at, `Outcome: ${data.verdict}${data.evidence ? `, ${data.evidence}` : ""}`);
       else if (name === "over") {
         this.story.state = "over";
@@ -56,8 +59,15 @@ export class Watch {
     }
   }
 
+  /** Whether a person answers. @param {boolean} on */
+  taken(on) {
+    this.seat?.setAttribute("aria-pressed", String(on));
+    if (this.text) this.text.placeholder = on ? "Answer the caller …" : "Have the agent say …";
+  }
+
   /** @param {any} call */
   about(call) {
+    this.taken(Boolean(call.taken_over));
     const parameters = Object.entries(call.parameters ?? {}).map(([name, value]) => `${name}=${value}`).join(", ");
     this.controls.hidden = !call.talking;
     fill(
@@ -74,7 +84,7 @@ export class Watch {
 
   /** What can be done to a call. */
   reach() {
-    const text = h("input", { placeholder: "Have the agent say …", "aria-label": "Have the agent say", maxlength: "2000", autocomplete: "off" });
+    const text = (this.text = h("input", { placeholder: "Have the agent say …", "aria-label": "Have the agent say", maxlength: "2000", autocomplete: "off" }));
     const say = (/** @type {Event} */ event) => {
       event.preventDefault();
       if (!text.value.trim()) return;
@@ -108,6 +118,11 @@ export class Watch {
       });
       return h("div", { class: "pops" }, open, form);
     };
+    this.seat = h("button", { type: "button", "aria-pressed": "false" }, "Take over");
+    this.seat.addEventListener("click", () => {
+      const on = this.seat?.getAttribute("aria-pressed") !== "true";
+      this.tell("take-over", { on }, on ? "The model is not asked any more: what you type answers the caller." : "The model answers again.");
+    });
     const hangUp = h("button", { class: "hang-up", type: "button" }, icon("phone"), h("span", {}, "Hang up"));
     hangUp.addEventListener("click", () => remove(`/calls/${this.sid}`).then(() => toast("The call ends after what is being said.")).catch(complain));
     return h(
@@ -118,6 +133,7 @@ export class Watch {
       h("form", { class: "say", onsubmit: say }, text, h("button", { class: "round", type: "submit", "aria-label": "Say it", title: "Say it" }, icon("send"))),
       ask("Press keys", "keypad", "0-9 * # A-D", "[0-9*#A-Da-d]{1,64}", (digits) => this.tell("dtmf", { digits: digits.toUpperCase() }, "The keys will be sent.")),
       ask("Transfer", "transfer", "+14155550100", "\\+[1-9][0-9]{7,14}", (to) => this.tell("transfer", { to }, "The caller will be handed over.")),
+      this.seat,
       hangUp,
     );
   }
@@ -129,8 +145,15 @@ export class Watch {
 
   /** @param {string} side */
   async listen(side) {
-    this.ear = new Ear(this.sid, (caller, agent) => this.wave.push(caller, agent));
-    this.wave.element.hidden = false;
+    let frames = 0;
+    const tick = (/** @type {Uint8Array} */ caller, /** @type {Uint8Array} */ agent) => {
+      this.wave.push(caller, agent);
+      frames += 1;
+      if (frames % 5 === 0) this.panel.levels(level(caller), level(agent), 0);
+    };
+    this.wave.restart();
+    this.ear = new Ear(this.sid, tick, (ms) => (this.wave.base = ms));
+    this.wave.element.hidden = this.panel.meters.hidden = false;
     await this.ear.open(side);
   }
 

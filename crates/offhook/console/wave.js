@@ -21,6 +21,8 @@ export class Wave {
     this.caller = [];
     /** @type {number[]} */
     this.agent = [];
+    /** When the first column was, on the call's clock. */
+    this.base = 0;
     /** @type {import("./story.js").Story | null} */
     this.story = null;
     /** Where it is being played from, in milliseconds. @type {number | null} */
@@ -44,16 +46,22 @@ export class Wave {
     this.draw();
   }
 
+  /** Forgets what was heard. */
+  restart() {
+    this.caller = [];
+    this.agent = [];
+  }
+
   get until() {
-    return this.caller.length * STEP;
+    return this.base + this.caller.length * STEP;
   }
 
   get length() {
-    return this.span || Math.max(this.until, 1000);
+    return this.span || Math.max(this.until - this.base, 1000);
   }
 
   get from() {
-    return this.span ? Math.max(0, this.until - this.span) : 0;
+    return this.span ? Math.max(this.base, this.until - this.span) : this.base;
   }
 
   /** Soon, once. */
@@ -99,11 +107,11 @@ export class Wave {
       const column = (STEP / length) * width;
       const bar = Math.max(1, Math.min(3, column * 0.7));
       const stride = Math.max(1, Math.ceil(1.5 / column));
-      for (let at = Math.max(0, Math.floor(from / STEP)); at < values.length; at += stride) {
+      for (let at = Math.max(0, Math.floor((from - this.base) / STEP)); at < values.length; at += stride) {
         let value = 0;
         for (let inner = at; inner < Math.min(values.length, at + stride); inner += 1) value = Math.max(value, values[inner] ?? 0);
         const half = Math.max(0.5, value * (lane / 2 - 6));
-        context.fillRect(x(at * STEP), middle - half, stride > 1 ? Math.max(1, column * stride * 0.8) : bar, half * 2);
+        context.fillRect(x(this.base + at * STEP), middle - half, stride > 1 ? Math.max(1, column * stride * 0.8) : bar, half * 2);
       }
     }
     if (this.cursor !== null) {

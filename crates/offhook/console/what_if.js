@@ -53,7 +53,7 @@ function table(ways) {
     ["Interruptions", (outcome) => outcome.interruptions.length],
     ["False ones", (outcome) => outcome.resumed.length],
   ];
-  const names = Object.keys(ways);
+  const names = ["taped", "again", "changed"].filter((name) => ways[name]);
   const labels = /** @type {Record<string, string>} */ ({ taped: "was", again: "this build", changed: "changed" });
   return h("table", { class: "ways" }, h("thead", {}, h("tr", {}, h("td", {}), names.map((name) => h("th", { scope: "col" }, labels[name] ?? name)))), h("tbody", {}, rows.map(([name, figure]) => h("tr", {}, h("th", { scope: "row" }, name), names.map((way) => h("td", {}, ways[way] ? figure(/** @type {Outcome} */ (ways[way])) : ""))))));
 }

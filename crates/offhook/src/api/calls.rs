@@ -196,7 +196,33 @@ pub(super) async fn say(request: Request, sid: &str, switchboard: &Switchboard) 
     if text.trim().is_empty() || text.chars().count() > LONGEST_TEXT {
         return Err(wrong(&format!("`text` must have 1 to {LONGEST_TEXT} characters")));
     }
+    // Whoever has taken the model's seat answers the caller, if an answer is waited for.
+    if live.facts().talking && live.seat.answer(&text, interruptible) {
+        return Ok(accepted());
+    }
     wish(&live, Control::Say { text, interruptible })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SeatBody {
+    on: bool,
+}
+
+/// `POST /calls/{sid}/take-over`: a person answers the caller from now on, by `say`; or the model does again.
+pub(super) async fn take_over(
+    request: Request,
+    sid: &str,
+    switchboard: &Switchboard,
+) -> Result<Answer, Answer> {
+    let live = find(sid, switchboard)?;
+    let SeatBody { on } = parse(&body(request).await?)?;
+    if !live.facts().talking {
+        let message = "nobody can be talked to: the call still rings, or is over";
+        return Err(refusal(StatusCode::CONFLICT, "not_talking", message));
+    }
+    live.take_over(on);
+    Ok(accepted())
 }
 
 #[derive(Deserialize)]

@@ -154,6 +154,7 @@ pub(crate) async fn answer(request: Request, does: Does, sid: &str, shared: &Arc
         Does::Show => calls::show(sid, &shared.switchboard).await,
         Does::End => calls::end(request.uri().query(), sid, &shared.switchboard).await,
         Does::Say => calls::say(request, sid, &shared.switchboard).await,
+        Does::TakeOver => calls::take_over(request, sid, &shared.switchboard).await,
         Does::Transfer => calls::transfer(request, sid, &shared.switchboard).await,
         Does::Press => calls::press(request, sid, &shared.switchboard).await,
         Does::Events => events::stream(sid, &shared.switchboard),

@@ -45,6 +45,7 @@ pub(crate) enum Does {
     Show,
     End,
     Say,
+    TakeOver,
     Transfer,
     Press,
     Events,
@@ -69,6 +70,7 @@ impl Does {
                 | Self::Show
                 | Self::End
                 | Self::Say
+                | Self::TakeOver
                 | Self::Transfer
                 | Self::Press
                 | Self::Events
@@ -126,6 +128,7 @@ pub(crate) static ROUTES: &[Route] = &[
     route(GET, "/calls/{sid}", Does::Show),
     route(MethodFilter::DELETE, "/calls/{sid}", Does::End),
     route(POST, "/calls/{sid}/say", Does::Say),
+    route(POST, "/calls/{sid}/take-over", Does::TakeOver),
     route(POST, "/calls/{sid}/transfer", Does::Transfer),
     route(POST, "/calls/{sid}/dtmf", Does::Press),
     route(GET, "/calls/{sid}/events", Does::Events),

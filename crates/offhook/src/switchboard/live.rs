@@ -15,6 +15,7 @@ use tokio::sync::broadcast;
 use super::back::Returns;
 use super::facts::{About, Facts, MOST_TIMINGS, push, unix};
 use super::outcome::Outcome;
+use super::seat::Seat;
 use crate::prices::{Cost, Prices};
 use crate::record::Summary;
 
@@ -29,6 +30,8 @@ const SOUND: usize = 512;
 pub(crate) struct Live {
     pub(crate) about: About,
     pub(crate) meter: Meter,
+    /// Who answers the caller.
+    pub(crate) seat: Arc<Seat>,
     prices: Arc<Prices>,
     facts: Mutex<Facts>,
     /// Has its room, 28 KiB, once somebody listens: few calls are ever listened to.
@@ -50,6 +53,7 @@ impl Live {
         Self {
             about,
             meter,
+            seat: Arc::default(),
             prices,
             facts: Mutex::new(Facts::new(sid, status)),
             events: OnceLock::new(),
@@ -85,14 +89,22 @@ impl Live {
             #[serde(flatten)]
             facts: &'a Facts,
             usage: BTreeMap<String, Usage>,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            taken_over: bool,
             #[serde(skip_serializing_if = "Option::is_none")]
             cost: Option<Cost>,
         }
         let usage = self.meter.read();
         let cost = self.prices.cost(&usage);
         // Plain data can't fail.
-        serde_json::to_value(Snapshot { about: &self.about, facts: &self.facts(), usage, cost })
-            .unwrap_or_default()
+        serde_json::to_value(Snapshot {
+            about: &self.about,
+            facts: &self.facts(),
+            usage,
+            taken_over: self.seat.is_taken(),
+            cost,
+        })
+        .unwrap_or_default()
     }
 
     /// What is to stand in the call's record once its stream has ended.
@@ -159,6 +171,12 @@ impl Live {
             // Nobody may listen any more.
             let _unheard = events.send(Told { name, data: data.into() });
         }
+    }
+
+    /// A person takes the model's seat, or gives it back.
+    pub(crate) fn take_over(&self, taken: bool) {
+        self.seat.take(taken);
+        self.tell("taken_over", &json!({ "on": taken }));
     }
 
     /// Hands a wish to the call.

@@ -7,6 +7,7 @@ mod known;
 pub(crate) mod live;
 pub(crate) mod outcome;
 mod place;
+mod seat;
 mod test_call;
 mod tools;
 mod watch;
@@ -201,7 +202,9 @@ impl Switchboard {
                 agent.name, agent.transport
             ));
         }
-        let mut setup = Setup::new(self.behaviour(&live), agent.stages.clone(), &agent.language);
+        let mut stages = agent.stages.clone();
+        stages.llm = Arc::new(seat::Seated::new(stages.llm, Arc::clone(&live.seat)));
+        let mut setup = Setup::new(self.behaviour(&live), stages, &agent.language);
         let mut parameters: BTreeMap<String, String> = call.parameters.clone();
         parameters.retain(|name, _| !OURS.contains(&name.as_str()));
         parameters.extend(live.about.parameters.iter().map(|(name, value)| (name.clone(), value.clone())));

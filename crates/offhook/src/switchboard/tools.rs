@@ -15,6 +15,7 @@ use offhook_twilio::twiml::{Dial, Response, Verb};
 use super::Switchboard;
 use super::live::Live;
 use super::outcome::Outcome;
+use super::seat::PERSON;
 use crate::agents::Agent;
 use crate::serve::address::PublicBase;
 
@@ -63,6 +64,7 @@ impl Tools for CallTools {
                     switchboard.transfer(&live, &to, allowed, base.as_ref()).await
                 })
             }
+            PERSON => Box::pin(Arc::clone(&self.live.seat).answered()),
             name => match &self.agent.tools {
                 Some(tools) => tools.run(call),
                 None => Box::pin(std::future::ready(Err(format!("there is no tool `{name}` here")))),

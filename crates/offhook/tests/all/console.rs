@@ -63,6 +63,11 @@ async fn wishes_that_cannot_be_met_are_refused() {
         let (status, body) = server.ask("POST", "/speech", "", words).await;
         assert_eq!(status, 422, "{body}");
     }
+    assert_eq!(server.tell("CA404", "take-over", &json!({ "on": true })).await, 404);
+    let (_, body) = server.ask("POST", "/calls/test", "", "").await;
+    let ringing: Value = serde_json::from_str(&body).unwrap();
+    let sid = ringing["sid"].as_str().unwrap();
+    assert_eq!(server.tell(sid, "take-over", &json!({ "on": true })).await, 409);
     let (status, body) = server.ask("GET", "/server", "", "").await;
     let shown: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &shown["agents"][0]["name"], &shown["signed"]), (200, &json!("echo"), &json!(true)));

@@ -115,6 +115,7 @@ async fn answer(edge: Arc<Edge>, does: Does, Sid(sid): Sid, request: Request) ->
         | Does::Show
         | Does::End
         | Does::Say
+        | Does::TakeOver
         | Does::Transfer
         | Does::Press
         | Does::Events => api::answer(request, does, &sid, shared).await,

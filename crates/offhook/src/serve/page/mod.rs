@@ -57,6 +57,7 @@ static FILES: &[File] = files! {
     "api.js": SCRIPT,
     "dom.js": SCRIPT,
     "ear.js": SCRIPT,
+    "findings.js": SCRIPT,
     "history.js": SCRIPT,
     "icon.svg": "image/svg+xml",
     "kept.js": SCRIPT,
