@@ -234,7 +234,7 @@ def typed_call(play):
         page.wait_for_timeout(2500)
         page.get_by_label("Type what the caller says").fill("two large pepperoni pizzas")
         page.keyboard.press("Enter")
-        eventually("the caller's turn", lambda: other.locator(".note.tool", has_text="ask_person").count())
+        eventually("the caller's turn", lambda: other.locator(".note.tool", has_text="A person").count())
         other.get_by_label("Have the agent say").fill("A person speaks to you now.")
         other.keyboard.press("Enter")
         eventually("the person's answer", lambda: any("person speaks" in words for _, words in transcript(page)))
@@ -314,6 +314,33 @@ def look_back(play):
         page.get_by_role("button", name="Delete").click()
         eventually("one call less", lambda: rows.count() == 1)
         assert page.faults == [], page.faults
+
+
+def failing(play):
+    """A model that can't be reached: the call goes on, and the page says who is left alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        agent = pathlib.Path(folder) / "agent.toml"
+        agent.write_text(
+            '[agent]\nname = "front-desk"\ninstructions = "x"\ngreeting = "Hello."\n[[stt]]\nprovider = "embedded"\n'
+            '[[llm]]\nprovider = "openai"\nmodel = "m"\nurl = "http://127.0.0.1:9/v1"\n[[tts]]\nprovider = "embedded"\n'
+        )
+        with Server("--agent", str(agent), env={"OPENAI_API_KEY": "none"}) as server, browser(play) as chromium:
+            page = open_page(chromium.new_context(viewport={"width": 1360, "height": 860}), server.page)
+            page.get_by_role("button", name="Call without a microphone").click()
+            page.get_by_label("Type what the caller says").wait_for()
+            eventually("the greeting", lambda: transcript(page))
+            page.wait_for_timeout(1500)
+            page.get_by_label("Type what the caller says").fill("hello")
+            page.keyboard.press("Enter")
+            eventually("an apology, or last words", lambda: sum(who == "agent" for who, _ in transcript(page)) > 1)
+            page.get_by_role("link", name="Agents").click()
+            eventually("the provider that is left alone", lambda: page.locator(".circuit.open, .circuit.half_open").count())
+            page.get_by_label("Check an agent's file").fill("[agent]\nname = 1\n")
+            page.locator(".verdict .findings li").first.wait_for()
+            page.get_by_label("Check an agent's file").fill('agent = "echo"\n')
+            page.get_by_text("This file is right.").wait_for()
+            page.screenshot(path=SHOTS / "agents-failing.png")
+            accessible(page, "a failing provider")
 
 
 def many(play):
@@ -506,7 +533,7 @@ def main():
     SHOTS.mkdir(parents=True, exist_ok=True)
     wanted = sys.argv[3:]
     with sync_playwright() as play:
-        for test in (quick_and_small, refused, typed_call, spoken_order, look_back, many, delay):
+        for test in (quick_and_small, refused, typed_call, spoken_order, look_back, failing, many, delay):
             if wanted and test.__name__ not in wanted:
                 continue
             began = time.monotonic()

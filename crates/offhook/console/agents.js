@@ -6,6 +6,8 @@ import { complain } from "./main.js";
 
 /** A file is checked when nothing was typed for so long. */
 const AFTER_MS = 350;
+/** How the server stands is asked so often. */
+const EVERY_MS = 3000;
 
 const EXAMPLE = `[agent]
 name = "front-desk"
@@ -40,20 +42,35 @@ export class Agents {
       h("section", { class: "card check-card" }, h("h2", {}, h("label", { for: "file" }, "Check an agent's file, or offhook.toml, as you type")), h("p", { class: "about" }, "The same check as `offhook check`. Nothing is saved; keys must be in the server's environment."), h("div", { class: "checker" }, this.text, this.verdict)),
     );
     this.timer = 0;
+    this.polls = 0;
+    this.shown = "";
     this.asked = 0;
     this.update(server);
   }
 
-  async show() {
-    try {
-      this.update(await get("/server"));
-    } catch (error) {
-      complain(error);
-    }
+  show() {
     this.check();
+    clearInterval(this.polls);
+    this.polls = window.setInterval(() => document.hidden || this.refresh(), EVERY_MS);
+    this.refresh();
   }
 
-  hide() {}
+  hide() {
+    clearInterval(this.polls);
+  }
+
+  async refresh() {
+    try {
+      const server = await get("/server");
+      // What is the same is left alone: somebody may be reading it.
+      const now = JSON.stringify(server);
+      if (now !== this.shown) this.update(server);
+      this.shown = now;
+    } catch (error) {
+      clearInterval(this.polls);
+      complain(error);
+    }
+  }
 
   /** @param {import("./main.js").Server} server */
   update(server) {
@@ -66,6 +83,7 @@ export class Agents {
           { class: "card agent-card" },
           h("h2", {}, icon("agents"), agent.name, at === 0 && h("span", { class: "tag" }, "answers calls")),
           h("dl", { class: "pairs" }, pair("Language", agent.language), pair("Carried as", agent.transport === "media-streams" ? "sound (Media Streams)" : "text (ConversationRelay)"), pair("Stages", agent.stages.replace(/^StageSet\(|\)$/g, "")), agent.tools.length > 0 && pair("Tools", agent.tools.join(", ")), agent.transfers.length > 0 && pair("Hands over to", agent.transfers.join(", ")), agent.goal && pair("Goal", agent.goal)),
+          agent.providers.length > 0 && providers(agent.providers),
           agent.transport === "media-streams" && h("a", { class: "button", href: `#/talk/${agent.name}` }, icon("phone"), "Talk to it"),
         ),
       ),
@@ -91,6 +109,15 @@ export class Agents {
       complain(error);
     }
   }
+}
+
+/** @type {Record<string, string>} */
+const CIRCUITS = { closed: "well", half_open: "on trial", open: "left alone" };
+
+/** How each provider fares. @param {import("./main.js").Provider[]} all */
+function providers(all) {
+  const row = (/** @type {import("./main.js").Provider} */ one) => h("tr", {}, h("th", { scope: "row" }, one.name), h("td", {}, one.does), h("td", { class: `circuit ${one.circuit}` }, CIRCUITS[one.circuit] ?? one.circuit), h("td", {}, `${one.answered} / ${one.asked}`), h("td", {}, one.failed));
+  return h("table", { class: "ways" }, h("thead", {}, h("tr", {}, ["Provider", "Does", "Is", "Answered", "Failed"].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, all.map(row)));
 }
 
 /** @param {string} name @param {string} value */

@@ -316,9 +316,20 @@ export class Story {
     return found?.kind === "agent" ? found : undefined;
   }
 
+  /** A person was asked in the model's place. @param {CallEvent} event */
+  person({ t_ms: at, stage, after_ms: after }) {
+    const waits = "A person is asked to answer …";
+    if (stage === "asked") return this.note(at, waits, "tool");
+    const asked = this.items.findLast((item) => item.kind === "note" && item.text === waits);
+    if (asked?.kind !== "note") return;
+    asked.text = stage === "returned" ? `A person answered, after ${(after / 1000).toFixed(1)} s` : "A person was asked, and did not answer";
+    touch(asked);
+  }
+
   /** @param {CallEvent} event */
   tool(event) {
     const { name, stage, after_ms: after } = event;
+    if (name === PERSON) return this.person(event);
     if (stage === "asked") {
       this.tools += 1;
       this.note(event.t_ms, `${name} …`, "tool");
@@ -332,6 +343,9 @@ export class Story {
     touch(asked);
   }
 }
+
+/** The tool that waits for whoever has taken the model's seat. */
+const PERSON = "ask_person";
 
 /** It looks otherwise now. @param {Item} item */
 const touch = (item) => {

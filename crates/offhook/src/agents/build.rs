@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use offhook_cache::{CachedTts, SpokenStore};
 use offhook_chain::PerLanguageTts;
-use offhook_chain::{Deadlines, Link, LinkConfig, LlmChain, SttChain, TtsChain};
+use offhook_chain::{Deadlines, Health, Link, LinkConfig, LlmChain, SttChain, TtsChain};
 use offhook_conversation::config::ToolBehaviour;
 use offhook_media_line::CallMode;
 use offhook_providers::embedded::{Flite, NativePool, PocketSphinx, SphinxOptions};
@@ -26,7 +26,7 @@ use super::file::{AgentFile, AgentTable, LinkTable};
 use super::last_words::LastWords;
 use super::still::{Idle, Wordless};
 use super::web_tools::WebTools;
-use super::{Agent, abilities, languages, voice};
+use super::{Agent, Provider, abilities, languages, voice};
 
 /// The stage on this machine.
 const EMBEDDED: &str = "embedded";
@@ -49,6 +49,7 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
         fields: Arc::new(agent.fields.clone()),
     };
     let mut llm = llm(file, &prompt)?;
+    let mut providers = Vec::new();
     let stages = match transport {
         Transport::MediaStreams => {
             let (mut stt, mut tts) = (stt(&file.stt, &agent.keyterms)?, tts(&file.tts, agent)?);
@@ -60,11 +61,15 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
                 llm.insert(0, Link::new(thinks, Deadlines::LLM, &table.link));
                 tts.insert(0, Link::new(speaks, Deadlines::TTS, &table.link));
             }
+            providers.extend(stt.iter().map(|link| provider("hears", link.stage.name(), &link.health)));
+            providers.extend(llm.iter().map(|link| provider("thinks", link.stage.name(), &link.health)));
+            providers.extend(tts.iter().map(|link| provider("speaks", link.stage.name(), &link.health)));
             let (stt, tts) = (Arc::new(SttChain::new(stt)?), Arc::new(TtsChain::new(tts)?));
             StageSet { stt, turn: None, llm: Arc::new(LlmChain::new(llm)?), tts }
         }
         // Twilio hears and speaks.
         Transport::ConversationRelay => {
+            providers.extend(llm.iter().map(|link| provider("thinks", link.stage.name(), &link.health)));
             let llm = Arc::new(LlmChain::new(llm)?);
             StageSet { stt: Arc::new(Idle), turn: None, llm, tts: Arc::new(Idle) }
         }
@@ -83,10 +88,15 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
         greeting: agent.greeting.clone(),
         tool_behaviour: file.tools.iter().map(|tool| (tool.name.clone(), behaviour(tool))).collect(),
         tools: Some(Arc::new(WebTools::new(&file.tools)?)),
+        providers,
         transfer: agent.transfer.clone(),
         languages: languages::of(agent),
         goal: agent.goal.as_deref().filter(|goal| !goal.trim().is_empty()).map(Into::into),
     })
+}
+
+fn provider(does: &'static str, name: &str, health: &Arc<Health>) -> Provider {
+    Provider { does, name: name.to_owned(), health: Arc::clone(health) }
 }
 
 fn realtime(table: &Table, prompt: Prompt, voice: Arc<dyn Tts>) -> anyhow::Result<(LinkTable, Realtime)> {

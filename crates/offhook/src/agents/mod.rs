@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use offhook_cache::CachedTts;
+use offhook_chain::Health;
 use offhook_conversation::LanguagePhrases;
 use offhook_conversation::config::ToolBehaviour;
 use offhook_media_line::{CallConfig, CallMode};
@@ -31,6 +32,15 @@ use offhook_session::{StageSet, Tools};
 use offhook_stages::Stt;
 
 use still::{Idle, Wordless};
+
+/// One of an agent's providers, and how it fares over all calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Provider {
+    /// `hears`, `thinks` or `speaks`.
+    pub(crate) does: &'static str,
+    pub(crate) name: String,
+    pub(crate) health: Arc<Health>,
+}
 
 /// An agent, ready to answer.
 #[derive(Clone)]
@@ -50,6 +60,8 @@ pub(crate) struct Agent {
     pub(crate) goal: Option<Arc<str>>,
     /// What its tools do.
     pub(crate) tools: Option<Arc<dyn Tools>>,
+    /// Who hears, thinks and speaks for it, in the order in which they are tried, if several can.
+    pub(crate) providers: Vec<Provider>,
     /// Whom it may hand callers to: names and numbers.
     pub(crate) transfer: BTreeMap<String, String>,
 }
@@ -167,6 +179,7 @@ impl Agent {
             languages: BTreeMap::new(),
             goal: None,
             tools: None,
+            providers: Vec::new(),
             transfer: BTreeMap::new(),
         }
     }

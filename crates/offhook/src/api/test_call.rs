@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use hyper::StatusCode;
+use offhook_chain::Circuit;
 use offhook_script::Transport;
 use serde_json::{Value, json};
 
 use super::calls::{body, parse, wrong};
 use super::{as_json, refusal};
-use crate::agents::Agent;
+use crate::agents::{Agent, Provider};
 use crate::serve::Shared;
 use crate::serve::http::Answer;
 use crate::serve::signed::for_upgrade;
@@ -37,7 +38,21 @@ fn about(agent: &Agent) -> Value {
     json!({
         "name": agent.name, "language": agent.language, "transport": carried(agent.transport),
         "stages": format!("{:?}", agent.stages), "tools": agent.tool_behaviour.keys().collect::<Vec<_>>(),
-        "goal": agent.goal.as_deref(), "transfers": agent.transfer.keys().collect::<Vec<_>>(),
+        "goal": agent.goal.as_deref(), "providers": agent.providers.iter().map(fares).collect::<Vec<_>>(), "transfers": agent.transfer.keys().collect::<Vec<_>>(),
+    })
+}
+
+/// How one of its providers fares, over all calls since the start.
+fn fares(provider: &Provider) -> Value {
+    let totals = provider.health.totals();
+    let circuit = match provider.health.circuit() {
+        Circuit::Closed => "closed",
+        Circuit::HalfOpen => "half_open",
+        Circuit::Open => "open",
+    };
+    json!({
+        "does": provider.does, "name": provider.name, "circuit": circuit, "asked": totals.asked, "answered": totals.answered,
+        "failed": totals.failed, "too_slow": totals.too_slow, "took_over": totals.took_over, "opened": totals.opened,
     })
 }
 
