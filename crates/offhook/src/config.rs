@@ -16,6 +16,7 @@ use crate::rest::Account;
 use crate::serve::http::HttpConfig;
 use crate::serve::metrics::MetricsConfig;
 use crate::serve::overload::OverloadConfig;
+use crate::stored::StoreConfig;
 use crate::switchboard::config::OutboundConfig;
 
 /// The example that `--help` speaks of; a test holds it to be valid and to tell the defaults.
@@ -38,6 +39,8 @@ pub(crate) struct Config {
     /// The console, a page at `/console/`, is served. Default true; it needs the API's token, or, on a server that only this machine
     /// reaches and that checks no signatures, the one that it is started with.
     pub(crate) console: bool,
+    /// `[store]`: where the documents of calls are kept.
+    pub(crate) store: StoreConfig,
     /// Tapes are packed with zstd. Default false.
     pub(crate) compress: bool,
     /// Worker threads. Default: one per core.
@@ -123,6 +126,7 @@ impl Default for Config {
             agent: "pizza".to_owned(),
             record: None,
             console: true,
+            store: StoreConfig::default(),
             compress: false,
             workers: None,
             drain: Duration::from_secs(30 * 60),
@@ -148,6 +152,16 @@ impl Config {
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
         Self::parse(&text).with_context(|| format!("{} is not a valid configuration", path.display()))
+    }
+
+    /// Reads this file; without one `offhook.toml` in this folder, if it is there.
+    pub(crate) fn found(path: Option<&Path>) -> anyhow::Result<Self> {
+        let default = Path::new("offhook.toml");
+        match path {
+            Some(path) => Self::read(path),
+            None if default.exists() => Self::read(default),
+            None => Ok(Self::default()),
+        }
     }
 
     /// Reads text.

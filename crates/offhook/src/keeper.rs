@@ -3,6 +3,7 @@
 //! Records are few and small, and all of them are written. Tapes are bounded: what the disk is behind with waits in the call that
 //! it is of, up to a limit, and only then does a tape end. Files are for their owner alone; a record is there whole or not at all.
 
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender};
+use offhook_store::Receipt;
 use offhook_tape::packed;
 
 /// Octets of tapes that may wait for the disk, of all calls together.
@@ -113,6 +115,32 @@ fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _gone = std::fs::remove_file(&temporary);
     }
     outcome
+}
+
+/// Deletes the files of deleted calls: records, tapes, sound.
+pub(crate) fn delete(folder: &Path, receipt: &mut Receipt) {
+    let names: BTreeSet<String> = receipt.ids.iter().chain(&receipt.legs).map(|name| safe(name)).collect();
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return receipt.failures.push(format!("{}: {error}", folder.display())),
+    };
+    for entry in entries.flatten() {
+        let file = entry.file_name();
+        let name = file.to_str().and_then(|file| file.split('.').next()).unwrap_or_default();
+        // A call's later streams are `CA…_2` and so on.
+        let call = name.split('_').next().unwrap_or_default();
+        if !(names.contains(name) || names.contains(call)) || !entry.path().is_file() {
+            continue;
+        }
+        let bytes = entry.metadata().map_or(0, |metadata| metadata.len());
+        match std::fs::remove_file(entry.path()) {
+            Ok(()) => {
+                receipt.objects += 1;
+                receipt.object_bytes += bytes;
+            }
+            Err(error) => receipt.failures.push(format!("{}: {error}", entry.path().display())),
+        }
+    }
 }
 
 impl Keeper {
@@ -249,6 +277,21 @@ mod tests {
         );
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2, "nothing temporary is left");
         assert_eq!(keeper.written().tape_octets.load(Ordering::Relaxed), 8);
+    }
+
+    #[test]
+    fn a_deleted_calls_files_are_gone_and_no_others() {
+        let base = tempfile::tempdir().unwrap();
+        for name in
+            ["CA1.json", "CA1.call.json", "CA1_2.tape.jsonl", "CA12.json", "calls.db", "CA1.tape.jsonl.zst"]
+        {
+            std::fs::write(base.path().join(name), "12345").unwrap();
+        }
+        let mut receipt =
+            Receipt { ids: vec!["CA1".into()], legs: vec!["CA1_2".into()], ..Receipt::default() };
+        delete(base.path(), &mut receipt);
+        assert_eq!((receipt.objects, receipt.object_bytes, receipt.failures.len()), (4, 20, 0));
+        assert!(base.path().join("CA12.json").exists() && base.path().join("calls.db").exists());
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod dial;
 mod doctor;
 mod doubles;
 mod explain;
+mod history;
 mod keeper;
 mod load;
 mod logging;
@@ -22,6 +23,7 @@ mod rehearsal;
 mod replay;
 mod rest;
 mod serve;
+mod stored;
 mod switchboard;
 mod timeline;
 mod vad;
@@ -61,6 +63,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Have the callers of tapes call again: other settings, or another build
     WhatIf(what_if::WhatIfArgs),
+    /// List, show, export and delete calls that were kept
+    Calls(history::CallsArgs),
     /// Show where there is speech in a recording
     Vad(vad::VadArgs),
     /// Play speech and language providers: try agents without keys, and what goes wrong
@@ -83,6 +87,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::WhatIf(args) => what_if::run(&args),
+        Command::Calls(args) => history::run(&args),
         Command::Vad(args) => Ok(vad::run(&args)),
         Command::Doubles(args) => doubles::run(&args),
         Command::Dial(args) => dial::run(args),

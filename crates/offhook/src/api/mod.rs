@@ -4,6 +4,8 @@
 mod calls;
 #[allow(clippy::result_large_err, reason = "one answer a request, and most are no errors")]
 mod events;
+#[allow(clippy::result_large_err, reason = "one answer a request, and most are no errors")]
+mod history;
 mod limits;
 #[allow(clippy::result_large_err, reason = "one answer a request, and most are no errors")]
 mod listen;
@@ -158,6 +160,10 @@ pub(crate) async fn answer(request: Request, does: Does, sid: &str, shared: &Arc
         Does::Transfer => calls::transfer(request, sid, &shared.switchboard).await,
         Does::Press => calls::press(request, sid, &shared.switchboard).await,
         Does::Events => events::stream(sid, &shared.switchboard),
+        Does::History => history::list(request.uri().query(), &shared.switchboard).await,
+        Does::Document => history::show(sid, &shared.switchboard).await,
+        Does::Delete => history::delete(sid, &shared.switchboard).await,
+        Does::DeleteNumber => history::delete_number(request, &shared.switchboard).await,
         _ => Err(refusal(StatusCode::NOT_FOUND, "unknown", "this is no address of the API")),
     };
     outcome.unwrap_or_else(|refusal| refusal)
@@ -224,6 +230,16 @@ mod tests {
         for reference in found {
             assert!(description.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
         }
+    }
+
+    #[test]
+    fn the_document_of_a_call_is_described_as_the_store_writes_it() {
+        let description: Value = serde_json::from_str(DESCRIPTION).unwrap();
+        let mut schema = offhook_store::schema();
+        schema.as_object_mut().unwrap().remove("$schema");
+        let ours = schema.to_string().replace("#/$defs/", "#/components/schemas/Document/$defs/");
+        let ours: Value = serde_json::from_str(&ours).unwrap();
+        assert_eq!(description["components"]["schemas"]["Document"], ours);
     }
 
     #[test]

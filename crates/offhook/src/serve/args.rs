@@ -67,12 +67,7 @@ impl From<Carrier> for Transport {
 impl ServeArgs {
     /// The configuration that they ask for; it is read anew each time.
     pub(super) fn config(&self) -> anyhow::Result<Config> {
-        let default = PathBuf::from("offhook.toml");
-        let mut config = match &self.config {
-            Some(path) => Config::read(path)?,
-            None if default.exists() => Config::read(&default)?,
-            None => Config::default(),
-        };
+        let mut config = Config::found(self.config.as_deref())?;
         if let Some(agent) = &self.agent {
             config.agent.clone_from(agent);
         }

@@ -35,6 +35,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use offhook_store::Store;
 use offhook_twilio::signature::Keys;
 use tokio::net::TcpListener;
 
@@ -116,7 +117,12 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let listen = args.address(&config)?;
     let keeper = config.record.as_deref().map(|folder| Keeper::start(folder, config.compress)).transpose()?;
     let count = config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let shared = Arc::new(shared(args, &config, (listen, descriptors), keeper, count)?);
+    let store = config.store.start(config.record.as_deref(), listen)?;
+    let shared = Arc::new(shared(args, &config, (listen, descriptors), (keeper, store), count)?);
+    if let Some(store) = &shared.switchboard.store {
+        let calls = Arc::downgrade(&shared.switchboard);
+        store.watch(move || calls.upgrade().map(|calls| calls.in_progress()).unwrap_or_default());
+    }
     let workers = Workers::start(count, &shared)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let loader = roster::Loader::start()?;
@@ -141,7 +147,7 @@ fn shared(
     args: &ServeArgs,
     config: &Config,
     (listen, descriptors): (SocketAddr, usize),
-    keeper: Option<Keeper>,
+    (keeper, store): (Option<Keeper>, Option<Store>),
     workers: usize,
 ) -> anyhow::Result<Shared> {
     let roster = roster::load(config, args.transport())?;
@@ -154,7 +160,7 @@ fn shared(
     let own_token = if wants_own { Some(tokens::random()?) } else { None };
     let token = api_token.or_else(|| own_token.clone());
     let api = token.map(|token| Api::new(&token, &config.api, config.outbound.calls_per_second));
-    let switchboard = Switchboard::new(config.outbound.clone(), rest, roster, keeper);
+    let switchboard = Switchboard::new(config.outbound.clone(), rest, roster, keeper, store);
     Ok(Shared {
         switchboard: Arc::new(switchboard),
         console: config.console && api.is_some(),

@@ -49,6 +49,11 @@ pub(crate) enum Does {
     Transfer,
     Press,
     Events,
+    /// Calls that were kept.
+    History,
+    Document,
+    Delete,
+    DeleteNumber,
 }
 
 #[cfg(test)]
@@ -74,6 +79,10 @@ impl Does {
                 | Self::Transfer
                 | Self::Press
                 | Self::Events
+                | Self::History
+                | Self::Document
+                | Self::Delete
+                | Self::DeleteNumber
         )
     }
 }
@@ -136,4 +145,8 @@ pub(crate) static ROUTES: &[Route] = &[
     route(GET, "/v1/tapes/{sid}", Does::Tape),
     route(GET, "/v1/tapes/{sid}/sound", Does::TapeSound),
     route(POST, "/v1/tapes/{sid}/what-if", Does::WhatIf),
+    route(GET, "/v1/history", Does::History),
+    route(GET, "/v1/history/{sid}", Does::Document),
+    route(MethodFilter::DELETE, "/v1/history/{sid}", Does::Delete),
+    route(POST, "/v1/deletions", Does::DeleteNumber),
 ];

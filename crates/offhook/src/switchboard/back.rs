@@ -29,6 +29,13 @@ pub(super) struct Returns {
     pub(super) before: Duration,
 }
 
+impl Returns {
+    /// The begin of the stream that runs, on the call's clock, in milliseconds.
+    pub(super) fn before_ms(&self) -> u64 {
+        super::live::millis(self.before)
+    }
+}
+
 /// What became of a transfer that was not taken, by Twilio's `DialCallStatus`, in words for the agent.
 const fn in_words(became: &str) -> &'static str {
     match became.as_bytes() {

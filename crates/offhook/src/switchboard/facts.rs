@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::back::Returns;
 use super::config::OnMachine;
 use super::outcome::Outcome;
+use super::story::Story;
 
 /// Lines kept of a transcript, and timings of replies; the oldest go.
 const MOST_LINES: usize = 1_000;
@@ -98,6 +99,11 @@ pub(crate) struct Facts {
     pub(super) first_stream: Option<Instant>,
     #[serde(skip)]
     pub(super) returns: Returns,
+    /// For the call's document.
+    #[serde(skip)]
+    pub(super) story: Story,
+    #[serde(skip)]
+    pub(super) ended_at: Option<SystemTime>,
     #[serde(skip)]
     pub(crate) over: bool,
 }
@@ -123,6 +129,8 @@ impl Facts {
             control: None,
             first_stream: None,
             returns: Returns::default(),
+            story: Story::default(),
+            ended_at: None,
             over: false,
         }
     }

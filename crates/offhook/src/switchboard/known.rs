@@ -7,6 +7,8 @@ use super::live::Live;
 
 /// Calls kept; of more, the oldest that are over go.
 const MOST: usize = 2_000;
+/// So many of the newest have everything that is needed for their documents; of older ones that are over those are written.
+const WHOLE: usize = 256;
 
 #[derive(Debug, Default)]
 pub(super) struct Known {
@@ -27,6 +29,18 @@ impl Known {
             self.by_sid.insert(sid, Arc::clone(live));
         }
         self.order.push_back(Arc::clone(live));
+        let old = self.order.len().checked_sub(WHOLE + 1).and_then(|place| self.order.get(place));
+        if let Some(old) = old.filter(|old| old.is_over()) {
+            old.facts().story.forget();
+        }
+    }
+
+    /// A call that was deleted.
+    pub(super) fn forget(&mut self, sid: &str) {
+        if let Some(old) = self.by_sid.remove(sid) {
+            self.by_reference.remove(&old.about.reference);
+            self.order.retain(|live| !Arc::ptr_eq(live, &old));
+        }
     }
 
     fn forget_one(&mut self) {

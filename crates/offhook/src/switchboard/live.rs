@@ -1,10 +1,12 @@
 //! One call, as the outside sees it: where it stands, what was said, what came of it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use offhook_conversation::{CallEvent, Control};
+use offhook_script::Transport;
 use offhook_session::{ControlError, ControlSender};
 use offhook_stages::{Meter, Usage};
 use offhook_twilio::calls::{AnsweredBy, CallStatus};
@@ -34,6 +36,8 @@ pub(crate) struct Live {
     pub(crate) seat: Arc<Seat>,
     prices: Arc<Prices>,
     facts: Mutex<Facts>,
+    /// Counts the documents made of it.
+    pub(super) rev: AtomicU64,
     /// Has its room, 28 KiB, once somebody listens: few calls are ever listened to.
     events: OnceLock<broadcast::Sender<Told>>,
     /// The same, for those who listen to the call itself.
@@ -56,6 +60,7 @@ impl Live {
             seat: Arc::default(),
             prices,
             facts: Mutex::new(Facts::new(sid, status)),
+            rev: AtomicU64::new(0),
             events: OnceLock::new(),
             sound: OnceLock::new(),
         }
@@ -192,9 +197,17 @@ impl Live {
         }
     }
 
+    /// What it cost so far.
+    pub(super) fn cost(&self, usage: &BTreeMap<String, Usage>) -> Option<Cost> {
+        self.prices.cost(usage)
+    }
+
     /// Its stream has begun.
-    pub(crate) fn begin(&self, control: ControlSender) {
+    pub(crate) fn begin(&self, control: ControlSender, over: Transport) {
+        let name = self.recorded_as(&self.sid().unwrap_or_default());
         let mut facts = self.facts();
+        let before = facts.returns.before_ms();
+        facts.story.begin_leg(name, before, over);
         facts.control = Some(control);
         facts.talking = true;
         facts.first_stream.get_or_insert_with(Instant::now);
@@ -210,8 +223,9 @@ impl Live {
     pub(crate) fn on_event(&self, t_ms: u64, event: &CallEvent) {
         let t_ms = {
             let mut facts = self.facts();
-            let before = u64::try_from(facts.returns.before.as_millis()).unwrap_or(u64::MAX);
+            let before = facts.returns.before_ms();
             let t_ms = t_ms.saturating_add(before);
+            facts.story.on_event(t_ms, before, event);
             match event {
                 CallEvent::TurnEnded(turn) => {
                     facts.say(turn.began_ms.saturating_add(before), "caller", turn.text.clone(), false);
@@ -262,6 +276,9 @@ impl Live {
         let mut facts = self.facts();
         facts.control = None;
         facts.talking = false;
+        let until = facts.first_stream.map_or(0, |first| millis(first.elapsed()));
+        let ended = facts.ended.as_ref().map(super::story::word);
+        facts.story.end_leg(until, ended);
     }
 
     /// Nothing follows: settles the outcome. False if that was done before.
@@ -272,6 +289,7 @@ impl Live {
                 return false;
             }
             facts.over = true;
+            facts.ended_at = Some(SystemTime::now());
             facts.returns = Returns::default();
             if !facts.status.is_over() {
                 facts.status = CallStatus::Completed;
@@ -290,6 +308,11 @@ impl Live {
         let facts = self.facts();
         json!({ "status": facts.status, "ended": facts.ended, "outcome": facts.outcome })
     }
+}
+
+/// In milliseconds.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod back;
 pub(crate) mod config;
+mod document;
 mod facts;
 mod known;
 pub(crate) mod live;
@@ -9,6 +10,7 @@ pub(crate) mod outcome;
 mod place;
 mod seat;
 mod test_call;
+mod story;
 mod tools;
 mod watch;
 
@@ -22,6 +24,7 @@ use offhook_media_line::CallConfig;
 use offhook_script::Transport;
 use offhook_session::{Setup, control};
 use offhook_stage_api::Interruptible;
+use offhook_store::{Document, Receipt, Store};
 use offhook_twilio::calls::{AnsweredBy, CallStatus, CallUpdate};
 use offhook_twilio::twiml::RelayOptions;
 
@@ -87,6 +90,8 @@ pub(crate) struct Switchboard {
     pub(crate) rest: Option<Rest>,
     roster: ArcSwap<Roster>,
     keeper: Option<Keeper>,
+    /// Where the documents of calls are kept, if they are.
+    pub(crate) store: Option<Store>,
     known: Mutex<Known>,
 }
 
@@ -96,8 +101,9 @@ impl Switchboard {
         rest: Option<Rest>,
         roster: Roster,
         keeper: Option<Keeper>,
+        store: Option<Store>,
     ) -> Self {
-        Self { config, rest, roster: ArcSwap::from_pointee(roster), keeper, known: Mutex::default() }
+        Self { config, rest, roster: ArcSwap::from_pointee(roster), keeper, store, known: Mutex::default() }
     }
 
     /// Calls that begin from now on are served so.
@@ -216,7 +222,8 @@ impl Switchboard {
         setup.control = Some(receiver);
         let (this, tools_of) = (Arc::clone(self), agent.clone());
         setup.tools = Some(Arc::new(tools::CallTools::new(this, Arc::clone(&live), base.cloned(), tools_of)));
-        live.begin(sender);
+        live.begin(sender, over);
+        self.store_document(&live);
         Ok(setup)
     }
 
@@ -270,7 +277,11 @@ impl Switchboard {
 
     /// Waits until everything that is kept of calls is written, but not for ever. False if it was not.
     pub(crate) fn settle(&self, within: Duration) -> bool {
-        self.keeper.as_ref().is_none_or(|keeper| keeper.settle(within))
+        let stored = self.store.as_ref().is_none_or(|store| store.settle(within));
+        if !stored {
+            tracing::warn!("the store can't keep up: not all of the last calls are in it");
+        }
+        self.keeper.as_ref().is_none_or(|keeper| keeper.settle(within)) && stored
     }
 
     /// The server ends: all callers hear a goodbye, and their calls are ended.
@@ -288,8 +299,31 @@ impl Switchboard {
         self.calls().iter().for_each(|live| live.cut());
     }
 
+    /// Hands the call's document to the store, whose thread makes it.
+    fn store_document(&self, live: &Live) {
+        if let (Some(store), Some(live)) = (&self.store, live.sid().and_then(|sid| self.call(&sid))) {
+            store.put(move || live.document());
+        }
+    }
+
+    /// The documents of calls in progress.
+    pub(crate) fn in_progress(&self) -> Vec<Document> {
+        self.calls().iter().filter(|live| live.facts().talking).filter_map(|live| live.document()).collect()
+    }
+
+    /// A call's sound, tape and files. Gives how many, and their octets.
+    pub(crate) fn forget(&self, receipt: &mut Receipt) {
+        for id in &receipt.ids {
+            self.known().forget(id);
+        }
+        if let Some(keeper) = &self.keeper {
+            crate::keeper::delete(keeper.folder(), receipt);
+        }
+    }
+
     /// Writes what is known of a call beside its record.
     fn keep(&self, live: &Live) {
+        self.store_document(live);
         if let (Some(keeper), Some(sid)) = (&self.keeper, live.sid())
             && let Ok(bytes) = serde_json::to_vec_pretty(&live.snapshot())
         {

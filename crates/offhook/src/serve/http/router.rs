@@ -118,7 +118,11 @@ async fn answer(edge: Arc<Edge>, does: Does, Sid(sid): Sid, request: Request) ->
         | Does::TakeOver
         | Does::Transfer
         | Does::Press
-        | Does::Events => api::answer(request, does, &sid, shared).await,
+        | Does::Events
+        | Does::History
+        | Does::Document
+        | Does::Delete
+        | Does::DeleteNumber => api::answer(request, does, &sid, shared).await,
     }
 }
 

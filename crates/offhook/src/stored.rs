@@ -1,0 +1,73 @@
+//! `[store]`: where the documents of calls are kept.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use offhook_store::{Location, Redaction, Settings, Store};
+use serde::Deserialize;
+
+/// `[store]`: where the documents of calls are kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StoreConfig {
+    /// The database: `sqlite:FILE` or `postgres://…`. Default: `calls.db` in the folder `record`, if that is set.
+    pub(crate) url: Option<String>,
+    /// Environment variable that holds the database's address; comes before `url`. Default `OFFHOOK_STORE_URL`.
+    pub(crate) url_env: String,
+    /// Folder where documents wait while the database is away. Default: `spool` beside SQLite's file, or in the folder `record`.
+    pub(crate) spool: Option<PathBuf>,
+    /// Octets that may wait there. Default 256 MiB.
+    pub(crate) spool_bytes: u64,
+    /// This server's name, if several have one database. Default: the machine's name and the port.
+    pub(crate) server: Option<String>,
+    /// `[store.redact]`: what is taken out before anything is written.
+    pub(crate) redact: Redaction,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            url_env: "OFFHOOK_STORE_URL".to_owned(),
+            spool: None,
+            spool_bytes: 256 * 1024 * 1024,
+            server: None,
+            redact: Redaction::default(),
+        }
+    }
+}
+
+impl StoreConfig {
+    /// Where it is, if there is one.
+    pub(crate) fn location(&self, record: Option<&Path>) -> anyhow::Result<Option<Location>> {
+        let from_environment = std::env::var(&self.url_env).ok().filter(|url| !url.trim().is_empty());
+        match from_environment.or_else(|| self.url.clone()) {
+            Some(url) => Ok(Some(Location::parse(url.trim()).context("[store]")?)),
+            None => Ok(record.map(|folder| Location::Sqlite(folder.join("calls.db")))),
+        }
+    }
+
+    fn spool(&self, location: &Location, record: Option<&Path>) -> PathBuf {
+        let beside = match location {
+            Location::Sqlite(path) => path.parent().map(Path::to_owned),
+        };
+        let folder = || record.map(Path::to_owned).or(beside).unwrap_or_default().join("spool");
+        self.spool.clone().unwrap_or_else(folder)
+    }
+
+    /// Starts the store, if there is to be one. `listen`: where this server listens.
+    pub(crate) fn start(&self, record: Option<&Path>, listen: SocketAddr) -> anyhow::Result<Option<Store>> {
+        let Some(location) = self.location(record)? else { return Ok(None) };
+        let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let server = self.server.clone().unwrap_or_else(|| format!("{}:{}", machine.trim(), listen.port()));
+        let settings = Settings {
+            spool: self.spool(&location, record),
+            spool_bytes: self.spool_bytes,
+            server,
+            redaction: self.redact.clone(),
+            location,
+        };
+        Ok(Some(Store::start(settings).context("the store of calls can't be used")?))
+    }
+}

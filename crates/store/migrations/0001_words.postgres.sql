@@ -1,0 +1,2 @@
+ALTER TABLE calls ADD COLUMN words TSVECTOR NOT NULL DEFAULT '';
+CREATE INDEX calls_by_words ON calls USING GIN (words);

@@ -1,0 +1,114 @@
+//! Calls out of the database for good, with a receipt.
+
+use serde::Serialize;
+
+use crate::database::{Database, Dialect, StoreError, Value, in_transaction};
+use crate::save::{id_hash, now_ms};
+use crate::time::rfc3339;
+
+/// Whose calls are deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// One call, by its id.
+    Call(String),
+    /// All calls from or to a number.
+    Number(String),
+    /// All calls that began before this, in milliseconds since 1970; of one tenant, or of all.
+    Before(i64, Option<String>),
+}
+
+/// What was deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    /// When: RFC 3339, UTC.
+    pub at: String,
+    /// Calls that were deleted: SHA-256 of their ids, so that a receipt may be kept when nothing else may.
+    pub calls: Vec<String>,
+    /// Rows that were deleted from the database.
+    pub rows: u64,
+    /// Documents that waited in the spool.
+    pub spooled: u64,
+    /// Files and objects: sound and tapes.
+    pub objects: u64,
+    /// Their octets.
+    pub object_bytes: u64,
+    /// What could not be deleted, and why; empty if everything is gone.
+    pub failures: Vec<String>,
+    /// Ids and the names of their tapes and recordings, for whoever deletes those; not part of the receipt.
+    #[serde(skip)]
+    pub ids: Vec<String>,
+    /// See `ids`.
+    #[serde(skip)]
+    pub legs: Vec<String>,
+}
+
+/// The ids of the calls that are meant.
+fn meant(database: &mut dyn Database, subject: &Subject) -> Result<Vec<(Option<i64>, String)>, StoreError> {
+    let (sql, values): (&str, Vec<Value>) = match subject {
+        Subject::Call(id) => ("SELECT seq, id FROM calls WHERE id = $1", vec![id.as_str().into()]),
+        Subject::Number(number) => (
+            "SELECT seq, id FROM calls WHERE from_number = $1 OR to_number = $2",
+            vec![number.as_str().into(), number.as_str().into()],
+        ),
+        Subject::Before(ms, None) => ("SELECT seq, id FROM calls WHERE started_ms < $1", vec![(*ms).into()]),
+        Subject::Before(ms, Some(tenant)) => (
+            "SELECT seq, id FROM calls WHERE started_ms < $1 AND tenant = $2",
+            vec![(*ms).into(), tenant.as_str().into()],
+        ),
+    };
+    let rows = database.query(sql, &values)?;
+    let mut found: Vec<(Option<i64>, String)> = rows
+        .iter()
+        .filter_map(|row| Some((Some(row.first()?.int()?), row.get(1)?.text()?.to_owned())))
+        .collect();
+    if let (Subject::Call(id), true) = (subject, found.is_empty()) {
+        // It may be in the spool, or still be on its way.
+        found.push((None, id.clone()));
+    }
+    Ok(found)
+}
+
+/// Deletes them from the database, and remembers that they are not to come back. `also`: ids that aren't in the database.
+pub(crate) fn delete(
+    database: &mut dyn Database,
+    subject: &Subject,
+    also: &[String],
+) -> Result<Receipt, StoreError> {
+    let now = now_ms();
+    let mut receipt = Receipt { at: rfc3339(now), ..Receipt::default() };
+    in_transaction(database, |database| {
+        let mut all = meant(database, subject)?;
+        for id in also {
+            if !all.iter().any(|(_, known)| known == id) {
+                all.push((None, id.clone()));
+            }
+        }
+        for (seq, id) in all {
+            if let Some(seq) = seq {
+                let legs = database.query("SELECT name FROM legs WHERE call_seq = $1", &[seq.into()])?;
+                receipt.legs.extend(legs.iter().filter_map(|row| Some(row.first()?.text()?.to_owned())));
+                for table in ["legs", "turns", "tools", "providers"] {
+                    let sql = format!("DELETE FROM {table} WHERE call_seq = $1");
+                    receipt.rows += database.execute(&sql, &[seq.into()])?;
+                }
+                match database.dialect() {
+                    Dialect::Sqlite => {
+                        receipt.rows +=
+                            database.execute("DELETE FROM words WHERE rowid = $1", &[seq.into()])?;
+                    }
+                }
+                receipt.rows += database.execute("DELETE FROM calls WHERE seq = $1", &[seq.into()])?;
+            }
+            let hash = id_hash(&id);
+            let sql = "INSERT INTO deleted (id_hash, at_ms) VALUES ($1, $2) ON CONFLICT (id_hash) DO NOTHING";
+            database.execute(sql, &[hash.as_str().into(), now.into()])?;
+            receipt.calls.push(hash);
+            receipt.ids.push(id);
+        }
+        Ok(())
+    })?;
+    if let Err(error) = database.wipe() {
+        receipt.failures.push(error.to_string());
+    }
+    Ok(receipt)
+}

@@ -1,0 +1,330 @@
+//! Documents in, calls out; and nothing lost or doubled, wherever a crash comes.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use crate::database::{Database, Location, Value};
+use crate::spool::Spool;
+use crate::writer::{Connect, Counters, Writer};
+use crate::*;
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn turn(who: Speaker, at_ms: u64, text: &str) -> Turn {
+    let answer = (who == Speaker::Agent).then(|| Answer { first_frame_ms: 700 + at_ms, ..Answer::default() });
+    Turn { who, at_ms, until_ms: at_ms + 900, text: text.into(), answer, ..Turn::default() }
+}
+
+/// A call like others.
+pub(crate) fn call(number: u64) -> Document {
+    let turns = vec![
+        turn(Speaker::Agent, 100, "Hello, Mario's pizza, what can I get you?"),
+        turn(Speaker::Caller, 2_000, &format!("A large margherita, order number {number}, please")),
+        turn(Speaker::Agent, 3_000, "Anything else?"),
+    ];
+    let started_at_ms = 1_796_000_000_000 + i64::try_from(number).unwrap() * 1_000;
+    Document {
+        version: VERSION,
+        id: format!("CA{number:032}"),
+        rev: 1,
+        state: State::Over,
+        agent: if number.is_multiple_of(2) { "pizza" } else { "booking" }.into(),
+        from: format!("+1415555{number:04}"),
+        to: "+14155550100".into(),
+        started_at: rfc3339(started_at_ms),
+        started_at_ms,
+        duration_ms: Some(4_000),
+        status: "completed".into(),
+        outcome: number
+            .is_multiple_of(3)
+            .then(|| Outcome { verdict: "achieved".into(), ..Outcome::default() }),
+        latency: Latency::of(&turns),
+        turns,
+        tools: vec![ToolUse {
+            name: "menu".into(),
+            at_ms: 2_500,
+            took_ms: Some(40),
+            result: "returned".into(),
+        }],
+        usage: [("voice".to_owned(), Usage { characters: 40, ..Usage::default() })].into(),
+        events: vec![Event { at_ms: 1, event: "speech_started".into(), ..Event::default() }],
+        ..Document::default()
+    }
+}
+
+fn settings(folder: &Path) -> Settings {
+    Settings {
+        location: Location::Sqlite(folder.join("calls.db")),
+        spool: folder.join("spool"),
+        spool_bytes: 1 << 24,
+        server: "test".into(),
+        redaction: Redaction::default(),
+    }
+}
+
+fn filled(folder: &Path, count: u64) -> Store {
+    let store = Store::start(settings(folder)).unwrap();
+    for number in 0..count {
+        store.put(move || Some(call(number)));
+    }
+    assert!(store.settle(LONG));
+    store
+}
+
+fn ids(page: &Page) -> Vec<u64> {
+    page.calls.iter().map(|call| call.id[2..].parse().unwrap()).collect()
+}
+
+#[test]
+fn a_call_comes_out_as_it_went_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = filled(folder.path(), 3);
+    let mut expected = call(1);
+    expected.server = "test".into();
+    assert_eq!(store.show(&expected.id).wait().unwrap(), Some(expected.clone()));
+    assert_eq!(store.show("CA").wait().unwrap(), None);
+    let page = store.list(Filter::default()).wait().unwrap();
+    assert_eq!(ids(&page), [2, 1, 0]);
+    insta::assert_json_snapshot!(page.calls[1]);
+}
+
+#[test]
+fn calls_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = filled(folder.path(), 30);
+    let found = |filter: Filter| ids(&store.list(filter).wait().unwrap());
+    let base = Filter::default;
+    assert_eq!(found(Filter { number: Some("+14155550007".into()), ..base() }), [7]);
+    assert_eq!(found(Filter { number: Some("+1415555002*".into()), ..base() }).len(), 10);
+    assert_eq!(found(Filter { agent: Some("booking".into()), ..base() }).len(), 15);
+    assert_eq!(found(Filter { verdict: Some("achieved".into()), ..base() }).len(), 10);
+    assert_eq!(found(Filter { words: Some("MARGHERITA 17".into()), ..base() }), [17]);
+    assert_eq!(found(Filter { words: Some("margh* 2*".into()), ..base() }).len(), 11);
+    assert_eq!(found(Filter { words: Some("\" OR ) funghi".into()), ..base() }), [0; 0]);
+    assert_eq!(found(Filter { errors: Some(true), ..base() }), [0; 0]);
+    assert_eq!(found(Filter { slower_than_ms: Some(3_700), limit: Some(500), ..base() }).len(), 30);
+    assert_eq!(found(Filter { slower_than_ms: Some(3_701), ..base() }), [0; 0]);
+    let (since_ms, until_ms) = (Some(call(5).started_at_ms), Some(call(8).started_at_ms));
+    assert_eq!(found(Filter { since_ms, until_ms, ..base() }), [7, 6, 5]);
+}
+
+#[test]
+fn pages_have_each_call_once_while_new_ones_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = filled(folder.path(), 25);
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.list(Filter { limit: Some(4), after, ..Filter::default() }).wait().unwrap();
+        seen.extend(ids(&page));
+        let new = 100 + seen.len() as u64;
+        store.put(move || Some(call(new)));
+        assert!(store.settle(LONG));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, (0..25).rev().collect::<Vec<_>>());
+    let bad = Filter { after: Some("x".into()), ..Filter::default() };
+    assert!(matches!(store.list(bad).wait(), Err(StoreError::Cursor)));
+}
+
+#[test]
+fn a_newer_revision_takes_an_older_ones_place_and_not_the_other_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = filled(folder.path(), 1);
+    for (rev, status) in [(3, "three"), (2, "two")] {
+        store.put(move || Some(Document { rev, status: status.into(), ..call(0) }));
+    }
+    assert!(store.settle(LONG));
+    assert_eq!(store.show(&call(0).id).wait().unwrap().unwrap().status, "three");
+    assert_eq!(store.list(Filter::default()).wait().unwrap().calls.len(), 1);
+}
+
+#[test]
+fn calls_that_a_crash_cut_off_are_marked_as_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Document { state: State::InProgress, ..call(0) };
+    let id = running.id.clone();
+    {
+        let store = Store::start(settings(folder.path())).unwrap();
+        store.put(move || Some(running));
+        assert!(store.settle(LONG));
+    }
+    let store = filled(folder.path(), 0);
+    store.put(|| Some(call(1)));
+    assert!(store.settle(LONG));
+    assert_eq!(store.show(&id).wait().unwrap().unwrap().state, State::Lost);
+}
+
+/// Every file below a folder.
+fn files(folder: &Path, all: &mut Vec<Vec<u8>>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files(&path, all) } else { all.push(std::fs::read(path).unwrap()) }
+    }
+}
+
+fn holds(folder: &Path, bytes: &[u8]) -> bool {
+    let mut all = Vec::new();
+    files(folder, &mut all);
+    all.iter().any(|file| file.windows(bytes.len()).any(|window| window == bytes))
+}
+
+#[test]
+fn a_deletion_leaves_no_byte_and_nothing_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = filled(folder.path(), 40);
+    let number = "+14155550007";
+    let rare = |store: &Store| {
+        store.put(|| {
+            let mut document = call(7);
+            document.rev = 2;
+            document.turns.push(turn(Speaker::Caller, 5_000, "xylophone quagmire"));
+            Some(document)
+        });
+        assert!(store.settle(LONG));
+    };
+    rare(&store);
+    assert!(holds(folder.path(), number.as_bytes()) && holds(folder.path(), b"xylophone"));
+    let receipt = store.delete(Subject::Number(number.into())).wait().unwrap();
+    assert_eq!((receipt.calls.len(), receipt.failures.len()), (1, 0));
+    assert!(receipt.rows > 3);
+    for gone in [number.as_bytes(), b"xylophone", b"quagmire", call(7).id.as_bytes()] {
+        assert!(!holds(folder.path(), gone), "{}", String::from_utf8_lossy(gone));
+    }
+    // What comes late of it, such as a status callback, is not kept.
+    rare(&store);
+    assert_eq!(store.show(&call(7).id).wait().unwrap(), None);
+    assert!(!holds(folder.path(), b"xylophone"));
+    assert_eq!(store.list(Filter { limit: Some(100), ..Filter::default() }).wait().unwrap().calls.len(), 39);
+    let receipt = store.delete(Subject::Before(call(10).started_at_ms, None)).wait().unwrap();
+    assert_eq!(receipt.calls.len(), 9);
+}
+
+/// A writer that may die, and whose database may be away.
+fn writer(folder: &Path, away: &Arc<AtomicBool>) -> Writer {
+    let location = Location::Sqlite(folder.join("calls.db"));
+    let away = Arc::clone(away);
+    let connect: Connect = Box::new(move || {
+        if away.load(Ordering::Relaxed) { Err(StoreError::Away("pulled".into())) } else { location.connect() }
+    });
+    let spool = Spool::open(&folder.join("spool"), 1 << 24).unwrap();
+    Writer::new(connect, ("test".into(), Redaction::default()), spool, Arc::<Counters>::default())
+}
+
+/// What happens to a writer.
+#[derive(Clone, Debug)]
+enum Act {
+    /// These calls are over, in one batch.
+    Put(Vec<u64>),
+    /// The database goes away, or comes back.
+    Away(bool),
+    /// The process dies after so many steps.
+    Die(u32),
+    /// The database is tried again.
+    Retry,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => proptest::collection::vec(0u64..12, 1..5).prop_map(Act::Put),
+        1 => any::<bool>().prop_map(Act::Away),
+        2 => (0u32..9).prop_map(Act::Die),
+        1 => Just(Act::Retry),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Wherever a crash comes between two steps of the writer and the spool: what was acknowledged is there once, in its newest
+    /// revision, and nothing is there twice.
+    #[test]
+    fn nothing_is_lost_or_doubled(acts in proptest::collection::vec(act(), 1..25)) {
+        let folder = tempfile::tempdir().unwrap();
+        let away = Arc::new(AtomicBool::new(false));
+        let mut writing = writer(folder.path(), &away);
+        let mut acknowledged: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut rev = 0;
+        for act in acts {
+            match act {
+                Act::Away(is_away) => {
+                    away.store(is_away, Ordering::Relaxed);
+                    writing.drop_connection();
+                }
+                Act::Die(steps) => writing.dies_in = Some(steps),
+                Act::Retry => {
+                    if catch_unwind(AssertUnwindSafe(|| writing.replay())).is_err() {
+                        writing = writer(folder.path(), &away);
+                    }
+                }
+                Act::Put(numbers) => {
+                    rev += 1;
+                    let documents = numbers.iter().map(|number| Document { rev, ..call(*number) }).collect();
+                    match catch_unwind(AssertUnwindSafe(|| writing.put(documents))) {
+                        Ok(()) => acknowledged.extend(numbers.iter().map(|number| (*number, rev))),
+                        Err(_) => writing = writer(folder.path(), &away),
+                    }
+                }
+            }
+        }
+        drop(writing);
+        away.store(false, Ordering::Relaxed);
+        let mut last = writer(folder.path(), &away);
+        last.replay();
+        last.put(vec![call(99)]);
+        let mut archive = open(&Location::Sqlite(folder.path().join("calls.db"))).unwrap();
+        for (number, rev) in acknowledged {
+            let document = archive.show(&call(number).id).unwrap();
+            prop_assert!(document.is_some_and(|document| document.rev >= rev), "call {number} in revision {rev}");
+        }
+        let mut database = Location::Sqlite(folder.path().join("calls.db")).connect().unwrap();
+        for (sql, each) in [
+            ("SELECT COUNT(*) FROM turns", 3),
+            ("SELECT COUNT(*) FROM tools", 1),
+            ("SELECT COUNT(*) FROM words", 1),
+        ] {
+            let count = |database: &mut dyn Database, sql: &str| match database.query(sql, &[]).unwrap()[0][0] {
+                Value::Int(count) => count,
+                _ => unreachable!(),
+            };
+            let calls = count(&mut *database, "SELECT COUNT(*) FROM calls");
+            prop_assert_eq!(count(&mut *database, sql), calls * each, "{}", sql);
+        }
+    }
+}
+
+#[test]
+fn a_full_spool_is_counted_and_holds_nobody_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let away = Arc::new(AtomicBool::new(true));
+    let counters = Arc::<Counters>::default();
+    let location = Location::Sqlite(folder.path().join("calls.db"));
+    let is_away = Arc::clone(&away);
+    let connect: Connect = Box::new(move || {
+        if is_away.load(Ordering::Relaxed) {
+            Err(StoreError::Away("pulled".into()))
+        } else {
+            location.connect()
+        }
+    });
+    let spool = Spool::open(&folder.path().join("spool"), 6_000).unwrap();
+    let mut writer =
+        Writer::new(connect, ("test".into(), Redaction::default()), spool, Arc::clone(&counters));
+    for number in 0..20 {
+        writer.put(vec![call(number)]);
+    }
+    let (spooled, lost) = (counters.spooled.load(Ordering::Relaxed), counters.lost.load(Ordering::Relaxed));
+    assert!(spooled > 0 && lost > 0 && spooled + lost == 20, "{spooled} {lost}");
+    away.store(false, Ordering::Relaxed);
+    writer.replay();
+    assert_eq!(counters.written.load(Ordering::Relaxed), spooled);
+    assert_eq!(counters.spool_bytes.load(Ordering::Relaxed), 0);
+}
