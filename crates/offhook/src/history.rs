@@ -327,6 +327,13 @@ mod tests {
             ],
             ..Document::default()
         };
-        insta::assert_snapshot!(shown(&call), @"");
+        insta::assert_snapshot!(shown(&call), @r#"
+CA1  +14155550100 → +14155550101, agent pizza
+began 2026-11-30T13:36:06.123Z, 61.0 s
+ended: completed
+
+     0.1 s  agent   Hello
+     2.0 s  caller  Two[2J pizzas
+"#);
     }
 }

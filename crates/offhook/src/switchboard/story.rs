@@ -252,8 +252,32 @@ mod tests {
         at(2_900, said(4, "Sure, two", "Sure, two pizzas"));
         at(3_000, CallEvent::Trouble { message: "the voice stalled".into() });
         let told = story.told();
-        insta::assert_json_snapshot!(told.turns, @"");
-        insta::assert_json_snapshot!(told.tools, @"");
+        insta::assert_json_snapshot!(told.turns, @r#"
+[
+  {
+    "who": "caller",
+    "at_ms": 10100,
+    "until_ms": 10600,
+    "text": "Two pizzas"
+  },
+  {
+    "who": "agent",
+    "at_ms": 12100,
+    "until_ms": 12900,
+    "text": "Sure, two",
+    "planned": "Sure, two pizzas",
+    "kind": "reply",
+    "interrupted": true,
+    "answer": {
+      "decided_ms": 0,
+      "requested_ms": 0,
+      "first_frame_ms": 700
+    }
+  }
+]
+"#);
+        let (name, result) = ("menu".to_owned(), "failed".to_owned());
+        assert_eq!(told.tools, [ToolUse { name, at_ms: 11_950, took_ms: Some(100), result }]);
         assert_eq!(told.errors, [Problem { at_ms: 13_000, message: "the voice stalled".into() }]);
         assert_eq!((told.events[0].at_ms, told.events[1].at_ms), (10_100, 10_900));
         assert!(told.events.iter().all(|event| !event.event.is_empty()));
