@@ -9,8 +9,8 @@ pub(crate) mod live;
 pub(crate) mod outcome;
 mod place;
 mod seat;
-mod test_call;
 mod story;
+mod test_call;
 mod tools;
 mod watch;
 
