@@ -79,6 +79,19 @@ impl CallerSide {
         self.inbound.await_beep(now);
     }
 
+    /// No media will come until the call is back: a talkspurt that was going on has ended.
+    pub(crate) fn on_lost(&mut self, now: CallTime, out: &mut CallerOutputs) {
+        if let Some(SpeechEvent::Offset { at }) = self.inbound.on_starved() {
+            self.on_offset(at, now, out);
+        }
+    }
+
+    /// Another stream begins.
+    pub(crate) fn start_again(&mut self, now: CallTime) {
+        self.inbound.start_again();
+        self.feed = Feed { last: now, starved: false, dead: self.feed.dead };
+    }
+
     pub(crate) fn turn_ended(&mut self) {
         self.turn_from = None;
     }

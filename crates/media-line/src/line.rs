@@ -51,6 +51,8 @@ pub struct MediaLine {
     tts_ended: Option<StageFailure>,
     /// We hung up: nothing more goes out.
     hung_up: bool,
+    /// There is no stream just now.
+    away: bool,
     wire: VecDeque<MediaWire>,
     out: VecDeque<Output<MediaWire>>,
     events: VecDeque<LineEvent>,
@@ -76,6 +78,7 @@ impl MediaLine {
             voice: Voice::default(),
             tts_ended: None,
             hung_up: false,
+            away: false,
             wire: VecDeque::new(),
             out: VecDeque::new(),
             events: VecDeque::new(),
@@ -93,6 +96,12 @@ impl MediaLine {
             playout: self.playout.totals,
             pacing: self.playout.pacing,
         }
+    }
+
+    /// The longest gap in the caller's sound that is filled.
+    #[must_use]
+    pub fn longest_gap(&self) -> Duration {
+        self.config.inbound.max_gap
     }
 
     fn on_media(&mut self, timestamp_ms: Option<u64>, payload: &[u8], now: CallTime) {
@@ -253,6 +262,40 @@ impl MediaLine {
         self.playout.forget_heard(now);
     }
 
+    /// What was being said is cut off where time says that the caller heard it last.
+    fn on_lost(&mut self, now: CallTime) {
+        if std::mem::replace(&mut self.away, true) {
+            return;
+        }
+        self.caller.on_lost(now, &mut self.heard);
+        self.take_heard();
+        let ids: Vec<UtteranceId> = self.playout.utterances().map(|said| said.id).collect();
+        self.playout.clear(now, &mut self.wire);
+        let cut = ids.into_iter().map(|id| (id, self.remove(id, now)));
+        let cut = cut.filter(|(id, _)| *id != ECHO).collect();
+        self.drop_wire();
+        self.events.push_back(LineEvent::Lost(cut));
+    }
+
+    fn on_back(&mut self, now: CallTime) {
+        if !std::mem::replace(&mut self.away, false) {
+            return;
+        }
+        self.caller.start_again(now);
+        self.playout.start_again(now);
+        self.drop_wire();
+        if self.config.mode == CallMode::Echo {
+            self.start_echo();
+        }
+        self.events.push_back(LineEvent::Back);
+    }
+
+    /// What was for a stream that is gone.
+    fn drop_wire(&mut self) {
+        self.wire.clear();
+        self.out.retain(|output| !matches!(output, Output::Wire(_)));
+    }
+
     fn start_echo(&mut self) {
         let mut utterance = Utterance::new(ECHO);
         let segment = utterance.add_segment(String::new());
@@ -360,6 +403,10 @@ impl Line for MediaLine {
 
     fn tick(&mut self, now: CallTime) {
         if self.hung_up {
+            return;
+        }
+        if self.away {
+            self.next = None;
             return;
         }
         self.caller.watch(now, &mut self.heard);

@@ -23,6 +23,10 @@ pub enum MediaInput<'a> {
     Tts(TtsEvent),
     /// The text-to-speech stage has ended, and won't speak any more.
     TtsEnded(StageFailure),
+    /// The connection broke without a word. Twilio may connect the call again.
+    Lost,
+    /// Another stream carries the call: its sound and timestamps begin anew.
+    Back,
 }
 
 /// Something for Twilio.

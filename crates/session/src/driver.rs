@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use offhook_conversation::{Call, CallEvent, Deadline, Input, Output, Transport};
 use offhook_media_line::{MediaInput, MediaLine};
-use offhook_relay_line::RelayLine;
+use offhook_relay_line::{RelayInput, RelayLine};
 use offhook_stage_api::{CallTime, ToolCall, ToolResult};
 use offhook_stages::Notifier;
 use tokio::time::Instant;
@@ -29,9 +29,15 @@ pub trait Observer<L: Transport> {
 }
 
 /// A line that a session can carry.
-pub(crate) trait SessionLine: Transport + 'static {
+pub trait SessionLine: Transport + 'static {
     /// What a stage says, as an input. `None`: calls on this line have no such stage.
     fn stage_input(event: StageEvent) -> Option<Input<Self::Input<'static>>>;
+
+    /// The socket broke.
+    fn lost() -> Self::Input<'static>;
+
+    /// Another socket carries the call.
+    fn back() -> Self::Input<'static>;
 }
 
 /// What every line's calls have.
@@ -53,11 +59,27 @@ impl SessionLine for MediaLine {
             StageEvent::Llm(_) | StageEvent::LlmEnded(_) => return llm_input(event),
         })
     }
+
+    fn lost() -> MediaInput<'static> {
+        MediaInput::Lost
+    }
+
+    fn back() -> MediaInput<'static> {
+        MediaInput::Back
+    }
 }
 
 impl SessionLine for RelayLine {
     fn stage_input(event: StageEvent) -> Option<Input<Self::Input<'static>>> {
         llm_input(event)
+    }
+
+    fn lost() -> RelayInput<'static> {
+        RelayInput::Lost
+    }
+
+    fn back() -> RelayInput<'static> {
+        RelayInput::Back
     }
 }
 
@@ -212,6 +234,12 @@ impl<L: SessionLine, W: Observer<L>> Driver<L, W> {
     /// Reports something that isn't the call's.
     pub(crate) fn notice(&mut self, message: String) {
         self.observer.notice(self.now(), &CallEvent::Trouble { message });
+    }
+
+    /// The socket broke. Whether the call could go on over another.
+    pub(crate) fn lose_socket(&mut self) -> bool {
+        self.feed(Input::Line(L::lost()), &mut Nowhere);
+        self.call.is_lost()
     }
 
     /// The call is over.

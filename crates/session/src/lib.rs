@@ -11,6 +11,7 @@
 #![deny(unsafe_code)]
 
 mod control;
+mod detached;
 mod driver;
 mod guard;
 mod media;
@@ -24,7 +25,8 @@ mod stages;
 mod toolbox;
 
 pub use control::{ControlError, ControlReceiver, ControlSender, control};
-pub use driver::Observer;
+pub use detached::{Admission, Admitted, Detached, Leave};
+pub use driver::{Observer, SessionLine};
 pub use guard::{StreamGuard, TooMuch};
 pub use media::{OpenCall, open_call, serve_call};
 pub use report::{SessionEnd, SessionError, SessionReport};

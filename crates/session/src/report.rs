@@ -36,6 +36,10 @@ pub enum SessionEnd {
     Stopped,
     /// We hung up.
     HungUp,
+    /// The socket broke without a word, and why. The call may go on over another.
+    Lost(String),
+    /// The call has come over another socket, which this one's end had yet to be noticed of.
+    Replaced,
     /// It could not go on.
     Failed(SessionError),
 }

@@ -13,10 +13,10 @@ use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use crate::detached::Leave;
 use crate::driver::{Driver, Observer, Outgoing, SessionLine};
 use crate::guard::{StreamGuard, TooMuch};
 use crate::prefetch::fetch;
-use crate::relay::Leave;
 
 /// A peer that doesn't take our messages for so long is gone.
 const SLOWEST_WRITE: Duration = Duration::from_secs(5);

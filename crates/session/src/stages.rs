@@ -60,7 +60,7 @@ const ENDS_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a stage said, or that it has ended.
 #[derive(Debug)]
-pub(crate) enum StageEvent {
+pub enum StageEvent {
     Stt(SttEvent),
     Turn(TurnEvent),
     Llm(LlmEvent),

@@ -39,6 +39,10 @@ pub enum WireInput {
     Tts(WireTts),
     /// Text-to-speech has ended.
     TtsEnded(StageFailure),
+    /// The stream broke off.
+    Lost,
+    /// Another stream carries the call.
+    Back,
     /// From a tool.
     Tool(ToolResult),
     /// From the application.
@@ -167,6 +171,8 @@ impl WireInput {
             | Self::Stt(_)
             | Self::Tts(_)
             | Self::TtsEnded(_)
+            | Self::Lost
+            | Self::Back
             | Self::Relay(_) => return L::read_input(self, &mut |input| take(Input::Line(input))),
         });
         Some(())

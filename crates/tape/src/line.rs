@@ -43,6 +43,8 @@ impl TapedLine for MediaLine {
             MediaInput::Stt(event) => WireInput::Stt(event.clone()),
             MediaInput::Tts(event) => WireInput::Tts(WireTts::of(event)),
             MediaInput::TtsEnded(failure) => WireInput::TtsEnded(failure.clone()),
+            MediaInput::Lost => WireInput::Lost,
+            MediaInput::Back => WireInput::Back,
         }
     }
 
@@ -58,6 +60,8 @@ impl TapedLine for MediaLine {
             WireInput::Stt(event) => MediaInput::Stt(event.clone()),
             WireInput::Tts(event) => MediaInput::Tts(event.to_event()?),
             WireInput::TtsEnded(failure) => MediaInput::TtsEnded(failure.clone()),
+            WireInput::Lost => MediaInput::Lost,
+            WireInput::Back => MediaInput::Back,
             _ => return None,
         });
         Some(())

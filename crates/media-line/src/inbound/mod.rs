@@ -149,6 +149,12 @@ impl Inbound {
         true
     }
 
+    /// Another stream begins, whose timestamps count from its own start.
+    pub(crate) fn start_again(&mut self) {
+        self.base_ms = None;
+        self.taken = self.framer.pending() as u64;
+    }
+
     fn rebase(&mut self, timestamp: u64) {
         self.totals.jumps += 1;
         self.base_ms = Some(timestamp);

@@ -13,7 +13,8 @@ impl Transport for MediaLine {
     type Wire = MediaWire;
 
     fn handle(&mut self, input: MediaInput<'_>, now: CallTime) {
-        if self.hung_up {
+        let of_stream = matches!(input, MediaInput::Media { .. } | MediaInput::Mark(_) | MediaInput::Dtmf(_));
+        if self.hung_up || (self.away && of_stream) {
             return;
         }
         match input {
@@ -23,6 +24,8 @@ impl Transport for MediaLine {
             MediaInput::Stt(event) => self.on_stt(event, now),
             MediaInput::Tts(event) => self.on_tts(event),
             MediaInput::TtsEnded(failure) => self.on_tts_ended(failure),
+            MediaInput::Lost => self.on_lost(now),
+            MediaInput::Back => self.on_back(now),
         }
     }
 

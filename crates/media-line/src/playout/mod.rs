@@ -333,6 +333,14 @@ impl Playout {
         out.push_back(MediaWire::Clear);
     }
 
+    /// Another stream begins: Twilio's buffer is empty.
+    pub(crate) fn start_again(&mut self, now: CallTime) {
+        let mut nowhere = VecDeque::new();
+        self.duck(false, now, &mut nowhere);
+        self.clear(now, &mut nowhere);
+        self.blocked = false;
+    }
+
     /// Takes an utterance out; what of it was heard. Call [`Playout::clear`] first if Twilio holds some of it.
     pub(crate) fn cut(&mut self, id: UtteranceId, now: CallTime) -> Option<(Utterance, Heard)> {
         let heard = self.heard(id, now);

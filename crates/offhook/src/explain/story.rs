@@ -117,6 +117,8 @@ impl Teller<'_> {
                 self.add(at_ms, Who::Agent, format!("has no voice any more: {failure}"))
             }
             WireInput::Key(_) => self.add(at_ms, Who::Caller, "presses a key"),
+            WireInput::Lost => self.add(at_ms, Who::Engine, "has lost the connection"),
+            WireInput::Back => self.add(at_ms, Who::Engine, "is connected again"),
             WireInput::Stop => self.add(at_ms, Who::Caller, "is gone: the stream ended"),
             WireInput::Relay(relay) => self.on_relay(at_ms, relay),
             WireInput::Start

@@ -15,6 +15,9 @@ use super::voice::{Checked, check};
 use crate::switchboard::live::Live;
 use crate::switchboard::transfer_document;
 
+/// A call whose stream is lost so often isn't connected again: something loses it each time.
+const MOST_AGAIN: u32 = 5;
+
 fn noted() -> Answer {
     text(StatusCode::NO_CONTENT, "")
 }
@@ -93,10 +96,43 @@ pub(crate) async fn after_stream(request: Request, edge: &Edge) -> Answer {
     };
     let live = shared.switchboard.call(sid(&checked));
     let to = live.as_ref().and_then(|live| live.facts().transferred_to.clone());
-    match (live, to.and_then(|to| PhoneNumber::parse(&to).ok())) {
-        (Some(live), Some(to)) => document(&transfer_document(&live, &to, Some(&checked.base))),
-        _ => document(&Response::default().then(Verb::Hangup)),
+    if let (Some(live), Some(to)) = (&live, to.and_then(|to| PhoneNumber::parse(&to).ok())) {
+        return document(&transfer_document(live, &to, Some(&checked.base)));
     }
+    if let Some(again) = connect_again(&checked, live.as_deref(), edge) {
+        return document(&again);
+    }
+    super::relay::over(sid(&checked), shared);
+    document(&Response::default().then(Verb::Hangup))
+}
+
+/// The stream broke off in the middle of the call: it is connected again, and the conversation goes on where it was heard. Where that
+/// can't be, the caller is told so. `None` if the call was over.
+fn connect_again(checked: &Checked, live: Option<&Live>, edge: &Edge) -> Option<Response> {
+    let shared = &edge.shared;
+    let status = checked.form.get("CallStatus").and_then(CallStatus::parse);
+    if status.is_some_and(CallStatus::is_over) {
+        return None;
+    }
+    let sid = sid(checked);
+    let goes_on = live.is_some_and(|live| {
+        let facts = live.facts();
+        !facts.over && facts.ended.is_none()
+    }) && shared.streams.has(sid);
+    if live.is_some() && !goes_on {
+        return None;
+    }
+    let again: u32 = checked.query.get("again").and_then(|again| again.parse().ok()).unwrap_or(0);
+    if goes_on && again < MOST_AGAIN && shared.life.phase() <= Phase::Draining {
+        let served = shared.switchboard.serves(live);
+        match super::voice::document(checked, sid, shared, (&served, again + 1)) {
+            Ok(document) => return Some(document),
+            Err(error) => tracing::error!(call = sid, %error, "a call can't be connected again"),
+        }
+    }
+    tracing::warn!(call = sid, again, "a call's stream was lost for good: the caller is told so");
+    let sorry = "We are sorry, the connection was lost. Please call again.";
+    Some(Response::default().then(Verb::Say(sorry.into())).then(Verb::Hangup))
 }
 
 /// A transfer is over. Nobody took it? Then the caller comes back to the agent; where that can't be, they are told so.
@@ -141,7 +177,7 @@ async fn back_to_agent(checked: &Checked, live: &Live, edge: &Edge) -> Option<Re
     let served = shared.switchboard.serves(Some(live));
     // The connections to the providers can be opened until the stream comes.
     edge.workers.warm(served.agent.stages.clone());
-    super::voice::document(checked, sid(checked), shared, &served)
+    super::voice::document(checked, sid(checked), shared, (&served, 0))
         .inspect_err(|error| tracing::error!(call = sid(checked), %error, "a caller can't come back; is `public_url` right?"))
         .ok()
 }

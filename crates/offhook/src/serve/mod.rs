@@ -44,6 +44,8 @@ use crate::config::Config;
 use crate::keeper::Keeper;
 use crate::rest::Rest;
 use crate::switchboard::Switchboard;
+use offhook_media_line::MediaLine;
+use offhook_relay_line::RelayLine;
 pub(crate) use args::ServeArgs;
 use drain::Ended;
 use failures::Failures;
@@ -73,7 +75,9 @@ pub(crate) struct Shared {
     keys: ArcSwap<Keys>,
     failures: Failures,
     pub(crate) tokens: Tokens,
-    parking: Parking,
+    parking: Parking<RelayLine>,
+    /// The same for Media Streams.
+    streams: Parking<MediaLine>,
     overload: Overload,
     pub(crate) metrics: Metrics,
     metrics_access: MetricsAccess,
@@ -168,6 +172,7 @@ fn shared(
         public_url: config.public_url.clone(),
         tokens: Tokens::new(config.secret()?.as_deref())?,
         parking: Parking::default(),
+        streams: Parking::default(),
         overload: Overload::new(config.overload.clone(), workers),
         metrics: Metrics::new(),
         metrics_access: MetricsAccess::new(config)?,

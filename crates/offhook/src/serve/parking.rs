@@ -1,6 +1,6 @@
-//! Calls of text between one socket and the next.
+//! Calls between one socket and the next.
 //!
-//! Twilio connects a call anew when its socket was lost. It may do so before our side has noticed: a connection that breaks
+//! Twilio asks what is next when a call's socket was lost, and connects it again. It may do so before our side has noticed: a connection that breaks
 //! without a word looks open for minutes. So a call that is back is either parked here, or the session that still leads it
 //! is told to hand it over.
 
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use offhook_session::relay::{Detached, Leave};
+use offhook_session::{Detached, Leave, Observer, SessionLine};
 use tokio::sync::oneshot;
 
 use crate::switchboard::Watched;
@@ -20,26 +20,26 @@ const HANDED_OVER_WITHIN: Duration = Duration::from_secs(2);
 /// Calls without a session at most; beyond, the call ends.
 const MOST: usize = 1_000;
 
-/// The calls of text, by their `CallSid`.
-#[derive(Debug, Default)]
-pub(crate) struct Parking(Mutex<Calls>);
+/// The calls on one kind of line, by their `CallSid`.
+#[derive(Debug)]
+pub(crate) struct Parking<L: SessionLine>(Mutex<Calls<L>>);
 
-#[derive(Debug, Default)]
-struct Calls {
-    by_sid: BTreeMap<String, Place>,
+#[derive(Debug)]
+struct Calls<L: SessionLine> {
+    by_sid: BTreeMap<String, Place<L>>,
     parked: usize,
     badges: u64,
 }
 
 #[derive(Debug)]
-enum Place {
+enum Place<L: SessionLine> {
     /// A session leads it.
-    Led { badge: Badge, leave: Option<oneshot::Sender<Leave>>, heir: Option<oneshot::Sender<Call>> },
+    Led { badge: Badge, leave: Option<oneshot::Sender<Leave>>, heir: Option<oneshot::Sender<Call<L>>> },
     /// It waits for one.
-    Parked(Call, Instant),
+    Parked(Call<L>, Instant),
 }
 
-type Call = Box<Detached<Watched>>;
+type Call<L> = Box<Detached<L, Watched>>;
 
 /// Names the session that leads a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,13 +56,22 @@ pub(crate) enum Became {
     Over,
 }
 
-impl Parking {
-    fn calls(&self) -> MutexGuard<'_, Calls> {
+impl<L: SessionLine> Default for Parking<L> {
+    fn default() -> Self {
+        Self(Mutex::new(Calls { by_sid: BTreeMap::new(), parked: 0, badges: 0 }))
+    }
+}
+
+impl<L: SessionLine> Parking<L>
+where
+    Watched: Observer<L>,
+{
+    fn calls(&self) -> MutexGuard<'_, Calls<L>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The call, if it was cut off; its session is told to let go of it if it still has it.
-    pub(crate) async fn take(&self, sid: &str) -> Option<Detached<Watched>> {
+    pub(crate) async fn take(&self, sid: &str) -> Option<Detached<L, Watched>> {
         let handed_over = {
             let mut calls = self.calls();
             match calls.by_sid.get_mut(sid)? {
@@ -78,6 +87,11 @@ impl Parking {
         };
         let handed_over = tokio::time::timeout(HANDED_OVER_WITHIN, handed_over).await;
         handed_over.ok()?.ok().map(|call| *call)
+    }
+
+    /// A session leads the call, or it waits for one.
+    pub(crate) fn has(&self, sid: &str) -> bool {
+        self.calls().by_sid.contains_key(sid)
     }
 
     /// A session leads this call from now on. Gives its name, and what tells it to leave.
@@ -100,7 +114,7 @@ impl Parking {
     }
 
     /// A session has ended, and its call may go on.
-    pub(crate) fn left(&self, sid: &str, badge: Badge, call: Option<Detached<Watched>>) -> Became {
+    pub(crate) fn left(&self, sid: &str, badge: Badge, call: Option<Detached<L, Watched>>) -> Became {
         let mut calls = self.calls();
         let heir = match calls.by_sid.get_mut(sid) {
             Some(Place::Led { badge: leads, heir, .. }) if *leads == badge => heir.take(),
@@ -146,14 +160,15 @@ impl Parking {
 
     /// Gives up a call that has been here too long; one that has come and gone since stays. True if it was given up.
     pub(crate) fn give_up_late(&self, sid: &str) -> bool {
-        let late = |place: &Place| matches!(place, Place::Parked(_, since) if since.elapsed() >= BACK_WITHIN);
+        let late =
+            |place: &Place<L>| matches!(place, Place::Parked(_, since) if since.elapsed() >= BACK_WITHIN);
         let is_late = self.calls().by_sid.get(sid).is_some_and(late);
         is_late && self.give_up(sid)
     }
 }
 
-impl Calls {
-    fn unpark(&mut self, sid: &str) -> Option<Call> {
+impl<L: SessionLine> Calls<L> {
+    fn unpark(&mut self, sid: &str) -> Option<Call<L>> {
         if !matches!(self.by_sid.get(sid), Some(Place::Parked(..))) {
             return None;
         }

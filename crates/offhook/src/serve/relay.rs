@@ -6,8 +6,10 @@ use std::sync::Arc;
 use axum::extract::Request;
 use futures_util::FutureExt;
 use hyper::StatusCode;
+use offhook_relay_line::RelayLine;
 use offhook_script::Transport;
-use offhook_session::relay::{Admitted, Leave, RelayEnd, RelayReport, serve_relay};
+use offhook_session::relay::{RelayEnd, RelayReport, serve_relay};
+use offhook_session::{Admitted, Leave};
 use offhook_twilio::calls::PhoneNumber;
 use offhook_twilio::errors;
 use offhook_twilio::relay::{Handoff, SessionStatus, SetupMessage};
@@ -39,7 +41,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let admit = async |setup: &SetupMessage| {
         let (admitted, leave, given) = admit(setup, shared, base).await?;
         badge = Some((given, setup.call_sid.to_string()));
-        Ok((admitted, leave))
+        Ok((admitted, Some(leave)))
     };
     let served = AssertUnwindSafe(serve_relay(socket, admit)).catch_unwind().await;
     drop(counted);
@@ -70,7 +72,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// The call is over, whatever became of its session.
 pub(super) fn over(sid: &str, shared: &Shared) {
-    if shared.parking.give_up(sid) {
+    if shared.parking.give_up(sid) || shared.streams.give_up(sid) {
         shared.switchboard.hung_up(sid);
     }
 }
@@ -139,7 +141,7 @@ async fn admit(
     setup: &SetupMessage,
     shared: &Arc<Shared>,
     base: Option<&PublicBase>,
-) -> Result<(Admitted<Watched>, oneshot::Receiver<Leave>, Badge), String> {
+) -> Result<(Admitted<RelayLine, Watched>, oneshot::Receiver<Leave>, Badge), String> {
     let sid = setup.call_sid.as_str();
     let call = Announced { sid, parameters: &setup.parameters };
     is_announced(call, shared)?;

@@ -1,7 +1,7 @@
 //! The WebSocket: from the upgrade request to the call.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
@@ -11,20 +11,23 @@ use hyper::StatusCode;
 use hyper::header::{CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use offhook_media_line::MediaLine;
 use offhook_script::Transport;
-use offhook_session::{SessionEnd, SessionError, SessionReport, Setup, open_call};
+use offhook_session::{Admitted, Leave, OpenCall, SessionEnd, SessionError, SessionReport, open_call};
 use offhook_twilio::stream::StartMessage;
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::address::PublicBase;
 use super::http::{Answer, Stall, text};
+use super::parking::{BACK_WITHIN, Badge, Became};
 use super::voice::TOKEN;
 use super::workers::{LoadGuard, Upgraded};
 use super::{Edge, Shared, relay, signed};
-use crate::switchboard::Announced;
+use crate::switchboard::{Announced, Watched};
 
 /// The answer to the handshake must have gone out within this.
 const UPGRADED_WITHIN: Duration = Duration::from_secs(10);
@@ -133,31 +136,46 @@ pub(super) async fn serve(
         return relay::serve(socket, &shared, base.as_ref()).await;
     }
     let counted = shared.calls.count();
-    let named: Arc<OnceLock<String>> = Arc::default();
-    let begun = Arc::clone(&named);
     let admitting = Arc::clone(&shared);
-    let observing = Arc::clone(&shared);
-    let call = open_call(
-        socket,
-        move |start| admit(start, &admitting, base.as_ref()),
-        move |start| {
-            // Set once: a stream begins once.
-            let _first = begun.set(start.call_sid.to_string()).is_ok();
-            tracing::info!(call = %start.call_sid, stream = %start.stream_sid, "the call begins");
-            observing.switchboard.watch(start.call_sid.as_str(), Transport::MediaStreams, observing.show)
-        },
-    )
-    .await;
-    match call {
+    let mut named = None;
+    let admit = async |start: &StartMessage| {
+        let (admitted, leave, badge) = admit(start, &admitting, base.as_ref()).await?;
+        named = Some((badge, start.call_sid.to_string()));
+        Ok((admitted, Some(leave)))
+    };
+    let call = open_call(socket, admit).await;
+    match (call, named) {
         // A task of its own: this one, and what the handshake needed, is over.
-        Ok(call) => drop(tokio::task::spawn_local(async move {
-            let _counted = (guard, counted);
-            match AssertUnwindSafe(call.serve()).catch_unwind().await {
-                Ok(report) => conclude(report, &shared),
-                Err(_) => broke(named.get().map_or("", String::as_str), &shared),
+        (Ok(call), Some(named)) => drop(tokio::task::spawn_local(run(call, named, shared, (guard, counted)))),
+        (Err(report), _) => conclude(*report, &shared),
+        (Ok(_), None) => {}
+    }
+}
+
+/// Serves a call to the end of its stream. One whose stream broke waits for Twilio to connect it again.
+async fn run<G>(
+    call: OpenCall<TcpStream, Watched>,
+    (badge, sid): (Badge, String),
+    shared: Arc<Shared>,
+    counted: G,
+) {
+    let served = AssertUnwindSafe(call.serve()).catch_unwind().await;
+    drop(counted);
+    let Ok((report, lost)) = served else {
+        // Whoever leads it now, it isn't this stream.
+        let _became = shared.streams.left(&sid, badge, None);
+        return broke(&sid, &shared);
+    };
+    match shared.streams.left(&sid, badge, lost) {
+        Became::Led => log(&report),
+        Became::Over => conclude(report, &shared),
+        Became::Parked => {
+            log(&report);
+            tokio::time::sleep(BACK_WITHIN).await;
+            if shared.streams.give_up_late(&sid) {
+                conclude(report, &shared);
             }
-        })),
-        Err(report) => conclude(*report, &shared),
+        }
     }
 }
 
@@ -200,11 +218,25 @@ pub(super) fn is_announced(call: Announced<'_>, shared: &Shared) -> Result<(), S
     }
 }
 
-/// Judges the `start` message.
-fn admit(start: &StartMessage, shared: &Shared, base: Option<&PublicBase>) -> Result<Setup, String> {
-    let call = Announced { sid: start.call_sid.as_str(), parameters: &start.parameters };
+/// Judges the `start` message: is it a call's first stream, or one that connects it again?
+async fn admit(
+    start: &StartMessage,
+    shared: &Arc<Shared>,
+    base: Option<&PublicBase>,
+) -> Result<(Admitted<MediaLine, Watched>, oneshot::Receiver<Leave>, Badge), String> {
+    let sid = start.call_sid.as_str();
+    let call = Announced { sid, parameters: &start.parameters };
     is_announced(call, shared)?;
-    shared.switchboard.admit(call, Transport::MediaStreams, base)
+    let admitted = if let Some(lost) = shared.streams.take(sid).await {
+        tracing::info!(call = sid, stream = %start.stream_sid, "the call is back");
+        Admitted::Back(lost)
+    } else {
+        let setup = shared.switchboard.admit(call, Transport::MediaStreams, base)?;
+        tracing::info!(call = sid, stream = %start.stream_sid, "the call begins");
+        Admitted::New(Box::new(setup), shared.switchboard.watch(sid, Transport::MediaStreams, shared.show))
+    };
+    let (badge, leave) = shared.streams.lead(sid);
+    Ok((admitted, leave, badge))
 }
 
 fn log(report: &SessionReport) {

@@ -60,7 +60,7 @@ pub(crate) async fn answer(request: Request, edge: &Edge) -> Answer {
     let served = shared.switchboard.serves(live.as_deref());
     // The stream comes in a moment: until then the connections to the providers can be opened.
     edge.workers.warm(served.agent.stages.clone());
-    match document(&checked, call, shared, &served) {
+    match document(&checked, call, shared, (&served, 0)) {
         Ok(document) => typed(StatusCode::OK, MIME, document.to_xml()),
         Err(error) => {
             tracing::error!(call, %error, "a call can't be answered; is `public_url` right?");
@@ -76,16 +76,17 @@ pub(super) fn document(
     checked: &Checked,
     call: &str,
     shared: &Shared,
-    served: &Served,
+    (served, again): (&Served, u32),
 ) -> Result<Response, TwimlError> {
     let connect = match served.agent.transport {
         Transport::MediaStreams => {
             let stream = Stream::new(&checked.base.stream_url(STREAM_PATH))?
                 .status_callback(&checked.base.url("/stream-status"));
             let stream = parameters(checked, call, shared)?.into_iter().fold(stream, Stream::parameter);
-            Connect { action: Some(checked.base.url("/after-stream")), noun: Noun::Stream(stream) }
+            let action = checked.base.url(&format!("/after-stream?again={again}"));
+            Connect { action: Some(action), noun: Noun::Stream(stream) }
         }
-        Transport::ConversationRelay => super::relay::connect(checked, call, shared, (served, 0))?,
+        Transport::ConversationRelay => super::relay::connect(checked, call, shared, (served, again))?,
     };
     Ok(Response::default().then(Verb::Connect(connect)).then(Verb::Hangup))
 }

@@ -9,6 +9,7 @@ use offhook_twilio::stream::{Inbound, MediaIn, parse, write_clear, write_mark, w
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::driver::Outgoing;
@@ -119,13 +120,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<MediaLine> for MediaLink<S> {
         Read::Taken
     }
 
-    fn closed(_frame: Option<CloseFrame>) -> End {
-        End::Stopped
+    /// Twilio says `stop` before it closes: who closes in another way than in good order is a proxy that restarts, or a break.
+    fn closed(frame: Option<CloseFrame>) -> End {
+        match frame {
+            Some(frame) if frame.code == CloseCode::Normal => End::Stopped,
+            Some(frame) => End::Broken(format!("closed with {} {}", frame.code, frame.reason)),
+            None => End::Broken("closed without a word".to_owned()),
+        }
     }
 
     fn broken(error: &Error) -> End {
         match error {
-            Error::ConnectionClosed | Error::AlreadyClosed => End::Stopped,
+            Error::ConnectionClosed | Error::AlreadyClosed => Self::closed(None),
             other => End::Broken(other.to_string()),
         }
     }

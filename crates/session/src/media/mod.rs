@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use offhook_conversation::Input;
-use offhook_media_line::{MediaLine, media_call};
+use offhook_media_line::{MediaInput, MediaLine, media_call};
 use offhook_stages::CallInfo;
 use offhook_twilio::stream::{Inbound, StartMessage, parse};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,7 +16,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::driver::{Driver, Observer, Parts};
+use crate::detached::{Admission, Admitted, Detached, Leave};
+use crate::driver::{Driver, Observer, Parts, SessionLine};
 use crate::guard::StreamGuard;
 use crate::report::{SessionEnd, SessionError, SessionReport};
 use crate::session::{End, Session};
@@ -39,28 +40,35 @@ where
     O: FnOnce(&StartMessage) -> W,
     W: Observer<MediaLine>,
 {
-    match open_call(socket, admit, observe).await {
-        Ok(call) => call.serve().await,
+    let admit = async |start: &StartMessage| {
+        let setup = admit(start)?;
+        Ok((Admitted::New(Box::new(setup), observe(start)), None))
+    };
+    match open_call(socket, admit).await {
+        Ok(call) => match call.serve().await {
+            (report, None) => report,
+            (report, Some(lost)) => {
+                lost.give_up(); // nobody connects it again
+                report
+            }
+        },
         Err(report) => *report,
     }
 }
 
 /// Waits for a stream to begin, and readies what serves it. In two steps, so that what the first needs is gone when calls last.
 ///
-/// `admit` judges the `start` message and gives what to serve the call with, or why not; `observe` makes the observer
-/// once the stream is known.
+/// `admit` judges the `start` message and gives what to serve the call with, and who may tell it to leave its socket; or why not.
 ///
 /// # Errors
 /// The report of a call that did not begin: the peer left, isn't Twilio, or was refused.
-pub async fn open_call<S, A, O, W>(
+pub async fn open_call<S, A, W>(
     mut socket: WebSocketStream<S>,
     admit: A,
-    observe: O,
 ) -> Result<OpenCall<S, W>, Box<SessionReport>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    A: FnOnce(&StartMessage) -> Result<Setup, String>,
-    O: FnOnce(&StartMessage) -> W,
+    A: AsyncFnOnce(&StartMessage) -> Result<Admission<MediaLine, W>, String>,
     W: Observer<MediaLine>,
 {
     let start = match tokio::time::timeout(START_WITHIN, wait_for_start(&mut socket)).await {
@@ -69,10 +77,23 @@ where
         Ok(Err(error)) => return Err(refuse(socket, None, error).await),
         Err(_) => return Err(refuse(socket, None, SessionError::NoStart).await),
     };
-    let setup = match admit(&start) {
-        Ok(setup) => setup,
+    let (admitted, leave) = match admit(&start).await {
+        Ok(admitted) => admitted,
         Err(why) => return Err(refuse(socket, Some(start), SessionError::Refused(why)).await),
     };
+    let (driver, first) = match admitted {
+        Admitted::Back(Detached(driver)) => (*driver, Input::Line(MediaLine::back())),
+        Admitted::New(setup, observer) => (begin(*setup, observer, &start), Input::Start),
+    };
+    let longest_gap = driver.call.line().longest_gap();
+    let link = MediaLink::new(socket, start.stream_sid.clone());
+    // On the heap, once: futures hold what they are given in more than one place.
+    let session = Box::new(Session::new(driver, link, leave, longest_gap));
+    Ok(OpenCall { session, start, first })
+}
+
+/// Readies a call that begins.
+fn begin<W: Observer<MediaLine>>(setup: Setup, observer: W, start: &StartMessage) -> Driver<MediaLine, W> {
     let mut config = setup.config;
     let info = CallInfo {
         call: start.call_sid.to_shared(),
@@ -91,25 +112,22 @@ where
         Arc::make_mut(&mut config).inbound.heard = true;
     }
     // Whatever has something for the call, other than the socket, notifies the same notifier.
-    let longest_gap = config.inbound.max_gap;
     let notifier = setup.control.as_ref().map(|control| Arc::clone(control.notifier())).unwrap_or_default();
     let parts = Parts {
         stages: Running::start(&setup.stages, &info, &notifier),
         notifier,
-        observer: observe(&start),
+        observer,
         control: setup.control,
         tools: Toolbox::new(setup.tools),
     };
-    let link = MediaLink::new(socket, start.stream_sid.clone());
-    // On the heap, once: futures hold what they are given in more than one place.
-    let session = Box::new(Session::new(Driver::new(media_call(config), parts), link, None, longest_gap));
-    Ok(OpenCall { session, start })
+    Driver::new(media_call(config), parts)
 }
 
 /// A call whose stream has begun.
 pub struct OpenCall<S, W> {
     session: Box<Session<MediaLine, W, MediaLink<S>>>,
     start: StartMessage,
+    first: Input<MediaInput<'static>>,
 }
 
 impl<S, W> std::fmt::Debug for OpenCall<S, W> {
@@ -119,23 +137,26 @@ impl<S, W> std::fmt::Debug for OpenCall<S, W> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer<MediaLine>> OpenCall<S, W> {
-    /// Serves it to its end.
-    pub async fn serve(self) -> SessionReport {
-        let Self { mut session, start } = self;
-        let end = match session.run(Input::Start).await {
+    /// Serves it to the socket's end. A call whose socket broke is given back: it may go on over another.
+    pub async fn serve(self) -> (SessionReport, Option<Detached<MediaLine, W>>) {
+        let Self { mut session, start, first } = self;
+        let end = match session.run(first).await {
             End::HungUp | End::Cut => {
                 // Closing lets Twilio go on with the TwiML after `<Connect>`, which hangs up.
                 session.link.socket.close(CloseCode::Normal, "done").await;
                 SessionEnd::HungUp
             }
-            // Nobody tells a stream to leave.
-            End::Stopped | End::Left(_) => {
+            End::Stopped | End::Left(Leave::Over) => {
                 session.link.socket.answer_close().await;
                 SessionEnd::Stopped
             }
             End::Broken(why) => {
-                session.link.socket.close(CloseCode::Policy, "failed").await;
-                SessionEnd::Failed(SessionError::Socket(why))
+                session.link.socket.close(CloseCode::Away, "lost").await;
+                SessionEnd::Lost(why)
+            }
+            End::Left(Leave::ForAnother) => {
+                session.link.socket.close(CloseCode::Away, "the call goes on over another stream").await;
+                SessionEnd::Replaced
             }
             End::TooMuch(what) => {
                 session.link.socket.close(CloseCode::Policy, "too much at once").await;
@@ -146,8 +167,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer<MediaLine>> OpenCall<S, W> {
                 SessionEnd::Failed(SessionError::TooManyBad(why))
             }
         };
+        let goes_on =
+            matches!(end, SessionEnd::Lost(_) | SessionEnd::Replaced) && session.driver.lose_socket();
         let driver = &mut session.driver;
-        driver.stop();
+        if !goes_on {
+            driver.stop();
+        }
         let report = SessionReport {
             start: Some(start),
             end,
@@ -158,9 +183,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer<MediaLine>> OpenCall<S, W> {
             dropped_audio: driver.stages.dropped_audio(),
             refused_commands: driver.stages.refused_commands(),
         };
+        if goes_on {
+            return (report, Some(Detached(Box::new(session.driver))));
+        }
         // What they used last is written down when they end: before the observer sums up.
         driver.stages.end().await;
-        report
+        (report, None)
     }
 }
 

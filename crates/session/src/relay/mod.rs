@@ -13,13 +13,13 @@ use offhook_relay_line::{RelayInput, RelayLine, relay_call};
 use offhook_stages::CallInfo;
 use offhook_twilio::relay::{Inbound, MOST_BAD_IN_A_ROW, SetupMessage, parse};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::driver::{Driver, Nowhere, Observer, Parts};
+use crate::detached::{Admission, Admitted, Detached, Leave};
+use crate::driver::{Driver, Observer, Parts, SessionLine};
 use crate::guard::{StreamGuard, TooMuch};
 use crate::session::{End, Session};
 use crate::setup::Setup;
@@ -90,54 +90,15 @@ pub enum RelayError {
     TooManyBad(String),
 }
 
-/// Why a session is to leave its socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leave {
-    /// The call goes on over another: it is given back.
-    ForAnother,
-    /// The call is over.
-    Over,
-}
-
-/// What a session is served with.
-pub enum Admitted<W> {
-    /// A call that begins.
-    New(Box<Setup>, W),
-    /// One that was cut off, and is back.
-    Back(Detached<W>),
-}
-
-impl<W> std::fmt::Debug for Admitted<W> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::New(..) => "New",
-            Self::Back(_) => "Back",
-        })
-    }
-}
-
-/// A call without a socket.
-pub struct Detached<W>(Box<Driver<RelayLine, W>>);
-
-impl<W> std::fmt::Debug for Detached<W> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Detached").field(&self.0).finish()
-    }
-}
-
-impl<W: Observer<RelayLine>> Detached<W> {
-    /// The call has not come back: it is over.
-    pub fn give_up(mut self) {
-        self.0.stop();
-    }
-}
-
 /// Serves one session, from the upgraded socket to its end. `admit` judges the `setup` message and gives what to serve the call
 /// with, and who may tell the session to leave; or why not. A call whose socket broke is given back.
-pub async fn serve_relay<S, A, W>(socket: WebSocketStream<S>, admit: A) -> (RelayReport, Option<Detached<W>>)
+pub async fn serve_relay<S, A, W>(
+    socket: WebSocketStream<S>,
+    admit: A,
+) -> (RelayReport, Option<Detached<RelayLine, W>>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    A: AsyncFnOnce(&SetupMessage) -> Result<(Admitted<W>, oneshot::Receiver<Leave>), String>,
+    A: AsyncFnOnce(&SetupMessage) -> Result<Admission<RelayLine, W>, String>,
     W: Observer<RelayLine>,
 {
     let mut report = RelayReport::default();
@@ -162,12 +123,12 @@ where
     };
     tracing::debug!(session = %setup.session_sid, "the session begins");
     let (driver, first) = match admitted {
-        Admitted::Back(Detached(driver)) => (*driver, Input::Line(RelayInput::Back)),
+        Admitted::Back(Detached(driver)) => (*driver, Input::Line(RelayLine::back())),
         Admitted::New(new, observer) => (begin(*new, observer, &setup), Input::Start),
     };
     report.setup = Some(setup);
     // On the heap, once: futures hold what they are given in more than one place.
-    run(Box::new(Session::new(driver, link, Some(leave), Duration::ZERO)), first, report).await
+    run(Box::new(Session::new(driver, link, leave, Duration::ZERO)), first, report).await
 }
 
 /// Readies a call that begins.
@@ -197,7 +158,7 @@ async fn run<S, W>(
     mut session: Box<Session<RelayLine, W, RelayLink<S>>>,
     first: Input<RelayInput<'static>>,
     mut report: RelayReport,
-) -> (RelayReport, Option<Detached<W>>)
+) -> (RelayReport, Option<Detached<RelayLine, W>>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     W: Observer<RelayLine>,
@@ -230,11 +191,8 @@ where
             RelayEnd::Failed(RelayError::TooManyBad(why))
         }
     };
-    if matches!(report.end, RelayEnd::Lost(_) | RelayEnd::Replaced) {
-        session.driver.feed(Input::Line(RelayInput::Lost), &mut Nowhere);
-        if session.driver.call.is_lost() {
-            return (report, Some(Detached(Box::new(session.driver))));
-        }
+    if matches!(report.end, RelayEnd::Lost(_) | RelayEnd::Replaced) && session.driver.lose_socket() {
+        return (report, Some(Detached(Box::new(session.driver))));
     }
     session.driver.stop();
     // What it used last is written down when it ends: before the observer sums up.

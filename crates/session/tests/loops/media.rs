@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use offhook_conversation::Control;
-use offhook_media_line::CallConfig;
+use offhook_media_line::{CallConfig, MediaLine};
 use offhook_session::{
-    ControlSender, SessionEnd, SessionError, SessionReport, Setup, Tools, control, serve_call,
+    Admitted, ControlSender, Detached, Leave, SessionEnd, SessionError, SessionReport, Setup, Tools, control,
+    open_call, serve_call,
 };
+use offhook_twilio::stream::StartMessage;
+use tokio::sync::oneshot;
 use offhook_stage_api::ToolCall;
 use offhook_stages::BoxFuture;
 use tokio::task::JoinHandle;
@@ -118,13 +121,63 @@ async fn the_clock_alone_moves_a_call_that_gets_nothing() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn a_peer_that_hangs_up_without_a_word_has_stopped() {
+async fn a_peer_that_is_gone_without_a_word_is_lost() {
     let mut scene = scene(Moods::default()).await;
     scene.listen(100).await;
     let Scene { peer, served, watch, .. } = scene;
     drop(peer);
-    assert_eq!(served.await.unwrap().end, SessionEnd::Failed(SessionError::Socket(BROKEN.into())));
+    assert_eq!(served.await.unwrap().end, SessionEnd::Lost(BROKEN.into()));
     assert!(watch.outputs("Ended").len() == 1);
+}
+
+const START: &str = r#"{"event":"start","sequenceNumber":"1","start":{"accountSid":"ACaa","streamSid":"MZdd","callSid":"CAcc","tracks":["inbound"],"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1},"customParameters":{}},"streamSid":"MZdd"}"#;
+
+type Served = JoinHandle<(SessionReport, Option<Detached<MediaLine, Watch>>)>;
+
+async fn stream(admitted: Admitted<MediaLine, Watch>) -> (Peer, oneshot::Sender<Leave>, Served) {
+    let (mut peer, socket) = sockets(64 * 1024).await;
+    let (leave, leaves) = oneshot::channel();
+    let served = tokio::task::spawn_local(async move {
+        let admit = async |_: &StartMessage| Ok((admitted, Some(leaves)));
+        open_call(socket, admit).await.unwrap().serve().await
+    });
+    assert!(peer.send(START).await);
+    (peer, leave, served)
+}
+
+async fn texts_within(peer: &mut Peer, ms: u64) -> Vec<String> {
+    let (mut texts, until) = (Vec::new(), tokio::time::Instant::now() + Duration::from_millis(ms));
+    while let Ok(Some(text)) = tokio::time::timeout_at(until, peer.text()).await {
+        texts.push(text);
+    }
+    texts
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_call_goes_on_over_another_stream() {
+    let watch = Watch::default();
+    let setup = Setup::new(Arc::new(CallConfig::default()), Moods::default().stages(), "en-US");
+    let (mut peer, _leave, served) = stream(Admitted::New(Box::new(setup), watch.clone())).await;
+    assert!(texts_within(&mut peer, 200).await.len() > 4, "it greets");
+    drop(peer);
+    let (report, lost) = served.await.unwrap();
+    assert!(matches!(report.end, SessionEnd::Lost(_)), "{:?}", report.end);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (mut peer, leave, served) = stream(Admitted::Back(lost.unwrap())).await;
+    let texts = texts_within(&mut peer, 3_000).await;
+    assert!(texts.iter().all(|text| text.contains("MZdd")), "{texts:?}");
+    let sorry = watch.outputs("Speaking").iter().any(|seen| seen.what.contains("Apology"));
+    assert!(sorry && texts.len() > 20, "it says that it is back: {} {:#?}", texts.len(), watch.seen());
+    leave.send(Leave::ForAnother).unwrap();
+    drop(peer);
+    let (report, lost) = served.await.unwrap();
+    assert_eq!(report.end, SessionEnd::Replaced);
+    lost.unwrap().give_up();
+    let seen = watch.seen();
+    for what in ["Start", "Line(Lost)", "Line(Back)", "Line(Lost)", "Stop"] {
+        assert!(seen.iter().any(|seen| seen.went_in && seen.what == what), "no {what}: {seen:#?}");
+    }
+    assert!(seen.last().unwrap().what.contains("Ended"));
 }
 
 const BROKEN: &str = "WebSocket protocol error: Connection reset without closing handshake";

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_media_line::CallConfig;
+use offhook_relay_line::RelayLine;
 use offhook_session::Setup;
-use offhook_session::relay::{Admitted, Detached, Leave, RelayEnd, RelayError, RelayReport, serve_relay};
+use offhook_session::relay::{RelayEnd, RelayError, RelayReport, serve_relay};
+use offhook_session::{Admitted, Detached, Leave};
 use offhook_twilio::relay::SetupMessage;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -20,13 +22,13 @@ const PROMPT: &str = r#"{"type":"prompt","voicePrompt":"What are your hours?","l
 struct Scene {
     peer: Peer,
     leave: oneshot::Sender<Leave>,
-    served: JoinHandle<(RelayReport, Option<Detached<Watch>>)>,
+    served: JoinHandle<(RelayReport, Option<Detached<RelayLine, Watch>>)>,
 }
 
-async fn serve(admitted: Admitted<Watch>) -> Scene {
+async fn serve(admitted: Admitted<RelayLine, Watch>) -> Scene {
     let (mut peer, socket) = sockets(64 * 1024).await;
     let (leave, told) = oneshot::channel();
-    let mut admitted = Some((admitted, told));
+    let mut admitted = Some((admitted, Some(told)));
     let served = tokio::spawn(async move {
         let admit = async |_: &SetupMessage| admitted.take().ok_or_else(|| "twice".to_owned());
         serve_relay(socket, admit).await
@@ -35,7 +37,7 @@ async fn serve(admitted: Admitted<Watch>) -> Scene {
     Scene { peer, leave, served }
 }
 
-fn new(moods: Moods) -> (Admitted<Watch>, Watch) {
+fn new(moods: Moods) -> (Admitted<RelayLine, Watch>, Watch) {
     let watch = Watch::default();
     let setup = Setup::new(Arc::new(CallConfig::default()), moods.stages(), "en-US");
     (Admitted::New(Box::new(setup), watch.clone()), watch)

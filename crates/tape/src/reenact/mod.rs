@@ -125,6 +125,8 @@ impl Reenactment {
             },
             WireInput::Control(control) => Input::Control(control.clone()),
             WireInput::Stop => Input::Stop,
+            WireInput::Lost => Input::Line(MediaInput::Lost),
+            WireInput::Back => Input::Line(MediaInput::Back),
             // A stage that had ended on the tape answers here as well, with what it said before.
             WireInput::LlmEnded(_)
             | WireInput::TtsEnded(_)
