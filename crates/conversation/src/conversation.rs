@@ -196,7 +196,7 @@ impl Conversation {
                     "no speech-to-text provider is available any more: {failure}. The agent hears keys only."
                 ));
             }
-            LineEvent::Lost(cut) => self.on_lost(cut),
+            LineEvent::Lost(cut) => self.on_lost(cut, line),
             LineEvent::Back => self.on_back(line),
             LineEvent::Dead => {
                 self.trouble("no media came for too long; the call is given up");

@@ -18,7 +18,7 @@ pub(crate) struct Pending {
 }
 
 impl Conversation {
-    pub(crate) fn on_lost(&mut self, cut: Vec<(UtteranceId, Heard)>) {
+    pub(crate) fn on_lost(&mut self, cut: Vec<(UtteranceId, Heard)>, line: &mut dyn Line) {
         let mut unheard = String::new();
         let asked = self.reply.as_ref().filter(|reply| reply.phase == Phase::Due);
         let asked = asked.map(|reply| reply.reason.clone());
@@ -28,6 +28,10 @@ impl Conversation {
                 unheard.push(' ');
             }
             self.note_cut(id, &heard);
+        }
+        if self.leaving.is_asked() {
+            // A transfer takes the connection away, whatever it looks like.
+            return self.end(self.leaving.stopped(), line);
         }
         self.cancel_reply();
         let rest: Vec<UtteranceId> = self.speech.iter().map(|said| said.id).collect();

@@ -11,7 +11,7 @@ use crate::voice::Offhook;
 use crate::webrtc::{PlainWebRtc, WebRtc};
 
 /// Judges frames of one stream, in order.
-pub trait Detector {
+pub trait Detector: Send {
     /// Name in config and reports.
     fn name(&self) -> &'static str;
 

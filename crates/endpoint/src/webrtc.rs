@@ -5,10 +5,17 @@ use webrtc_vad::{SampleRate, Vad, VadMode};
 
 use crate::{Detector, NoiseFloor};
 
+/// The C detector, which nothing else holds a pointer to.
+struct OwnVad(Vad);
+
+// SAFETY: `Fvad` is memory of its own, without thread-local or global state (webrtc's vad_core.c); it is only used by its owner.
+#[allow(unsafe_code, reason = "the binding says nothing of threads")]
+unsafe impl Send for OwnVad {}
+
 /// As it comes, in one of its modes, 0 (says yes most) to 3.
 #[expect(missing_debug_implementations, reason = "the C detector has nothing to show")]
 pub struct PlainWebRtc {
-    vad: Vad,
+    vad: OwnVad,
     mode: u8,
 }
 
@@ -16,7 +23,7 @@ impl PlainWebRtc {
     /// In a mode, 0 to 3; what is above 3 is 3.
     #[must_use]
     pub fn new(mode: u8) -> Self {
-        Self { vad: Vad::new_with_rate_and_mode(SampleRate::Rate8kHz, vad_mode(mode)), mode }
+        Self { vad: OwnVad(Vad::new_with_rate_and_mode(SampleRate::Rate8kHz, vad_mode(mode))), mode }
     }
 }
 
@@ -41,12 +48,12 @@ impl Detector for PlainWebRtc {
 
     fn push(&mut self, frame: &PcmFrame) -> f32 {
         // An error means a wrong frame length, which the type excludes.
-        f32::from(u8::from(self.vad.is_voice_segment(&frame.0).unwrap_or(false)))
+        f32::from(u8::from(self.vad.0.is_voice_segment(&frame.0).unwrap_or(false)))
     }
 
     fn reset(&mut self) {
-        self.vad.reset();
-        self.vad.set_mode(vad_mode(self.mode));
+        self.vad.0.reset();
+        self.vad.0.set_mode(vad_mode(self.mode));
     }
 }
 
@@ -56,7 +63,7 @@ impl Detector for PlainWebRtc {
 /// So frames are amplified when the line is quiet, and a yes counts only above the noise floor.
 #[expect(missing_debug_implementations, reason = "the C detector has nothing to show")]
 pub struct WebRtc {
-    vad: Vad,
+    vad: OwnVad,
     floor: NoiseFloor,
 }
 
@@ -69,7 +76,7 @@ const MARGIN_DB: f32 = 6.0;
 impl Default for WebRtc {
     fn default() -> Self {
         Self {
-            vad: Vad::new_with_rate_and_mode(SampleRate::Rate8kHz, VadMode::VeryAggressive),
+            vad: OwnVad(Vad::new_with_rate_and_mode(SampleRate::Rate8kHz, VadMode::VeryAggressive)),
             floor: NoiseFloor::default(),
         }
     }
@@ -90,14 +97,14 @@ impl Detector for WebRtc {
             *sample = ((i32::from(*sample) * gain) >> 8).clamp(-32_768, 32_767) as i16;
         }
         // An error means a wrong frame length, which the type excludes.
-        let voiced = self.vad.is_voice_segment(&loud.0).unwrap_or(false);
+        let voiced = self.vad.0.is_voice_segment(&loud.0).unwrap_or(false);
         let over = level.0 - floor.0;
         if voiced && over >= MARGIN_DB { (0.5 + (over - MARGIN_DB) / 40.0).min(1.0) } else { 0.0 }
     }
 
     fn reset(&mut self) {
-        self.vad.reset();
-        self.vad.set_mode(VadMode::VeryAggressive);
+        self.vad.0.reset();
+        self.vad.0.set_mode(VadMode::VeryAggressive);
         self.floor = NoiseFloor::default();
     }
 }

@@ -235,7 +235,7 @@ impl<L: SessionLine, W: Observer<L>, K: Link<L>> Session<L, W, K> {
         let text = match message {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Close(frame))) => return Some(K::closed(frame)),
-            None => return Some(K::closed(None)),
+            None => return Some(K::broken(&Error::ConnectionClosed)),
             Some(Err(error)) => return Some(K::broken(&error)),
             Some(Ok(Message::Binary(_))) => return self.bad_message("a binary frame; its messages are text"),
             Some(Ok(_)) => return None,

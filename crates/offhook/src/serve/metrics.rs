@@ -133,6 +133,8 @@ impl Metrics {
         let end = match &report.end {
             SessionEnd::Stopped => "stopped",
             SessionEnd::HungUp => "hung_up",
+            SessionEnd::Lost(_) => "lost",
+            SessionEnd::Replaced => "replaced",
             SessionEnd::Failed(SessionError::Refused(_)) => "refused",
             SessionEnd::Failed(_) => "failed",
         };

@@ -308,3 +308,45 @@ fn wrong_configurations_are_explained() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("there is no agent `piza`: name one of pizza, booking, echo"), "{text}");
 }
+
+/// The next texts of a socket, up to the first of this kind.
+async fn until_event(socket: &mut WebSocketStream<TcpStream>, event: &str) -> String {
+    let found = tokio::time::timeout(Duration::from_secs(5), async {
+        loop {
+            match socket.next().await {
+                Some(Ok(Message::Text(text))) if text.contains(event) => break text.as_str().to_owned(),
+                Some(Ok(_)) => {}
+                other => panic!("no {event}: {other:?}"),
+            }
+        }
+    });
+    found.await.unwrap_or_else(|_| panic!("no {event}"))
+}
+
+#[tokio::test]
+async fn a_call_whose_stream_broke_is_connected_again_and_goes_on() {
+    let server = Server::start("pizza", None);
+    let sid = format!("CA{:032x}", 7);
+    let start = start(7).replace("CA7", &sid);
+    let mut socket = server.socket().await;
+    socket.send(Message::Text(start.clone().into())).await.unwrap();
+    until_event(&mut socket, "\"media\"").await;
+    drop(socket);
+    let form = format!("CallSid={sid}&AccountSid=AC00000000000000000000000000000000&CallStatus=in-progress");
+    let head = "POST /after-stream?again=0 HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded";
+    let again = server.request(head, &form).await;
+    assert!(again.contains("<Stream") && again.contains("after-stream?again=1"), "{again}");
+    let mut socket = server.socket().await;
+    socket.send(Message::Text(start.into())).await.unwrap();
+    until_event(&mut socket, "\"media\"").await;
+    socket.send(Message::Text(r#"{"event":"stop","stop":{}}"#.into())).await.unwrap();
+    while let Some(Ok(_)) = socket.next().await {}
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    // It has ended in good order: nothing is connected again.
+    let over = server.request(head, &form).await;
+    assert!(!over.contains("<Stream") && over.contains("<Hangup"), "{over}");
+    // One that loses each stream is told so in the end.
+    let unknown = form.replace(&sid, &format!("CA{:032x}", 8));
+    let sorry = server.request(head, &unknown).await;
+    assert!(sorry.contains("<Say") && sorry.contains("<Hangup"), "{sorry}");
+}

@@ -123,15 +123,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<MediaLine> for MediaLink<S> {
     /// Twilio says `stop` before it closes: who closes in another way than in good order is a proxy that restarts, or a break.
     fn closed(frame: Option<CloseFrame>) -> End {
         match frame {
-            Some(frame) if frame.code == CloseCode::Normal => End::Stopped,
-            Some(frame) => End::Broken(format!("closed with {} {}", frame.code, frame.reason)),
-            None => End::Broken("closed without a word".to_owned()),
+            Some(frame) if frame.code != CloseCode::Normal => {
+                End::Broken(format!("closed with {} {}", frame.code, frame.reason))
+            }
+            _ => End::Stopped,
         }
     }
 
     fn broken(error: &Error) -> End {
         match error {
-            Error::ConnectionClosed | Error::AlreadyClosed => Self::closed(None),
+            Error::ConnectionClosed | Error::AlreadyClosed => End::Broken("closed without a word".to_owned()),
             other => End::Broken(other.to_string()),
         }
     }

@@ -151,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer<MediaLine>> OpenCall<S, W> {
                 SessionEnd::Stopped
             }
             End::Broken(why) => {
-                session.link.socket.close(CloseCode::Away, "lost").await;
+                session.link.socket.answer_close().await;
                 SessionEnd::Lost(why)
             }
             End::Left(Leave::ForAnother) => {

@@ -10,10 +10,10 @@ use offhook_session::{
     Admitted, ControlSender, Detached, Leave, SessionEnd, SessionError, SessionReport, Setup, Tools, control,
     open_call, serve_call,
 };
-use offhook_twilio::stream::StartMessage;
-use tokio::sync::oneshot;
 use offhook_stage_api::ToolCall;
 use offhook_stages::BoxFuture;
+use offhook_twilio::stream::StartMessage;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::peer::{Peer, sockets};
@@ -167,7 +167,7 @@ async fn a_call_goes_on_over_another_stream() {
     let texts = texts_within(&mut peer, 3_000).await;
     assert!(texts.iter().all(|text| text.contains("MZdd")), "{texts:?}");
     let sorry = watch.outputs("Speaking").iter().any(|seen| seen.what.contains("Apology"));
-    assert!(sorry && texts.len() > 20, "it says that it is back: {} {:#?}", texts.len(), watch.seen());
+    assert!(sorry && texts.len() > 4, "it says that it is back: {} {:#?}", texts.len(), watch.seen());
     leave.send(Leave::ForAnother).unwrap();
     drop(peer);
     let (report, lost) = served.await.unwrap();
@@ -266,7 +266,7 @@ async fn a_peer_that_takes_nothing_holds_up_nobody_and_is_given_up() {
     control.send(Control::Say { text: "Are you there?".into(), interruptible: Default::default() }).unwrap();
     let report = served.await.unwrap();
     sending.abort();
-    let SessionEnd::Failed(SessionError::Socket(why)) = report.end else { panic!("{:?}", report.end) };
+    let SessionEnd::Lost(why) = report.end else { panic!("{:?}", report.end) };
     assert!(why.contains("takes no data"), "{why}");
     let took = began.elapsed();
     assert!((Duration::from_secs(5)..Duration::from_secs(8)).contains(&took), "{took:?}");
