@@ -210,6 +210,8 @@ impl Default for MetricsConfig {
 pub(crate) struct MetricsAccess {
     bearer: Option<String>,
     apart: bool,
+    /// Nobody has set a token: the console's own is for the console.
+    open: bool,
 }
 
 impl std::fmt::Debug for MetricsAccess {
@@ -221,7 +223,8 @@ impl std::fmt::Debug for MetricsAccess {
 impl MetricsAccess {
     pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
         let bearer = config.metrics_token()?.map(|token| format!("Bearer {token}"));
-        Ok(Self { bearer, apart: config.metrics.listen.is_some() })
+        let open = config.api_token()?.is_none();
+        Ok(Self { bearer, apart: config.metrics.listen.is_some(), open })
     }
 
     /// Whether they have an address of their own.
@@ -234,7 +237,7 @@ impl MetricsAccess {
         let by_api = api.is_some_and(|api| api.opens(headers));
         match &self.bearer {
             Some(bearer) => bool::from(bearer.as_bytes().ct_eq(given)) || by_api,
-            None => by_api || self.apart || api.is_none(),
+            None => by_api || self.apart || self.open,
         }
     }
 }
