@@ -12,12 +12,14 @@
 //! kept under the first one's name.
 #![forbid(unsafe_code)]
 
+mod chain;
 mod config;
 mod health;
 mod links;
 mod llm;
 mod overlap;
 mod per_language;
+mod providers;
 mod race;
 mod stt;
 mod tries;
@@ -25,10 +27,10 @@ mod tts;
 
 use std::sync::Arc;
 
+pub use chain::Chain;
 pub use config::{BreakerConfig, Deadlines, LinkConfig};
 pub use health::{Circuit, Health, LinkTotals};
 pub use llm::{GO_ON, LlmChain};
-use offhook_stages::StageError;
 pub use per_language::PerLanguageTts;
 pub use stt::SttChain;
 pub use tts::TtsChain;
@@ -73,23 +75,6 @@ impl<S: ?Sized> Link<S> {
             health: Arc::new(Health::new(config.breaker)),
         }
     }
-}
-
-/// The links' names as one, and a refusal of a chain without any.
-fn name_of<S: ?Sized>(
-    links: &[Link<S>],
-    kind: &str,
-    name: impl Fn(&S) -> &str,
-) -> Result<String, StageError> {
-    if links.is_empty() {
-        return Err(StageError::Unavailable {
-            stage: kind.to_owned(),
-            what: "its chain has no link".to_owned(),
-            hint: "name at least one provider".to_owned(),
-        });
-    }
-    let names: Vec<&str> = links.iter().map(|link| name(&link.stage)).collect();
-    Ok(names.join("+"))
 }
 
 /// Sleeps until then; for ever if there is no such time.

@@ -1,13 +1,12 @@
 //! Language models one after the other.
 
 mod open;
-mod race;
-
-use std::sync::Arc;
+mod replies;
 
 use offhook_stage_api::{LlmCommand, LlmEvent};
 
-use super::{Link, name_of};
+use crate::Chain;
+use crate::race::serve;
 use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Tx};
 
 /// The note that ends the request for a continuation, after the agent's entry with what was already said.
@@ -21,37 +20,16 @@ pub const GO_ON: &str = "A fault cut your answer off there; the caller has heard
 /// agent's, and with [`GO_ON`] as a note. What its answer repeats of that is taken away. If nobody can go on, the
 /// reply fails where its last whole sentence ended. A reply that has asked for tools is not gone on with: it
 /// is done, the tools' results lead to the next.
-#[derive(Clone, Debug)]
-pub struct LlmChain {
-    links: Arc<[Link<dyn Llm>]>,
-    name: String,
-}
-
-impl LlmChain {
-    /// A chain of these links.
-    ///
-    /// # Errors
-    /// If there are none.
-    pub fn new(links: Vec<Link<dyn Llm>>) -> Result<Self, StageError> {
-        let name = name_of(&links, "llm", Llm::name)?;
-        Ok(Self { links: links.into(), name })
-    }
-
-    /// The links, for metrics.
-    #[must_use]
-    pub fn links(&self) -> &[Link<dyn Llm>] {
-        &self.links
-    }
-}
+pub type LlmChain = Chain<dyn Llm>;
 
 impl Llm for LlmChain {
     fn name(&self) -> &str {
-        &self.name
+        self.joined_name()
     }
 
     /// The first link's connections; the others are rarely needed.
     fn warm(&self) -> BoxFuture<()> {
-        match self.links.first() {
+        match self.links().first() {
             Some(link) => link.stage.warm(),
             None => Box::pin(std::future::ready(())),
         }
@@ -63,10 +41,10 @@ impl Llm for LlmChain {
         commands: Rx<LlmCommand>,
         events: Tx<LlmEvent>,
     ) -> BoxFuture<Result<(), StageError>> {
-        let race = race::LlmRace::new(Arc::clone(&self.links), call, events);
+        let replies = replies::Replies::new(self.share(), call, events);
         Box::pin(async move {
             // Nobody reads what the chain says: the call is over.
-            let _over = race.serve(commands).await;
+            let _over = serve(replies, commands).await;
             Ok(())
         })
     }

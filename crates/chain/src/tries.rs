@@ -40,9 +40,14 @@ impl Tries {
         Some(chosen)
     }
 
+    /// Every link may be asked again.
+    pub(super) fn reset(&mut self) {
+        *self = Self::new(self.links.len());
+    }
+
     /// Part of the work is done, by this link: the rest has all tries before it.
     pub(super) fn renew(&mut self, link: usize) {
-        *self = Self::new(self.links.len());
+        self.reset();
         self.note(link);
     }
 

@@ -1,14 +1,13 @@
 //! Voices one after the other.
 
 mod open;
-mod race;
 mod spoken;
-
-use std::sync::Arc;
+mod utterances;
 
 use offhook_stage_api::{TtsCommand, TtsEvent};
 
-use super::{Link, name_of};
+use crate::Chain;
+use crate::race::serve;
 use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx};
 
 /// Voices in the order in which they are tried, as one.
@@ -16,42 +15,21 @@ use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx};
 /// An utterance goes to the first link that is well, and stays with it: voices differ. When it fails, the next speaks what is
 /// left, from the first word that wasn't spoken, as far as the words' times, or the length of the sound, tell. A
 /// segment of which a voice gives no sound, or far less than it takes to speak it, counts as failed.
-#[derive(Clone, Debug)]
-pub struct TtsChain {
-    links: Arc<[Link<dyn Tts>]>,
-    name: String,
-}
-
-impl TtsChain {
-    /// A chain of these links.
-    ///
-    /// # Errors
-    /// If there are none.
-    pub fn new(links: Vec<Link<dyn Tts>>) -> Result<Self, StageError> {
-        let name = name_of(&links, "tts", Tts::name)?;
-        Ok(Self { links: links.into(), name })
-    }
-
-    /// The links, for metrics.
-    #[must_use]
-    pub fn links(&self) -> &[Link<dyn Tts>] {
-        &self.links
-    }
-}
+pub type TtsChain = Chain<dyn Tts>;
 
 impl Tts for TtsChain {
     fn name(&self) -> &str {
-        &self.name
+        self.joined_name()
     }
 
     /// The first link's.
     fn voice(&self) -> &str {
-        self.links.first().map_or("", |link| link.stage.voice())
+        self.links().first().map_or("", |link| link.stage.voice())
     }
 
     /// The first link's connections; the others are rarely needed.
     fn warm(&self) -> BoxFuture<()> {
-        match self.links.first() {
+        match self.links().first() {
             Some(link) => link.stage.warm(),
             None => Box::pin(std::future::ready(())),
         }
@@ -63,10 +41,10 @@ impl Tts for TtsChain {
         commands: Rx<TtsCommand>,
         events: Tx<TtsEvent>,
     ) -> BoxFuture<Result<(), StageError>> {
-        let race = race::TtsRace::new(Arc::clone(&self.links), call, events);
+        let utterances = utterances::Utterances::new(self.share(), call, events);
         Box::pin(async move {
             // Nobody listens to what the chain says: the call is over.
-            let _over = race.serve(commands).await;
+            let _over = serve(utterances, commands).await;
             Ok(())
         })
     }

@@ -5,24 +5,20 @@ use std::sync::Arc;
 
 use offhook_stage_api::id::ReplyId;
 use offhook_stage_api::{
-    Content, Delivery, Entry, LlmEvent, ReplyReason, ReplyRequest, StageFailure, ToolCall,
+    Content, Delivery, Entry, LlmCommand, LlmEvent, ReplyReason, ReplyRequest, ToolCall,
 };
 
 use super::GO_ON;
 use crate::overlap::{Hold, Overlap};
-use crate::race::Attempt;
-use crate::tries::Tries;
+use crate::race::{Contest, Work};
+use offhook_stages::Llm;
 
 /// A reply that was asked for and isn't complete.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) id: ReplyId,
     request: Arc<ReplyRequest>,
-    pub(super) tries: Tries,
-    /// Who is at it: one, or two while a hedge isn't decided.
-    pub(super) attempts: Vec<Attempt>,
-    /// No link is left for a hedge, or one was asked.
-    pub(super) hedged: bool,
+    contest: Contest,
     pub(super) committed: bool,
     /// Links of whose answer something was passed on.
     pub(super) served: Vec<usize>,
@@ -31,7 +27,6 @@ pub(super) struct Open {
     said: String,
     hold: Hold,
     overlap: Option<Overlap>,
-    pub(super) failure: Option<StageFailure>,
 }
 
 impl Open {
@@ -39,37 +34,14 @@ impl Open {
         Self {
             id: request.reply,
             request,
-            tries: Tries::new(links),
-            attempts: Vec::new(),
-            hedged: false,
+            contest: Contest::new(links),
             committed: false,
             served: Vec::new(),
             tools: Vec::new(),
             said: String::new(),
             hold: Hold::default(),
             overlap: None,
-            failure: None,
         }
-    }
-
-    pub(super) fn attempt(&mut self, link: usize) -> Option<&mut Attempt> {
-        self.attempts.iter_mut().find(|attempt| attempt.link == link)
-    }
-
-    /// What the next link is asked: the same, or to go on.
-    pub(super) fn request(&self) -> Arc<ReplyRequest> {
-        if self.said.is_empty() {
-            return Arc::clone(&self.request);
-        }
-        let mut request = ReplyRequest::clone(&self.request);
-        let at = request.history.last().map_or(0, |entry| entry.ended_ms);
-        let text = self.said.trim_end().to_owned();
-        let said = Content::Agent { text, delivery: Delivery::Interrupted };
-        let note = Content::Note { text: GO_ON.to_owned() };
-        request.history.extend([Entry::at(said, at), Entry::at(note, at)]);
-        // What it answers was answered in part: the note is what remains.
-        request.reason = ReplyReason::Tool;
-        Arc::new(request)
     }
 
     /// The link that wrote has failed: what it left whole is passed on.
@@ -82,7 +54,6 @@ impl Open {
     /// Another link starts from what was said.
     pub(super) fn start_over(&mut self) {
         self.hold.forget();
-        self.hedged = false;
         self.overlap = (!self.said.is_empty()).then(|| Overlap::new(&self.said));
     }
 
@@ -103,7 +74,7 @@ impl Open {
                 if let Some(rest) = self.hold.flush() {
                     self.say(rest, out);
                 }
-                // Two wishes of a kind have ids of their own.
+                // Two calls of a kind have ids of their own.
                 if !self.tools.contains(&call) {
                     self.tools.push(call.clone());
                     out.push_back(LlmEvent::Tool { reply: self.id, call });
@@ -116,6 +87,21 @@ impl Open {
             LlmEvent::Interruptible { .. } | LlmEvent::Expect { .. } => out.push_back(event),
             LlmEvent::Failed { .. } => {}
         }
+    }
+
+    fn continuation(&self) -> Arc<ReplyRequest> {
+        if self.said.is_empty() {
+            return Arc::clone(&self.request);
+        }
+        let mut request = ReplyRequest::clone(&self.request);
+        let at = request.history.last().map_or(0, |entry| entry.ended_ms);
+        let text = self.said.trim_end().to_owned();
+        let said = Content::Agent { text, delivery: Delivery::Interrupted };
+        let note = Content::Note { text: GO_ON.to_owned() };
+        request.history.extend([Entry::at(said, at), Entry::at(note, at)]);
+        // What it answers was answered in part: the note is what remains.
+        request.reason = ReplyReason::Tool;
+        Arc::new(request)
     }
 
     fn flush(&mut self, out: &mut VecDeque<LlmEvent>) {
@@ -133,7 +119,34 @@ impl Open {
     }
 }
 
-/// A reply that is complete: whom to tell what becomes of it.
+impl Work for Open {
+    type Provider = dyn Llm;
+    const LACKS: &'static str = "text";
+    const IN_ORDER: bool = false;
+
+    fn contest(&self) -> &Contest {
+        &self.contest
+    }
+
+    fn contest_mut(&mut self) -> &mut Contest {
+        &mut self.contest
+    }
+
+    fn is_about(&self, event: &LlmEvent) -> bool {
+        event.reply() == self.id
+    }
+
+    /// The same as the first, or to go on.
+    fn request(&self) -> Vec<LlmCommand> {
+        vec![LlmCommand::Respond(self.continuation())]
+    }
+
+    fn cancel(&self) -> LlmCommand {
+        LlmCommand::Cancel { reply: self.id }
+    }
+}
+
+/// A reply that is complete: which links are notified of what becomes of it.
 #[derive(Debug)]
 pub(super) struct Over {
     pub(super) id: ReplyId,
@@ -141,8 +154,9 @@ pub(super) struct Over {
     pub(super) tools: Vec<ToolCall>,
 }
 
-impl From<Open> for Over {
-    fn from(open: Open) -> Self {
-        Self { id: open.id, served: open.served, tools: open.tools }
+impl From<&mut Open> for Over {
+    fn from(open: &mut Open) -> Self {
+        let (served, tools) = (std::mem::take(&mut open.served), std::mem::take(&mut open.tools));
+        Self { id: open.id, served, tools }
     }
 }

@@ -1,4 +1,4 @@
-//! The sound of the open turn, for a recogniser that takes over.
+//! The sound of the open turn, for a link that takes over.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use offhook_stage_api::SttCommand;
 const PRE_ROLL: usize = 50;
 /// Frames kept of a turn: 30 s, 250 kB.
 const MOST: usize = 1_500;
-/// The onset is told so many samples after it: 60 ms.
+/// The onset is reported so many samples after it: 60 ms.
 const ONSET_DELAY: u64 = 480;
 
-/// The caller's turn, as far as the call has told of it.
+/// The caller's turn, as far as the call has reported it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Turn {
     /// Its first onset.
@@ -52,26 +52,26 @@ impl Ring {
         Duration::from_millis(20) * u32::try_from(self.frames.len()).unwrap_or(u32::MAX)
     }
 
-    /// What a recogniser is told that takes over, in the order in which it would have come. A turn of which the beginning was
+    /// What a link gets that takes over, in the order in which it would have come. A turn of which the beginning was
     /// forgotten begins where the sound does: transcripts of before stay as they are.
-    pub(super) fn retell(&self, turn: Option<Turn>, with_sound: bool, mut tell: impl FnMut(SttCommand)) {
+    pub(super) fn replay(&self, turn: Option<Turn>, with_sound: bool, mut send: impl FnMut(SttCommand)) {
         let oldest = self.frames.front().map_or(SamplePos(0), |(at, _)| *at);
         let from = turn.map(|turn| SamplePos(turn.from.0.max(oldest.0)));
         let mut onset = from;
         for (at, frame) in &self.frames {
             if let Some(from) = onset.filter(|from| at.0 >= from.0 + ONSET_DELAY) {
                 onset = None;
-                tell(SttCommand::SpeechStarted { at: from });
+                send(SttCommand::SpeechStarted { at: from });
             }
             if with_sound {
-                tell(SttCommand::Audio { at: *at, frame: *frame });
+                send(SttCommand::Audio { at: *at, frame: *frame });
             }
         }
         if let Some(at) = onset {
-            tell(SttCommand::SpeechStarted { at });
+            send(SttCommand::SpeechStarted { at });
         }
         if let (Some(from), Some((_, until))) = (from, turn.and_then(|turn| turn.paused)) {
-            tell(SttCommand::SpeechPaused { from, until });
+            send(SttCommand::SpeechPaused { from, until });
         }
     }
 

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use offhook_speakable::{is_speakable, speakable};
 use offhook_stage_api::id::{SegmentId, UtteranceId};
-use offhook_stage_api::{AudioChunk, SpeakRequest, StageFailure, TimedWord, TtsEvent};
-use tokio::time::Instant;
+use offhook_stage_api::{AudioChunk, SpeakRequest, StageFailure, TimedWord, TtsCommand, TtsEvent};
 
 use super::spoken::{length_of, rest_of};
-use crate::race::Attempt;
-use crate::tries::Tries;
+use crate::race::{Contest, Work};
+use offhook_stages::Tts;
+
+/// When the next voice is asked, too, for what bridges a wait: the caller has waited 1.5 s by then, and 2 s are too long.
+const BRIDGE_WITHIN: Duration = Duration::from_millis(350);
 
 /// No voice speaks faster than 80 letters a second, which is five times as fast as people do; of short texts nothing is
 /// expected but some sound.
@@ -21,6 +23,8 @@ const SENTENCE: u32 = 20;
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) request: SpeakRequest,
+    /// It bridges a wait, or begins to.
+    bridges: bool,
     /// What links before this one have spoken of the text, in bytes, and how long that sounds.
     from: usize,
     base: Duration,
@@ -30,8 +34,11 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    fn new(request: SpeakRequest) -> Self {
-        Self { request, from: 0, base: Duration::ZERO, sound: Duration::ZERO, words: Vec::new() }
+    fn new(request: SpeakRequest, bridges: &[String]) -> Self {
+        let text = request.text.trim();
+        let bridges = !text.is_empty() && bridges.iter().any(|bridge| bridge.trim().starts_with(text));
+        let (base, sound, words) = (Duration::ZERO, Duration::ZERO, Vec::new());
+        Self { request, bridges, from: 0, base, sound, words }
     }
 
     fn rest(&self) -> &str {
@@ -57,7 +64,7 @@ impl Segment {
     }
 
     /// What the next link is asked.
-    pub(super) fn ask(&self) -> SpeakRequest {
+    fn ask(&self) -> SpeakRequest {
         SpeakRequest { text: self.rest().to_owned(), ..self.request.clone() }
     }
 
@@ -92,38 +99,20 @@ impl Segment {
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) id: UtteranceId,
-    pub(super) tries: Tries,
-    /// Who speaks it: one, two while a hedge isn't decided, none if all have failed.
-    pub(super) attempts: Vec<Attempt>,
-    /// No link is left for a hedge, or one was asked, or a voice was heard.
-    pub(super) hedged: bool,
+    pub(super) contest: Contest,
     pub(super) segments: VecDeque<Segment>,
-    pub(super) failure: Option<StageFailure>,
 }
 
 impl Open {
     pub(super) fn new(id: UtteranceId, links: usize) -> Self {
-        Self {
-            id,
-            tries: Tries::new(links),
-            attempts: Vec::new(),
-            hedged: false,
-            segments: VecDeque::new(),
-            failure: None,
-        }
+        Self { id, contest: Contest::new(links), segments: VecDeque::new() }
     }
 
-    pub(super) fn push(&mut self, request: SpeakRequest) {
+    pub(super) fn push(&mut self, request: SpeakRequest, bridges: &[String]) {
         if self.segments.is_empty() {
-            for attempt in &mut self.attempts {
-                (attempt.since, attempt.spoke) = (Instant::now(), false);
-            }
+            self.contest.begin_now();
         }
-        self.segments.push_back(Segment::new(request));
-    }
-
-    pub(super) fn attempt(&mut self, link: usize) -> Option<&mut Attempt> {
-        self.attempts.iter_mut().find(|attempt| attempt.link == link)
+        self.segments.push_back(Segment::new(request, bridges));
     }
 
     pub(super) fn segment(&mut self, id: SegmentId) -> Option<&mut Segment> {
@@ -150,11 +139,45 @@ impl Open {
         });
     }
 
-    /// Nobody can speak it: what is owed of it has failed.
+    /// No link can speak it: what is pending of it has failed.
     pub(super) fn fail(&mut self, failure: &StageFailure, out: &mut VecDeque<TtsEvent>) {
-        for owed in self.segments.drain(..) {
-            let (utterance, segment) = (self.id, owed.request.segment);
+        for pending in self.segments.drain(..) {
+            let (utterance, segment) = (self.id, pending.request.segment);
             out.push_back(TtsEvent::Failed { utterance, segment, failure: failure.clone() });
         }
+    }
+}
+
+impl Work for Open {
+    type Provider = dyn Tts;
+    const LACKS: &'static str = "sound";
+    const IN_ORDER: bool = true;
+
+    fn contest(&self) -> &Contest {
+        &self.contest
+    }
+
+    fn contest_mut(&mut self) -> &mut Contest {
+        &mut self.contest
+    }
+
+    fn is_about(&self, event: &TtsEvent) -> bool {
+        event.of().0 == self.id
+    }
+
+    fn request(&self) -> Vec<TtsCommand> {
+        self.segments.iter().map(|segment| TtsCommand::Speak(segment.ask())).collect()
+    }
+
+    fn cancel(&self) -> TtsCommand {
+        TtsCommand::Cancel { utterance: self.id }
+    }
+
+    fn is_pending(&self) -> bool {
+        !self.segments.is_empty()
+    }
+
+    fn hedge_within(&self) -> Option<Duration> {
+        self.segments.front().filter(|segment| segment.bridges).map(|_| BRIDGE_WITHIN)
     }
 }

@@ -1,0 +1,125 @@
+//! One call's links of a chain, with the account of who was asked, who failed, and how long each may take.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use offhook_stage_api::{LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, TtsCommand, TtsEvent};
+use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, Tx, WhenFull};
+
+use crate::Link;
+use crate::health::{Asked, Circuit};
+use crate::links::{Links, QUEUE, Start};
+
+/// What chains need to know of a kind of stage: speech-to-text, language models, text-to-speech.
+pub trait Provider: Send + Sync + 'static {
+    /// What it is asked.
+    type Command: 'static;
+    /// What it answers.
+    type Event: 'static;
+    /// The kind, as in the configuration.
+    const KIND: &'static str;
+
+    /// Its name in configuration, logs and metrics.
+    fn provider_name(&self) -> &str;
+
+    /// Begins to serve one call.
+    fn start(
+        &self,
+        call: CallInfo,
+        commands: Rx<Self::Command>,
+        events: Tx<Self::Event>,
+    ) -> BoxFuture<Result<(), StageError>>;
+}
+
+macro_rules! provider {
+    ($stage:ident, $kind:literal, $command:ty, $event:ty) => {
+        impl Provider for dyn $stage {
+            type Command = $command;
+            type Event = $event;
+            const KIND: &'static str = $kind;
+
+            fn provider_name(&self) -> &str {
+                self.name()
+            }
+
+            fn start(
+                &self,
+                call: CallInfo,
+                commands: Rx<$command>,
+                events: Tx<$event>,
+            ) -> BoxFuture<Result<(), StageError>> {
+                self.run(call, commands, events)
+            }
+        }
+    };
+}
+
+provider!(Llm, "llm", LlmCommand, LlmEvent);
+provider!(Tts, "tts", TtsCommand, TtsEvent);
+provider!(Stt, "stt", SttCommand, SttEvent);
+
+/// One call's links of a chain.
+pub(crate) struct Providers<S: Provider + ?Sized> {
+    pub(crate) set: Arc<[Link<S>]>,
+    pub(crate) links: Links<S::Command, S::Event>,
+    call: Arc<str>,
+}
+
+impl<S: Provider + ?Sized> Providers<S> {
+    pub(crate) fn new(set: Arc<[Link<S>]>, call: CallInfo) -> Self {
+        let id = Arc::clone(&call.call);
+        let starts = set.iter().map(|link| {
+            let stage = Arc::clone(&link.stage);
+            let start: Start<S::Command, S::Event> =
+                Box::new(move |call, commands, events| stage.start(call, commands, events));
+            (link.stage.provider_name().to_owned(), start)
+        });
+        let links = Links::new(call, starts);
+        Self { set, links, call: id }
+    }
+
+    /// Connects the first link that is well, while the phone is still being answered.
+    pub(crate) fn start_first(&mut self) {
+        if let Some(first) = self.set.iter().position(|link| link.health.circuit() != Circuit::Open) {
+            self.links.start(first, QUEUE, WhenFull::PushBack);
+        }
+    }
+
+    /// How long a link may go without a sign of life, before it has begun to answer or after.
+    pub(crate) fn limit(&self, link: usize, has_begun: bool) -> Duration {
+        self.set
+            .get(link)
+            .map_or(Duration::ZERO, |link| if has_begun { link.deadlines.gap } else { link.deadlines.first })
+    }
+
+    pub(crate) fn count(&self, link: usize, why: Asked) {
+        if let Some(link) = self.set.get(link) {
+            link.health.asked(why);
+        }
+    }
+
+    pub(crate) fn count_success(&self, link: usize) {
+        if let Some(link) = self.set.get(link) {
+            link.health.succeeded();
+        }
+    }
+
+    pub(crate) fn count_won_hedge(&self, link: usize) {
+        if let Some(link) = self.set.get(link) {
+            link.health.won_hedge();
+        }
+    }
+
+    pub(crate) fn count_failure(&self, link: usize, failure: &StageFailure) {
+        tracing::warn!(call = %self.call, stage = S::KIND, %failure, "a link of a chain failed");
+        if let Some(link) = self.set.get(link) {
+            link.health.failed(failure);
+        }
+    }
+
+    /// Stops a link that is too late with `what`, whatever it hangs on.
+    pub(crate) fn stop_late(&mut self, link: usize, what: &'static str, limit: Duration) -> StageFailure {
+        self.links.stop(link);
+        StageError::TooSlow { stage: self.links.name(link), what, limit }.to_failure()
+    }
+}
