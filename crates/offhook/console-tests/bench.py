@@ -23,6 +23,9 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.whic
 # When each line of the order begins, in seconds after the microphone opens; the third is spoken over the agent.
 ORDER = [("pizza-1", 4.2), ("pizza-2", 8.0), ("pizza-3", 12.2), ("pizza-4", 16.0), ("pizza-5", 19.5), ("pizza-6", 26.5)]
 
+# Those that a test has opened.
+PAGES = []
+
 
 def mulaw_to_linear(octet):
     bits = ~octet & 0xFF
@@ -87,6 +90,7 @@ def browser(play, wav=None):
 
 def open_page(context, url, quiet=True):
     page = context.new_page()
+    PAGES.append(page)
     page.faults = []
     page.on("pageerror", lambda error: page.faults.append(f"error: {error}"))
     page.on("console", lambda message: message.type in ("error", "warning") and page.faults.append(message.text))
@@ -102,6 +106,10 @@ def eventually(what, condition, seconds=15):
         if value := condition():
             return value
         time.sleep(0.1)
+    # What was to be seen is left as pictures.
+    for number, page in enumerate(PAGES):
+        if not page.is_closed():
+            page.screenshot(path=SHOTS / f"failed-{number}.png", timeout=5000)
     raise AssertionError(f"it never came: {what}")
 
 

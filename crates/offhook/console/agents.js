@@ -116,8 +116,8 @@ const CIRCUITS = { closed: "well", half_open: "on trial", open: "left alone" };
 
 /** How each provider fares. @param {import("./main.js").Provider[]} all */
 function providers(all) {
-  const row = (/** @type {import("./main.js").Provider} */ one) => h("tr", {}, h("th", { scope: "row" }, one.name), h("td", {}, one.does), h("td", { class: `circuit ${one.circuit}` }, CIRCUITS[one.circuit] ?? one.circuit), h("td", {}, `${one.answered} / ${one.asked}`), h("td", {}, one.failed));
-  return h("table", { class: "ways" }, h("thead", {}, h("tr", {}, ["Provider", "Does", "Is", "Answered", "Failed"].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, all.map(row)));
+  const row = (/** @type {import("./main.js").Provider} */ one) => h("tr", {}, h("th", { scope: "row" }, one.name), h("td", {}, one.does), h("td", { class: `circuit ${one.circuit}` }, CIRCUITS[one.circuit] ?? one.circuit), h("td", {}, one.asked), h("td", { class: one.failed > 0 ? "some" : "" }, one.failed), h("td", {}, one.took_over));
+  return h("table", { class: "ways" }, h("thead", {}, h("tr", {}, ["Provider", "Does", "Is", "Asked", "Failed", "Took over"].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, all.map(row)));
 }
 
 /** @param {string} name @param {string} value */

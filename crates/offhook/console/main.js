@@ -13,7 +13,7 @@ import { Agents } from "./agents.js";
  *   version: string, agents: Agent[], draining: boolean, talking: number, places_calls: boolean, keeps_calls: boolean, signed: boolean
  * }} Server
  * @typedef {{ name: string, language: string, transport: string, stages: string, tools: string[], goal: string | null, transfers: string[], providers: Provider[] }} Agent
- * @typedef {{ does: string, name: string, circuit: string, asked: number, answered: number, failed: number }} Provider
+ * @typedef {{ does: string, name: string, circuit: string, asked: number, failed: number, took_over: number }} Provider
  */
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
