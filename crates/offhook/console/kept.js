@@ -60,7 +60,7 @@ export class Kept {
   async load() {
     const call = await get(`/v1/history/${this.sid}`);
     this.call = call;
-    for (const event of call.events ?? []) this.story.take({ t_ms: event.at_ms, ...event });
+    for (const event of call.events ?? []) this.story.take({ t_ms: found(event), ...event });
     if (this.story.items.length === 0) this.story.seed({ transcript: (call.turns ?? []).map((/** @type {any} */ turn) => ({ t_ms: turn.at_ms, ...turn })) });
     this.story.state = "over";
     this.transcript.update(this.story);
@@ -126,6 +126,9 @@ export class Kept {
     }
   }
 }
+
+/** When an event was found out: a document says when it happened. @param {any} event */
+const found = (event) => event.at_ms + (event.event === "barge_in" && event.stage === "suspected" ? event.after_ms : 0);
 
 /** Why it went as it did, turn by turn: `offhook explain`. @param {{ chapters: { title: string, moments: { at_ms: number, who: string, what: string }[] }[] }} story */
 function why(story) {
