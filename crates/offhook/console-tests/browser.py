@@ -35,10 +35,9 @@ def spoken_order(play):
             page.wait_for_timeout(13_500)
             page.screenshot(path=SHOTS / "talk-call.png")
             eventually("the agent hangs up, or has said goodbye", lambda: any("ready in" in words for _, words in transcript(page)), 40)
-            page.wait_for_timeout(1500)
-            if page.get_by_role("button", name="Hang up").is_visible():
-                page.get_by_role("button", name="Hang up").click()
-            page.get_by_role("button", name="Call again").wait_for()
+            # The agent says goodbye, and hangs up.
+            page.get_by_role("button", name="Call again").wait_for(timeout=20_000)
+            page.get_by_text("The agent hung up").wait_for()
             page.wait_for_timeout(2000)
             page.screenshot(path=SHOTS / "talk-over.png")
             said = transcript(page)

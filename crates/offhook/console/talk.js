@@ -182,6 +182,7 @@ export class Talk {
   /** @param {Story} story @param {Take} take @param {string} by @param {string} next */
   after(story, take, by, next) {
     this.phone = null;
+    this.panel.levels(-127, -127, 0);
     this.wave && (this.wave.span = 0);
     this.wave?.draw();
     const how = by === "caller" ? "You hung up" : next && next !== "Hangup" ? `The agent left the stream; Twilio goes on with ${next}` : "The agent hung up";
