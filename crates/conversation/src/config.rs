@@ -239,6 +239,9 @@ pub struct Timeouts {
     /// How long no media may come before the call is given up. Default 15 s.
     #[serde(with = "humantime_serde")]
     pub no_media: Duration,
+    /// How long a transfer that was asked for may take to come about. Default 20 s.
+    #[serde(with = "humantime_serde")]
+    pub transfer: Duration,
     /// How long a lost connection is waited for. Default 30 s.
     #[serde(with = "humantime_serde")]
     pub reconnect: Duration,
@@ -253,6 +256,7 @@ impl Default for Timeouts {
             voice_late: Duration::from_secs(3),
             longest_call: Duration::from_secs(3_600),
             no_media: Duration::from_secs(15),
+            transfer: Duration::from_secs(20),
             reconnect: Duration::from_secs(30),
         }
     }

@@ -311,6 +311,7 @@ impl Conversation {
             self.voice_deadline(),
             self.wait_deadline(line),
             self.silence_deadline(line),
+            self.leaving.deadline(&self.config.timeouts),
         ])
     }
 
@@ -327,6 +328,7 @@ impl Conversation {
             Why::CallerSilent => self.on_caller_silent(line),
             Why::DigitGap => self.flush_digits(line),
             Why::TooLong => self.on_too_long(line),
+            Why::TransferLate => self.on_transfer_late(line),
             Why::Voicemail => {
                 if let Some(message) = self.voicemail.record() {
                     self.say_message(&message, line);

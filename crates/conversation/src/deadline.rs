@@ -66,6 +66,8 @@ pub enum Why {
     NoMedia,
     /// The call has reached its greatest length.
     TooLong,
+    /// A transfer that was asked for has not come about.
+    TransferLate,
     /// The mailbox's beep, or its silence, was waited for long enough.
     Voicemail,
     /// A lost connection was waited for long enough.

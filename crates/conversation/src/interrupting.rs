@@ -9,7 +9,7 @@ use crate::conversation::{Conversation, Todo};
 use crate::deadline::{Deadline, Why, duration_ms};
 use crate::event::{BargeInStage, CallEvent, DropReason, ToolStage};
 use crate::line::{Heard, Line, LineCommand};
-use crate::speech::{Occasion, Purpose, Utterance, must_be_heard};
+use crate::speech::{By, Occasion, Purpose, Utterance, must_be_heard};
 use crate::turn::{OverAgent, TurnState};
 
 /// With less than this left to be heard, an utterance is as good as over, and a "yes" over it is an answer.
@@ -101,11 +101,11 @@ impl Conversation {
             return;
         }
         match self.judge_words(&text) {
-            OverAgent::Interruption => self.interrupt(line),
+            OverAgent::Interruption => self.interrupt(By::Speech, line),
             // At the end of what is said it is an answer, but no reason to cut off the last words.
             OverAgent::Backchannel if line.unheard(self.now) < NEARLY_OVER => self.end_barge_in(line),
             OverAgent::Backchannel if settled => self.pass_over(DropReason::Backchannel, line),
-            OverAgent::Beginning if settled => self.interrupt(line),
+            OverAgent::Beginning if settled => self.interrupt(By::Speech, line),
             OverAgent::Backchannel | OverAgent::Beginning => {}
         }
     }
@@ -136,14 +136,14 @@ impl Conversation {
                 let long = self.turn.is_speaking() || self.turn.spoken >= self.config.barge_in.certain;
                 if text.is_empty() {
                     if long && !self.turn.has_partials() {
-                        self.interrupt(line);
+                        self.interrupt(By::Speech, line);
                     } else {
                         self.pass_over(DropReason::Noise, line);
                     }
                 } else if line.unheard(self.now) < NEARLY_OVER {
                     self.end_barge_in(line);
                 } else if self.judge_words(&text) == OverAgent::Interruption {
-                    self.interrupt(line);
+                    self.interrupt(By::Speech, line);
                 } else {
                     self.pass_over(DropReason::Backchannel, line);
                 }
@@ -160,9 +160,9 @@ impl Conversation {
     }
 
     /// It was an interruption: the agent stops, and what was heard stands.
-    pub(crate) fn interrupt(&mut self, line: &mut dyn Line) {
+    pub(crate) fn interrupt(&mut self, by: By, line: &mut dyn Line) {
         let onset = self.barge_in.as_ref().map(BargeIn::began);
-        self.drop_ended(Occasion::Interrupted, line);
+        self.drop_ended(Occasion::Interrupted(by), line);
         self.end_barge_in(line);
         self.call_off_leaving();
         self.interrupt_tools(line);

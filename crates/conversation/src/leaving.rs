@@ -6,9 +6,11 @@
 use std::sync::Arc;
 
 use offhook_stage_api::tools::TRANSFER;
-use offhook_stage_api::{Interruptible, ToolCall};
+use offhook_stage_api::{CallTime, Interruptible, ToolCall, ToolResult};
 
+use crate::config::Timeouts;
 use crate::conversation::{Conversation, State, Todo};
+use crate::deadline::{Deadline, Why};
 use crate::event::{CallEvent, EndReason};
 use crate::line::{Line, LineCommand};
 use crate::speech::{Occasion, Purpose};
@@ -33,8 +35,8 @@ pub(crate) enum Leaving {
     WhenSaid(EndReason),
     /// A transfer is to be asked for when everything was said.
     Transfer { call: ToolCall, by: WantedBy },
-    /// It was asked for.
-    Asked { call: ToolCall, by: WantedBy },
+    /// It was asked for, then.
+    Asked { call: ToolCall, by: WantedBy, at: CallTime },
 }
 
 /// What is to be done, now that everything was said.
@@ -79,14 +81,14 @@ impl Leaving {
     }
 
     /// Everything was said.
-    pub(crate) fn all_said(&mut self) -> Option<Leave> {
+    pub(crate) fn all_said(&mut self, now: CallTime) -> Option<Leave> {
         match std::mem::take(self) {
             Self::WhenSaid(why) => {
                 *self = Self::WhenSaid(why);
                 Some(Leave::HangUp(why))
             }
             Self::Transfer { call, by } => {
-                *self = Self::Asked { call: call.clone(), by };
+                *self = Self::Asked { call: call.clone(), by, at: now };
                 Some(Leave::Ask(call))
             }
             other => {
@@ -102,7 +104,7 @@ impl Leaving {
             return None;
         }
         match std::mem::take(self) {
-            Self::Asked { call, by } => Some((call, by)),
+            Self::Asked { call, by, .. } => Some((call, by)),
             _ => None,
         }
     }
@@ -112,6 +114,14 @@ impl Leaving {
         match self {
             Self::Asked { .. } => EndReason::Transferred,
             _ => EndReason::StreamStopped,
+        }
+    }
+
+    /// When a transfer that was asked for is given up.
+    pub(crate) fn deadline(&self, timeouts: &Timeouts) -> Option<Deadline> {
+        match self {
+            Self::Asked { at, .. } => Some(Deadline::new(*at + timeouts.transfer, Why::TransferLate)),
+            _ => None,
         }
     }
 
@@ -163,7 +173,7 @@ impl Conversation {
         if writing || playing || !self.speech.is_idle() || !self.leaving.is_wanted() {
             return false;
         }
-        match self.leaving.all_said() {
+        match self.leaving.all_said(self.now) {
             None => false,
             Some(Leave::HangUp(why)) => {
                 self.hang_up(why, None, line);
@@ -174,6 +184,15 @@ impl Conversation {
                 true
             }
         }
+    }
+
+    /// The transfer has not come about, and nothing says that it failed: the caller is not left waiting for it.
+    pub(crate) fn on_transfer_late(&mut self, line: &mut dyn Line) {
+        let Leaving::Asked { call, .. } = &self.leaving else { return };
+        let why = format!("it had not come about after {:?}", self.config.timeouts.transfer);
+        let result = ToolResult { id: call.id.clone(), name: TRANSFER.to_owned(), outcome: Err(why) };
+        self.todo.push_back(Todo::CancelTool(result.id.clone()));
+        self.on_tool_result(result, line);
     }
 
     /// Hangs up now.

@@ -11,7 +11,7 @@ use crate::event::{CallEvent, DropReason, TurnEnded};
 use crate::interrupting::{NEARLY_OVER, WORDS_WITHIN};
 use crate::keypad::KeyPressed;
 use crate::line::{Line, LineCommand, TurnHint};
-use crate::speech::Occasion;
+use crate::speech::{By, Occasion};
 use crate::turn::{Evidence, Onset, OverAgent, TurnState, WordsEffect, same_words};
 
 /// So many replies are requested before the end of a turn is certain: each costs money.
@@ -324,7 +324,7 @@ impl Conversation {
         self.drop_ended(Occasion::CallerBegan, line);
         let audible = line.audible(self.now).and_then(|id| self.speech.get(id));
         if audible.is_some_and(|said| said.interruptible != Interruptible::No) {
-            self.interrupt(line);
+            self.interrupt(By::Key, line);
         }
         if pressed == KeyPressed::Whole {
             self.flush_digits(line);

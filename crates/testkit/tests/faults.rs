@@ -613,3 +613,22 @@ fn a_recogniser_that_took_over_and_hears_no_words_is_no_proof_that_there_were_no
     order(&phone, &["agent said: Yes.", "agent said: Pardon?"]);
     never(&line(false), "agent said: Pardon?");
 }
+
+#[test]
+fn what_only_keys_may_interrupt_is_said_behind_a_reply_that_speech_has_cut_off() {
+    let scene = |speaks: bool| {
+        let phone = Phone::new().agent_says(LONG).announce(
+            400,
+            "The kitchen closes at ten.",
+            Interruptible::DtmfOnly,
+        );
+        let phone = if speaks {
+            phone.caller_says(2_000, "pizza-1", "I want to order a pizza")
+        } else {
+            phone.key(2_500, '5')
+        };
+        phone.agent_says("Gladly.").run(16_000)
+    };
+    order(&scene(true), &["agent said: The kitchen closes at ten."]);
+    never(&scene(false), "agent said: The kitchen closes at ten.");
+}

@@ -38,6 +38,16 @@ fn after_a_transfer_that_failed_the_agent_goes_on() {
 }
 
 #[test]
+fn a_transfer_that_nothing_comes_of_is_given_up_and_the_agent_goes_on() {
+    let mut line = Phone::new().agent_says("Hello. One moment.").agent_says("Nobody is there, sorry.");
+    line.tool_ms = 600_000;
+    line.tool_outcome = Some(Ok("much too late".into()));
+    let line = line.control(400, transfer()).run(30_000);
+    assert!(line.timeline.contains("agent said: Nobody is there, sorry."), "{}", line.timeline);
+    assert!(!line.timeline.contains("ended: Transferred"), "{}", line.timeline);
+}
+
+#[test]
 fn twilio_takes_the_stream_away_when_a_transfer_is_done() {
     let line =
         Phone::new().agent_says("Hello. One moment.").control(400, transfer()).hang_up(5_000).run(9_000);

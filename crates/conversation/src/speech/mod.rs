@@ -11,7 +11,7 @@ use offhook_stage_api::{CallTime, Interruptible, ReplyId, UtteranceId};
 
 use crate::event::{DropCause, UtteranceKind};
 
-pub(crate) use rules::{Occasion, must_be_heard};
+pub(crate) use rules::{By, Occasion, must_be_heard};
 
 /// What something is said for.
 #[derive(Clone, Debug, PartialEq, Eq)]

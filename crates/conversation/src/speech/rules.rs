@@ -32,12 +32,19 @@ pub(crate) enum Occasion {
     CallerBegan,
     /// The caller's turn is over, and will be answered.
     TurnEnded,
-    /// The caller interrupted by speech or key.
-    Interrupted,
+    /// The caller interrupted.
+    Interrupted(By),
     /// A mailbox has answered.
     Mailbox,
     /// The call has reached its greatest length.
     TooLong,
+}
+
+/// What the caller interrupts by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    Speech,
+    Key,
 }
 
 /// Where something goes: in front of the one at this place, or (`None`) behind everything.
@@ -60,6 +67,15 @@ pub(crate) const fn must_be_heard(utterance: &Utterance) -> bool {
         || matches!(utterance.interruptible, Interruptible::No)
 }
 
+/// Whether the caller may end it in this way.
+const fn may_be_interrupted(utterance: &Utterance, by: By) -> bool {
+    !must_be_heard(utterance)
+        && match (utterance.interruptible, by) {
+            (Interruptible::Yes, _) | (Interruptible::DtmfOnly, By::Key) => true,
+            (Interruptible::DtmfOnly, By::Speech) | (Interruptible::No, _) => false,
+        }
+}
+
 /// Whether an occasion ends something, and why.
 pub(super) fn ends(utterance: &Utterance, occasion: Occasion) -> Option<DropCause> {
     let begun = utterance.has_begun();
@@ -78,7 +94,7 @@ pub(super) fn ends(utterance: &Utterance, occasion: Occasion) -> Option<DropCaus
             let instead = matches!(utterance.purpose, Purpose::Apology | Purpose::CheckIn);
             (!begun && instead).then_some(DropCause::ReasonGone)
         }
-        Occasion::Interrupted => (!must_be_heard(utterance)).then_some(DropCause::Interrupted),
+        Occasion::Interrupted(by) => may_be_interrupted(utterance, by).then_some(DropCause::Interrupted),
         Occasion::Mailbox => {
             (!matches!(utterance.purpose, Purpose::Keys(_) | Purpose::Echo)).then_some(DropCause::Leaving)
         }

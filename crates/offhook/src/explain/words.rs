@@ -191,6 +191,7 @@ pub(super) const fn deadline(why: Why) -> &'static str {
         Why::DigitGap => "takes the number for whole: no further key came",
         Why::NoMedia => "has had no sound from Twilio for too long",
         Why::TooLong => "has reached the call's greatest length",
+        Why::TransferLate => "has waited long enough for the transfer",
         Why::Voicemail => "has waited long enough for the mailbox",
         Why::Reconnect => "has waited long enough for the connection to come back",
     }
