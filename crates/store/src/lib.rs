@@ -1,7 +1,7 @@
 //! What is kept of calls: one document per call, in SQLite or PostgreSQL, found by number, agent, time, outcome and words.
 //!
 //! A [`Store`] takes documents from any thread and never makes it wait: a thread of its own writes them in batches. While the
-//! database is away they wait in a bounded [`spool`] on disk, and are replayed from there; a document is known by its call's id and
+//! database is away they wait in a bounded spool on disk, and are replayed from there; a document is known by its call's id and
 //! revision, so that it is in the database once however often it is replayed.
 //!
 //! - `document`: the document of a call, version 1; its JSON Schema is `docs/call-document.schema.json`
