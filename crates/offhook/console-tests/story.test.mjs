@@ -41,6 +41,11 @@ test("a turn that is reopened is one turn", () => {
   assert.equal(told.turns[0].spans.length, 2);
 });
 
+test("words that come late are of the turn that is over", () => {
+  const told = story(...TURN, [2050, "hearing", { text: "two large pizzas please" }], [5100, "speech_started", { at_ms: 5000 }], [5300, "hearing", { text: "for delivery" }]);
+  assert.deepEqual(told.turns.map((turn) => [turn.from, turn.text]), [[900, "two large pizzas please"], [5000, "for delivery"]]);
+});
+
 test("what was not heard is cut off", () => {
   const told = story(
     [0, "speaking", { utterance: 1, what: "reply", text: "We're open every day." }],

@@ -172,6 +172,7 @@ export class Story {
       case "speech_started": {
         const turn = this.turn(event.at_ms);
         turn.state = "speaking";
+        if (turn.spans.length === 0) turn.from = event.at_ms;
         turn.spans.push([event.at_ms, event.at_ms]);
         touch(turn);
         this.state = "caller";
@@ -188,8 +189,10 @@ export class Story {
         break;
       }
       case "hearing": {
-        const turn = this.turn(at);
-        turn.text = event.text;
+        // Words that come late are of the turn that is over: what begins a turn is a voice.
+        const late = this.current?.state === "ended" ? this.current : null;
+        const turn = late ?? this.turn(at);
+        if (event.text || !late) turn.text = event.text;
         touch(turn);
         break;
       }
@@ -202,7 +205,7 @@ export class Story {
       }
       case "turn_ended": {
         const turn = this.turn(event.began_ms);
-        Object.assign(turn, { text: event.text, state: "ended", until: event.speech_end_ms, decided: event.decided_ms, evidence: event.evidence });
+        Object.assign(turn, { from: event.began_ms, text: event.text, state: "ended", until: event.speech_end_ms, decided: event.decided_ms, evidence: event.evidence });
         if (turn.spans.length === 0) turn.spans.push([event.began_ms, event.speech_end_ms]);
         touch(turn);
         this.answered = turn;
