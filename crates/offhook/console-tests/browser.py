@@ -162,12 +162,15 @@ def look_back(play):
         assert other.locator("audio").evaluate("audio => new Promise((done) => { audio.onloadedmetadata = () => done(audio.duration); audio.onerror = () => done(0); if (audio.duration) done(audio.duration); })") > 5
         assert other.faults == [], other.faults
         page.get_by_role("link", name="All calls").click()
+        page.wait_for_timeout(700)
+        eventually("both calls", lambda: rows.count() == 2)
         for box in page.locator(".calls tbody input").all():
             box.check()
         page.get_by_role("button", name="Compare the two").click()
         eventually("both side by side", lambda: page.locator(".kept.beside .line").count() >= 6)
         page.screenshot(path=SHOTS / "history-two.png")
         page.go_back()
+        page.wait_for_timeout(700)
         page.locator(".calls a").first.click()
         page.on("dialog", lambda dialog: dialog.accept())
         page.get_by_role("button", name="Delete").click()

@@ -54,6 +54,8 @@ export class History {
     const sids = rest.split("/").filter(Boolean);
     this.element.classList.toggle("two", sids.length > 1);
     if (sids.length === 0) {
+      this.chosen.clear();
+      this.compare.hidden = true;
       fill(this.element, this.head, this.filters, this.found);
       this.search();
       return;
