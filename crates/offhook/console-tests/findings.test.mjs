@@ -31,6 +31,7 @@ const CALLS = {
   "an interruption, and its loss": [says(0, 1, "reply", "We open at nine and close at ten.", { heard: "We open at nine", interrupted: true }), {}, [/interrupted 1 time; not heard: “and close at ten\.”/]],
   "a model that fails": [[...turn(1000, 2000, "x"), [5000, "trouble", { message: "openai is down" }], ...says(5100, 1, "apology", "I'm sorry.")], {}, [/had to apologise/, /openai is down/]],
   "a caller who falls silent": [[...says(9000, 1, "check_in", "Are you still there?"), [15_000, "ended", { why: "caller_silent" }]], { ended: "caller_silent" }, [/ended because the caller was silent/, /still there/]],
+  "a caller who leaves": [[...turn(1000, 2000, "x"), ...says(2400, 1, "reply", "We open at nine.", { heard: "We", interrupted: true })], { ended: "stream_stopped" }, [/hung up while the agent spoke; not heard: “open at nine\.”/]],
   "a goal that is missed": [[...turn(1000, 2000, "no thanks")], { outcome: { verdict: "refused", evidence: "no thanks" } }, [/not achieved: refused, “no thanks”/]],
 };
 

@@ -30,7 +30,10 @@ export function findings(story, call = {}) {
   if (deaf.length > 0) say("bad", `${counted(deaf.length, "time", "times")} the caller spoke and no word was understood.`, deaf[0]?.from);
   const reopened = callers.filter((turn) => turn.reopened > 0);
   if (reopened.length > 0) say("bad", `${counted(reopened.length, "time", "times")} the caller was taken to be done, and went on: the pause that ended the turn was too short.`, reopened[0]?.from);
-  const cut = agents.filter((turn) => turn.interrupted);
+  const why = call.ended ?? "";
+  // Who hangs up cuts what is being said, too.
+  const left = why === "stream_stopped" && agents.at(-1)?.interrupted ? agents.at(-1) : undefined;
+  const cut = agents.filter((turn) => turn.interrupted && turn !== left);
   if (cut.length > 0) {
     const lost = cut.map((turn) => heardAndCut(turn).cut.trim()).find((text) => text !== "");
     say(cut.length > 2 ? "bad" : "warn", `The caller interrupted ${counted(cut.length, "time", "times")}${lost ? `; not heard: “${short(lost)}”` : ""}.`, cut[0]?.from);
@@ -49,9 +52,8 @@ export function findings(story, call = {}) {
   for (const item of failed.slice(0, 4)) if (item.kind === "note") say("bad", item.text, item.from);
   if (failed.length > 4) say("bad", `… and ${failed.length - 4} more troubles.`);
   if (story.echoes > 2) say("warn", `${story.echoes} times the agent's own voice came back by the caller's line: a speakerphone, probably.`);
-  const why = call.ended ?? "";
   if (["caller_silent", "no_media", "voice_failed", "too_long"].includes(why)) say("bad", `The call ended because ${story.ended}.`);
-  if (why === "stream_stopped" && agents.length > 0 && agents.at(-1)?.interrupted) say("bad", "The caller hung up while the agent spoke.", agents.at(-1)?.from);
+  if (left) say("bad", `The caller hung up while the agent spoke; not heard: “${short(heardAndCut(left).cut.trim())}”.`, left.from);
   if (why === "stream_stopped" && callers.length === 0 && agents.length > 0) say("warn", "The caller hung up without a word.");
   const verdict = call.outcome?.verdict;
   if (verdict && verdict !== "achieved") say("bad", `Its goal was not achieved: ${verdict.replaceAll("_", " ")}${call.outcome.evidence ? `, “${short(call.outcome.evidence)}”` : ""}.`);
