@@ -302,11 +302,14 @@ pub struct HistoryConfig {
     /// and greets nobody. The server sets it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<Entry>,
+    /// The stream before broke off: the caller is told so, and hears again what was said last.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cut_off: bool,
 }
 
 impl Default for HistoryConfig {
     fn default() -> Self {
-        Self { most_chars: 24_000, before: Vec::new() }
+        Self { most_chars: 24_000, before: Vec::new(), cut_off: false }
     }
 }
 

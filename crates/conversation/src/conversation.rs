@@ -236,6 +236,9 @@ impl Conversation {
             line.command(LineCommand::AwaitBeep, self.now);
         }
         let is_back = !self.config.history.before.is_empty();
+        if is_back && self.config.history.cut_off {
+            return self.go_on_after_cut(line);
+        }
         match self.config.phrases.greeting.clone().filter(|_| !is_back) {
             Some(greeting) => {
                 self.say(Purpose::Greeting(None), &greeting, None, line);

@@ -1,6 +1,6 @@
 //! The connection breaks, and the call comes back over another.
 
-use offhook_stage_api::{ReplyReason, UtteranceId};
+use offhook_stage_api::{Content, ReplyReason, UtteranceId};
 
 use crate::conversation::{Conversation, State};
 use crate::event::DropCause;
@@ -44,6 +44,23 @@ impl Conversation {
         self.pending = Pending { unheard: unheard.trim().to_owned(), asked };
         self.trouble("the connection was lost; the call goes on if Twilio connects it again");
         self.state = State::Lost { until: self.now + self.config.timeouts.reconnect };
+    }
+
+    /// The stream before this broke off, with the process that served it.
+    pub(crate) fn go_on_after_cut(&mut self, line: &mut dyn Line) {
+        let sorry = self.language.phrases(&self.config).reconnected.clone();
+        self.say(Purpose::Apology, &sorry, None, line);
+        match self.config.history.before.last().map(|entry| &entry.content) {
+            // The caller waits for an answer.
+            Some(Content::Caller { text }) => {
+                let reason = ReplyReason::Caller { text: text.clone(), confidence: None };
+                self.request(reason, false, line);
+            }
+            _ => {
+                let question = self.history.last_of_agent().map(last_sentence).unwrap_or_default();
+                self.say(Purpose::Reply(None), &question, None, line);
+            }
+        }
     }
 
     pub(crate) fn on_back(&mut self, line: &mut dyn Line) {

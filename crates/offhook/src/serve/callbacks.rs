@@ -118,7 +118,7 @@ fn connect_again(checked: &Checked, live: Option<&Live>, edge: &Edge) -> Option<
     let goes_on = live.is_some_and(|live| {
         let facts = live.facts();
         !facts.over && facts.ended.is_none()
-    }) && shared.streams.has(sid);
+    }) && (shared.streams.has(sid) || live.is_some_and(Live::is_cut_off));
     if live.is_some() && !goes_on {
         return None;
     }

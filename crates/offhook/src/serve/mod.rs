@@ -189,6 +189,23 @@ fn shared(
     })
 }
 
+/// Takes in the calls that an earlier process has left in the middle. What Twilio doesn't connect again has ended.
+fn resume(shared: &Arc<Shared>) {
+    let resumed = shared.switchboard.resume();
+    if resumed.is_empty() {
+        return;
+    }
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        tokio::time::sleep(2 * parking::BACK_WITHIN).await;
+        for live in resumed.iter().filter_map(|sid| shared.switchboard.call(sid)) {
+            if live.is_cut_off() {
+                shared.switchboard.conclude(&live);
+            }
+        }
+    });
+}
+
 /// Listens, to the end of the server's life.
 async fn serve(
     args: &ServeArgs,
@@ -197,6 +214,7 @@ async fn serve(
     loader: &roster::Loader,
 ) -> anyhow::Result<Ended> {
     let mut signals = Signals::register()?;
+    resume(&edge.shared);
     let listener = match systemd::inherited()? {
         Some(listener) => listener,
         None => TcpListener::bind(listen).await.with_context(|| {

@@ -25,6 +25,8 @@ pub(super) struct Returns {
     last: Option<(String, &'static str)>,
     /// The conversation of the stream that was left, if it is known to the letter.
     history: Vec<Entry>,
+    /// An earlier process left the call in the middle.
+    cut_off: bool,
     /// The time of the call that the streams before have taken.
     pub(super) before: Duration,
 }
@@ -61,6 +63,19 @@ impl Live {
         true
     }
 
+    /// An earlier process left the call in the middle.
+    pub(super) fn was_cut_off(&self) {
+        let mut facts = self.facts();
+        facts.returns.count = 1;
+        facts.returns.cut_off = true;
+    }
+
+    /// Whether it was, and may go on.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        let facts = self.facts();
+        facts.returns.cut_off && !facts.over && !facts.talking
+    }
+
     /// Keeps the conversation, in case that nobody takes the caller.
     pub(crate) fn remember(&self, history: Vec<Entry>) {
         let mut facts = self.facts();
@@ -71,15 +86,23 @@ impl Live {
 
     /// Makes what a stream is served with fit one that isn't the call's first.
     pub(super) fn go_on_from(&self, config: &mut Arc<CallConfig>) {
-        let before = self.before();
+        let (taken, cut_off) = {
+            let facts = self.facts();
+            (facts.returns.before, facts.returns.cut_off)
+        };
+        let before = if cut_off { self.said_before() } else { self.before() };
         if before.is_empty() {
             return;
         }
-        let taken = self.facts().returns.before;
         let config = Arc::make_mut(config);
         let conversation = config.conversation_mut();
         conversation.history.before = before;
+        conversation.history.cut_off = cut_off;
         conversation.timeouts.longest_call = conversation.timeouts.longest_call.saturating_sub(taken);
+    }
+
+    fn said_before(&self) -> Vec<Entry> {
+        self.facts().transcript.iter().map(|line| Entry::at(said(line), 0)).collect()
     }
 
     /// Under what name a stream is recorded: the call's later ones beside its first.

@@ -8,6 +8,7 @@ mod known;
 pub(crate) mod live;
 pub(crate) mod outcome;
 mod place;
+mod resumed;
 mod seat;
 mod story;
 mod test_call;
@@ -256,7 +257,11 @@ impl Switchboard {
         let config = live.as_ref().map_or_else(|| Arc::clone(&served.call), |live| self.behaviour(live));
         let kept_as = live.as_ref().map_or_else(|| sid.to_owned(), |live| live.recorded_as(sid));
         let names = (kept_as.as_str(), served.agent.name.as_str());
-        Watched::new(Recorder::new(over, self.keeper.clone(), names, &config, show), live)
+        Watched::new(
+            Recorder::new(over, self.keeper.clone(), names, &config, show),
+            live,
+            self.keeper.clone(),
+        )
     }
 
     /// The stream of this call has ended.
@@ -273,6 +278,9 @@ impl Switchboard {
     pub(crate) fn conclude(&self, live: &Live) {
         live.conclude();
         self.keep(live);
+        if let (Some(keeper), Some(sid)) = (&self.keeper, live.sid()) {
+            keeper.forget_live(&sid);
+        }
     }
 
     /// Waits until everything that is kept of calls is written, but not for ever. False if it was not.

@@ -9,17 +9,19 @@ use offhook_tape::{TapedLine, WireInput, WireOutput};
 use serde_json::json;
 
 use super::live::Live;
+use crate::keeper::Keeper;
 use crate::record::Recorder;
 
 /// The observer of every call of a server.
 pub(crate) struct Watched {
     recorder: Recorder,
     live: Option<Arc<Live>>,
+    keeper: Option<Keeper>,
 }
 
 impl Watched {
-    pub(crate) const fn new(recorder: Recorder, live: Option<Arc<Live>>) -> Self {
-        Self { recorder, live }
+    pub(crate) const fn new(recorder: Recorder, live: Option<Arc<Live>>, keeper: Option<Keeper>) -> Self {
+        Self { recorder, live, keeper }
     }
 
     fn listened_to(&self) -> Option<&Live> {
@@ -29,6 +31,12 @@ impl Watched {
     fn event(&self, now: CallTime, event: &CallEvent) {
         if let Some(live) = &self.live {
             live.on_event(offhook_conversation::ms(now), event);
+            let more_was_said = matches!(event, CallEvent::TurnEnded(_) | CallEvent::Said { .. });
+            if let Some(keeper) = self.keeper.as_ref().filter(|_| more_was_said)
+                && let Some((sid, bytes)) = live.to_be_resumed()
+            {
+                keeper.save_live(&sid, bytes);
+            }
         }
     }
 }

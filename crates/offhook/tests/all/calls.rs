@@ -21,8 +21,12 @@ struct Server {
 
 impl Server {
     fn start(agent: &str, token: Option<&str>) -> Self {
+        Self::start_with(agent, token, &[])
+    }
+
+    fn start_with(agent: &str, token: Option<&str>, more: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--agent", agent]).env_remove("PORT");
+        command.args(["serve", "--listen", "127.0.0.1:0", "--agent", agent]).args(more).env_remove("PORT");
         command.env_remove("TWILIO_AUTH_TOKEN").stdout(Stdio::piped()).stderr(Stdio::null());
         if let Some(token) = token {
             command.env("TWILIO_AUTH_TOKEN", token);
@@ -349,4 +353,45 @@ async fn a_call_whose_stream_broke_is_connected_again_and_goes_on() {
     let unknown = form.replace(&sid, &format!("CA{:032x}", 8));
     let sorry = server.request(head, &unknown).await;
     assert!(sorry.contains("<Say") && sorry.contains("<Hangup"), "{sorry}");
+}
+
+#[tokio::test]
+async fn a_call_goes_on_when_its_server_was_killed_and_another_was_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let sid = format!("CA{:032x}", 9);
+    let start = start(9).replace("CA9", &sid);
+    let record = folder.path().to_str().unwrap();
+    let server = Server::start_with("pizza", None, &["--record", record]);
+    let mut socket = server.socket().await;
+    socket.send(Message::Text(start.clone().into())).await.unwrap();
+    // The greeting is heard to its end when its mark comes back.
+    let mark =
+        until_event(&mut socket, "\"mark\"").await.replace("\"event\":\"mark\",", "\"event\":\"mark\",");
+    let kept = folder.path().join(format!("{sid}.live.json"));
+    for _ in 0..200 {
+        if kept.exists() {
+            break;
+        }
+        socket.send(Message::Text(mark.clone().into())).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(kept.exists(), "what was said is kept");
+    drop(server); // killed
+    let server = Server::start_with("pizza", None, &["--record", record]);
+    let form = format!("CallSid={sid}&AccountSid=AC00000000000000000000000000000000&CallStatus=in-progress");
+    let head = "POST /after-stream?again=0 HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded";
+    let again = server.request(head, &form).await;
+    assert!(again.contains("<Stream"), "{again}");
+    let mut socket = server.socket().await;
+    socket.send(Message::Text(start.into())).await.unwrap();
+    until_event(&mut socket, "\"media\"").await;
+    socket.send(Message::Text(r#"{"event":"stop","stop":{}}"#.into())).await.unwrap();
+    while let Some(Ok(_)) = socket.next().await {}
+    for _ in 0..200 {
+        if !kept.exists() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!kept.exists(), "nothing is left when the call is over");
 }
