@@ -18,6 +18,9 @@ use crate::driver::{Driver, Observer, Outgoing, SessionLine};
 use crate::guard::{StreamGuard, TooMuch};
 use crate::prefetch::fetch;
 
+/// So many messages of a peer that has left are looked through for its goodbye.
+const MOST_LEFT_BEHIND: u32 = 256;
+
 /// A peer that doesn't take our messages for so long is gone.
 const SLOWEST_WRITE: Duration = Duration::from_secs(5);
 
@@ -161,7 +164,7 @@ impl<L: SessionLine, W: Observer<L>, K: Link<L>> Session<L, W, K> {
                 Happened::Tool(result) => self.driver.feed(Input::Tool(result), &mut self.link),
                 Happened::Deadline => self.driver.feed(Input::Timeout, &mut self.link),
                 Happened::Leave(leave) => return End::Left(leave),
-                Happened::Broken(error) => return K::broken(&error),
+                Happened::Broken(error) => return self.goodbye().await.unwrap_or_else(|| K::broken(&error)),
                 Happened::Message(message) => {
                     if let Some(end) = self.on_message(message) {
                         return end;
@@ -174,6 +177,26 @@ impl<L: SessionLine, W: Observer<L>, K: Link<L>> Session<L, W, K> {
             }
         }
         End::HungUp
+    }
+
+    /// Nothing can be written any more. A peer that has left may have said goodbye before, and that has come already: then the
+    /// session ended in order.
+    async fn goodbye(&mut self) -> Option<End> {
+        for _ in 0..MOST_LEFT_BEHIND {
+            let here = poll_fn(|context| match self.link.poll_recv(context) {
+                Poll::Ready(message) => Poll::Ready(Some(message)),
+                Poll::Pending => Poll::Ready(None),
+            });
+            match here.await? {
+                None | Some(Err(_)) => return None,
+                message => {
+                    if let Some(end) = self.on_message(message) {
+                        return Some(end);
+                    }
+                }
+            }
+        }
+        None
     }
 
     /// What happens next. The socket is read after everything else that is there already: messages without end keep nobody waiting,
