@@ -1,0 +1,3 @@
+//! Media Streams messages of both sides.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| offhook_fuzz::messages(data));

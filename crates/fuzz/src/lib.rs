@@ -1,0 +1,113 @@
+//! Fuzz targets, as ordinary functions: one for each parser that meets the outside. None may panic, hang or take memory without
+//! end, whatever it is given.
+//!
+//! Two things run them. `make fuzz` runs each under libFuzzer for a minute (a nightly compiler and cargo-fuzz are needed), and
+//! keeps what it finds in `corpus/`. The test of this crate runs the whole corpus, and many thousand changed copies of it, on
+//! a stable compiler.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use offhook_script::{Dialog, Script, shipped};
+use offhook_speakable::{Cleaner, LONGEST_SENTENCE, SentenceCutter, is_speakable, speakable as spoken};
+use offhook_stage_api::ReplyReason;
+use offhook_twilio::stream::{Inbound, parse, parse_outbound};
+use offhook_twilio::webhook::WebhookForm;
+use offhook_twilio::{StreamSid, relay as relay_messages};
+
+/// A target.
+pub type Target = fn(&[u8]);
+
+/// All targets, by name: a folder in `corpus/` each.
+pub const TARGETS: [(&str, Target); 7] = [
+    ("messages", messages),
+    ("relay", relay),
+    ("twiml", twiml),
+    ("webhook", webhook),
+    ("agent", agent),
+    ("tape", tape),
+    ("speakable", speakable),
+];
+
+/// Media Streams messages of both sides: sound must fit where it goes.
+pub fn messages(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(Inbound::Media(media)) = parse(&text) {
+        let mut buffer = [0; 16_000];
+        let _octets = media.decode(&mut buffer);
+    }
+    if let Ok(stream) = StreamSid::parse(&format!("MZ{:032x}", 1)) {
+        let _message = parse_outbound(&text, &stream);
+    }
+}
+
+/// ConversationRelay's messages of both sides: what is read as ours is written the same.
+pub fn relay(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let _message = relay_messages::parse(&text);
+    if let Ok(message) = relay_messages::parse_outbound(&text) {
+        assert_eq!(relay_messages::parse_outbound(&message.to_json()), Ok(message));
+    }
+}
+
+/// What a server under test answers to its webhook.
+pub fn twiml(data: &[u8]) {
+    let _report = offhook_twilio::twiml::check(200, Some("text/xml"), data);
+}
+
+/// Webhook forms, and the addresses that signatures are made of. A form that is written is read the same.
+pub fn webhook(data: &[u8]) {
+    let form = WebhookForm::parse(data);
+    let again = WebhookForm::parse(form.encode().as_bytes());
+    assert_eq!(again.params(), form.params());
+    let _url = offhook_twilio::signature::signed_url(&String::from_utf8_lossy(data));
+}
+
+/// An agent's file, and what a caller may say to it: the lines behind the first octet that is zero.
+pub fn agent(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut parts = text.split('\0');
+    let file = parts.next().unwrap_or("");
+    let script = Script::from_toml(file).ok().or_else(|| Script::from_toml(shipped("pizza")?).ok());
+    let Some(script) = script else { return };
+    let mut dialog = Dialog::new(Arc::new(script));
+    for text in parts {
+        dialog = dialog.respond(&ReplyReason::Caller { text: text.to_owned(), confidence: None }).1;
+    }
+}
+
+/// A tape from elsewhere.
+pub fn tape(data: &[u8]) {
+    let _outcome =
+        offhook_tape::replay(&String::from_utf8_lossy(data), offhook_media_line::CallConfig::default());
+}
+
+/// What a model writes, as tokens between octets that are zero, in the language of the first octet: it is cleaned in a bounded
+/// number of steps, and a stream of it as the whole.
+pub fn speakable(data: &[u8]) {
+    let Some((language, data)) = data.split_first() else { return };
+    let languages = ["en-US", "en-GB", "de-DE", "es-MX", "fr-FR", "it"];
+    let Some(language) = languages.get(usize::from(*language) % languages.len()) else { return };
+    let text = String::from_utf8_lossy(data);
+    let (mut cleaner, mut cutter) = (Cleaner::new(language), SentenceCutter::new(language));
+    let (mut said, mut written) = (String::new(), String::new());
+    for token in text.split('\0') {
+        let piece = cleaner.push(token);
+        said.push_str(&piece.text.spoken);
+        written.push_str(&piece.written);
+        cutter.push(token);
+        while let Some(piece) = cutter.next_piece() {
+            assert!(piece.chars().count() <= LONGEST_SENTENCE, "a sentence is too long for a voice");
+        }
+    }
+    let piece = cleaner.finish();
+    said.push_str(&piece.text.spoken);
+    written.push_str(&piece.written);
+    let whole = text.replace('\0', "");
+    assert_eq!(written, whole);
+    let thought = ["</", "[/", "◁/"].iter().any(|end| whole.contains(end));
+    if !thought && is_speakable(&whole, language) {
+        assert_eq!(said, spoken(&whole, language));
+    }
+    while cutter.rest().is_some() {}
+}
