@@ -63,6 +63,8 @@ struct Counters {
     hedged: AtomicU64,
     hedges_won: AtomicU64,
     opened: AtomicU64,
+    /// In the order of [`Health::KINDS`].
+    failures: [AtomicU64; 6],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -131,6 +133,29 @@ impl Health {
         }
     }
 
+    /// All kinds of failures, in the order of [`failures`](Self::failures).
+    pub const KINDS: [FailureKind; 6] = [
+        FailureKind::Unavailable,
+        FailureKind::Refused,
+        FailureKind::Busy,
+        FailureKind::Garbage,
+        FailureKind::Broken,
+        FailureKind::TooSlow,
+    ];
+
+    /// Failures so far, by kind.
+    #[must_use]
+    pub fn failures(&self) -> [(FailureKind, u64); 6] {
+        let read =
+            |at: usize| self.counters.failures.get(at).map_or(0, |count| count.load(Ordering::Relaxed));
+        let mut at = 0;
+        Self::KINDS.map(|kind| {
+            let count = read(at);
+            at += 1;
+            (kind, count)
+        })
+    }
+
     /// Whether a request may go through; if it is the one that tries a link which has rested, others may not until its
     /// outcome is known, or as long a rest again has passed without one.
     #[must_use]
@@ -160,6 +185,11 @@ impl Health {
     /// A request, or the link as a whole, failed.
     pub fn failed(&self, failure: &StageFailure) {
         count(&self.counters.failed);
+        for (kind, counter) in Self::KINDS.into_iter().zip(&self.counters.failures) {
+            if kind == failure.kind {
+                count(counter);
+            }
+        }
         if failure.kind == FailureKind::TooSlow {
             count(&self.counters.too_slow);
         }

@@ -28,11 +28,12 @@ const fn end(bucket: usize) -> u64 {
 pub struct Histogram {
     buckets: [u32; BUCKETS],
     most_us: u64,
+    sum_us: u64,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { buckets: [0; BUCKETS], most_us: 0 }
+        Self { buckets: [0; BUCKETS], most_us: 0, sum_us: 0 }
     }
 }
 
@@ -44,6 +45,22 @@ impl Histogram {
             *count = count.saturating_add(1);
         }
         self.most_us = self.most_us.max(us);
+        self.sum_us = self.sum_us.saturating_add(us);
+    }
+
+    /// All of them together.
+    #[must_use]
+    pub const fn sum(&self) -> Duration {
+        Duration::from_micros(self.sum_us)
+    }
+
+    /// The buckets that have any: up to which duration, and how many. The last has no bound: [`Duration::MAX`].
+    pub fn buckets(&self) -> impl Iterator<Item = (Duration, u32)> + '_ {
+        let bound = |at: usize| {
+            if at + 1 == BUCKETS { Duration::MAX } else { Duration::from_micros(end(at)) }
+        };
+        let all = self.buckets.iter().enumerate();
+        all.filter(|(_, count)| **count > 0).map(move |(at, count)| (bound(at), *count))
     }
 
     /// How many were taken down.
@@ -79,6 +96,7 @@ impl Histogram {
             *count = count.saturating_add(more);
         }
         self.most_us = self.most_us.max(other.most_us);
+        self.sum_us = self.sum_us.saturating_add(other.sum_us);
     }
 }
 
