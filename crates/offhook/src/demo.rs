@@ -1,7 +1,7 @@
 //! `offhook demo`: a server, and a recorded caller who calls it.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use anyhow::{Context, bail};
@@ -17,9 +17,9 @@ pub(crate) struct DemoArgs {
     /// Who answers
     #[arg(long, default_value = "pizza")]
     agent: String,
-    /// Who calls
-    #[arg(long, value_name = "FILE", default_value = "fixtures/callers/pizza.toml")]
-    caller: PathBuf,
+    /// Who calls; without a file, somebody who orders pizza
+    #[arg(long, value_name = "FILE")]
+    caller: Option<PathBuf>,
     /// Folder for sound, picture, tape and record
     #[arg(long, value_name = "FOLDER", default_value = "demo-out")]
     out: PathBuf,
@@ -27,6 +27,27 @@ pub(crate) struct DemoArgs {
     /// long tails; with replies begun before the caller's turn is certain, and without
     #[arg(long)]
     providers: bool,
+}
+
+/// The caller who orders pizza: the demo needs no other file than this program.
+const CALLER: &str = "pizza.toml";
+const PIZZA: [(&str, &[u8]); 7] = [
+    (CALLER, include_bytes!("../callers/pizza.toml")),
+    ("pizza-1.wav", include_bytes!("../callers/pizza-1.wav")),
+    ("pizza-2.wav", include_bytes!("../callers/pizza-2.wav")),
+    ("pizza-3.wav", include_bytes!("../callers/pizza-3.wav")),
+    ("pizza-4.wav", include_bytes!("../callers/pizza-4.wav")),
+    ("pizza-5.wav", include_bytes!("../callers/pizza-5.wav")),
+    ("pizza-6.wav", include_bytes!("../callers/pizza-6.wav")),
+];
+
+/// Writes that caller's files, and gives the one that names the others.
+fn unpack(folder: &Path) -> anyhow::Result<PathBuf> {
+    std::fs::create_dir_all(folder)?;
+    for (name, octets) in PIZZA {
+        std::fs::write(folder.join(name), octets)?;
+    }
+    Ok(folder.join(CALLER))
 }
 
 /// The server, ended with the demo.
@@ -44,8 +65,12 @@ impl Drop for Server {
 pub(crate) fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&args.out)
         .with_context(|| format!("can't make the folder {}", args.out.display()))?;
+    let caller = match args.caller {
+        Some(caller) => caller,
+        None => unpack(&args.out.join("caller")).context("the caller's files can't be written")?,
+    };
     if !args.providers {
-        let outcome = call_once(&["--agent", &args.agent], args.caller, args.out)?;
+        let outcome = call_once(&["--agent", &args.agent], caller, args.out)?;
         say(
             "\ntalk     to the agent yourself: `make run`, or `offhook serve`, prints the address of its page",
         );
@@ -59,7 +84,7 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         (varied, true, "speculating-tails"),
         (varied, false, "waiting-tails"),
     ];
-    let ends_ms = call::Caller::read(&args.caller)?.ends_ms;
+    let ends_ms = call::Caller::read(&caller)?.ends_ms;
     let mut outcome = ExitCode::SUCCESS;
     for ((latency, pace), speculate, name) in calls {
         let begun = if speculate { "before" } else { "only when" };
@@ -68,7 +93,7 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         let folder = args.out.join(name);
         std::fs::create_dir_all(&folder)?;
         let config = rehearsal.write(&folder, speculate)?.display().to_string();
-        let this = call_once(&["--config", &config], args.caller.clone(), folder)?;
+        let this = call_once(&["--config", &config], caller.clone(), folder)?;
         if this != ExitCode::SUCCESS {
             outcome = this;
         }
@@ -114,4 +139,16 @@ fn call_once(serve: &[&str], caller: PathBuf, out: PathBuf) -> anyhow::Result<Ex
         tracing::debug!("the server's output broke off");
     }
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caller_needs_no_repository() {
+        let folder = tempfile::tempdir().unwrap();
+        let caller = call::Caller::read(&unpack(&folder.path().join("caller")).unwrap()).unwrap();
+        assert_eq!(caller.lines.len(), 6);
+    }
 }
