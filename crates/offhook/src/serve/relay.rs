@@ -53,6 +53,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         }
         return;
     };
+    shared.metrics.count_relay(&report);
     log(&report);
     let Some((badge, sid)) = badge else { return };
     match shared.parking.left(&sid, badge, call) {

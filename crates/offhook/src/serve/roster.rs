@@ -70,7 +70,11 @@ pub(super) async fn reload(args: &ServeArgs, shared: &Arc<Shared>, loader: &Load
         Ok(Ok((roster, keys, api_token))) => {
             tracing::info!(agents = ?roster.names(), "agents, prices and keys were read again");
             shared.switchboard.replace(roster);
+            shared.switchboard.watch_providers(&shared.metrics.providers);
             shared.keys.store(Arc::new(keys));
+            if let Some(tls) = &shared.tls {
+                tls.renew();
+            }
             if let (Some(api), Some(token)) = (&shared.api, api_token) {
                 api.renew(&token);
             }

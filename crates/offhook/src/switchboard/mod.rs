@@ -31,6 +31,7 @@ use offhook_twilio::twiml::RelayOptions;
 
 use crate::agents::Agent;
 use crate::keeper::{Keeper, Written};
+use crate::metrics::{CallMetrics, Providers};
 use crate::prices::Prices;
 use crate::record::Recorder;
 use crate::rest::Rest;
@@ -94,6 +95,7 @@ pub(crate) struct Switchboard {
     /// Where the documents of calls are kept, if they are.
     pub(crate) store: Option<Store>,
     known: Mutex<Known>,
+    metrics: Arc<CallMetrics>,
 }
 
 impl Switchboard {
@@ -104,12 +106,30 @@ impl Switchboard {
         keeper: Option<Keeper>,
         store: Option<Store>,
     ) -> Self {
-        Self { config, rest, roster: ArcSwap::from_pointee(roster), keeper, store, known: Mutex::default() }
+        let (roster, known, metrics) = (ArcSwap::from_pointee(roster), Mutex::default(), Arc::default());
+        Self { config, rest, roster, keeper, store, known, metrics }
     }
 
     /// Calls that begin from now on are served so.
     pub(crate) fn replace(&self, roster: Roster) {
         self.roster.store(Arc::new(roster));
+    }
+
+    /// What happened in calls.
+    pub(crate) fn metrics(&self) -> &CallMetrics {
+        &self.metrics
+    }
+
+    /// The agents as they are now, each with its providers.
+    pub(crate) fn watch_providers(&self, providers: &Providers) {
+        let roster = self.roster.load();
+        let all = std::iter::once(&roster.first).chain(roster.others.values());
+        providers.replace(all.map(|served| (served.agent.name.as_str(), &*served.agent.providers)));
+    }
+
+    /// Where calls are written, if they are.
+    pub(crate) fn folder(&self) -> Option<&std::path::Path> {
+        self.keeper.as_ref().map(Keeper::folder)
     }
 
     /// What was written of calls, if anything is.
@@ -257,11 +277,8 @@ impl Switchboard {
         let config = live.as_ref().map_or_else(|| Arc::clone(&served.call), |live| self.behaviour(live));
         let kept_as = live.as_ref().map_or_else(|| sid.to_owned(), |live| live.recorded_as(sid));
         let names = (kept_as.as_str(), served.agent.name.as_str());
-        Watched::new(
-            Recorder::new(over, self.keeper.clone(), names, &config, show),
-            live,
-            self.keeper.clone(),
-        )
+        let recorder = Recorder::new(over, self.keeper.clone(), names, &config, show);
+        Watched::new(recorder, live, self.keeper.clone(), Arc::clone(&self.metrics))
     }
 
     /// The stream of this call has ended.

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::live::Live;
 use crate::keeper::Keeper;
+use crate::metrics::CallMetrics;
 use crate::record::Recorder;
 
 /// The observer of every call of a server.
@@ -17,11 +18,17 @@ pub(crate) struct Watched {
     recorder: Recorder,
     live: Option<Arc<Live>>,
     keeper: Option<Keeper>,
+    metrics: Arc<CallMetrics>,
 }
 
 impl Watched {
-    pub(crate) const fn new(recorder: Recorder, live: Option<Arc<Live>>, keeper: Option<Keeper>) -> Self {
-        Self { recorder, live, keeper }
+    pub(crate) const fn new(
+        recorder: Recorder,
+        live: Option<Arc<Live>>,
+        keeper: Option<Keeper>,
+        metrics: Arc<CallMetrics>,
+    ) -> Self {
+        Self { recorder, live, keeper, metrics }
     }
 
     fn listened_to(&self) -> Option<&Live> {
@@ -29,6 +36,7 @@ impl Watched {
     }
 
     fn event(&self, now: CallTime, event: &CallEvent) {
+        self.metrics.on_event(event);
         if let Some(live) = &self.live {
             live.on_event(offhook_conversation::ms(now), event);
             let more_was_said = matches!(event, CallEvent::TurnEnded(_) | CallEvent::Said { .. });

@@ -116,7 +116,10 @@ async fn the_echo_agent_sends_the_callers_voice_back() {
     assert_eq!(report.after, ["Hangup"]);
     let counted = server.request("GET /metrics HTTP/1.1", "").await;
     assert!(counted.contains("offhook_calls_in_progress 0"), "{counted}");
-    assert!(counted.contains("offhook_calls_total{end=\"stopped\"} 1"), "{counted}");
+    assert!(
+        counted.contains("offhook_calls_total{end=\"stopped\",transport=\"media_streams\"} 1"),
+        "{counted}"
+    );
     assert!(counted.contains("offhook_recogniser_frames_dropped_total 0"), "{counted}");
     // What was said comes back as it was, a few frames later.
     let said = &report.caller_sound[8_000..16_000];

@@ -46,8 +46,22 @@ impl Server {
 
     /// Without any token.
     pub(crate) fn open(agent: &str) -> Self {
+        Self::open_with(agent, "")
+    }
+
+    /// The same, with more in its configuration.
+    pub(crate) fn open_with(agent: &str, more: &str) -> Self {
         let text = "listen = \"127.0.0.1:0\"\n[twilio]\nauth_token_env = \"NO_TOKEN_IS_SET\"\n";
-        Self::run(tempfile::tempdir().unwrap(), text, &["--agent", agent])
+        Self::run(tempfile::tempdir().unwrap(), &format!("{text}{more}"), &["--agent", agent])
+    }
+
+    /// Without access to Twilio's API, behind what a shell does first, such as `ulimit`; its log is nobody's to read.
+    pub(crate) fn hindered(first: &str, agent: &str) -> Self {
+        let text = "listen = \"127.0.0.1:0\"\n";
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{first} exec \"$@\""), "sh", env!("CARGO_BIN_EXE_offhook")]);
+        command.env("OFFHOOK_LOG", "trace").stderr(Stdio::piped());
+        Self::run_as(command, tempfile::tempdir().unwrap(), text, &["--agent", agent])
     }
 
     /// Sends a signal, such as `TERM`.
@@ -72,22 +86,23 @@ impl Server {
     }
 
     fn run(folder: tempfile::TempDir, text: &str, args: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
+        command.stderr(Stdio::null());
+        Self::run_as(command, folder, text, args)
+    }
+
+    fn run_as(mut command: Command, folder: tempfile::TempDir, text: &str, args: &[&str]) -> Self {
         let config = folder.path().join("offhook.toml");
         std::fs::write(&config, text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&config).args(args);
         command.arg("--record").arg(folder.path()).env_remove("PORT");
         command.env("TWILIO_AUTH_TOKEN", TOKEN).env("OFFHOOK_API_TOKEN", API_TOKEN);
-        command
-            .env_remove("TWILIO_API_KEY")
-            .env_remove("TWILIO_ACCOUNT_SID")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+        command.env_remove("TWILIO_API_KEY").env_remove("TWILIO_ACCOUNT_SID").stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         output.read_line(&mut line).unwrap();
-        let address = line.trim().rsplit("http://").next().unwrap().to_owned();
+        let address = line.trim().rsplit("://").next().unwrap().to_owned();
         assert!(address.starts_with("127.0.0.1:"), "{line}");
         std::thread::spawn(move || output.lines().map_while(Result::ok).for_each(drop));
         Self { child, address, folder }
