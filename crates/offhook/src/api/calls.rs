@@ -115,7 +115,8 @@ fn not_placed(error: &NotPlaced) -> (StatusCode, Value, bool) {
     let (status, code, again) = match error {
         NotPlaced::Wrong(_) => (StatusCode::UNPROCESSABLE_ENTITY, "wrong", true),
         NotPlaced::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed", true),
-        NotPlaced::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready", true),
+        // Trying again helps only once the configuration is another.
+        NotPlaced::NotReady(_) => (StatusCode::CONFLICT, "not_ready", true),
         NotPlaced::Twilio(RestError::Refused(error)) if matches!(error.next, Next::Again(_)) => {
             (StatusCode::SERVICE_UNAVAILABLE, "twilio_busy", true)
         }
@@ -136,12 +137,26 @@ fn not_placed(error: &NotPlaced) -> (StatusCode, Value, bool) {
 }
 
 /// `GET /calls`: the newest; with `?running=true` those that are not over.
-pub(super) fn list(query: Option<&str>, switchboard: &Switchboard) -> Answer {
-    let running = query.is_some_and(|query| query.split('&').any(|pair| pair == "running=true"));
+pub(super) fn list(query: Option<&str>, switchboard: &Switchboard) -> Result<Answer, Answer> {
+    let running = flag(query, "running")?;
     let known = switchboard.calls();
     let wanted = known.iter().filter(|live| !running || !live.is_over());
     let calls: Vec<Value> = wanted.take(MOST_LISTED).map(|live| live.summary()).collect();
-    as_json(StatusCode::OK, &json!({ "calls": calls, "agents": switchboard.agents() }))
+    Ok(as_json(StatusCode::OK, &json!({ "calls": calls, "agents": switchboard.agents() })))
+}
+
+/// A parameter that is true or false; false if it isn't there.
+fn flag(query: Option<&str>, name: &str) -> Result<bool, Answer> {
+    let pairs = query.unwrap_or("").split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let mut found = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
+    match (found.next(), found.next()) {
+        (None, _) | (Some("false"), None) => Ok(false),
+        (Some("true"), None) => Ok(true),
+        _ => {
+            let message = format!("`{name}` is `true` or `false`, once");
+            Err(refusal(StatusCode::BAD_REQUEST, "wrong", &message))
+        }
+    }
 }
 
 /// `GET /calls/{sid}`
@@ -154,7 +169,7 @@ pub(super) async fn show(sid: &str, switchboard: &Switchboard) -> Result<Answer,
 /// `DELETE /calls/{sid}`: politely, after what is being said; with `?now=true` at once.
 pub(super) async fn end(query: Option<&str>, sid: &str, switchboard: &Switchboard) -> Result<Answer, Answer> {
     let live = find(sid, switchboard)?;
-    let now = query.is_some_and(|query| query.split('&').any(|pair| pair == "now=true"));
+    let now = flag(query, "now")?;
     let polite = live.facts().talking && !now;
     if live.is_over() {
         return Ok(as_json(StatusCode::OK, &live.snapshot()));
@@ -162,7 +177,11 @@ pub(super) async fn end(query: Option<&str>, sid: &str, switchboard: &Switchboar
     if polite {
         return wish(&live, Control::HangUp);
     }
-    let not_ended = |error: String| refusal(StatusCode::BAD_GATEWAY, "not_ended", &error);
+    let reaches_twilio = switchboard.rest.is_some();
+    let not_ended = |error: String| match reaches_twilio {
+        true => refusal(StatusCode::BAD_GATEWAY, "not_ended", &error),
+        false => refusal(StatusCode::CONFLICT, "not_talking", "there is no stream that could be closed"),
+    };
     switchboard.end(&live).await.map_err(not_ended)?;
     Ok(accepted())
 }

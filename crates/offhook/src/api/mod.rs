@@ -97,6 +97,11 @@ fn as_json(status: StatusCode, body: &Value) -> Answer {
     typed(status, "application/json", body.to_string())
 }
 
+/// The answer where no call can be: what stands in the place of its SID is none.
+pub(crate) fn no_such_call() -> Answer {
+    refusal(StatusCode::NOT_FOUND, "unknown", "there is no such call: this is no SID")
+}
+
 /// A refusal: a word for programs, and one for people.
 fn refusal(status: StatusCode, code: &str, message: &str) -> Answer {
     as_json(status, &json!({ "error": { "code": code, "message": message } }))
@@ -152,7 +157,7 @@ pub(crate) async fn answer(request: Request, does: Does, sid: &str, shared: &Arc
         Does::Speak => speech::speak(request, &api.voice).await,
         Does::Listen => listen::stream(sid, &shared.switchboard),
         Does::Place => calls::place(request, api, shared).await,
-        Does::List => Ok(calls::list(request.uri().query(), &shared.switchboard)),
+        Does::List => calls::list(request.uri().query(), &shared.switchboard),
         Does::Show => calls::show(sid, &shared.switchboard).await,
         Does::End => calls::end(request.uri().query(), sid, &shared.switchboard).await,
         Does::Say => calls::say(request, sid, &shared.switchboard).await,

@@ -68,6 +68,9 @@ const fn carried(transport: Transport) -> &'static str {
 pub(super) async fn check(request: Request) -> Result<Answer, Answer> {
     let body = body(request).await?;
     let text = String::from_utf8(body.to_vec()).map_err(|_| wrong("the file is not UTF-8"))?;
+    if text.is_empty() {
+        return Err(wrong("the body is to be the file's text, and there is none"));
+    }
     // An agent is built as it is for serving, which may load a voice.
     let faults = tokio::task::spawn_blocking(move || crate::check::faults_of(&text)).await;
     let faults =

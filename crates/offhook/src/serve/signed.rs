@@ -114,9 +114,8 @@ pub(crate) fn failed(headers: &HeaderMap, extensions: &Extensions, shared: &Shar
     (shared.failures.count(peer), peer)
 }
 
-/// An answer to a peer that is beyond its budget of failures.
+/// An answer to a peer that is beyond its budget of failures: the same, and its connection is closed.
 pub(crate) fn beyond_budget(mut answer: Answer) -> Answer {
-    *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     answer
 }

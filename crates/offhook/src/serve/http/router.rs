@@ -78,7 +78,7 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Sid {
         let path = <Path<String> as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await;
         let sid = path.ok().flatten().map_or_else(String::new, |Path(sid)| sid);
         if sid.len() > 64 || !sid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(nothing().await);
+            return Err(api::no_such_call());
         }
         Ok(Self(sid))
     }
