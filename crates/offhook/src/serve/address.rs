@@ -17,7 +17,11 @@ pub(crate) struct PublicBase(String);
 
 impl PublicBase {
     /// From the configuration, else from what a trusted proxy says, else from the request itself. `None` without any.
-    pub(crate) fn find(configured: Option<&str>, headers: &HeaderMap, by_proxy: bool) -> Option<Self> {
+    pub(crate) fn find(
+        configured: Option<&str>,
+        headers: &HeaderMap,
+        (by_proxy, is_tls): (bool, bool),
+    ) -> Option<Self> {
         if let Some(url) = configured {
             return Some(Self(url.trim_end_matches('/').to_owned()));
         }
@@ -28,14 +32,15 @@ impl PublicBase {
             return None;
         }
         let scheme = passed.scheme.filter(|scheme| scheme == "https" || scheme == "http");
-        let scheme = scheme.unwrap_or_else(|| "http".to_owned());
+        let own = if is_tls { "https" } else { "http" };
+        let scheme = scheme.unwrap_or_else(|| own.to_owned());
         Some(Self(format!("{scheme}://{host}")))
     }
 
     /// As [`find`](Self::find), for a request of a connection: whether its peer is a proxy is known.
     pub(crate) fn of(configured: Option<&str>, headers: &HeaderMap, extensions: &Extensions) -> Option<Self> {
-        let by_proxy = extensions.get::<Arc<Conn>>().is_some_and(|conn| conn.is_proxy);
-        Self::find(configured, headers, by_proxy)
+        let conn = extensions.get::<Arc<Conn>>().map_or((false, false), |conn| (conn.is_proxy, conn.is_tls));
+        Self::find(configured, headers, conn)
     }
 
     /// Whether it is this machine's own, which nobody else can reach.
@@ -70,14 +75,17 @@ mod tests {
             ("x-forwarded-host", "a.example, b"),
             ("x-forwarded-proto", "https"),
         ]);
-        let find =
-            |configured, headers: &HeaderMap| PublicBase::find(configured, headers, true).map(|base| base.0);
+        let find = |configured, headers: &HeaderMap| {
+            PublicBase::find(configured, headers, (true, false)).map(|base| base.0)
+        };
         assert_eq!(find(Some("https://c.example/"), &all).as_deref(), Some("https://c.example"));
         assert_eq!(find(None, &all).as_deref(), Some("https://a.example"));
         assert_eq!(find(None, &headers(&[("host", "h:1")])).as_deref(), Some("http://h:1"));
         assert_eq!(find(None, &headers(&[("host", "h\"><x")])), None);
-        let direct = PublicBase::find(None, &all, false).unwrap();
+        let direct = PublicBase::find(None, &all, (false, false)).unwrap();
         assert_eq!(direct.0, "http://127.0.0.1:5000", "a stranger's headers are not believed");
+        let own = PublicBase::find(None, &all, (false, true)).unwrap();
+        assert_eq!(own.0, "https://127.0.0.1:5000", "TLS of one's own");
         assert_eq!(PublicBase("http://h:1".into()).stream_url("/media-stream"), "wss://h:1/media-stream");
     }
 }

@@ -7,13 +7,14 @@ use crate::console::say;
 
 /// Says it when the server listens.
 pub(super) fn announce(address: SocketAddr, shared: &Shared) {
-    say(&format!("offhook {} listens on http://{address}", env!("CARGO_PKG_VERSION")));
+    let http = if shared.tls.is_some() { "https" } else { "http" };
+    say(&format!("offhook {} listens on {http}://{address}", env!("CARGO_PKG_VERSION")));
     say(&format!("agent    {}", shared.agent));
     match &shared.public_url {
         Some(url) => say(&format!("webhook  {}/voice", url.trim_end_matches('/'))),
-        None => {
-            say(&format!("webhook  http://{address}/voice (as your tunnel or proxy is reached, with https)"))
-        }
+        None => say(&format!(
+            "webhook  {http}://{address}/voice (as your tunnel or proxy is reached, with https)"
+        )),
     }
     match (&shared.api, &shared.switchboard.rest) {
         (Some(_), Some(_)) => {
@@ -26,8 +27,8 @@ pub(super) fn announce(address: SocketAddr, shared: &Shared) {
     }
     if shared.console {
         match &shared.own_token {
-            Some(token) => say(&format!("console  http://{address}/console/#key={token}")),
-            None => say(&format!("console  http://{address}/console/ (it asks for the API's token)")),
+            Some(token) => say(&format!("console  {http}://{address}/console/#key={token}")),
+            None => say(&format!("console  {http}://{address}/console/ (it asks for the API's token)")),
         }
     }
     if !shared.keys.load().is_empty() {

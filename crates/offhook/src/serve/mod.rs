@@ -89,6 +89,7 @@ pub(crate) struct Shared {
     /// The API's token, if this process made it: for programs on this machine, while no credentials are asked for.
     own_token: Option<String>,
     http: HttpConfig,
+    pub(crate) tls: Option<Arc<http::Tls>>,
     connections: Arc<Connections>,
     /// Whether only this machine reaches the server.
     is_loopback: bool,
@@ -166,7 +167,6 @@ fn shared(
     let api = token.map(|token| Api::new(&token, &config.api, config.outbound.calls_per_second));
     let switchboard = Switchboard::new(config.outbound.clone(), rest, roster, keeper, store);
     Ok(Shared {
-        switchboard: Arc::new(switchboard),
         console: config.console && api.is_some(),
         api,
         public_url: config.public_url.clone(),
@@ -174,18 +174,20 @@ fn shared(
         parking: Parking::default(),
         streams: Parking::default(),
         overload: Overload::new(config.overload.clone(), workers),
-        metrics: Metrics::new(),
+        metrics: Metrics::new(&switchboard),
         metrics_access: MetricsAccess::new(config)?,
         show: args.show,
         life: Arc::default(),
         calls: InProgress::default(),
         connections: Arc::new(Connections::new(&config.http, descriptors)),
+        tls: config.http.tls.clone().map(http::Tls::new).transpose()?.map(Arc::new),
         http: config.http.clone(),
         is_loopback: listen.ip().is_loopback(),
         own_token,
         keys: ArcSwap::from_pointee(keys),
         failures: Failures::default(),
         agent: about,
+        switchboard: Arc::new(switchboard),
     })
 }
 
@@ -246,12 +248,20 @@ async fn serve(
             () = shared.life.until(Phase::Ending) => {}
         }
     };
+    let certificate = async {
+        if let Some(tls) = &shared.tls {
+            tokio::select! {
+                () = tls.watch() => {}
+                () = shared.life.until(Phase::Ending) => {}
+            }
+        }
+    };
     let scrapes = async {
         if let Some(listener) = &own {
             http::accept(listener, edge, http::Serves::Operator).await;
         }
     };
-    let ((), (), (), ended) =
-        tokio::join!(http::accept(&listener, edge, http::Serves::Everybody), scrapes, watchdog, life);
+    let everybody = http::accept(&listener, edge, http::Serves::Everybody);
+    let ((), (), (), (), ended) = tokio::join!(everybody, scrapes, watchdog, certificate, life);
     Ok(ended)
 }

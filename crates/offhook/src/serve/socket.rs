@@ -15,14 +15,13 @@ use offhook_media_line::MediaLine;
 use offhook_script::Transport;
 use offhook_session::{Admitted, Leave, OpenCall, SessionEnd, SessionError, SessionReport, open_call};
 use offhook_twilio::stream::StartMessage;
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::address::PublicBase;
-use super::http::{Answer, Stall, text};
+use super::http::{Answer, Stall, Wire, text};
 use super::parking::{BACK_WITHIN, Badge, Became};
 use super::voice::TOKEN;
 use super::workers::{LoadGuard, Upgraded};
@@ -85,7 +84,7 @@ async fn hand_over(upgraded: OnUpgrade, edge: Arc<Edge>, base: Option<PublicBase
             return;
         }
     };
-    let Ok(parts) = upgraded.downcast::<TokioIo<Stall<TcpStream>>>() else {
+    let Ok(parts) = upgraded.downcast::<TokioIo<Stall<Wire>>>() else {
         tracing::error!("a stream's socket is of another kind than this server's");
         return;
     };
@@ -93,7 +92,7 @@ async fn hand_over(upgraded: OnUpgrade, edge: Arc<Edge>, base: Option<PublicBase
         .io
         .into_inner()
         .into_inner()
-        .into_std()
+        .leave()
         .map(|stream| edge.workers.hand_over(Upgraded { stream, read: parts.read_buf, base, carries }));
     match handed {
         Ok(true) => {}
@@ -118,7 +117,7 @@ fn accept_key(headers: &HeaderMap) -> Option<HeaderValue> {
 
 /// Serves the call on an upgraded socket, of which `read` was read already.
 pub(super) async fn serve(
-    io: TcpStream,
+    io: Wire,
     read: Bytes,
     shared: Arc<Shared>,
     (base, carries): (Option<PublicBase>, Carries),
@@ -154,7 +153,7 @@ pub(super) async fn serve(
 
 /// Serves a call to the end of its stream. One whose stream broke waits for Twilio to connect it again.
 async fn run<G>(
-    call: OpenCall<TcpStream, Watched>,
+    call: OpenCall<Wire, Watched>,
     (badge, sid): (Badge, String),
     shared: Arc<Shared>,
     counted: G,

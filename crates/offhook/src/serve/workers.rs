@@ -1,6 +1,5 @@
 //! One worker per core: an OS thread with a single-threaded runtime that owns its calls from `start` to end.
 
-use std::net::TcpStream as StdTcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,12 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use bytes::Bytes;
 use offhook_session::StageSet;
-use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc;
 
 use super::Shared;
 use super::address::PublicBase;
+use super::http::Wire;
 use super::socket::{self, Carries};
 
 /// Sockets waiting for a worker; more are refused.
@@ -23,7 +22,7 @@ const WAITING: usize = 1_024;
 /// An upgraded socket.
 #[derive(Debug)]
 pub(crate) struct Upgraded {
-    pub(crate) stream: StdTcpStream,
+    pub(crate) stream: Wire,
     /// Read already.
     pub(crate) read: Bytes,
     pub(crate) base: Option<PublicBase>,
@@ -162,7 +161,7 @@ fn begin(work: Work, shared: &Arc<Shared>) {
     match work {
         Work::Stop => {}
         Work::Warm(stages) => drop(tokio::task::spawn_local(async move { stages.warm().await })),
-        Work::Serve(upgraded, guard) => match TcpStream::from_std(upgraded.stream) {
+        Work::Serve(upgraded, guard) => match upgraded.stream.enter() {
             Ok(stream) => {
                 let rest = (upgraded.base, upgraded.carries);
                 tokio::task::spawn_local(socket::serve(

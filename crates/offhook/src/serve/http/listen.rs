@@ -11,6 +11,7 @@ use super::super::life::Phase;
 use super::connection::serve;
 use super::registry::Conn;
 use super::router::{Serves, router};
+use super::wire::Wire;
 
 /// After a refusal of the system, such as for want of descriptors, the next try waits so long.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -21,13 +22,15 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 pub(crate) async fn accept(listener: &TcpListener, edge: &Arc<Edge>, serves: Serves) {
     let router = router(edge, serves);
     let shared = &edge.shared;
+    // Counters are for this machine, or a network of one's own.
+    let tls = shared.tls.as_ref().filter(|_| serves == Serves::Everybody);
     let mut open = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, address)) => {
                     let peer = address.ip().to_canonical();
-                    let conn = Conn::new(peer, shared.http.trusts(peer));
+                    let conn = Conn::new(peer, shared.http.trusts(peer)).over_tls(tls.is_some());
                     let Some(place) = shared.connections.enter(conn) else {
                         shared.metrics.connections_refused.inc();
                         tracing::warn!(%peer, "a connection was refused: too many are open");
@@ -37,7 +40,19 @@ pub(crate) async fn accept(listener: &TcpListener, edge: &Arc<Edge>, serves: Ser
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "TCP_NODELAY can't be set");
                     }
-                    open.spawn(serve(stream, place, router.clone(), Arc::clone(&shared.life)));
+                    let (router, life, tls) = (router.clone(), Arc::clone(&shared.life), tls.cloned());
+                    open.spawn(async move {
+                        let Some(tls) = tls else {
+                            return serve(Wire::plain(stream), place, router, life).await;
+                        };
+                        let wire = tokio::select! {
+                            wire = tls.accept(stream) => wire,
+                            () = place.conn.must_go() => None,
+                        };
+                        if let Some(wire) = wire {
+                            serve(wire, place, router, life).await;
+                        }
+                    });
                 }
                 Err(error) => {
                     // Out of file descriptors, say: calls in progress go on, and so does the listener.

@@ -11,6 +11,8 @@ mod registry;
 mod request_id;
 mod router;
 mod stall;
+mod tls;
+mod wire;
 
 use axum::response::Response;
 use bytes::Bytes;
@@ -21,6 +23,8 @@ pub(crate) use listen::accept;
 pub(crate) use registry::{Conn, Connections, HttpConfig, network};
 pub(super) use router::Serves;
 pub(super) use stall::Stall;
+pub(crate) use tls::Tls;
+pub(crate) use wire::Wire;
 
 /// An answer; some have a body that goes on for as long as a call.
 pub(crate) type Answer = Response;

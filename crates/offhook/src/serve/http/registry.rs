@@ -23,6 +23,8 @@ pub(crate) struct HttpConfig {
     /// Proxies whose `Forwarded` and `X-Forwarded-*` headers are believed: addresses or networks, such as `10.0.0.0/8`.
     /// Default: this machine and private networks.
     pub(crate) trusted_proxies: Vec<super::super::proxies::Network>,
+    /// TLS of its own. Default: none, a proxy terminates it.
+    pub(crate) tls: Option<super::tls::TlsConfig>,
 }
 
 impl Default for HttpConfig {
@@ -31,6 +33,7 @@ impl Default for HttpConfig {
             connections: 1_024,
             connections_per_peer: 128,
             trusted_proxies: super::super::proxies::Network::private(),
+            tls: None,
         }
     }
 }
@@ -47,13 +50,20 @@ pub(crate) struct Conn {
     pub(crate) peer: IpAddr,
     /// Its peer may speak for others.
     pub(crate) is_proxy: bool,
+    /// It is under TLS.
+    pub(crate) is_tls: bool,
     known: AtomicBool,
     close: Notify,
 }
 
 impl Conn {
     pub(crate) fn new(peer: IpAddr, is_proxy: bool) -> Self {
-        Self { peer, is_proxy, known: AtomicBool::new(false), close: Notify::new() }
+        Self { peer, is_proxy, is_tls: false, known: AtomicBool::new(false), close: Notify::new() }
+    }
+
+    pub(crate) const fn over_tls(mut self, is_tls: bool) -> Self {
+        self.is_tls = is_tls;
+        self
     }
 
     /// Its requests have shown credentials: it is not closed in favour of others.
