@@ -213,6 +213,11 @@ impl Config {
         must(self.drain <= day, "`drain` must not be more than a day: Twilio's calls last 24 h at most");
         let port = |address: Option<SocketAddr>| address.filter(|address| address.port() != 0);
         let same = port(self.listen).is_some() && port(self.listen) == port(self.metrics.listen);
+        let dialled = self.outbound.lost_transfer.as_deref();
+        must(
+            dialled.is_none_or(|to| offhook_twilio::calls::PhoneNumber::parse(to).is_ok()),
+            "`lost_transfer` in [outbound] must be a number like +14155550101, or a SIP address",
+        );
         must(!same, "`listen` in [metrics] must be another address than `listen`");
         faults
     }

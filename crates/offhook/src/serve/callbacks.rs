@@ -6,7 +6,7 @@
 use axum::extract::Request;
 use hyper::StatusCode;
 use offhook_twilio::calls::{AnsweredBy, CallStatus, PhoneNumber};
-use offhook_twilio::twiml::{MIME, Response, Verb};
+use offhook_twilio::twiml::{Dial, MIME, Response, Verb};
 
 use super::Edge;
 use super::http::{Answer, text, typed};
@@ -106,6 +106,9 @@ pub(crate) async fn after_stream(request: Request, edge: &Edge) -> Answer {
     document(&Response::default().then(Verb::Hangup))
 }
 
+/// So long it rings where callers are handed to whose stream was lost, in seconds.
+const LOST_RINGS_S: u32 = 30;
+
 /// The stream broke off in the middle of the call: it is connected again, and the conversation goes on where it was heard. Where that
 /// can't be, the caller is told so. `None` if the call was over.
 fn connect_again(checked: &Checked, live: Option<&Live>, edge: &Edge) -> Option<Response> {
@@ -131,8 +134,14 @@ fn connect_again(checked: &Checked, live: Option<&Live>, edge: &Edge) -> Option<
         }
     }
     tracing::warn!(call = sid, again, "a call's stream was lost for good: the caller is told so");
-    let sorry = "We are sorry, the connection was lost. Please call again.";
-    Some(Response::default().then(Verb::Say(sorry.into())).then(Verb::Hangup))
+    let config = &shared.switchboard.config;
+    let sorry = Response::default().then(Verb::Say(config.lost.clone()));
+    let Some(to) = &config.lost_transfer else { return Some(sorry.then(Verb::Hangup)) };
+    // A caller's own number is shown by itself; we call others by our own.
+    let caller_id =
+        live.filter(|live| live.about.direction == "outbound").map(|live| live.about.from.clone());
+    let dial = Dial { number: to.clone(), caller_id, timeout: LOST_RINGS_S, action: None };
+    Some(sorry.then(Verb::Dial(dial)).then(Verb::Hangup))
 }
 
 /// A transfer is over. Nobody took it? Then the caller comes back to the agent; where that can't be, they are told so.

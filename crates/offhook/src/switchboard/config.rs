@@ -29,6 +29,10 @@ pub(crate) struct OutboundConfig {
     pub(crate) on_machine: OnMachine,
     /// Said by Twilio's voice when nobody takes a transfer.
     pub(crate) transfer_failed: String,
+    /// Said by Twilio's voice when a call's stream was lost and can't be connected again.
+    pub(crate) lost: String,
+    /// The number, or SIP address, that such a caller is handed to then. Default: none, the call ends.
+    pub(crate) lost_transfer: Option<String>,
 }
 
 impl Default for OutboundConfig {
@@ -44,6 +48,8 @@ impl Default for OutboundConfig {
             on_machine: OnMachine::HangUp,
             transfer_failed: "I'm sorry, nobody could take your call. Please try again later. Goodbye."
                 .to_owned(),
+            lost: "We are sorry, the connection was lost. Please call again.".to_owned(),
+            lost_transfer: None,
         }
     }
 }
