@@ -79,7 +79,7 @@ async fn nobody_of_two_hundred_is_cut_when_it_is_told_to_stop() {
 #[tokio::test]
 async fn nobody_reads_the_log() {
     // The pipe is full from the beginning: whoever writes to it waits for ever.
-    let server = Server::hindered("head -c 65536 /dev/zero >&2;", "echo");
+    let server = Server::hindered("timeout 2 head -c 65536 /dev/zero >&2;", "echo");
     assert_served(&calls(&server, 20).await);
 }
 

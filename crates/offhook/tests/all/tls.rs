@@ -77,7 +77,7 @@ async fn calls_are_answered_under_tls() {
             socket.send(Message::Text(media.into())).await.unwrap();
             if let Ok(Some(Ok(Message::Text(text)))) =
                 tokio::time::timeout(Duration::from_millis(20), socket.next()).await
-                && text.contains(&loud)
+                && text.contains("ISEhISEhISEhISEh")
             {
                 return;
             }
