@@ -225,7 +225,9 @@ impl AgentFile {
             );
         }
         let agent = &file.agent;
-        if agent.instructions.trim().is_empty() && agent.instructions_file.is_none() {
+        let thinks = |table: &Table| !table.get("provider").and_then(Value::as_str).is_some_and(is_no_model);
+        let is_told = !agent.instructions.trim().is_empty() || agent.instructions_file.is_some();
+        if !is_told && (file.realtime.is_some() || file.llm.iter().any(thinks)) {
             bail!("[agent] has no `instructions`: the model would not know what to do");
         }
         let words = &agent.last_words;
@@ -253,6 +255,11 @@ impl AgentFile {
         }
         Ok(file)
     }
+}
+
+/// Whether what stands in a model's place needs no instructions.
+fn is_no_model(provider: &str) -> bool {
+    matches!(provider, offhook_providers::relay_app::NAME | "script")
 }
 
 /// A link's own settings, and what concerns every link: taken out of its table.

@@ -29,6 +29,7 @@ use offhook_media_line::{CallConfig, CallMode};
 use offhook_providers::embedded::{Flite, NativePool, PocketSphinx, SphinxOptions, Voice};
 use offhook_script::{AgentMode, Recogniser, SHIPPED, Script, ScriptedAgent, Transport, shipped};
 use offhook_session::{StageSet, Tools};
+use offhook_stage_api::Interruptible;
 use offhook_stages::Stt;
 
 use still::{Idle, Wordless};
@@ -52,6 +53,8 @@ pub(crate) struct Agent {
     pub(crate) stages: StageSet,
     /// Its first words, if it doesn't think of them itself.
     pub(crate) greeting: Option<String>,
+    /// Its words come from an application that follows the call.
+    pub(crate) follows: Option<Follows>,
     /// How its tools behave.
     pub(crate) tool_behaviour: BTreeMap<String, ToolBehaviour>,
     /// The languages that its calls may be switched to.
@@ -64,6 +67,15 @@ pub(crate) struct Agent {
     pub(crate) providers: Vec<Provider>,
     /// Whom it may hand callers to: names and numbers.
     pub(crate) transfer: BTreeMap<String, String>,
+}
+
+/// What an application in the model's place wants of the conversation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Follows {
+    /// What may interrupt its answers.
+    pub(crate) interruptible: Interruptible,
+    /// It takes prompts before the end of the turn is certain.
+    pub(crate) speculates: bool,
 }
 
 impl std::fmt::Debug for Agent {
@@ -155,6 +167,11 @@ impl Agent {
         conversation.turn.model = self.stages.turn.is_some();
         conversation.tools.clone_from(&self.tool_behaviour);
         conversation.languages.clone_from(&self.languages);
+        if let Some(follows) = self.follows {
+            conversation.follows = true;
+            conversation.turn.speculate &= follows.speculates;
+            conversation.barge_in.reply = follows.interruptible;
+        }
         if self.greeting.is_some() {
             conversation.phrases.greeting.clone_from(&self.greeting);
         }
@@ -175,6 +192,7 @@ impl Agent {
             transport,
             stages,
             greeting: None,
+            follows: None,
             tool_behaviour: BTreeMap::new(),
             languages: BTreeMap::new(),
             goal: None,

@@ -290,7 +290,8 @@ impl Llm for NetworkLlm {
                     Some(
                         LlmCommand::Commit { .. }
                         | LlmCommand::Interrupted { .. }
-                        | LlmCommand::ToolResult(_),
+                        | LlmCommand::ToolResult(_)
+                        | LlmCommand::News(_),
                     ) => {}
                 }
             }
