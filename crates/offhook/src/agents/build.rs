@@ -27,6 +27,7 @@ use super::file::{AgentFile, AgentTable, LinkTable};
 use super::last_words::LastWords;
 use super::still::{Idle, Wordless};
 use super::web_tools::WebTools;
+use super::webhook::Webhook;
 use super::{Agent, Follows, Provider, abilities, languages, voice};
 
 /// The stage on this machine.
@@ -37,7 +38,7 @@ const LAST_VOICE: Deadlines = Deadlines { first: Duration::from_secs(5), gap: Du
 
 /// An application isn't dropped for one slow answer: with its connection goes what it knows of the call. The call itself says a
 /// filler, and gives the answer up, long before.
-const APPLICATION: Deadlines = Deadlines { first: Duration::from_secs(20), gap: Duration::from_secs(20) };
+pub(super) const APPLICATION: Deadlines = Deadlines { first: Duration::from_secs(20), gap: Duration::from_secs(20) };
 
 /// Makes the agent of a file that lies in `folder`.
 pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport>) -> anyhow::Result<Agent> {
@@ -55,6 +56,17 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
     };
     let (mut llm, follows) = llm(file, &prompt)?;
     let mut providers = Vec::new();
+    let webhook = match &agent.webhook {
+        Some(url) => {
+            anyhow::ensure!(
+                transport == Transport::MediaStreams,
+                "an agent with a `webhook` plays ConversationRelay, and can't be carried by it"
+            );
+            let key = env_key(agent.webhook_key_env.as_deref().or(Some("TWILIO_AUTH_TOKEN")));
+            Some(Arc::new(Webhook::new(url, agent.webhook_timeout, key, llm.clone())?))
+        }
+        None => None,
+    };
     let stages = match transport {
         Transport::MediaStreams => {
             let (mut stt, mut tts) = (stt(&file.stt, &agent.keyterms)?, tts(&file.tts, agent)?);
@@ -92,6 +104,7 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
         stages,
         greeting: agent.greeting.clone(),
         follows,
+        webhook,
         tool_behaviour: file.tools.iter().map(|tool| (tool.name.clone(), behaviour(tool))).collect(),
         tools: Some(Arc::new(WebTools::new(&file.tools)?)),
         providers,
@@ -206,7 +219,13 @@ fn llm(file: &AgentFile, prompt: &Prompt) -> anyhow::Result<(Vec<Link<dyn Llm>>,
         }
         if table.provider == relay_app::NAME {
             let app = relay_app(&table)?;
-            follows = Some(Follows { interruptible: app.interrupted_by(), speculates: app.speculates() });
+            follows = Some(Follows {
+                interruptible: app.interrupted_by(),
+                speculates: app.speculates(),
+                greeting: None,
+                caller_silent: None,
+                speech_timeout: None,
+            });
             links.push(Link::new(Arc::new(app), APPLICATION, &table.link));
             continue;
         }

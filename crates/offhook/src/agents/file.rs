@@ -62,6 +62,15 @@ pub(crate) struct AgentTable {
     /// How Twilio and the agent talk: by sound (`media-streams`, the default) or by text (`conversation-relay`).
     #[serde(default)]
     pub(crate) transport: Transport,
+    /// Where an application answers calls by TwiML: its `<ConversationRelay>` is served by this agent's stages.
+    #[serde(default)]
+    pub(crate) webhook: Option<String>,
+    /// How long the application may take to answer. Default 10 s.
+    #[serde(default = "ten_seconds", with = "humantime_serde")]
+    pub(crate) webhook_timeout: Duration,
+    /// Environment variable that holds what the application knows as its Twilio auth token. Default `TWILIO_AUTH_TOKEN`.
+    #[serde(default)]
+    pub(crate) webhook_key_env: Option<String>,
     /// What the model is told: who it is, what it knows, how it behaves.
     #[serde(default)]
     pub(crate) instructions: String,
@@ -210,7 +219,8 @@ pub(crate) use offhook_stage_api::tools::ALL as OWN_TOOLS;
 /// Whether a file is of this kind: it names providers. Others are scripts.
 pub(crate) fn is_of_a_model(text: &str) -> bool {
     text.parse::<Table>().is_ok_and(|file| {
-        ["llm", "stt", "tts", "tool", "realtime"].iter().any(|name| file.contains_key(*name))
+        let asks = file.get("agent").and_then(|agent| agent.get("webhook")).is_some();
+        asks || ["llm", "stt", "tts", "tool", "realtime"].iter().any(|name| file.contains_key(*name))
     })
 }
 
@@ -219,7 +229,7 @@ impl AgentFile {
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let file: Self =
             toml::from_str(text).map_err(|error| anyhow::anyhow!(offhook_script::toml_error(&error)))?;
-        if file.llm.is_empty() && file.realtime.is_none() {
+        if file.llm.is_empty() && file.realtime.is_none() && file.agent.webhook.is_none() {
             bail!(
                 "it has no [[llm]] and no [realtime]: name a model, or write a script instead (docs/agents.md)"
             );

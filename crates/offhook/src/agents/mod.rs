@@ -15,10 +15,12 @@ mod languages;
 mod last_words;
 mod still;
 mod web_tools;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use offhook_cache::CachedTts;
@@ -33,6 +35,7 @@ use offhook_stage_api::Interruptible;
 use offhook_stages::Stt;
 
 use still::{Idle, Wordless};
+pub(crate) use webhook::{FAILED, Webhook};
 
 /// One of an agent's providers, and how it fares over all calls.
 #[derive(Clone, Debug)]
@@ -55,6 +58,8 @@ pub(crate) struct Agent {
     pub(crate) greeting: Option<String>,
     /// Its words come from an application that follows the call.
     pub(crate) follows: Option<Follows>,
+    /// An application that is asked for each call what serves it.
+    pub(crate) webhook: Option<Arc<Webhook>>,
     /// How its tools behave.
     pub(crate) tool_behaviour: BTreeMap<String, ToolBehaviour>,
     /// The languages that its calls may be switched to.
@@ -76,6 +81,12 @@ pub(crate) struct Follows {
     pub(crate) interruptible: Interruptible,
     /// It takes prompts before the end of the turn is certain.
     pub(crate) speculates: bool,
+    /// What may interrupt the greeting, if it isn't as configured.
+    pub(crate) greeting: Option<Interruptible>,
+    /// How long the caller may be silent before a check-in, if it isn't as configured.
+    pub(crate) caller_silent: Option<Duration>,
+    /// Silence that ends a turn, if it isn't as configured.
+    pub(crate) speech_timeout: Option<Duration>,
 }
 
 impl std::fmt::Debug for Agent {
@@ -171,8 +182,21 @@ impl Agent {
             conversation.follows = true;
             conversation.turn.speculate &= follows.speculates;
             conversation.barge_in.reply = follows.interruptible;
+            if let Some(by) = follows.greeting {
+                conversation.barge_in.greeting = by;
+            }
+            if let Some(silent) = follows.caller_silent {
+                conversation.timeouts.caller_silent = silent;
+            }
+            if let Some(silence) = follows.speech_timeout {
+                let turn = &mut conversation.turn;
+                (turn.min_silence, turn.plain) = (silence, silence);
+                turn.max_silence = turn.max_silence.max(silence);
+                turn.answer_after = turn.answer_after.max(silence);
+            }
         }
-        if self.greeting.is_some() {
+        // An application that has no greeting speaks first itself, or waits for the caller.
+        if self.greeting.is_some() || self.follows.is_some() {
             conversation.phrases.greeting.clone_from(&self.greeting);
         }
         call
@@ -193,6 +217,7 @@ impl Agent {
             stages,
             greeting: None,
             follows: None,
+            webhook: None,
             tool_behaviour: BTreeMap::new(),
             languages: BTreeMap::new(),
             goal: None,

@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 mod announce;
+mod app_webhook;
 mod args;
 mod callbacks;
 mod drain;

@@ -19,6 +19,10 @@ pub(crate) enum Does {
     StreamStatus,
     /// Twilio asks what to do when a session of text has ended.
     AfterRelay,
+    /// Twilio asks what an application of an agent's is to be asked.
+    App,
+    /// Twilio asks what to do when a session with an application has ended.
+    AfterApp,
     /// The WebSocket for sound.
     Stream,
     /// The WebSocket for text.
@@ -113,6 +117,11 @@ pub(crate) const RELAY_PATH: &str = "/conversation-relay";
 /// What Twilio asks when a session of text has ended.
 pub(crate) const AFTER_RELAY_PATH: &str = "/after-relay";
 
+/// What Twilio asks in the place of an application's own addresses.
+pub(crate) const APP_PATH: &str = "/app";
+/// What Twilio asks when a session with an application has ended.
+pub(crate) const AFTER_APP_PATH: &str = "/after-app";
+
 /// All of them.
 pub(crate) static ROUTES: &[Route] = &[
     route(EITHER, "/voice", Does::Voice),
@@ -122,6 +131,8 @@ pub(crate) static ROUTES: &[Route] = &[
     route(EITHER, "/amd", Does::AnsweredBy),
     route(EITHER, "/stream-status", Does::StreamStatus),
     route(EITHER, AFTER_RELAY_PATH, Does::AfterRelay),
+    route(EITHER, APP_PATH, Does::App),
+    route(EITHER, AFTER_APP_PATH, Does::AfterApp),
     route(GET, STREAM_PATH, Does::Stream),
     route(GET, RELAY_PATH, Does::Relay),
     route(GET, "/healthz", Does::Healthy),

@@ -1,5 +1,7 @@
 //! The webhook: a call comes in, TwiML goes out.
 
+use std::sync::Arc;
+
 use axum::extract::Request;
 use hyper::{Method, StatusCode};
 use offhook_script::Transport;
@@ -12,7 +14,7 @@ use super::http::body::{BodyError, collect};
 use super::http::{Answer, text, typed};
 use super::routes::STREAM_PATH;
 use super::{Edge, Shared, signed};
-use crate::switchboard::Served;
+use crate::switchboard::{Expected, Served};
 
 /// Longest form taken; Twilio's have about 1 kB.
 const LONGEST_FORM: usize = 16 * 1024;
@@ -58,6 +60,11 @@ pub(crate) async fn answer(request: Request, edge: &Edge) -> Answer {
         return typed(StatusCode::OK, MIME, Response::default().then(Verb::Hangup).to_xml());
     }
     let served = shared.switchboard.serves(live.as_deref());
+    if let Some(webhook) = &served.agent.webhook {
+        return super::app_webhook::answer(&checked, call, edge, &served, webhook).await;
+    }
+    let facts = super::app_webhook::facts(&checked.form, &served.agent.name);
+    shared.switchboard.expect(call, Expected::plain(Arc::clone(&served), facts));
     // The stream comes in a moment: until then the connections to the providers can be opened.
     edge.workers.warm(served.agent.stages.clone());
     match document(&checked, call, shared, (&served, 0)) {

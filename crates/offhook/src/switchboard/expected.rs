@@ -25,6 +25,13 @@ pub(crate) struct Expected {
     pub(crate) session: Option<SessionOfApp>,
 }
 
+impl Expected {
+    /// A call that this agent serves as it is.
+    pub(crate) fn plain(served: Arc<Served>, facts: CallFacts) -> Self {
+        Self { template: Arc::clone(&served), served, facts, number: 0, session: None }
+    }
+}
+
 /// A session with an application.
 #[derive(Debug)]
 pub(crate) struct SessionOfApp {

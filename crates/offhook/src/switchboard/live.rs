@@ -5,16 +5,18 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use arc_swap::ArcSwapOption;
 use offhook_conversation::{CallEvent, Control};
 use offhook_script::Transport;
 use offhook_session::{ControlError, ControlSender};
-use offhook_stages::{Meter, Usage};
+use offhook_stages::{CallFacts, Meter, Usage};
 use offhook_twilio::calls::{AnsweredBy, CallStatus};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
 use super::back::Returns;
+use super::expected::Expected;
 use super::facts::{About, Facts, MOST_TIMINGS, push, unix};
 use super::outcome::Outcome;
 use super::seat::Seat;
@@ -38,6 +40,8 @@ pub(crate) struct Live {
     facts: Mutex<Facts>,
     /// Counts the documents made of it.
     pub(super) rev: AtomicU64,
+    /// What serves it, where that was decided for this call alone.
+    expected: ArcSwapOption<Expected>,
     /// Has its room, 28 KiB, once somebody listens: few calls are ever listened to.
     events: OnceLock<broadcast::Sender<Told>>,
     /// The same, for those who listen to the call itself.
@@ -61,8 +65,34 @@ impl Live {
             prices,
             facts: Mutex::new(Facts::new(sid, status)),
             rev: AtomicU64::new(0),
+            expected: ArcSwapOption::empty(),
             events: OnceLock::new(),
             sound: OnceLock::new(),
+        }
+    }
+
+    /// This serves it from now on.
+    pub(super) fn expect(&self, expected: Arc<Expected>) {
+        self.expected.store(Some(expected));
+    }
+
+    /// What serves it, where that was decided for this call alone.
+    pub(crate) fn expected(&self) -> Option<Arc<Expected>> {
+        self.expected.load_full()
+    }
+
+    /// Who and what it is.
+    pub(super) fn call_facts(&self, agent: &str) -> CallFacts {
+        if let Some(expected) = self.expected() {
+            return expected.facts.clone();
+        }
+        let about = &self.about;
+        CallFacts {
+            from: about.from.clone(),
+            to: about.to.clone(),
+            direction: about.direction.to_owned(),
+            agent: agent.to_owned(),
+            ..CallFacts::default()
         }
     }
 

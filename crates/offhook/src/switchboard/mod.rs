@@ -3,6 +3,7 @@
 mod back;
 pub(crate) mod config;
 mod document;
+mod expected;
 mod facts;
 mod known;
 pub(crate) mod live;
@@ -36,6 +37,8 @@ use crate::record::Recorder;
 use crate::rest::Rest;
 use crate::serve::address::PublicBase;
 use config::{OnMachine, OutboundConfig};
+use expected::Expecting;
+pub(crate) use expected::{Expected, SessionOfApp};
 use facts::About;
 use known::Known;
 use live::Live;
@@ -94,6 +97,7 @@ pub(crate) struct Switchboard {
     /// Where the documents of calls are kept, if they are.
     pub(crate) store: Option<Store>,
     known: Mutex<Known>,
+    expecting: Mutex<Expecting>,
 }
 
 impl Switchboard {
@@ -104,7 +108,7 @@ impl Switchboard {
         keeper: Option<Keeper>,
         store: Option<Store>,
     ) -> Self {
-        Self { config, rest, roster: ArcSwap::from_pointee(roster), keeper, store, known: Mutex::default() }
+        Self { config, rest, roster: ArcSwap::from_pointee(roster), keeper, store, known: Mutex::default(), expecting: Mutex::default() }
     }
 
     /// Calls that begin from now on are served so.
@@ -149,8 +153,36 @@ impl Switchboard {
         all.any(|served| served.agent.transport == transport)
     }
 
+    /// A call's webhook was answered: this serves it once its stream begins.
+    pub(crate) fn expect(&self, sid: &str, expected: Expected) -> Arc<Expected> {
+        let expected = Arc::new(expected);
+        let mut expecting = self.expecting.lock().unwrap_or_else(PoisonError::into_inner);
+        expecting.add(sid, Arc::clone(&expected));
+        drop(expecting);
+        if let Some(live) = self.call(sid).filter(|live| !live.is_over()) {
+            live.expect(Arc::clone(&expected));
+        }
+        expected
+    }
+
+    /// What was decided when the call's webhook was answered.
+    pub(crate) fn expected(&self, sid: &str) -> Option<Arc<Expected>> {
+        self.expecting.lock().unwrap_or_else(PoisonError::into_inner).get(sid)
+    }
+
+    /// The agent of a call that may not have begun.
+    pub(crate) fn serves_call(&self, sid: &str) -> Arc<Served> {
+        match self.expected(sid) {
+            Some(expected) => Arc::clone(&expected.template),
+            None => self.serves(self.call(sid).as_deref()),
+        }
+    }
+
     /// Who serves a call; one that comes in is the first's.
     pub(crate) fn serves(&self, live: Option<&Live>) -> Arc<Served> {
+        if let Some(expected) = live.and_then(Live::expected) {
+            return Arc::clone(&expected.served);
+        }
         let asked_for = live.and_then(|live| self.agent(&live.about.agent));
         asked_for.unwrap_or_else(|| Arc::clone(&self.roster.load().first))
     }
@@ -219,6 +251,7 @@ impl Switchboard {
         setup.goal.clone_from(&live.about.goal);
         setup.meter = live.meter.clone();
         live.facts().language = Some(agent.language.clone());
+        setup.facts = Arc::new(live.call_facts(&agent.name));
         let (sender, receiver) = control();
         setup.control = Some(receiver);
         let (this, tools_of) = (Arc::clone(self), agent.clone());
@@ -230,7 +263,11 @@ impl Switchboard {
 
     fn incoming(&self, call: Announced<'_>) -> Arc<Live> {
         let parameter = |name: &str| call.parameters.get(name).cloned().unwrap_or_default();
-        let first = Arc::clone(&self.roster.load().first);
+        let expected = self.expected(call.sid);
+        let first = match &expected {
+            Some(expected) => Arc::clone(&expected.served),
+            None => Arc::clone(&self.roster.load().first),
+        };
         let about = About {
             reference: String::new(),
             direction: "inbound",
@@ -246,6 +283,9 @@ impl Switchboard {
         };
         let live = Live::new(about, Some(call.sid.to_owned()), CallStatus::InProgress);
         let live = Arc::new(live.priced(&self.prices()));
+        if let Some(expected) = expected {
+            live.expect(expected);
+        }
         self.known().add(&live);
         live
     }

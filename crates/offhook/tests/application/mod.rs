@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use offhook_doubles::{Doubles, DoublesConfig, Script as OfDoubles};
 use offhook_simulator::{CallPlan, Line, Script};
 use offhook_twilio::{AccountSid, CallSid, StreamSid};
 use serde_json::Value;
@@ -91,11 +92,21 @@ pub(crate) fn token(text: &str, last: bool) -> String {
     serde_json::json!({"type": "text", "token": text, "last": last}).to_string()
 }
 
-/// An agent whose words are an application's; the rest is on this machine.
-pub(crate) fn agent_file(url: &str, more: &str) -> String {
+/// A recogniser that hears this, an utterance each; ended when dropped. And the table of an agent that listens by it.
+pub(crate) async fn recogniser(hears: &[&str]) -> (Doubles, String) {
+    // What is heard after that is nothing, not the beginning again.
+    let caller = hears.iter().chain(&["", "", ""]).map(|text| (*text).into()).collect();
+    let script = OfDoubles { caller, ..OfDoubles::default() };
+    let doubles = Doubles::start(DoublesConfig { script, ..DoublesConfig::default() }).await.unwrap();
+    let table = format!("[[stt]]\nprovider = \"deepgram\"\nmodel = \"nova-3\"\nurl = \"{}/v1/listen\"\n", doubles.ws());
+    (doubles, table)
+}
+
+/// An agent whose words are an application's; the voice is on this machine.
+pub(crate) fn agent_file(url: &str, stt: &str, more: &str) -> String {
     format!(
-        "[agent]\nname = \"app\"\ngreeting = \"Hello, this is the test.\"\n[[stt]]\nprovider = \"embedded\"\n[[llm]]\nprovider = \
-         \"conversation-relay\"\nurl = \"{url}\"\n{more}\n[[tts]]\nprovider = \"embedded\"\n"
+        "[agent]\nname = \"app\"\ngreeting = \"Hello, this is the test.\"\n{stt}[[llm]]\nprovider = \"conversation-relay\"\nurl = \
+         \"{url}\"\n{more}\n[[tts]]\nprovider = \"embedded\"\n"
     )
 }
 
@@ -110,7 +121,7 @@ pub(crate) fn plan(address: &str, number: u32, lines: Vec<Line>) -> CallPlan {
         to: "+14155550101".into(),
         script: Script::new(lines),
         hang_up_after: Duration::from_millis(1_500),
-        longest: Duration::from_secs(20),
+        longest: Duration::from_secs(25),
         drop_after: None,
     }
 }

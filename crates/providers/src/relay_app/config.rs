@@ -31,6 +31,8 @@ pub struct RelayAppConfig {
     pub dtmf_detection: bool,
     /// What is told in `info` messages: `speaker-events`, `tokens-played`. Default nothing.
     pub events: Vec<String>,
+    /// BCP 47 tag of the agent's voice, where it isn't the language of the call. Default: the call's.
+    pub tts_language: Option<String>,
     /// What interrupts the agent's answers, unless a message says otherwise: any, speech, dtmf, none. Default any.
     pub interruptible: String,
     /// What the caller does during speech that nothing interrupts is reported if it is among these: any, speech, dtmf, none.
@@ -63,6 +65,7 @@ impl Default for RelayAppConfig {
             partial_prompts: false,
             dtmf_detection: true,
             events: Vec::new(),
+            tts_language: None,
             interruptible: "any".to_owned(),
             report_input_during_agent_speech: "none".to_owned(),
             preemptible: false,

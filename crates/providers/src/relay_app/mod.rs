@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use offhook_stage_api::{Interruptible, LlmCommand, LlmEvent};
 use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Tx};
-use offhook_twilio::relay::engine::Setup;
+use offhook_twilio::relay::engine::{MayInterrupt, Setup};
 use offhook_twilio::signature::{AuthToken, sign};
 
 pub use config::{NAME, RelayAppConfig};
@@ -33,6 +33,8 @@ pub struct RelayApp {
     config: Arc<RelayAppConfig>,
     /// `X-Twilio-Signature` of its address, which never changes.
     signature: Option<String>,
+    /// The session's name, where the caller of this gave it one.
+    session: Option<Arc<str>>,
 }
 
 impl RelayApp {
@@ -44,13 +46,20 @@ impl RelayApp {
         config.check()?;
         let key = key.filter(|key| !key.is_empty());
         let signature = key.map(|key| sign(&AuthToken::new(key.expose()), &config.url, &[]));
-        Ok(Self { config: Arc::new(config), signature })
+        Ok(Self { config: Arc::new(config), signature, session: None })
+    }
+
+    /// The same, for one session of this name.
+    #[must_use]
+    pub fn in_session(mut self, id: &str) -> Self {
+        self.session = Some(id.into());
+        self
     }
 
     /// What may interrupt the agent's answers, unless a message says otherwise.
     #[must_use]
     pub fn interrupted_by(&self) -> Interruptible {
-        state::may_interrupt(self.config.interrupts())
+        interruptible(self.config.interrupts())
     }
 
     /// Whether it wants prompts before the end of a turn is certain.
@@ -60,7 +69,21 @@ impl RelayApp {
     }
 
     fn session(&self, call: &CallInfo) -> AppSession {
-        AppSession::new(Arc::clone(&self.config), setup(&self.config, call), &call.language)
+        let mut setup = setup(&self.config, call);
+        if let Some(id) = &self.session {
+            setup.session_id = id.to_string();
+        }
+        AppSession::new(Arc::clone(&self.config), setup, &call.language)
+    }
+}
+
+/// In the engine's words: a key interrupts whatever speech may.
+#[must_use]
+pub const fn interruptible(by: MayInterrupt) -> Interruptible {
+    match by {
+        MayInterrupt::Any | MayInterrupt::Speech => Interruptible::Yes,
+        MayInterrupt::Dtmf => Interruptible::DtmfOnly,
+        MayInterrupt::None => Interruptible::No,
     }
 }
 
@@ -108,8 +131,9 @@ fn setup(config: &RelayAppConfig, call: &CallInfo) -> Setup {
     }
 }
 
-/// A session's name: `VX` and 32 hexadecimal digits.
-fn session_id() -> String {
+/// A new session's name: `VX` and 32 hexadecimal digits.
+#[must_use]
+pub fn session_id() -> String {
     // Keys of hash maps are random; the name is no secret.
     let random = || RandomState::new().build_hasher().finish();
     format!("VX{:016x}{:016x}", random(), random())

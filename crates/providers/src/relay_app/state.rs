@@ -96,10 +96,10 @@ pub(super) struct AppSession {
 impl AppSession {
     pub(super) fn new(config: Arc<RelayAppConfig>, setup: Setup, language: &str) -> Self {
         Self {
-            config,
             setup,
             heard_in: language.to_owned(),
-            spoken_in: None,
+            spoken_in: config.tts_language.as_deref().map(Into::into),
+            config,
             out: VecDeque::new(),
             connected: false,
             was_connected: false,
@@ -478,7 +478,7 @@ impl AppSession {
         let mut events = Vec::new();
         if let Some(by) = interruptible.filter(|by| open.interruptible != Some(*by)) {
             open.interruptible = Some(by);
-            events.push(LlmEvent::Interruptible { reply, by: may_interrupt(by) });
+            events.push(LlmEvent::Interruptible { reply, by: super::interruptible(by) });
         }
         let language = lang.map(Into::into).or_else(|| self.spoken_in.clone());
         if let Some(language) = language.filter(|_| open.text.is_empty()) {
@@ -522,14 +522,5 @@ impl AppSession {
             self.written = Some(Written { id: reply, committed: false, preemptible, speculative });
         }
         self.say(LlmEvent::Done { reply });
-    }
-}
-
-/// In the engine's words: a key interrupts whatever speech may.
-pub(super) const fn may_interrupt(by: MayInterrupt) -> Interruptible {
-    match by {
-        MayInterrupt::Any | MayInterrupt::Speech => Interruptible::Yes,
-        MayInterrupt::Dtmf => Interruptible::DtmfOnly,
-        MayInterrupt::None => Interruptible::No,
     }
 }

@@ -78,6 +78,7 @@ impl Server {
         command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&config).args(args);
         command.arg("--record").arg(folder.path()).env_remove("PORT");
         command.env("TWILIO_AUTH_TOKEN", TOKEN).env("OFFHOOK_API_TOKEN", API_TOKEN);
+        command.env("DEEPGRAM_API_KEY", "a-key-that-doubles-take");
         command
             .env_remove("TWILIO_API_KEY")
             .env_remove("TWILIO_ACCOUNT_SID")
