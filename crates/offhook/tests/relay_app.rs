@@ -44,7 +44,7 @@ fn answers(message: &serde_json::Value) -> Vec<String> {
 #[tokio::test]
 async fn an_application_converses_over_media_streams() {
     let app = Application::start(answers).await;
-    let (_doubles, stt) = recogniser(&["Two large pepperoni pizzas."]).await;
+    let (_doubles, stt) = recogniser(&["Two pizzas."]).await;
     let events = "events = [\"speaker-events\", \"tokens-played\"]";
     let (server, _folder) = serve(&agent_file(&app.url, &stt, events));
     let lines = vec![line("pizza-1", When::AfterAgent(500)), keys("5", When::AfterAgent(700))];
@@ -60,7 +60,7 @@ async fn an_application_converses_over_media_streams() {
     assert_eq!(setup["accountSid"], "AC00000000000000000000000000000000");
     assert_eq!(setup["customParameters"], serde_json::json!({}));
     assert_eq!(app.of_type("prompt"), [
-        serde_json::json!({"type": "prompt", "voicePrompt": "Two large pepperoni pizzas.", "lang": "en-US", "last": true})
+        serde_json::json!({"type": "prompt", "voicePrompt": "Two pizzas.", "lang": "en-US", "last": true})
     ]);
     assert_eq!(app.of_type("dtmf")[0]["digit"], "5");
     assert!(app.of_type("interrupt").is_empty() && app.of_type("error").is_empty(), "{types:?}");
@@ -72,7 +72,7 @@ async fn an_application_converses_over_media_streams() {
         .collect();
     assert_eq!(
         played,
-        ["Hello, this is the test.", "You said:", " Two large pepperoni pizzas.", "Thank you, ", "goodbye."],
+        ["Hello, this is the test.", "You said:", " Two pizzas.", "Thank you, ", "goodbye."],
     );
 }
 
@@ -107,7 +107,7 @@ async fn a_caller_who_interrupts_is_told_to_the_application_with_what_was_heard(
 
 #[tokio::test]
 async fn without_its_application_a_call_ends_politely() {
-    let (_doubles, stt) = recogniser(&["Two large pepperoni pizzas.", "Hello?"]).await;
+    let (_doubles, stt) = recogniser(&["Two pizzas.", "Hello?"]).await;
     let (server, _folder) = serve(&agent_file("ws://127.0.0.1:1/relay", &stt, ""));
     let lines = vec![line("pizza-1", When::AfterAgent(500)), line("pizza-2", When::AfterAgent(500))];
     let report = place(plan(&server.address, 3, lines), |_| {}).await.unwrap();
@@ -175,7 +175,7 @@ async fn an_applications_own_twiml_is_served() {
         _ => "<Response><Hangup/></Response>".to_owned(),
     })
     .await;
-    let (_doubles, stt) = recogniser(&["Two large pepperoni pizzas."]).await;
+    let (_doubles, stt) = recogniser(&["Two pizzas."]).await;
     let agent = format!(
         "[agent]\nname = \"app\"\nwebhook = \"{}/voice\"\n{stt}[[tts]]\nprovider = \"embedded\"\n",
         hook.base
@@ -188,7 +188,7 @@ async fn an_applications_own_twiml_is_served() {
     app.until("close").await;
     let setup = &app.received()[0];
     assert_eq!(setup["customParameters"], serde_json::json!({"plan": "gold"}));
-    assert_eq!(app.of_type("prompt")[0]["voicePrompt"], "Two large pepperoni pizzas.");
+    assert_eq!(app.of_type("prompt")[0]["voicePrompt"], "Two pizzas.");
     assert!(app.of_type("info").is_empty(), "nothing was subscribed to");
     let asked = hook.asked.lock().unwrap().clone();
     assert_eq!(asked.len(), 2, "{asked:?}");
@@ -216,7 +216,7 @@ async fn an_application_that_cannot_be_reached_is_asked_what_is_next() {
         _ => "<Response><Say>Sorry.</Say></Response>".to_owned(),
     })
     .await;
-    let (_doubles, stt) = recogniser(&["Two large pepperoni pizzas."]).await;
+    let (_doubles, stt) = recogniser(&["Two pizzas."]).await;
     let agent = format!(
         "[agent]\nname = \"app\"\nwebhook = \"{}/voice\"\n{stt}[[tts]]\nprovider = \"embedded\"\n",
         hook.base

@@ -26,7 +26,7 @@ use toml::Table;
 use super::file::{AgentFile, AgentTable, LinkTable};
 use super::last_words::LastWords;
 use super::still::{Idle, Wordless};
-use super::web_tools::WebTools;
+use super::tools::ToolSet;
 use super::webhook::Webhook;
 use super::{Agent, Follows, Provider, abilities, languages, voice};
 
@@ -49,9 +49,10 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
         None => agent.instructions.clone(),
     };
     let transport = transport.unwrap_or(agent.transport);
+    let tools = Arc::new(ToolSet::new(&file.tools)?);
     let prompt = Prompt {
         instructions: instructions.into(),
-        tools: abilities::specs(agent, &file.tools).into(),
+        tools: abilities::specs(agent, tools.specs()).into(),
         fields: Arc::new(agent.fields.clone()),
     };
     let (mut llm, follows) = llm(file, &prompt)?;
@@ -106,7 +107,7 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
         follows,
         webhook,
         tool_behaviour: file.tools.iter().map(|tool| (tool.name.clone(), behaviour(tool))).collect(),
-        tools: Some(Arc::new(WebTools::new(&file.tools)?)),
+        tools: Some(tools),
         providers,
         transfer: agent.transfer.clone(),
         languages: languages::of(agent),
@@ -235,7 +236,8 @@ fn llm(file: &AgentFile, prompt: &Prompt) -> anyhow::Result<(Vec<Link<dyn Llm>>,
             None => env_key(table.key_env.as_deref().or(config.provider.key_env())),
         };
         config.key_env.clone_from(&table.key_env);
-        let model = NetworkLlm::new(config, key.as_ref(), prompt.clone())?;
+        let secret = env_key(config.secret_env.as_deref().or(Some("OFFHOOK_SIGNING_SECRET")));
+        let model = NetworkLlm::new(config, key.as_ref(), prompt.clone())?.signed_with(secret);
         links.push(Link::new(Arc::new(model), Deadlines::LLM, &table.link));
     }
     let words = file.agent.last_words.clone();

@@ -177,7 +177,23 @@ pub(crate) struct ToolTable {
     /// Headers. `$NAME` in a value stands for an environment variable: for keys.
     #[serde(default)]
     pub(crate) headers: BTreeMap<String, String>,
-    /// After this it has failed. Default 10 s.
+    /// Arguments that the model can't touch, and isn't told of: `{call.from}` and the like stand for facts of the call.
+    #[serde(default)]
+    pub(crate) fixed: BTreeMap<String, String>,
+    /// Environment variable that holds the secret which signs its requests. Default `OFFHOOK_SIGNING_SECRET`; without one they
+    /// aren't signed.
+    #[serde(default)]
+    pub(crate) secret_env: Option<String>,
+    /// It may be asked twice without harm. Default false.
+    #[serde(default)]
+    pub(crate) safe_to_repeat: bool,
+    /// How often it is asked again when it can't be reached, or is busy. Needs `safe_to_repeat`. Default 0.
+    #[serde(default)]
+    pub(crate) retries: u32,
+    /// Requests at the same time, over all calls; more wait. Default 64.
+    #[serde(default)]
+    pub(crate) concurrency: Option<usize>,
+    /// After this it has failed, repetitions included. Default 10 s, 55 s at most.
     #[serde(default = "ten_seconds", with = "humantime_serde")]
     pub(crate) timeout: Duration,
     /// Said while it works, if the model said nothing itself.

@@ -3,7 +3,8 @@
 //! - `file`: what the file of an agent with a language model may say
 //! - `build`: from that to chains of providers
 //! - `languages`: what it says of them
-//! - `abilities`, `web_tools`: what the model may do besides talking
+//! - `abilities`, `tools`: what the model may do besides talking
+//! - `webhook`: applications that answer calls by TwiML
 //! - `last_words`, `still`: stages for when there is nobody to think, and for agents that need less than others
 
 mod abilities;
@@ -14,7 +15,7 @@ mod file;
 mod languages;
 mod last_words;
 mod still;
-mod web_tools;
+mod tools;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -30,11 +31,12 @@ use offhook_conversation::config::ToolBehaviour;
 use offhook_media_line::{CallConfig, CallMode};
 use offhook_providers::embedded::{Flite, NativePool, PocketSphinx, SphinxOptions, Voice};
 use offhook_script::{AgentMode, Recogniser, SHIPPED, Script, ScriptedAgent, Transport, shipped};
-use offhook_session::{StageSet, Tools};
+use offhook_session::StageSet;
 use offhook_stage_api::Interruptible;
 use offhook_stages::Stt;
 
 use still::{Idle, Wordless};
+pub(crate) use tools::{Action, ToolSet};
 pub(crate) use webhook::{FAILED, Webhook};
 
 /// One of an agent's providers, and how it fares over all calls.
@@ -67,7 +69,7 @@ pub(crate) struct Agent {
     /// What each of its calls is to achieve, in words, if it has no goal of its own.
     pub(crate) goal: Option<Arc<str>>,
     /// What its tools do.
-    pub(crate) tools: Option<Arc<dyn Tools>>,
+    pub(crate) tools: Option<Arc<ToolSet>>,
     /// Who hears, thinks and speaks for it, in the order in which they are tried, if several can.
     pub(crate) providers: Vec<Provider>,
     /// Whom it may hand callers to: names and numbers.

@@ -28,6 +28,8 @@ use crate::config::Config;
 const MIME: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 type Label = [(&'static str, String); 1];
+/// Calls of agents' tools, by tool and outcome.
+pub(crate) type ToolCalls = Family<[(&'static str, String); 2], Counter>;
 type Seconds = Gauge<f64, std::sync::atomic::AtomicU64>;
 
 /// All counters.
@@ -61,6 +63,12 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
+    /// The same, with what tools were asked.
+    pub(super) fn with_tools(mut self, tools: &ToolCalls) -> Self {
+        self.registry.register("tool_calls", "Calls of agents' tools, by what came of them", tools.clone());
+        self
+    }
+
     pub(crate) fn new() -> Self {
         let mut new = Self {
             registry: Registry::with_prefix("offhook"),

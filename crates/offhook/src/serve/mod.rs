@@ -166,6 +166,7 @@ fn shared(
     let token = api_token.or_else(|| own_token.clone());
     let api = token.map(|token| Api::new(&token, &config.api, config.outbound.calls_per_second));
     let switchboard = Switchboard::new(config.outbound.clone(), rest, roster, keeper, store);
+    let tool_calls = switchboard.tool_calls.clone();
     Ok(Shared {
         switchboard: Arc::new(switchboard),
         console: config.console && api.is_some(),
@@ -175,7 +176,7 @@ fn shared(
         parking: Parking::default(),
         streams: Parking::default(),
         overload: Overload::new(config.overload.clone(), workers),
-        metrics: Metrics::new(),
+        metrics: Metrics::new().with_tools(&tool_calls),
         metrics_access: MetricsAccess::new(config)?,
         show: args.show,
         life: Arc::default(),

@@ -26,6 +26,7 @@ use offhook_media_line::CallConfig;
 use offhook_script::Transport;
 use offhook_session::{Setup, control};
 use offhook_stage_api::Interruptible;
+use offhook_stages::CallInfo;
 use offhook_store::{Document, Receipt, Store};
 use offhook_twilio::calls::{AnsweredBy, CallStatus, CallUpdate};
 use offhook_twilio::twiml::RelayOptions;
@@ -36,6 +37,7 @@ use crate::prices::Prices;
 use crate::record::Recorder;
 use crate::rest::Rest;
 use crate::serve::address::PublicBase;
+use crate::serve::metrics::ToolCalls;
 use config::{OnMachine, OutboundConfig};
 use expected::Expecting;
 pub(crate) use expected::{Expected, SessionOfApp};
@@ -98,6 +100,8 @@ pub(crate) struct Switchboard {
     pub(crate) store: Option<Store>,
     known: Mutex<Known>,
     expecting: Mutex<Expecting>,
+    /// What tools were asked, and what came of it.
+    pub(crate) tool_calls: ToolCalls,
 }
 
 impl Switchboard {
@@ -108,7 +112,7 @@ impl Switchboard {
         keeper: Option<Keeper>,
         store: Option<Store>,
     ) -> Self {
-        Self { config, rest, roster: ArcSwap::from_pointee(roster), keeper, store, known: Mutex::default(), expecting: Mutex::default() }
+        Self { config, rest, roster: ArcSwap::from_pointee(roster), keeper, store, known: Mutex::default(), expecting: Mutex::default(), tool_calls: ToolCalls::default() }
     }
 
     /// Calls that begin from now on are served so.
@@ -254,8 +258,15 @@ impl Switchboard {
         setup.facts = Arc::new(live.call_facts(&agent.name));
         let (sender, receiver) = control();
         setup.control = Some(receiver);
-        let (this, tools_of) = (Arc::clone(self), agent.clone());
-        setup.tools = Some(Arc::new(tools::CallTools::new(this, Arc::clone(&live), base.cloned(), tools_of)));
+        let info = CallInfo {
+            call: call.sid.into(),
+            language: agent.language.as_str().into(),
+            parameters: Arc::clone(&setup.parameters),
+            facts: Arc::clone(&setup.facts),
+            ..CallInfo::default()
+        };
+        let (this, of) = (Arc::clone(self), (agent.clone(), info));
+        setup.tools = Some(Arc::new(tools::CallTools::new(this, Arc::clone(&live), base.cloned(), of)));
         live.begin(sender, over);
         self.store_document(&live);
         Ok(setup)

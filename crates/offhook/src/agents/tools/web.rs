@@ -63,7 +63,7 @@ impl WebTool {
             let https = sound.parse::<hyper::Uri>().is_ok_and(|uri| uri.scheme_str() == Some("https"));
             ensure!(https, "its sound `{sound}` is no https address: Twilio fetches it from there");
         }
-        let secret = std::env::var(table.secret_env.as_deref().unwrap_or("OFFHOOK_TOOL_SECRET"));
+        let secret = std::env::var(table.secret_env.as_deref().unwrap_or("OFFHOOK_SIGNING_SECRET"));
         let secret = secret.ok().map(|secret| Secret::new(&secret)).filter(|secret| !secret.is_empty());
         if let Some(variable) = &table.secret_env {
             ensure!(secret.is_some(), "the environment variable {variable}, its `secret_env`, is not set");
