@@ -59,9 +59,10 @@ async fn an_application_converses_over_media_streams() {
     assert_eq!((&setup["from"], &setup["to"]), (&"+14155550100".into(), &"+14155550101".into()));
     assert_eq!(setup["accountSid"], "AC00000000000000000000000000000000");
     assert_eq!(setup["customParameters"], serde_json::json!({}));
-    assert_eq!(app.of_type("prompt"), [
-        serde_json::json!({"type": "prompt", "voicePrompt": "Two pizzas.", "lang": "en-US", "last": true})
-    ]);
+    assert_eq!(
+        app.of_type("prompt"),
+        [serde_json::json!({"type": "prompt", "voicePrompt": "Two pizzas.", "lang": "en-US", "last": true})]
+    );
     assert_eq!(app.of_type("dtmf")[0]["digit"], "5");
     assert!(app.of_type("interrupt").is_empty() && app.of_type("error").is_empty(), "{types:?}");
     let played: Vec<String> = app
@@ -70,10 +71,7 @@ async fn an_application_converses_over_media_streams() {
         .filter(|info| info["name"] == "tokensPlayed")
         .map(|info| info["value"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(
-        played,
-        ["Hello, this is the test.", "You said:", " Two pizzas.", "Thank you, ", "goodbye."],
-    );
+    assert_eq!(played, ["Hello, this is the test.", "You said:", " Two pizzas.", "Thank you, ", "goodbye."],);
 }
 
 #[tokio::test]
@@ -137,9 +135,11 @@ impl Webhook {
                     request.extend_from_slice(&buffer[..read]);
                     let text = String::from_utf8_lossy(&request).into_owned();
                     let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-                    let length = head.to_lowercase().split("content-length: ").nth(1).map_or(0, |rest| {
-                        rest.split("\r\n").next().unwrap().parse().unwrap()
-                    });
+                    let length = head
+                        .to_lowercase()
+                        .split("content-length: ")
+                        .nth(1)
+                        .map_or(0, |rest| rest.split("\r\n").next().unwrap().parse().unwrap());
                     if body.len() >= length {
                         break (head.to_owned(), body.to_owned());
                     }
@@ -222,7 +222,8 @@ async fn an_application_that_cannot_be_reached_is_asked_what_is_next() {
         hook.base
     );
     let (server, _folder) = serve(&agent);
-    let report = place(plan(&server.address, 5, vec![line("pizza-1", When::AfterAgent(500))]), |_| {}).await.unwrap();
+    let report =
+        place(plan(&server.address, 5, vec![line("pizza-1", When::AfterAgent(500))]), |_| {}).await.unwrap();
     assert_eq!(report.ended_by, "server", "{report:#?}");
     assert_eq!(report.after, ["Say"]);
     let asked = hook.asked.lock().unwrap().clone();

@@ -38,7 +38,8 @@ const LAST_VOICE: Deadlines = Deadlines { first: Duration::from_secs(5), gap: Du
 
 /// An application isn't dropped for one slow answer: with its connection goes what it knows of the call. The call itself says a
 /// filler, and gives the answer up, long before.
-pub(super) const APPLICATION: Deadlines = Deadlines { first: Duration::from_secs(20), gap: Duration::from_secs(20) };
+pub(super) const APPLICATION: Deadlines =
+    Deadlines { first: Duration::from_secs(20), gap: Duration::from_secs(20) };
 
 /// Makes the agent of a file that lies in `folder`.
 pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport>) -> anyhow::Result<Agent> {
@@ -49,7 +50,7 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
         None => agent.instructions.clone(),
     };
     let transport = transport.unwrap_or(agent.transport);
-    let tools = Arc::new(ToolSet::new(&file.tools)?);
+    let tools = Arc::new(ToolSet::new(&file.tools, &file.mcp)?);
     let prompt = Prompt {
         instructions: instructions.into(),
         tools: abilities::specs(agent, tools.specs()).into(),
@@ -106,7 +107,16 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
         greeting: agent.greeting.clone(),
         follows,
         webhook,
-        tool_behaviour: file.tools.iter().map(|tool| (tool.name.clone(), behaviour(tool))).collect(),
+        tool_behaviour: file
+            .tools
+            .iter()
+            .map(|tool| (tool.name.clone(), behaviour(tool)))
+            .chain(file.mcp.iter().flat_map(|server| {
+                let filler = server.filler.clone();
+                let behaviour = ToolBehaviour { filler, ..ToolBehaviour::default() };
+                tools.of_server(&server.name).map(move |name| (name.clone(), behaviour.clone()))
+            }))
+            .collect(),
         tools: Some(tools),
         providers,
         transfer: agent.transfer.clone(),

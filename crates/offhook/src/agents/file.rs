@@ -12,6 +12,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::languages;
+use super::tools::McpTable;
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
@@ -33,6 +34,9 @@ pub(crate) struct AgentFile {
     /// `[[tool]]`: what the model may use.
     #[serde(default, rename = "tool")]
     pub(crate) tools: Vec<ToolTable>,
+    /// `[[mcp]]`: servers whose tools the model may use.
+    #[serde(default)]
+    pub(crate) mcp: Vec<McpTable>,
 }
 
 /// `[agent]`: who it is.

@@ -64,7 +64,13 @@ impl Webhook {
         );
         let deadlines = Deadlines { first: timeout, gap: timeout, ..Deadlines::default() };
         let only_last_words = fallbacks.len() == 1;
-        Ok(Self { url: url.to_owned(), key, http: Http::new("webhook", deadlines), fallbacks, only_last_words })
+        Ok(Self {
+            url: url.to_owned(),
+            key,
+            http: Http::new("webhook", deadlines),
+            fallbacks,
+            only_last_words,
+        })
     }
 
     /// Asks the application what to do with a call, as Twilio would: a signed form, answered with a document.
@@ -77,8 +83,8 @@ impl Webhook {
             .header("user-agent", "TwilioProxy/1.1")
             .header("accept", "*/*");
         if let Some(key) = &self.key {
-            request = request
-                .header("x-twilio-signature", sign(&AuthToken::new(key.expose()), url, form.params()));
+            request =
+                request.header("x-twilio-signature", sign(&AuthToken::new(key.expose()), url, form.params()));
         }
         let unusable = |error: hyper::http::Error| StageError::Unavailable {
             stage: "webhook".to_owned(),
@@ -94,7 +100,12 @@ impl Webhook {
     ///
     /// # Errors
     /// What the application asks for can't be.
-    pub(crate) fn agent_for(&self, agent: &Agent, asked: &RelayAsked, session: &str) -> anyhow::Result<Agent> {
+    pub(crate) fn agent_for(
+        &self,
+        agent: &Agent,
+        asked: &RelayAsked,
+        session: &str,
+    ) -> anyhow::Result<Agent> {
         let ignored: Vec<&str> = NOT_FOLLOWED.into_iter().filter(|name| asked.get(name).is_some()).collect();
         if !ignored.is_empty() {
             tracing::info!(
@@ -118,7 +129,8 @@ impl Webhook {
                 .and_then(|ms| ms.trim().parse().ok())
                 .map(|ms: u64| Duration::from_millis(ms.clamp(600, 5_000))),
         };
-        let mut links: Vec<Link<dyn Llm>> = vec![Link::new(Arc::new(app), APPLICATION, &LinkConfig::default())];
+        let mut links: Vec<Link<dyn Llm>> =
+            vec![Link::new(Arc::new(app), APPLICATION, &LinkConfig::default())];
         if self.only_last_words && asked.action.is_some() {
             links.push(Link::new(Arc::new(Ended), APPLICATION, &LinkConfig::default()));
         } else {
@@ -127,7 +139,8 @@ impl Webhook {
         let mut agent = agent.clone();
         agent.stages.llm = Arc::new(LlmChain::new(links)?);
         agent.follows = Some(follows);
-        agent.greeting = asked.get("welcomegreeting").map(str::to_owned).filter(|text| !text.trim().is_empty());
+        agent.greeting =
+            asked.get("welcomegreeting").map(str::to_owned).filter(|text| !text.trim().is_empty());
         if let Some(tag) = asked.get("transcriptionlanguage").or_else(|| asked.get("language")) {
             tag.clone_into(&mut agent.language);
         }
@@ -181,7 +194,9 @@ impl Llm for Ended {
                 let reply = request.reply;
                 let arguments = serde_json::json!({ HANDOFF: null, FAILED: 64_105 });
                 let call = ToolCall { id: String::new(), name: END_CALL.to_owned(), arguments };
-                for event in [LlmEvent::Tool { reply, call }, LlmEvent::Silent { reply }, LlmEvent::Done { reply }] {
+                for event in
+                    [LlmEvent::Tool { reply, call }, LlmEvent::Silent { reply }, LlmEvent::Done { reply }]
+                {
                     if events.send(event).await.is_err() {
                         return Ok(());
                     }

@@ -35,7 +35,13 @@ pub(super) fn facts(form: &WebhookForm, agent: &str) -> CallFacts {
 }
 
 /// Asks the application at its webhook.
-pub(super) async fn answer(checked: &Checked, call: &str, edge: &Edge, served: &Served, webhook: &Webhook) -> Answer {
+pub(super) async fn answer(
+    checked: &Checked,
+    call: &str,
+    edge: &Edge,
+    served: &Served,
+    webhook: &Webhook,
+) -> Answer {
     forward(checked, call, edge, (served, webhook), (&webhook.url, &checked.form)).await
 }
 
@@ -191,10 +197,12 @@ fn expect(
     let session = SessionOfApp::new(asked.clone());
     let agent = webhook.agent_for(&template.agent, asked, &session.id)?;
     let call_config = Arc::new(agent.call_config(&template.call));
-    let facts = facts(&checked.form, &agent.name);
+    let mut facts = facts(&checked.form, &agent.name);
+    facts.tenant = before.as_ref().map(|before| before.facts.tenant.clone()).unwrap_or_default();
     let served = Arc::new(Served { agent, call: call_config, relay: template.relay.clone() });
     let template = Arc::new(template.clone());
-    let expected = Expected { served, template, facts, number, session: Some(session) };
+    let decision = before.as_ref().map(|before| before.decision.clone()).unwrap_or_default();
+    let expected = Expected { served, template, facts, number, session: Some(session), decision };
     Ok(shared.switchboard.expect(call, expected))
 }
 
@@ -203,6 +211,7 @@ fn hang_up() -> Answer {
 }
 
 fn sorry() -> Answer {
-    let sorry = Response::default().then(Verb::Say("We are sorry, an application error has occurred. Goodbye.".into()));
+    let sorry = Response::default()
+        .then(Verb::Say("We are sorry, an application error has occurred. Goodbye.".into()));
     typed(StatusCode::OK, MIME, sorry.then(Verb::Hangup).to_xml())
 }

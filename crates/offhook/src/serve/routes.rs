@@ -58,6 +58,7 @@ pub(crate) enum Does {
     Document,
     Delete,
     DeleteNumber,
+    AllEvents,
 }
 
 #[cfg(test)]
@@ -87,6 +88,7 @@ impl Does {
                 | Self::Document
                 | Self::Delete
                 | Self::DeleteNumber
+                | Self::AllEvents
         )
     }
 }
@@ -152,6 +154,7 @@ pub(crate) static ROUTES: &[Route] = &[
     route(POST, "/calls/{sid}/transfer", Does::Transfer),
     route(POST, "/calls/{sid}/dtmf", Does::Press),
     route(GET, "/calls/{sid}/events", Does::Events),
+    route(GET, "/events", Does::AllEvents),
     route(GET, "/calls/{sid}/listen", Does::Listen),
     route(GET, "/v1/tapes/{sid}", Does::Tape),
     route(GET, "/v1/tapes/{sid}/sound", Does::TapeSound),

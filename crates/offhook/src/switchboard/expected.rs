@@ -8,6 +8,7 @@ use offhook_stages::CallFacts;
 use offhook_twilio::twiml::RelayAsked;
 
 use super::Served;
+use crate::routing::Decision;
 
 /// Calls kept; of more, the oldest go.
 const MOST: usize = 4_000;
@@ -23,12 +24,14 @@ pub(crate) struct Expected {
     pub(crate) number: u32,
     /// The application's session, if the words are an application's.
     pub(crate) session: Option<SessionOfApp>,
+    /// How it was routed.
+    pub(crate) decision: Decision,
 }
 
 impl Expected {
     /// A call that this agent serves as it is.
-    pub(crate) fn plain(served: Arc<Served>, facts: CallFacts) -> Self {
-        Self { template: Arc::clone(&served), served, facts, number: 0, session: None }
+    pub(crate) fn plain(served: Arc<Served>, facts: CallFacts, decision: Decision) -> Self {
+        Self { template: Arc::clone(&served), served, facts, number: 0, session: None, decision }
     }
 }
 

@@ -3,6 +3,7 @@
 mod back;
 pub(crate) mod config;
 mod document;
+mod consent;
 mod expected;
 mod facts;
 mod known;
@@ -33,9 +34,11 @@ use offhook_twilio::twiml::RelayOptions;
 
 use crate::agents::Agent;
 use crate::keeper::{Keeper, Written};
+use crate::outbox::Outbox;
 use crate::prices::Prices;
 use crate::record::Recorder;
 use crate::rest::Rest;
+use crate::routing::{self, Load, Spent};
 use crate::serve::address::PublicBase;
 use crate::serve::metrics::ToolCalls;
 use config::{OnMachine, OutboundConfig};
@@ -43,7 +46,7 @@ use expected::Expecting;
 pub(crate) use expected::{Expected, SessionOfApp};
 use facts::About;
 use known::Known;
-use live::Live;
+use live::{Bus, Live};
 
 pub(crate) use place::{NotPlaced, Order};
 pub(crate) use test_call::{BEGINS_WITHIN, TestCall};
@@ -64,6 +67,8 @@ pub(crate) struct Served {
 pub(crate) struct Roster {
     pub(crate) first: Arc<Served>,
     pub(crate) others: BTreeMap<String, Arc<Served>>,
+    /// Their names, by what the configuration calls them: a file, for instance.
+    pub(crate) aliases: BTreeMap<String, String>,
     pub(crate) prices: Arc<Prices>,
 }
 
@@ -102,6 +107,9 @@ pub(crate) struct Switchboard {
     expecting: Mutex<Expecting>,
     /// What tools were asked, and what came of it.
     pub(crate) tool_calls: ToolCalls,
+    spent: Spent,
+    outbox: Option<Outbox>,
+    bus: Bus,
 }
 
 impl Switchboard {
@@ -112,7 +120,49 @@ impl Switchboard {
         keeper: Option<Keeper>,
         store: Option<Store>,
     ) -> Self {
-        Self { config, rest, roster: ArcSwap::from_pointee(roster), keeper, store, known: Mutex::default(), expecting: Mutex::default(), tool_calls: ToolCalls::default() }
+        Self {
+            config,
+            rest,
+            roster: ArcSwap::from_pointee(roster),
+            keeper,
+            store,
+            known: Mutex::default(),
+            expecting: Mutex::default(),
+            tool_calls: ToolCalls::default(),
+            spent: Spent::default(),
+            outbox: None,
+            bus: Bus::default(),
+        }
+    }
+
+    /// The same, with somebody who is told of calls.
+    pub(crate) fn telling(mut self, outbox: Option<Outbox>) -> Self {
+        self.outbox = outbox;
+        self
+    }
+
+    /// Tells the application of a call.
+    pub(crate) fn tell(&self, kind: &str, live: &Live, data: &serde_json::Value) {
+        if let Some(outbox) = &self.outbox {
+            outbox.tell(kind, live.sid().as_deref(), data);
+        }
+    }
+
+    /// Those who listen to all calls.
+    pub(crate) fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// What is going on, and was spent today; of a tenant, or, without a name, of all.
+    pub(crate) fn load(&self, tenant: &str, caller: &str, now: SystemTime) -> Load {
+        let mut load = Load { today: self.spent.today(tenant, now), ..Load::default() };
+        for live in self.calls().iter().filter(|live| live.facts().talking) {
+            if tenant.is_empty() || live.tenant() == tenant {
+                load.calls += 1;
+                load.of_caller += usize::from(live.about.from == caller);
+            }
+        }
+        load
     }
 
     /// Calls that begin from now on are served so.
@@ -139,6 +189,7 @@ impl Switchboard {
     /// The agent of this name.
     pub(crate) fn agent(&self, name: &str) -> Option<Arc<Served>> {
         let roster = self.roster.load();
+        let name = roster.aliases.get(name).map_or(name, String::as_str);
         if name == roster.first.agent.name {
             return Some(Arc::clone(&roster.first));
         }
@@ -204,6 +255,10 @@ impl Switchboard {
         if live.about.awaits_beep {
             Arc::make_mut(&mut config).conversation_mut().voicemail.expected = true;
         }
+        let greeting = config.conversation.phrases.greeting.as_ref().filter(|text| text.contains('{'));
+        if let Some(text) = greeting.map(|text| routing::filled(text, &live.variables())) {
+            Arc::make_mut(&mut config).conversation_mut().phrases.greeting = Some(text);
+        }
         live.go_on_from(&mut config);
         config
     }
@@ -250,7 +305,7 @@ impl Switchboard {
         let mut setup = Setup::new(self.behaviour(&live), stages, &agent.language);
         let mut parameters: BTreeMap<String, String> = call.parameters.clone();
         parameters.retain(|name, _| !OURS.contains(&name.as_str()));
-        parameters.extend(live.about.parameters.iter().map(|(name, value)| (name.clone(), value.clone())));
+        parameters.extend(live.variables());
         setup.parameters = Arc::new(parameters);
         setup.goal.clone_from(&live.about.goal);
         setup.meter = live.meter.clone();
@@ -268,7 +323,10 @@ impl Switchboard {
         let (this, of) = (Arc::clone(self), (agent.clone(), info));
         setup.tools = Some(Arc::new(tools::CallTools::new(this, Arc::clone(&live), base.cloned(), of)));
         live.begin(sender, over);
-        self.store_document(&live);
+        if live.is_recorded() {
+            self.store_document(&live);
+        }
+        self.tell("call_began", &live, &live.summary());
         Ok(setup)
     }
 
@@ -279,13 +337,15 @@ impl Switchboard {
             Some(expected) => Arc::clone(&expected.served),
             None => Arc::clone(&self.roster.load().first),
         };
+        let routed_goal =
+            expected.as_ref().and_then(|expected| expected.decision.goal.as_deref()).map(Into::into);
         let about = About {
             reference: String::new(),
             direction: "inbound",
             agent: first.agent.name.clone(),
             to: parameter("to"),
             from: parameter("from"),
-            goal: first.agent.goal.clone(),
+            goal: routed_goal.or_else(|| first.agent.goal.clone()),
             parameters: Arc::default(),
             on_machine: OnMachine::GoOn,
             awaits_beep: false,
@@ -293,7 +353,7 @@ impl Switchboard {
             since: SystemTime::now(),
         };
         let live = Live::new(about, Some(call.sid.to_owned()), CallStatus::InProgress);
-        let live = Arc::new(live.priced(&self.prices()));
+        let live = Arc::new(live.priced(&self.prices()).on(&self.bus));
         if let Some(expected) = expected {
             live.expect(expected);
         }
@@ -308,11 +368,8 @@ impl Switchboard {
         let config = live.as_ref().map_or_else(|| Arc::clone(&served.call), |live| self.behaviour(live));
         let kept_as = live.as_ref().map_or_else(|| sid.to_owned(), |live| live.recorded_as(sid));
         let names = (kept_as.as_str(), served.agent.name.as_str());
-        Watched::new(
-            Recorder::new(over, self.keeper.clone(), names, &config, show),
-            live,
-            self.keeper.clone(),
-        )
+        let keeper = self.keeper.clone().filter(|_| live.as_ref().is_none_or(|live| live.is_recorded()));
+        Watched::new(Recorder::new(over, keeper.clone(), names, &config, show), live, keeper)
     }
 
     /// The stream of this call has ended.
@@ -327,11 +384,20 @@ impl Switchboard {
 
     /// Nothing follows any more of this call.
     pub(crate) fn conclude(&self, live: &Live) {
-        live.conclude();
+        if live.conclude() {
+            self.account_for(live);
+        }
         self.keep(live);
         if let (Some(keeper), Some(sid)) = (&self.keeper, live.sid()) {
             keeper.forget_live(&sid);
         }
+    }
+
+    /// A call is over: what it took is counted, and the application is told.
+    fn account_for(&self, live: &Live) {
+        let money = live.summary_for_record().cost.map_or(0.0, |cost| cost.total);
+        self.spent.add(&live.tenant(), live.length(), money, SystemTime::now());
+        self.tell("call_ended", live, &live.snapshot());
     }
 
     /// Waits until everything that is kept of calls is written, but not for ever. False if it was not.
@@ -382,8 +448,10 @@ impl Switchboard {
 
     /// Writes what is known of a call beside its record.
     fn keep(&self, live: &Live) {
-        self.store_document(live);
-        if let (Some(keeper), Some(sid)) = (&self.keeper, live.sid())
+        if live.is_recorded() {
+            self.store_document(live);
+        }
+        if let (Some(keeper), Some(sid), true) = (&self.keeper, live.sid(), live.is_recorded())
             && let Ok(bytes) = serde_json::to_vec_pretty(&live.snapshot())
         {
             keeper.save_facts(&sid, bytes);

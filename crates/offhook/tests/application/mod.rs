@@ -37,8 +37,7 @@ impl Application {
                     #[allow(clippy::result_large_err, reason = "the library's signature")]
                     let look = |request: &Request, response: Response| {
                         let header = request.headers().get("x-twilio-signature");
-                        *signed.lock().unwrap() =
-                            header.map(|value| value.to_str().unwrap().to_owned());
+                        *signed.lock().unwrap() = header.map(|value| value.to_str().unwrap().to_owned());
                         Ok(response)
                     };
                     let mut socket = tokio_tungstenite::accept_hdr_async(stream, look).await.unwrap();
@@ -98,7 +97,10 @@ pub(crate) async fn recogniser(hears: &[&str]) -> (Doubles, String) {
     let caller = hears.iter().chain(&["", "", ""]).map(|text| (*text).into()).collect();
     let script = OfDoubles { caller, ..OfDoubles::default() };
     let doubles = Doubles::start(DoublesConfig { script, ..DoublesConfig::default() }).await.unwrap();
-    let table = format!("[[stt]]\nprovider = \"deepgram\"\nmodel = \"nova-3\"\nurl = \"{}/v1/listen\"\n", doubles.ws());
+    let table = format!(
+        "[[stt]]\nprovider = \"deepgram\"\nmodel = \"nova-3\"\nurl = \"{}/v1/listen\"\n",
+        doubles.ws()
+    );
     (doubles, table)
 }
 

@@ -129,13 +129,13 @@ fn metadata(call: &CallInfo) -> Value {
     let parameters = serde_json::to_string(&*call.parameters).unwrap_or_default();
     let all = [
         ("call", &*call.call),
-        ("from", &facts.from),
-        ("to", &facts.to),
-        ("direction", &facts.direction),
-        ("agent", &facts.agent),
-        ("tenant", &facts.tenant),
-        ("language", &call.language),
-        ("parameters", if parameters == "{}" { "" } else { &parameters }),
+        ("from", facts.from.as_str()),
+        ("to", facts.to.as_str()),
+        ("direction", facts.direction.as_str()),
+        ("agent", facts.agent.as_str()),
+        ("tenant", facts.tenant.as_str()),
+        ("language", &*call.language),
+        ("parameters", if parameters == "{}" { "" } else { parameters.as_str() }),
     ];
     let told = all.into_iter().filter(|(_, text)| !text.is_empty() && text.chars().count() <= 512);
     Value::Object(told.map(|(name, text)| (name.to_owned(), text.into())).collect())
@@ -289,6 +289,9 @@ impl Llm for NetworkLlm {
         events: Tx<LlmEvent>,
     ) -> BoxFuture<Result<(), StageError>> {
         let mut model = Arc::clone(&self.0);
+        if let Some(prompt) = model.prompt.with_parameters(&call) {
+            Arc::make_mut(&mut model).prompt = prompt;
+        }
         if let Some(prompt) = model.prompt.with_goal(&call) {
             Arc::make_mut(&mut model).prompt = prompt;
         }

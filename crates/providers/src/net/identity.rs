@@ -86,7 +86,8 @@ pub fn identify(
     secret: Option<&Secret>,
 ) {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
-    let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let unix =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let signature =
         secret.map(|secret| signature(secret, unix, (request.method().as_str(), &target), context, body));
     let headers = [(CONTEXT, Some(context.to_owned())), (SIGNATURE, signature)];
@@ -137,6 +138,9 @@ mod tests {
             r#"{"call":"CA1"}"#,
             br#"{"day":"monday"}"#,
         );
-        assert_eq!(signed, "t=1800000000,v1=d7d84489fe8e9d5cec40f23a84859682aaa09def77f69f8c0d2d8ee0513bf4c8");
+        assert_eq!(
+            signed,
+            "t=1800000000,v1=d7d84489fe8e9d5cec40f23a84859682aaa09def77f69f8c0d2d8ee0513bf4c8"
+        );
     }
 }

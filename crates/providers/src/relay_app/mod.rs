@@ -99,7 +99,11 @@ fn setup(config: &RelayAppConfig, call: &CallInfo) -> Setup {
         }
     }
     let known = |fact: &String, parameter: &str| {
-        if fact.is_empty() { call.parameters.get(parameter).cloned().unwrap_or_default() } else { fact.clone() }
+        if fact.is_empty() {
+            call.parameters.get(parameter).cloned().unwrap_or_default()
+        } else {
+            fact.clone()
+        }
     };
     let direction = match known(&facts.direction, "direction").as_str() {
         "outbound" => "outbound-api".to_owned(),
@@ -114,7 +118,8 @@ fn setup(config: &RelayAppConfig, call: &CallInfo) -> Setup {
     } else {
         "PSTN"
     };
-    let account = if facts.account.is_empty() { format!("AC{}", "0".repeat(32)) } else { facts.account.clone() };
+    let account =
+        if facts.account.is_empty() { format!("AC{}", "0".repeat(32)) } else { facts.account.clone() };
     Setup {
         session_id: session_id(),
         call_sid: call.call.to_string(),

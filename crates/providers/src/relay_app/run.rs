@@ -23,7 +23,9 @@ struct Line(Option<Socket>);
 
 impl Line {
     fn close(&mut self, (code, reason): (u16, &'static str)) {
-        let (Some(socket), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) else { return };
+        let (Some(socket), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) else {
+            return;
+        };
         // The farewell takes a moment, which nobody waits for.
         drop(runtime.spawn(socket.close_with(code, reason)));
     }

@@ -346,7 +346,8 @@ impl AppSession {
     fn agent_said(&mut self, heard: &str, lasted: Duration, whole: bool) {
         let pieces = pieces(heard);
         if self.config.subscribes("tokens-played") {
-            let played: Vec<String> = pieces.iter().map(|piece| engine::info("tokensPlayed", piece)).collect();
+            let played: Vec<String> =
+                pieces.iter().map(|piece| engine::info("tokensPlayed", piece)).collect();
             played.into_iter().for_each(|frame| self.send(frame));
         }
         let preempted = std::mem::take(&mut self.preempting);
@@ -360,9 +361,8 @@ impl AppSession {
             self.send(engine::interrupt(quoted, after));
             self.told = true;
             // What was to be spoken is gone; what was to be done is not.
-            let spoken = |message: &AppMessage| {
-                matches!(message, AppMessage::Text { .. } | AppMessage::Play { .. })
-            };
+            let spoken =
+                |message: &AppMessage| matches!(message, AppMessage::Text { .. } | AppMessage::Play { .. });
             self.queued.retain(|message| !spoken(message));
         }
         self.speaking = None;

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use offhook_stage_api::id::ReplyId;
-use offhook_stage_api::{
-    Interruptible, Key, LlmCommand, LlmEvent, News, ReplyReason, ReplyRequest, ToolUse,
-};
+use offhook_stage_api::{Interruptible, Key, LlmCommand, LlmEvent, News, ReplyReason, ReplyRequest, ToolUse};
 use offhook_stages::{CallFacts, CallInfo, Llm, WhenFull, bounded};
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
@@ -143,10 +141,7 @@ fn an_interruption_quotes_the_piece_that_was_being_spoken() {
     bench.app(&token("Sentence 1 of twelve. Sentence 2 of twelve.", false));
     bench.command(LlmCommand::Commit { reply: ReplyId(1) });
     bench.news(begins());
-    assert_eq!(
-        bench.news(News::CallerBegan),
-        [r#"{"type":"info","name":"clientSpeaking","value":"on"}"#]
-    );
+    assert_eq!(bench.news(News::CallerBegan), [r#"{"type":"info","name":"clientSpeaking","value":"on"}"#]);
     assert_eq!(
         bench.news(interrupted("Sentence 1 of twelve. Sentence 2 of", 3_500)),
         [
@@ -326,11 +321,14 @@ fn a_reply_without_its_last_token_is_over_when_it_sounds_so() {
 
 #[test]
 fn addresses_are_encrypted_or_on_this_machine() {
-    let new = |url: &str| RelayApp::new(RelayAppConfig { url: url.into(), ..RelayAppConfig::default() }, None);
+    let new =
+        |url: &str| RelayApp::new(RelayAppConfig { url: url.into(), ..RelayAppConfig::default() }, None);
     assert!(new("wss://agent.example.com/relay").is_ok() && new("ws://localhost:8080/").is_ok());
-    for (url, why) in
-        [("ws://agent.example.com/", "unencrypted"), ("https://a.example/", "no WebSocket"), ("", "no address")]
-    {
+    for (url, why) in [
+        ("ws://agent.example.com/", "unencrypted"),
+        ("https://a.example/", "no WebSocket"),
+        ("", "no address"),
+    ] {
         let error = new(url).unwrap_err().to_string();
         assert!(error.contains(why), "{url}: {error}");
     }
@@ -359,11 +357,8 @@ async fn a_server_is_connected_and_connected_again() {
         (socket, setup, signature.unwrap())
     };
     let (socket, first, signature) = accept().await;
-    let expected = offhook_twilio::signature::sign(
-        &offhook_twilio::signature::AuthToken::new("a-token"),
-        &url,
-        &[],
-    );
+    let expected =
+        offhook_twilio::signature::sign(&offhook_twilio::signature::AuthToken::new("a-token"), &url, &[]);
     assert_eq!(signature, expected.as_str());
     drop(socket);
     let (mut socket, again, _) = accept().await;

@@ -325,10 +325,7 @@ mod tests {
             r#"{"type":"interrupt","utteranceUntilInterrupt":"Sentence 2 of","durationUntilInterruptMs":684}"#
         );
         assert_eq!(dtmf('5'), r#"{"type":"dtmf","digit":"5"}"#);
-        assert_eq!(
-            info("agentSpeaking", "on"),
-            r#"{"type":"info","name":"agentSpeaking","value":"on"}"#
-        );
+        assert_eq!(info("agentSpeaking", "on"), r#"{"type":"info","name":"agentSpeaking","value":"on"}"#);
         assert_eq!(
             invalid_message("this is not json #1"),
             r#"{"type":"error","description":"Invalid message received, code: 64107, this is not json #1"}"#
@@ -345,10 +342,7 @@ mod tests {
             preemptible: None,
         };
         assert_eq!(parse_app(r#"{"type":"text","token":"Hi","isFinal":1}"#), Some(text("Hi", false)));
-        assert_eq!(
-            parse_app(r#"{"type":"text","token":"","last":true,"lang":null}"#),
-            Some(text("", true))
-        );
+        assert_eq!(parse_app(r#"{"type":"text","token":"","last":true,"lang":null}"#), Some(text("", true)));
         let play = parse_app(r#"{"type":"play","source":"https://a.example/x.wav","loop":0}"#);
         assert!(matches!(play, Some(AppMessage::Play { times: MOST_LOOPS, .. })));
         assert!(matches!(

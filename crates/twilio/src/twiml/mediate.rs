@@ -149,7 +149,9 @@ impl<F: Fn(&str) -> String> Walk<'_, F> {
                 self.path.pop();
                 Event::End(end)
             }
-            Event::Text(text) if matches!(self.path.last().map(String::as_str), Some("Redirect" | "Play")) => {
+            Event::Text(text)
+                if matches!(self.path.last().map(String::as_str), Some("Redirect" | "Play")) =>
+            {
                 let address = quick_xml::escape::unescape(&text).map_err(|error| error.to_string())?;
                 let whole = join(self.base, address.trim());
                 let redirect = self.path.last().is_some_and(|verb| verb == "Redirect");
@@ -200,7 +202,11 @@ impl<F: Fn(&str) -> String> Walk<'_, F> {
         let mut written = BytesStart::new(name.clone());
         for (key, text) in &attributes {
             let followed = FOLLOWED.contains(&key.as_str());
-            let text = if followed || ADDRESSES.contains(&key.as_str()) { join(self.base, text) } else { text.clone() };
+            let text = if followed || ADDRESSES.contains(&key.as_str()) {
+                join(self.base, text)
+            } else {
+                text.clone()
+            };
             let text = if followed { (self.follow)(&text) } else { text };
             written.push_attribute((key.as_str(), text.as_str()));
         }

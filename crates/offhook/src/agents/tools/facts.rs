@@ -22,7 +22,9 @@ fn fact<'a>(name: &str, call: &'a CallInfo) -> Option<Cow<'a, str>> {
         "language" => &*call.language,
         other => {
             let parameter = other.strip_prefix("parameters.")?;
-            return Some(call.parameters.get(parameter).map_or(Cow::Borrowed(""), |text| text.as_str().into()));
+            return Some(
+                call.parameters.get(parameter).map_or(Cow::Borrowed(""), |text| text.as_str().into()),
+            );
         }
     };
     Some(Cow::Borrowed(known))
@@ -102,7 +104,10 @@ mod tests {
         };
         let template = "{call.id} {call.from} {call.parameters.customer}{call.parameters.none} {day} {";
         assert_eq!(filled(template, &call), "CA1 +1 415 a/b {day} {");
-        assert_eq!(filled_address("/c/{call.parameters.customer}?f={call.from}", &call), "/c/a%2Fb?f=%2B1%20415");
+        assert_eq!(
+            filled_address("/c/{call.parameters.customer}?f={call.from}", &call),
+            "/c/a%2Fb?f=%2B1%20415"
+        );
         assert!(check(template).is_ok());
         assert!(check("{call.form}").unwrap_err().to_string().contains("call.form"));
     }

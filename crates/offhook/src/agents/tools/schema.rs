@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
 use serde_json::{Map, Value};
 
 /// A tool's arguments: their JSON Schema, and those that the model can't touch.
@@ -30,7 +29,8 @@ impl Arguments {
         if let Some(required) = shown.get_mut("required").and_then(Value::as_array_mut) {
             required.retain(|name| !name.as_str().is_some_and(|name| fixed.contains_key(name)));
         }
-        let validator = jsonschema::validator_for(&shown).context("its `parameters` are no JSON Schema")?;
+        let validator = jsonschema::validator_for(&shown)
+            .map_err(|error| anyhow::anyhow!("its `parameters` are no JSON Schema: {error}"))?;
         let open = shown.get("additionalProperties").is_some_and(|more| more != &Value::Bool(false));
         let properties = shown.get("properties").and_then(Value::as_object);
         let declared = properties.filter(|_| !open).map(|properties| properties.keys().cloned().collect());
@@ -51,7 +51,8 @@ impl Arguments {
             given.retain(|name, _| declared.contains(name));
         }
         let given = Value::Object(given);
-        let wrong: Vec<String> = self.validator.iter_errors(&given).take(4).map(|error| error.to_string()).collect();
+        let wrong: Vec<String> =
+            self.validator.iter_errors(&given).take(4).map(|error| error.to_string()).collect();
         if wrong.is_empty() {
             return Ok(given);
         }

@@ -110,7 +110,8 @@ impl WebTool {
                     Ok(answer) => return Ok(answer),
                     Err(error) => error,
                 };
-                let may_help = matches!(error.kind(), FailureKind::Broken | FailureKind::Busy | FailureKind::TooSlow);
+                let may_help =
+                    matches!(error.kind(), FailureKind::Broken | FailureKind::Busy | FailureKind::TooSlow);
                 if left == 0 || !may_help || Instant::now() + wait >= until {
                     return Err(error);
                 }
@@ -129,7 +130,12 @@ impl WebTool {
         Ok(ToolAnswer::read(&answer.bytes(LONGEST_ANSWER).await?))
     }
 
-    fn request(&self, arguments: &Value, of: &CallInfo, id: &str) -> Result<Request<Full<Bytes>>, StageError> {
+    fn request(
+        &self,
+        arguments: &Value,
+        of: &CallInfo,
+        id: &str,
+    ) -> Result<Request<Full<Bytes>>, StageError> {
         let mut arguments = arguments.as_object().cloned().unwrap_or_default();
         for (name, value) in &self.table.fixed {
             arguments.insert(name.clone(), filled(value, of).into());
@@ -229,7 +235,8 @@ mod tests {
 
     #[test]
     fn what_would_go_wrong_in_a_call_is_named_before() {
-        let error = |more: &str| format!("{:#}", tool(&format!("url = \"https://a.example\"\n{more}")).unwrap_err());
+        let error =
+            |more: &str| format!("{:#}", tool(&format!("url = \"https://a.example\"\n{more}")).unwrap_err());
         assert!(error("retries = 1").contains("safe_to_repeat"));
         assert!(error("timeout = \"2m\"").contains("55s"));
         assert!(error("[fixed]\ncaller = \"{call.form}\"").contains("call.form"));
@@ -262,9 +269,11 @@ mod tests {
                     let read = stream.read(&mut buffer).await.unwrap();
                     request.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
                     let Some((head, body)) = request.split_once("\r\n\r\n") else { continue };
-                    let length = head.to_lowercase().split("content-length: ").nth(1).map_or(0, |rest| {
-                        rest.split("\r\n").next().unwrap().parse().unwrap()
-                    });
+                    let length = head
+                        .to_lowercase()
+                        .split("content-length: ")
+                        .nth(1)
+                        .map_or(0, |rest| rest.split("\r\n").next().unwrap().parse().unwrap());
                     if body.len() >= length {
                         break;
                     }
@@ -285,7 +294,10 @@ mod tests {
     }
 
     fn header(head: &str, name: &str) -> String {
-        let found = head.lines().filter_map(|line| line.split_once(": ")).find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let found = head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.unwrap_or_else(|| panic!("no {name} in {head}")).1.to_owned()
     }
 
@@ -296,7 +308,8 @@ mod tests {
         let asked = || log.lock().unwrap().len();
         let fixed = "[fixed]\ncaller = \"{call.from}\"\n";
         let schema = "[parameters]\ntype = \"object\"\nproperties.day = { type = \"string\" }\n";
-        let safe = tool(&format!("url = \"{url}\"\nretries = 2\nsafe_to_repeat = true\n{fixed}{schema}")).unwrap();
+        let safe =
+            tool(&format!("url = \"{url}\"\nretries = 2\nsafe_to_repeat = true\n{fixed}{schema}")).unwrap();
         let spoofed = json!({"day": "monday", "caller": "+1999", "call.from": "x"});
         let answer = safe.run(&call_of(spoofed), &call()).await.unwrap();
         assert_eq!((answer.result.as_str(), asked()), ("two tables", 2));

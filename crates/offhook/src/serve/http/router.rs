@@ -124,7 +124,8 @@ async fn answer(edge: Arc<Edge>, does: Does, Sid(sid): Sid, request: Request) ->
         | Does::History
         | Does::Document
         | Does::Delete
-        | Does::DeleteNumber => api::answer(request, does, &sid, shared).await,
+        | Does::DeleteNumber
+        | Does::AllEvents => api::answer(request, does, &sid, shared).await,
     }
 }
 

@@ -15,6 +15,9 @@ use crate::fake_twilio::{ACCOUNT, FakeTwilio, TOKEN};
 
 pub(crate) const API_TOKEN: &str = "a-token-that-nobody-guesses";
 
+/// What signs requests to applications.
+pub(crate) const SIGNING_SECRET: &str = "a-secret-between-servers";
+
 /// A running server; ended when dropped.
 pub(crate) struct Server {
     child: Child,
@@ -78,7 +81,9 @@ impl Server {
         command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&config).args(args);
         command.arg("--record").arg(folder.path()).env_remove("PORT");
         command.env("TWILIO_AUTH_TOKEN", TOKEN).env("OFFHOOK_API_TOKEN", API_TOKEN);
-        command.env("DEEPGRAM_API_KEY", "a-key-that-doubles-take");
+        command
+            .env("DEEPGRAM_API_KEY", "a-key-that-doubles-take")
+            .env("OFFHOOK_SIGNING_SECRET", SIGNING_SECRET);
         command
             .env_remove("TWILIO_API_KEY")
             .env_remove("TWILIO_ACCOUNT_SID")
