@@ -23,8 +23,7 @@ impl Conversation {
     /// Something that was said is over. Keys that were pressed are no words.
     pub(crate) fn said_news(&mut self, said: &Utterance, heard: &Heard, whole: bool) {
         if !matches!(said.purpose, Purpose::Keys(_) | Purpose::Echo) {
-            let (heard, lasted) = (heard.text.clone(), heard.lasted);
-            self.news(|| News::AgentSaid { heard, lasted, whole });
+            self.news(|| News::AgentSaid { heard: heard.text.clone(), lasted: heard.lasted, whole });
         }
     }
 

@@ -114,17 +114,20 @@ async fn without_its_application_a_call_ends_politely() {
     assert!(report.agent.len() >= 3 && report.ended_by == "server", "{report:#?}");
 }
 
+/// What was asked: path, form, signature.
+type Asked = Arc<Mutex<Vec<(String, WebhookForm, Option<String>)>>>;
+
 /// An application's webhook: answers each path with a document, and keeps what it was asked.
 struct Webhook {
     base: String,
-    asked: Arc<Mutex<Vec<(String, WebhookForm, Option<String>)>>>,
+    asked: Asked,
 }
 
 impl Webhook {
     async fn start(documents: impl Fn(&str) -> String + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let asked: Arc<Mutex<Vec<(String, WebhookForm, Option<String>)>>> = Arc::default();
+        let asked = Asked::default();
         let log = Arc::clone(&asked);
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {

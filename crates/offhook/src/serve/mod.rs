@@ -169,8 +169,7 @@ fn shared(
     let token = api_token.or_else(|| own_token.clone());
     let api = token.map(|token| Api::new(&token, &config.api, config.outbound.calls_per_second));
     let outbox = Outbox::start(&config.events)?;
-    let switchboard =
-        Switchboard::new(config.outbound.clone(), rest, roster, keeper, store).telling(outbox);
+    let switchboard = Switchboard::new(config.outbound.clone(), rest, roster, keeper, store).telling(outbox);
     let tool_calls = switchboard.tool_calls.clone();
     Ok(Shared {
         switchboard: Arc::new(switchboard),

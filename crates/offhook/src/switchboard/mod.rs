@@ -2,8 +2,8 @@
 
 mod back;
 pub(crate) mod config;
-mod document;
 mod consent;
+mod document;
 mod expected;
 mod facts;
 mod known;

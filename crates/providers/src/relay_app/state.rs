@@ -445,7 +445,9 @@ impl AppSession {
                 self.send(engine::error(&why));
             }
             AppMessage::SendDigits { digits } => self.tool(SEND_DTMF, json!({ "digits": digits })),
-            AppMessage::Language { tts, transcription } => self.switch(tts, transcription),
+            AppMessage::Language { tts, transcription } => {
+                self.switch(tts.as_deref(), transcription.as_deref())
+            }
             AppMessage::End { handoff } => {
                 self.ended = true;
                 self.tool(END_CALL, handoff.map_or(Value::Null, |data| json!({ HANDOFF: data })));
@@ -500,12 +502,12 @@ impl AppSession {
         self.say(event);
     }
 
-    fn switch(&mut self, tts: Option<String>, transcription: Option<String>) {
-        if let Some(tag) = &tts {
-            self.spoken_in = Some(tag.as_str().into());
+    fn switch(&mut self, tts: Option<&str>, transcription: Option<&str>) {
+        if let Some(tag) = tts {
+            self.spoken_in = Some(tag.into());
         }
-        if let Some(tag) = &transcription {
-            self.heard_in.clone_from(tag);
+        if let Some(tag) = transcription {
+            tag.clone_into(&mut self.heard_in);
         }
         let arguments = json!({ "language": tts, "transcription": transcription });
         self.tool(SWITCH_LANGUAGE, arguments);

@@ -35,8 +35,8 @@ const LONGEST_NAME: usize = 64;
 
 /// A server.
 enum Server {
-    Http(OverHttp),
-    Program(Program),
+    Http(Box<OverHttp>),
+    Program(Box<Program>),
 }
 
 impl Server {
@@ -137,8 +137,8 @@ pub(super) fn connect(table: &McpTable) -> anyhow::Result<BTreeMap<String, McpTo
 
 fn open(table: &McpTable, headers: Vec<(String, String)>) -> anyhow::Result<Server> {
     match &table.url {
-        Some(url) => Ok(Server::Http(OverHttp::new(&table.name, url, headers, table.timeout)?)),
-        None => Ok(Server::Program(Program::start(&table.name, &table.command, &table.env)?)),
+        Some(url) => Ok(Server::Http(Box::new(OverHttp::new(&table.name, url, headers, table.timeout)?))),
+        None => Ok(Server::Program(Box::new(Program::start(&table.name, &table.command, &table.env)?))),
     }
 }
 
