@@ -1,17 +1,11 @@
 //! Whole calls of sound to an agent whose words come from an application that speaks ConversationRelay, over real sockets.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod application;
-mod fake_twilio;
-mod server;
-
 use std::sync::{Arc, Mutex};
 
-use application::{Application, agent_file, plan, recogniser, token};
+use crate::application::{Application, agent_file, plan, recogniser, token};
+use crate::server::{Server, line};
 use offhook_simulator::{Line, Say, When, place};
 use offhook_twilio::signature::{AuthToken, sign};
 use offhook_twilio::webhook::WebhookForm;
-use server::{Server, line};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -198,7 +192,8 @@ async fn an_applications_own_twiml_is_served() {
     let (path, form, signature) = &asked[0];
     assert_eq!((path.as_str(), form.get("From")), ("/voice", Some("+14155550100")));
     // Signed as by Twilio, for the application's own address.
-    let expected = sign(&AuthToken::new(fake_twilio::TOKEN), &format!("{}/voice", hook.base), form.params());
+    let expected =
+        sign(&AuthToken::new(crate::fake_twilio::TOKEN), &format!("{}/voice", hook.base), form.params());
     assert_eq!(signature.as_deref(), Some(expected.as_str()));
     let (path, form, _) = &asked[1];
     assert_eq!(path, "/done");

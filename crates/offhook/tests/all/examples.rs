@@ -1,18 +1,12 @@
 //! The examples of `examples/`, each started as its file says and called over the real wire. One whose language isn't on this machine
 //! is skipped, with a word.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
-
-mod application;
-mod fake_twilio;
-mod server;
-
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use application::{plan, recogniser};
+use crate::application::{plan, recogniser};
+use crate::server::{self, Server, line};
 use offhook_simulator::{CallReport, When, place};
-use server::{Server, line};
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
