@@ -97,9 +97,8 @@ pub(super) fn ends(utterance: &Utterance, occasion: Occasion) -> Option<DropCaus
             (!begun && instead).then_some(DropCause::ReasonGone)
         }
         Occasion::Interrupted(by) => may_be_interrupted(utterance, by).then_some(DropCause::Interrupted),
-        Occasion::Preempted => {
-            matches!(utterance.purpose, Purpose::Reply(_) | Purpose::Greeting(_)).then_some(DropCause::ReasonGone)
-        }
+        Occasion::Preempted => matches!(utterance.purpose, Purpose::Reply(_) | Purpose::Greeting(_))
+            .then_some(DropCause::ReasonGone),
         Occasion::Mailbox => {
             (!matches!(utterance.purpose, Purpose::Keys(_) | Purpose::Echo)).then_some(DropCause::Leaving)
         }
