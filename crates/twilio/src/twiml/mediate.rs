@@ -199,7 +199,7 @@ impl<F: Fn(&str) -> String> Walk<'_, F> {
             }
             _ => {}
         }
-        let mut written = BytesStart::new(name.clone());
+        let mut written = BytesStart::new(name);
         for (key, text) in &attributes {
             let followed = FOLLOWED.contains(&key.as_str());
             let text = if followed || ADDRESSES.contains(&key.as_str()) {
