@@ -271,6 +271,11 @@ pub(crate) trait RaceTask: Sized {
     /// A link that was at a piece of work has failed it. Whether the work stays open.
     fn on_lost(&mut self, work: &mut Self::Work, link: usize, failure: StageFailure) -> bool;
 
+    /// Whether an event belongs to no piece of work: it is passed on as it is.
+    fn is_unasked(_event: &Event<Self::Work>) -> bool {
+        false
+    }
+
     /// A link's run is over: it answers nothing of what it was asked.
     fn on_ended(&mut self, link: usize, failure: &StageFailure) {
         self.race().providers.count_failure(link, failure);
@@ -282,6 +287,9 @@ pub(crate) trait RaceTask: Sized {
     }
 
     fn on_said(&mut self, link: usize, event: Event<Self::Work>) {
+        if Self::is_unasked(&event) {
+            return self.race().out.push_back(event);
+        }
         let open = &mut self.race().open;
         // Ignores events of a link that was given up.
         let serves = |work: &Self::Work| work.is_about(&event) && work.contest().has(link);

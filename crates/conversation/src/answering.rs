@@ -73,6 +73,7 @@ impl Conversation {
             self.trouble("the model has used tools for long enough; it is told to speak");
         }
         self.tools.results_due = false;
+        self.initiative = false;
         let words = self.turn.words();
         let has_turn = speculative || self.turn.is_decided();
         let span = (self.turn.began, self.turn.ended);
@@ -89,7 +90,7 @@ impl Conversation {
             ReplyReason::Caller { .. } => self.turn.ended,
             ReplyReason::Tool => waited,
             ReplyReason::Digits(_) if self.turn.is_decided() => self.turn.ended,
-            ReplyReason::Digits(_) | ReplyReason::Greeting => self.now,
+            ReplyReason::Digits(_) | ReplyReason::Greeting | ReplyReason::Initiative => self.now,
         };
         reply.basis = has_turn.then_some(words);
         self.reply = Some(reply);
@@ -104,7 +105,8 @@ impl Conversation {
         }
         let tools = if may_use_tools { ToolUse::Auto } else { ToolUse::None };
         let language = self.language.tag();
-        let request = ReplyRequest { reply: id, reason, history, language, tools };
+        let speculative = speculative && self.config.follows;
+        let request = ReplyRequest { reply: id, reason, history, language, tools, speculative };
         self.todo.push_back(Todo::Llm(LlmCommand::Respond(Arc::new(request))));
     }
 
@@ -172,6 +174,9 @@ impl Conversation {
     }
 
     pub(crate) fn on_llm(&mut self, event: LlmEvent, line: &mut dyn Line) {
+        if let LlmEvent::Initiative { preempt } = event {
+            return self.on_initiative(preempt, line);
+        }
         let id = event.reply();
         // Events of a cancelled reply are ignored.
         let Some(reply) = self.reply.as_mut().filter(|reply| reply.id == id && !reply.done) else { return };
@@ -187,6 +192,10 @@ impl Conversation {
                     line.command(LineCommand::Interruptible(said.id, by), self.now);
                 }
             }
+            LlmEvent::Language { language, .. } => reply.language = Some(language),
+            LlmEvent::Silent { .. } => reply.used_tools = true,
+            // Belongs to no reply.
+            LlmEvent::Initiative { .. } => {}
             LlmEvent::Expect { expectation, .. } if reply.has_begun() => self.expect(&expectation, line),
             LlmEvent::Expect { expectation, .. } => reply.expectation = Some(expectation),
             LlmEvent::Tool { call, .. } => {
@@ -257,7 +266,7 @@ impl Conversation {
             return;
         }
         let accepted = match reply.reason {
-            ReplyReason::Greeting => true,
+            ReplyReason::Greeting | ReplyReason::Initiative => true,
             // Keys that were pressed and the like may be all there is to do.
             ReplyReason::Tool => reply.used_tools || !self.tools.results_matter,
             ReplyReason::Caller { .. } | ReplyReason::Digits(_) => reply.used_tools,

@@ -29,6 +29,10 @@ pub struct ConversationConfig {
     pub voicemail: VoicemailConfig,
     /// `[tool_limits]`: how long a model may go on calling tools.
     pub tool_limits: ToolLimits,
+    /// The model follows the call: it is told of keys one by one, of words and voices as they come and go, and may speak unasked.
+    /// The server sets it, for agents whose words come from an application.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub follows: bool,
     /// How the agent's tools behave in a call, by name. From the agent's file.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tools: BTreeMap<String, ToolBehaviour>,

@@ -84,10 +84,14 @@ pub(crate) struct Conversation {
     pub(crate) blocked: bool,
     pub(crate) reply: Option<Reply>,
     pub(crate) last_reply: ReplyId,
+    /// The model has something to say that nobody asked for.
+    pub(crate) initiative: bool,
     pub(crate) llm_ended: Option<StageFailure>,
     pub(crate) tools: Tools,
     pub(crate) language: ActiveLanguage,
     pub(crate) leaving: Leaving,
+    /// What the end of the call carries along for what comes after it.
+    pub(crate) handoff: Option<ToolCall>,
     pub(crate) voicemail: Voicemail,
     pub(crate) history: History,
     pub(crate) pending: Pending,
@@ -118,10 +122,12 @@ impl Conversation {
             blocked: false,
             reply: None,
             last_reply: ReplyId::default(),
+            initiative: false,
             llm_ended: None,
             tools: Tools::default(),
             language: ActiveLanguage::default(),
             leaving: Leaving::default(),
+            handoff: None,
             voicemail: Voicemail::default(),
             history: History::new(&config.history),
             pending: Pending::default(),
@@ -267,7 +273,11 @@ impl Conversation {
                 self.on_deadline(due.why, line);
                 continue;
             }
-            if !(self.answer_turn(line) || self.go_on_after_tools(line) || self.leave_when_said(line)) {
+            let acted = self.answer_turn(line)
+                || self.go_on_after_tools(line)
+                || self.take_initiative(line)
+                || self.leave_when_said(line);
+            if !acted {
                 self.update_block(line);
                 return;
             }

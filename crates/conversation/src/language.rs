@@ -89,6 +89,12 @@ impl ActiveLanguage {
         Ok((tag.clone(), changed))
     }
 
+    /// Changes to this language, declared or not. The engine's phrases follow where there are some.
+    pub(crate) fn speak(&mut self, tag: &str, config: &ConversationConfig) {
+        let phrases = find(&config.languages, tag).map(|(_, texts)| Box::new(texts.over(&config.phrases)));
+        *self = Self { tag: Some(tag.into()), phrases };
+    }
+
     /// Its tag; `None` while the call is in the language in which it began.
     pub(crate) fn tag(&self) -> Option<Arc<str>> {
         self.tag.clone()

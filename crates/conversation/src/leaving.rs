@@ -176,7 +176,8 @@ impl Conversation {
         match self.leaving.all_said(self.now) {
             None => false,
             Some(Leave::HangUp(why)) => {
-                self.hang_up(why, None, line);
+                let handoff = self.handoff.take();
+                self.hang_up(why, handoff, line);
                 true
             }
             Some(Leave::Ask(call)) => {

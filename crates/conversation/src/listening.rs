@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offhook_stage_api::{AnswerKind, CallTime, Interruptible, Key, ReplyReason, Transcript};
+use offhook_stage_api::{AnswerKind, CallTime, Interruptible, Key, News, ReplyReason, Transcript};
 
 use crate::barge_in::BargeIn;
 use crate::conversation::Conversation;
@@ -23,6 +23,7 @@ impl Conversation {
             return;
         }
         self.event(CallEvent::SpeechStarted { at_ms: ms(at) });
+        self.news(|| News::CallerBegan);
         self.silence.caller = self.silence.caller.max(self.now);
         if self.turn.on_onset(at, position) == Onset::Speaking {
             self.silence.bridged = 0;
@@ -44,6 +45,7 @@ impl Conversation {
             return;
         }
         self.event(CallEvent::SpeechPaused { at_ms: ms(at) });
+        self.news(|| News::CallerPaused);
         self.judge_barge_in(line);
         self.ask_turn_model(line);
     }
@@ -88,6 +90,7 @@ impl Conversation {
         let text = self.turn.words();
         if effect != WordsEffect::None && !text.is_empty() {
             self.silence.caller = self.silence.caller.max(self.now);
+            self.news(|| News::Hearing { text: text.clone() });
             self.event(CallEvent::Hearing { text });
             self.ask_turn_model(line);
             // A word that no onset came before is speech all the same.
@@ -316,6 +319,9 @@ impl Conversation {
             return;
         }
         self.silence.heard_caller(self.now);
+        if self.config.follows {
+            return self.follow_key(key, line);
+        }
         let answer = self.answer;
         let pressed = self.keypad.press(key, self.now, answer, &self.config.dtmf);
         if pressed == KeyPressed::Swallowed {

@@ -32,7 +32,7 @@ pub(crate) struct Reply {
     pub(crate) done: bool,
     /// Tools that it wants, once it is true.
     pub(crate) tools: Vec<ToolCall>,
-    /// It has wanted tools.
+    /// It has wanted tools, or is to have no words.
     pub(crate) used_tools: bool,
     pub(crate) expectation: Option<Arc<Expectation>>,
     /// The language that it was requested in, if the call was switched to one.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use offhook_stage_api::{Digits, Interruptible, LlmCommand, UtteranceId};
+use offhook_stage_api::{Digits, Interruptible, LlmCommand, News, UtteranceId};
 
 use crate::barge_in::BargeIn;
 use crate::conversation::{Conversation, Todo};
@@ -141,12 +141,14 @@ impl Conversation {
         let Some(said) = self.speech.get_mut(id) else { return };
         said.progress = Progress::Begun { at: self.now };
         let (what, text, reply) = (said.purpose.kind(), said.text.clone(), said.purpose.reply());
-        let speaks = !matches!(said.purpose, Purpose::Keys(_) | Purpose::Echo);
+        let (speaks, interruptible) =
+            (!matches!(said.purpose, Purpose::Keys(_) | Purpose::Echo), said.interruptible);
         self.event(CallEvent::Speaking { utterance: id, what, text });
         // The turn that it answers comes before it.
         if speaks {
             self.silence.voice_failures = 0;
             self.history.began(id, self.now);
+            self.news(|| News::AgentBegan { interruptible });
         }
         if reply.is_some() && self.reply.as_ref().is_some_and(|current| Some(current.id) == reply) {
             self.begin_reply(true, line);
@@ -173,6 +175,7 @@ impl Conversation {
         let words = |text: &str| text.split_whitespace().count();
         let whole = heard.is_whole() && words(&heard.text) >= words(&said.text);
         self.history.ended(said.id, &heard.text, whole, self.now);
+        self.said_news(said, heard, whole);
         if said.purpose != Purpose::Echo {
             self.event(CallEvent::Said {
                 utterance: said.id,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use offhook_stage_api::tools::{COLLECT_DIGITS, END_CALL, SEND_DTMF, SWITCH_LANGUAGE, TRANSFER};
+use offhook_stage_api::tools::{COLLECT_DIGITS, END_CALL, HANDOFF, SEND_DTMF, SWITCH_LANGUAGE, TRANSFER};
 use offhook_stage_api::{Expectation, LlmCommand, ReplyReason, ToolCall, ToolResult};
 
 use crate::conversation::{Conversation, Todo};
@@ -30,7 +30,14 @@ impl Conversation {
         }
         match call.name.as_str() {
             END_CALL => {
-                self.leaving.hang_up(EndReason::AgentDone);
+                // An application that ends the call has said its last word: no interruption calls it off.
+                self.leaving.hang_up(match self.config.follows {
+                    true => EndReason::HungUp,
+                    false => EndReason::AgentDone,
+                });
+                if call.arguments.get(HANDOFF).is_some() {
+                    self.handoff = Some(call.clone());
+                }
                 let outcome = Ok("the call ends when you have finished speaking".to_owned());
                 let result = ToolResult { id: call.id, name: call.name, outcome };
                 self.history.tool_result(result, self.now);
@@ -167,6 +174,9 @@ impl Conversation {
 
     /// The tool `switch_language`.
     fn switch_language(&mut self, call: ToolCall, line: &mut dyn Line) {
+        if self.config.follows {
+            return self.follow_language(&call, line);
+        }
         let outcome = self.language.switch(&call, &self.config).map(|(tag, changed)| {
             if changed {
                 // Grammars and the like were for the other language.

@@ -29,7 +29,7 @@ impl CallConfig {
 }
 
 macro_rules! beside_the_conversations {
-    ($($field:ident: $type:ty,)*) => {
+    ($($(#[$with:meta])* $field:ident: $type:ty,)*) => {
         /// The fields as they stand in a file.
         #[derive(Clone, Debug, Default, Deserialize, Serialize)]
         #[serde(deny_unknown_fields, default)]
@@ -37,7 +37,7 @@ macro_rules! beside_the_conversations {
             mode: CallMode,
             inbound: InboundConfig,
             playout: PlayoutConfig,
-            $($field: $type,)*
+            $($(#[$with])* $field: $type,)*
         }
 
         impl From<Fields> for CallConfig {
@@ -70,6 +70,8 @@ beside_the_conversations! {
     history: offhook_conversation::config::HistoryConfig,
     voicemail: offhook_conversation::config::VoicemailConfig,
     tool_limits: offhook_conversation::config::ToolLimits,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    follows: bool,
     tools: std::collections::BTreeMap<String, offhook_conversation::config::ToolBehaviour>,
     languages: std::collections::BTreeMap<String, offhook_conversation::LanguagePhrases>,
 }

@@ -11,8 +11,10 @@ use offhook_twilio::twiml::{RelayOptions, TranscriptionProvider, TtsProvider};
 use serde::Deserialize;
 
 use crate::api::ApiConfig;
+use crate::outbox::EventsConfig;
 use crate::prices::Prices;
 use crate::rest::Account;
+use crate::routing::{AskConfig, Limits, RouteTable};
 use crate::serve::http::HttpConfig;
 use crate::serve::metrics::MetricsConfig;
 use crate::serve::overload::OverloadConfig;
@@ -60,6 +62,15 @@ pub(crate) struct Config {
     pub(crate) outbound: OutboundConfig,
     /// `[api]`: who may place calls and reach into them.
     pub(crate) api: ApiConfig,
+    /// `[[route]]`: who answers which calls. Default: `agent` answers all.
+    #[serde(rename = "route")]
+    pub(crate) routes: Vec<RouteTable>,
+    /// `[routing]`: an application that chooses who answers.
+    pub(crate) routing: AskConfig,
+    /// `[limits]`: what all calls together may take.
+    pub(crate) limits: Limits,
+    /// `[events]`: who is told of calls.
+    pub(crate) events: EventsConfig,
     /// `[prices]`: what providers take, so that the records of calls tell their cost. Default: none.
     pub(crate) prices: Prices,
     /// `[conversation_relay]`: how Twilio hears and speaks, for agents whose calls it carries as text.
@@ -136,6 +147,10 @@ impl Default for Config {
             overload: OverloadConfig::default(),
             outbound: OutboundConfig::default(),
             api: ApiConfig::default(),
+            routes: Vec::new(),
+            routing: AskConfig::default(),
+            limits: Limits::default(),
+            events: EventsConfig::default(),
             prices: Prices::default(),
             conversation_relay: RelayOptions {
                 tts_provider: Some(TtsProvider::Google),

@@ -17,12 +17,15 @@ mod history;
 mod keeper;
 mod load;
 mod logging;
+mod mcp_server;
 mod metrics;
+mod outbox;
 mod prices;
 mod record;
 mod rehearsal;
 mod replay;
 mod rest;
+mod routing;
 mod serve;
 mod stored;
 mod switchboard;
@@ -72,6 +75,8 @@ enum Command {
     Doubles(doubles::DoublesArgs),
     /// Place a call, and follow it to its verdict
     Dial(dial::DialArgs),
+    /// Serve the control API to assistants, over the Model Context Protocol
+    Mcp(mcp_server::McpArgs),
     /// Start a server and have a recorded caller call it
     Demo(demo::DemoArgs),
 }
@@ -92,6 +97,7 @@ fn main() -> ExitCode {
         Command::Vad(args) => Ok(vad::run(&args)),
         Command::Doubles(args) => doubles::run(&args),
         Command::Dial(args) => dial::run(args),
+        Command::Mcp(args) => mcp_server::run(&args),
         Command::Demo(args) => demo::run(args),
     };
     outcome.unwrap_or_else(|error| {

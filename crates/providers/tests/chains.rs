@@ -82,7 +82,14 @@ async fn answer(fault: &Fault, at: Option<Moment>, order: [LlmProvider; 2]) -> (
     let text = "Book a table, please.".to_owned();
     let history = vec![Entry::at(Content::Caller { text: text.clone() }, 9)];
     let reason = ReplyReason::Caller { text, confidence: None };
-    let request = ReplyRequest { reply: ReplyId(1), reason, history, language: None, tools: ToolUse::Auto };
+    let request = ReplyRequest {
+        reply: ReplyId(1),
+        reason,
+        history,
+        language: None,
+        tools: ToolUse::Auto,
+        speculative: false,
+    };
     to.offer(LlmCommand::Respond(Arc::new(request))).unwrap();
     let mut said = String::new();
     let complete = loop {

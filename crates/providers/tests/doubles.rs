@@ -141,6 +141,7 @@ async fn ask(config: Value, text: &str) -> (String, Vec<Value>, Result<(), Strin
             history,
             language: None,
             tools: ToolUse::Auto,
+            speculative: false,
         })))
         .unwrap();
     let (mut words, mut calls) = (String::new(), Vec::new());

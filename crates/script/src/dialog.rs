@@ -129,7 +129,7 @@ impl Dialog {
     pub fn answer(&self, history: &[Entry], reason: &ReplyReason) -> (Answer, Self) {
         let now = self.as_heard(history);
         let entries = match reason {
-            ReplyReason::Greeting | ReplyReason::Tool => Vec::new(),
+            ReplyReason::Greeting | ReplyReason::Tool | ReplyReason::Initiative => Vec::new(),
             ReplyReason::Caller { .. } | ReplyReason::Digits(_) => self.unanswered(history),
         };
         let mut said: Vec<_> = entries.iter().filter_map(said_by_caller).collect();
@@ -208,7 +208,7 @@ impl Dialog {
                 None => next.miss(),
             },
             ReplyReason::Tool if self.is_back => join(&next.script.texts.transfer_failed, &next.question()),
-            ReplyReason::Tool => next.question(),
+            ReplyReason::Tool | ReplyReason::Initiative => next.question(),
         };
         let text = next.fill(&text);
         if (next.misses, next.unheard) <= (self.misses, self.unheard) || self.last.is_empty() {

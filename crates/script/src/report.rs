@@ -15,7 +15,9 @@ pub(super) fn report(answer: &Answer, next: &Dialog, reason: &ReplyReason) -> Op
     let evidence = match reason {
         ReplyReason::Caller { text, .. } => format!("they said: “{text}”"),
         ReplyReason::Digits(_) => "they pressed a key".to_owned(),
-        ReplyReason::Greeting | ReplyReason::Tool => "the script came to its end".to_owned(),
+        ReplyReason::Greeting | ReplyReason::Tool | ReplyReason::Initiative => {
+            "the script came to its end".to_owned()
+        }
     };
     let fields: serde_json::Map<String, serde_json::Value> =
         next.known().into_iter().map(|(name, value)| (name, value.into())).collect();

@@ -78,7 +78,8 @@ impl Llm for ScriptedAgent {
                     // What was heard was said; a reply of which nothing was heard was never committed.
                     LlmCommand::Interrupted { .. }
                     | LlmCommand::Cancel { .. }
-                    | LlmCommand::ToolResult(_) => {}
+                    | LlmCommand::ToolResult(_)
+                    | LlmCommand::News(_) => {}
                 }
             }
             Ok(())

@@ -11,7 +11,14 @@ use offhook_stage_api::{Entry, LlmCommand, LlmEvent, ReplyReason, ReplyRequest, 
 use offhook_stages::{CallInfo, Llm, Rx, Tx, WhenFull, bounded};
 
 fn request(reply: u32, reason: ReplyReason, history: Vec<Entry>) -> ReplyRequest {
-    ReplyRequest { reply: ReplyId(reply), reason, history, language: None, tools: ToolUse::Auto }
+    ReplyRequest {
+        reply: ReplyId(reply),
+        reason,
+        history,
+        language: None,
+        tools: ToolUse::Auto,
+        speculative: false,
+    }
 }
 
 fn ask(commands: &Tx<LlmCommand>, reply: u32, text: &str) {

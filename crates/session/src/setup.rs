@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use offhook_media_line::CallConfig;
-use offhook_stages::Meter;
+use offhook_stages::{CallFacts, Meter};
 
 use crate::control::ControlReceiver;
 use crate::stages::StageSet;
@@ -22,6 +22,8 @@ pub struct Setup {
     pub goal: Option<Arc<str>>,
     /// Custom parameters, of the stream and of whoever placed the call.
     pub parameters: Arc<BTreeMap<String, String>>,
+    /// Who and what the call is.
+    pub facts: Arc<CallFacts>,
     /// Where stages write down what they used.
     pub meter: Meter,
     /// How the application reaches into the call.
@@ -40,6 +42,7 @@ impl Setup {
             language: language.to_owned(),
             goal: None,
             parameters: Arc::default(),
+            facts: Arc::default(),
             meter: Meter::default(),
             control: None,
             tools: None,

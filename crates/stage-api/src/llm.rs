@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::id::ReplyId;
-use crate::{Digits, Entry, Expectation, Interruptible, StageFailure, ToolCall, ToolResult};
+use crate::{Digits, Entry, Expectation, Interruptible, News, StageFailure, ToolCall, ToolResult};
 
 /// What the call tells the language model (or script).
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub enum LlmCommand {
     },
     /// A tool's result.
     ToolResult(ToolResult),
+    /// Something happened. Only for models that are set to follow the call.
+    News(News),
 }
 
 /// A request for a reply.
@@ -52,6 +54,9 @@ pub struct ReplyRequest {
     /// Whether it may be answered by tool calls.
     #[serde(default, skip_serializing_if = "ToolUse::is_auto")]
     pub tools: ToolUse,
+    /// The end of the caller's turn is not certain yet. Told only to models that are set to follow the call.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub speculative: bool,
 }
 
 /// Whether a request may be answered by tool calls.
@@ -89,12 +94,32 @@ pub enum ReplyReason {
     Digits(Digits),
     /// There are tool results or notes in the history that no reply has taken up.
     Tool,
+    /// The model itself has something to say ([`LlmEvent::Initiative`]).
+    Initiative,
 }
 
 /// What the language model (or script) tells the call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum LlmEvent {
+    /// The model has something to say that nobody asked for. As soon as it may be said, a reply is requested for
+    /// [`ReplyReason::Initiative`]; any other request before that serves as well.
+    Initiative {
+        /// It takes the place of the reply that is being said.
+        preempt: bool,
+    },
+    /// The language of this reply alone. Comes before its text.
+    Language {
+        /// Which reply.
+        reply: ReplyId,
+        /// BCP 47 tag.
+        language: Arc<str>,
+    },
+    /// This reply is to have no words: there is nothing to say.
+    Silent {
+        /// Which reply.
+        reply: ReplyId,
+    },
     /// The next piece of the reply's text, of any length; the call cuts it into speakable segments.
     Text {
         /// Which reply.
@@ -138,11 +163,14 @@ pub enum LlmEvent {
 }
 
 impl LlmEvent {
-    /// Which reply it is of.
+    /// Which reply it is of; 0, which names none, for what belongs to none.
     #[must_use]
     pub const fn reply(&self) -> ReplyId {
         match self {
+            Self::Initiative { .. } => ReplyId(0),
             Self::Text { reply, .. }
+            | Self::Language { reply, .. }
+            | Self::Silent { reply }
             | Self::Interruptible { reply, .. }
             | Self::Expect { reply, .. }
             | Self::Tool { reply, .. }

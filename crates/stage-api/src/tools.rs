@@ -1,7 +1,9 @@
 //! Names of the tools that the engine has of its own.
 
-/// Ends the call once the reply was heard. No arguments.
+/// Ends the call once the reply was heard. No arguments, but for applications that say what is to come after: [`HANDOFF`].
 pub const END_CALL: &str = "end_call";
+/// Argument of [`END_CALL`]: text that what comes after the call gets as it is.
+pub const HANDOFF: &str = "handoff";
 /// Hands the caller to another number: argument `to`, a number or SIP address.
 pub const TRANSFER: &str = "transfer_call";
 /// Presses keys: argument `digits`.

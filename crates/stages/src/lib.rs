@@ -44,8 +44,33 @@ pub struct CallInfo {
     /// What the engine says while the caller waits for something: said late, it is of no use, so that whoever can say it first
     /// should.
     pub bridges: Arc<[String]>,
+    /// Who and what the call is, as the telephone network and the configuration say.
+    pub facts: Arc<CallFacts>,
     /// Where stages write down what they used.
     pub meter: Meter,
+}
+
+/// Who and what a call is: facts that no model can change. Text is empty where something isn't known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallFacts {
+    /// Twilio's `AccountSid`.
+    pub account: String,
+    /// Who calls: a number, a SIP address, or a name.
+    pub from: String,
+    /// Who is called.
+    pub to: String,
+    /// `inbound`, `outbound-api`, …
+    pub direction: String,
+    /// Who diverted the call.
+    pub forwarded_from: String,
+    /// The caller's name, if the network gave one.
+    pub caller_name: String,
+    /// The call that this one is a leg of.
+    pub parent: String,
+    /// The agent that serves it.
+    pub agent: String,
+    /// Whose call it is, on a server of several tenants.
+    pub tenant: String,
 }
 
 /// Speech-to-text.

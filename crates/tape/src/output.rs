@@ -93,6 +93,8 @@ pub enum WireLlm {
     Cancel(ReplyId),
     /// A tool's result.
     ToolResult(ToolResult),
+    /// What a model that follows the call is told: what happened, and the words of it. Never a key.
+    News(String),
 }
 
 /// To text-to-speech.
@@ -170,6 +172,7 @@ impl WireLlm {
             }
             LlmCommand::Cancel { reply } => Self::Cancel(*reply),
             LlmCommand::ToolResult(result) => Self::ToolResult(result.clone()),
+            LlmCommand::News(news) => Self::News(format!("{news:?}")),
         }
     }
 }

@@ -84,8 +84,11 @@ impl Open {
                 self.flush(out);
                 out.push_back(event);
             }
-            LlmEvent::Interruptible { .. } | LlmEvent::Expect { .. } => out.push_back(event),
-            LlmEvent::Failed { .. } => {}
+            LlmEvent::Interruptible { .. }
+            | LlmEvent::Expect { .. }
+            | LlmEvent::Language { .. }
+            | LlmEvent::Silent { .. } => out.push_back(event),
+            LlmEvent::Failed { .. } | LlmEvent::Initiative { .. } => {}
         }
     }
 

@@ -112,6 +112,10 @@ impl RaceTask for Replies {
         &mut self.race
     }
 
+    fn is_unasked(event: &LlmEvent) -> bool {
+        matches!(event, LlmEvent::Initiative { .. })
+    }
+
     fn on_command(&mut self, command: LlmCommand) {
         match command {
             LlmCommand::Respond(request) => self.respond(request),
@@ -126,6 +130,12 @@ impl RaceTask for Replies {
             }
             LlmCommand::Cancel { reply } => self.cancel(reply),
             LlmCommand::ToolResult(result) => self.tool_result(&result),
+            // Every link that runs may be one that follows the call.
+            LlmCommand::News(news) => {
+                for link in 0..self.race.providers.set.len() {
+                    self.race.providers.links.tell(link, LlmCommand::News(news.clone()));
+                }
+            }
         }
     }
 

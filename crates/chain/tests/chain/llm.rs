@@ -183,8 +183,14 @@ impl Line {
         let text = "count".to_owned();
         let history = vec![Entry::at(Content::Caller { text: text.clone() }, 9)];
         let reason = ReplyReason::Caller { text, confidence: None };
-        let request =
-            ReplyRequest { reply: ReplyId(reply), reason, history, language: None, tools: ToolUse::Auto };
+        let request = ReplyRequest {
+            reply: ReplyId(reply),
+            reason,
+            history,
+            language: None,
+            tools: ToolUse::Auto,
+            speculative: false,
+        };
         self.to.offer(LlmCommand::Respond(Arc::new(request))).unwrap();
     }
 

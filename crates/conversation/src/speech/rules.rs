@@ -8,7 +8,7 @@
 //! | announcement, farewell | what is held | the caller interrupts, unless it is not interruptible | the same |
 //! | keys, message | what is held | – | – |
 //!
-//! A mailbox ends everything but keys; the end of the allowed time ends everything but keys and what is not interruptible.
+//! A model that follows the call may put something else in the place of its reply. A mailbox ends everything but keys; the end of the allowed time ends everything but keys and what is not interruptible.
 
 use std::collections::VecDeque;
 
@@ -34,6 +34,8 @@ pub(crate) enum Occasion {
     TurnEnded,
     /// The caller interrupted.
     Interrupted(By),
+    /// The model itself puts something else in the place of its reply.
+    Preempted,
     /// A mailbox has answered.
     Mailbox,
     /// The call has reached its greatest length.
@@ -95,6 +97,8 @@ pub(super) fn ends(utterance: &Utterance, occasion: Occasion) -> Option<DropCaus
             (!begun && instead).then_some(DropCause::ReasonGone)
         }
         Occasion::Interrupted(by) => may_be_interrupted(utterance, by).then_some(DropCause::Interrupted),
+        Occasion::Preempted => matches!(utterance.purpose, Purpose::Reply(_) | Purpose::Greeting(_))
+            .then_some(DropCause::ReasonGone),
         Occasion::Mailbox => {
             (!matches!(utterance.purpose, Purpose::Keys(_) | Purpose::Echo)).then_some(DropCause::Leaving)
         }

@@ -4,17 +4,12 @@ use offhook_stage_api::tools;
 use offhook_stages::ToolSpec;
 use serde_json::{Value, json};
 
-use super::file::{Ability, AgentTable, ToolTable};
+use super::file::{Ability, AgentTable};
 
-/// The tools of an agent's model: the engine's own, and those on the web.
-pub(super) fn specs(agent: &AgentTable, web: &[ToolTable]) -> Vec<ToolSpec> {
+/// The tools of an agent's model: the engine's own, and these.
+pub(super) fn specs(agent: &AgentTable, more: Vec<ToolSpec>) -> Vec<ToolSpec> {
     let own = agent.abilities.iter().filter_map(|ability| own(*ability, agent));
-    let web = web.iter().map(|tool| ToolSpec {
-        name: tool.name.clone(),
-        description: tool.description.clone(),
-        parameters: serde_json::to_value(&tool.parameters).unwrap_or_default(),
-    });
-    own.chain(web).collect()
+    own.chain(more).collect()
 }
 
 fn own(ability: Ability, agent: &AgentTable) -> Option<ToolSpec> {

@@ -14,6 +14,7 @@ use offhook_providers::embedded::{Flite, NativePool, PocketSphinx, SphinxOptions
 use offhook_providers::llm::{LlmConfig, NetworkLlm, Prompt};
 use offhook_providers::net::Secret;
 use offhook_providers::realtime::{Realtime, RealtimeConfig};
+use offhook_providers::relay_app::{self, RelayApp, RelayAppConfig};
 use offhook_providers::stt::SttConfig;
 use offhook_providers::tts::TtsConfig;
 use offhook_script::{Script, ScriptedAgent, Transport};
@@ -25,14 +26,20 @@ use toml::Table;
 use super::file::{AgentFile, AgentTable, LinkTable};
 use super::last_words::LastWords;
 use super::still::{Idle, Wordless};
-use super::web_tools::WebTools;
-use super::{Agent, Provider, abilities, languages, voice};
+use super::tools::ToolSet;
+use super::webhook::Webhook;
+use super::{Agent, Follows, Provider, abilities, languages, voice};
 
 /// The stage on this machine.
 const EMBEDDED: &str = "embedded";
 
 /// When a provider fails for all calls at once, the embedded voice has many sentences to speak: behind it is only silence.
 const LAST_VOICE: Deadlines = Deadlines { first: Duration::from_secs(5), gap: Duration::from_secs(5) };
+
+/// An application isn't dropped for one slow answer: with its connection goes what it knows of the call. The call itself says a
+/// filler, and gives the answer up, long before.
+pub(super) const APPLICATION: Deadlines =
+    Deadlines { first: Duration::from_secs(20), gap: Duration::from_secs(20) };
 
 /// Makes the agent of a file that lies in `folder`.
 pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport>) -> anyhow::Result<Agent> {
@@ -43,13 +50,25 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
         None => agent.instructions.clone(),
     };
     let transport = transport.unwrap_or(agent.transport);
+    let tools = Arc::new(ToolSet::new(&file.tools, &file.mcp)?);
     let prompt = Prompt {
         instructions: instructions.into(),
-        tools: abilities::specs(agent, &file.tools).into(),
+        tools: abilities::specs(agent, tools.specs()).into(),
         fields: Arc::new(agent.fields.clone()),
     };
-    let mut llm = llm(file, &prompt)?;
+    let (mut llm, follows) = llm(file, &prompt)?;
     let mut providers = Vec::new();
+    let webhook = match &agent.webhook {
+        Some(url) => {
+            anyhow::ensure!(
+                transport == Transport::MediaStreams,
+                "an agent with a `webhook` plays ConversationRelay, and can't be carried by it"
+            );
+            let key = env_key(agent.webhook_key_env.as_deref().or(Some("TWILIO_AUTH_TOKEN")));
+            Some(Arc::new(Webhook::new(url, agent.webhook_timeout, key, llm.clone())?))
+        }
+        None => None,
+    };
     let stages = match transport {
         Transport::MediaStreams => {
             let (mut stt, mut tts) = (stt(&file.stt, &agent.keyterms)?, tts(&file.tts, agent)?);
@@ -86,8 +105,19 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
         transport,
         stages,
         greeting: agent.greeting.clone(),
-        tool_behaviour: file.tools.iter().map(|tool| (tool.name.clone(), behaviour(tool))).collect(),
-        tools: Some(Arc::new(WebTools::new(&file.tools)?)),
+        follows,
+        webhook,
+        tool_behaviour: file
+            .tools
+            .iter()
+            .map(|tool| (tool.name.clone(), behaviour(tool)))
+            .chain(file.mcp.iter().flat_map(|server| {
+                let filler = server.filler.clone();
+                let behaviour = ToolBehaviour { filler, ..ToolBehaviour::default() };
+                tools.of_server(&server.name).map(move |name| (name.clone(), behaviour.clone()))
+            }))
+            .collect(),
+        tools: Some(tools),
         providers,
         transfer: agent.transfer.clone(),
         languages: languages::of(agent),
@@ -184,8 +214,9 @@ fn mouth(wanted: Option<&str>) -> anyhow::Result<Arc<dyn Tts>> {
     Ok(Arc::new(SpeakableTts::new(Arc::new(flite))))
 }
 
-fn llm(file: &AgentFile, prompt: &Prompt) -> anyhow::Result<Vec<Link<dyn Llm>>> {
+fn llm(file: &AgentFile, prompt: &Prompt) -> anyhow::Result<(Vec<Link<dyn Llm>>, Option<Follows>)> {
     let mut links: Vec<Link<dyn Llm>> = Vec::new();
+    let mut follows = None;
     for table in &file.llm {
         let table = LinkTable::split("llm", table.clone())?;
         if table.provider == "script" {
@@ -197,20 +228,43 @@ fn llm(file: &AgentFile, prompt: &Prompt) -> anyhow::Result<Vec<Link<dyn Llm>>> 
             links.push(Link::new(Arc::new(script(name)?), Deadlines::LLM, &table.link));
             continue;
         }
+        if table.provider == relay_app::NAME {
+            let app = relay_app(&table)?;
+            follows = Some(Follows {
+                interruptible: app.interrupted_by(),
+                speculates: app.speculates(),
+                greeting: None,
+                caller_silent: None,
+                speech_timeout: None,
+            });
+            links.push(Link::new(Arc::new(app), APPLICATION, &table.link));
+            continue;
+        }
         let mut config: LlmConfig = table.typed("llm")?;
         let key = match &table.key_file {
             Some(path) => Some(read_key(path)?),
             None => env_key(table.key_env.as_deref().or(config.provider.key_env())),
         };
         config.key_env.clone_from(&table.key_env);
-        let model = NetworkLlm::new(config, key.as_ref(), prompt.clone())?;
+        let secret = env_key(config.secret_env.as_deref().or(Some("OFFHOOK_SIGNING_SECRET")));
+        let model = NetworkLlm::new(config, key.as_ref(), prompt.clone())?.signed_with(secret);
         links.push(Link::new(Arc::new(model), Deadlines::LLM, &table.link));
     }
     let words = file.agent.last_words.clone();
     let transfer = words.transfer.as_ref().and_then(|who| file.agent.transfer.get(who)).cloned();
     let last = Arc::new(LastWords::new(words, transfer));
     links.push(Link::new(last, Deadlines::LLM, &LinkConfig::default()));
-    Ok(links)
+    Ok((links, follows))
+}
+
+/// An application that speaks ConversationRelay. Its key is what Twilio's auth token is to it.
+fn relay_app(table: &LinkTable) -> anyhow::Result<RelayApp> {
+    let key = match &table.key_file {
+        Some(path) => Some(read_key(path)?),
+        None => env_key(table.key_env.as_deref().or(Some("TWILIO_AUTH_TOKEN"))),
+    };
+    let config: RelayAppConfig = table.typed("llm")?;
+    Ok(RelayApp::new(config, key.as_ref())?)
 }
 
 fn script(name: &str) -> anyhow::Result<ScriptedAgent> {

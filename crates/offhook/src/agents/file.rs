@@ -12,6 +12,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::languages;
+use super::tools::McpTable;
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
@@ -33,6 +34,9 @@ pub(crate) struct AgentFile {
     /// `[[tool]]`: what the model may use.
     #[serde(default, rename = "tool")]
     pub(crate) tools: Vec<ToolTable>,
+    /// `[[mcp]]`: servers whose tools the model may use.
+    #[serde(default)]
+    pub(crate) mcp: Vec<McpTable>,
 }
 
 /// `[agent]`: who it is.
@@ -62,6 +66,15 @@ pub(crate) struct AgentTable {
     /// How Twilio and the agent talk: by sound (`media-streams`, the default) or by text (`conversation-relay`).
     #[serde(default)]
     pub(crate) transport: Transport,
+    /// Where an application answers calls by TwiML: its `<ConversationRelay>` is served by this agent's stages.
+    #[serde(default)]
+    pub(crate) webhook: Option<String>,
+    /// How long the application may take to answer. Default 10 s.
+    #[serde(default = "ten_seconds", with = "humantime_serde")]
+    pub(crate) webhook_timeout: Duration,
+    /// Environment variable that holds what the application knows as its Twilio auth token. Default `TWILIO_AUTH_TOKEN`.
+    #[serde(default)]
+    pub(crate) webhook_key_env: Option<String>,
     /// What the model is told: who it is, what it knows, how it behaves.
     #[serde(default)]
     pub(crate) instructions: String,
@@ -168,7 +181,23 @@ pub(crate) struct ToolTable {
     /// Headers. `$NAME` in a value stands for an environment variable: for keys.
     #[serde(default)]
     pub(crate) headers: BTreeMap<String, String>,
-    /// After this it has failed. Default 10 s.
+    /// Arguments that the model can't touch, and isn't told of: `{call.from}` and the like stand for facts of the call.
+    #[serde(default)]
+    pub(crate) fixed: BTreeMap<String, String>,
+    /// Environment variable that holds the secret which signs its requests. Default `OFFHOOK_SIGNING_SECRET`; without one they
+    /// aren't signed.
+    #[serde(default)]
+    pub(crate) secret_env: Option<String>,
+    /// It may be asked twice without harm. Default false.
+    #[serde(default)]
+    pub(crate) safe_to_repeat: bool,
+    /// How often it is asked again when it can't be reached, or is busy. Needs `safe_to_repeat`. Default 0.
+    #[serde(default)]
+    pub(crate) retries: u32,
+    /// Requests at the same time, over all calls; more wait. Default 64.
+    #[serde(default)]
+    pub(crate) concurrency: Option<usize>,
+    /// After this it has failed, repetitions included. Default 10 s, 55 s at most.
     #[serde(default = "ten_seconds", with = "humantime_serde")]
     pub(crate) timeout: Duration,
     /// Said while it works, if the model said nothing itself.
@@ -210,7 +239,8 @@ pub(crate) use offhook_stage_api::tools::ALL as OWN_TOOLS;
 /// Whether a file is of this kind: it names providers. Others are scripts.
 pub(crate) fn is_of_a_model(text: &str) -> bool {
     text.parse::<Table>().is_ok_and(|file| {
-        ["llm", "stt", "tts", "tool", "realtime"].iter().any(|name| file.contains_key(*name))
+        let asks = file.get("agent").and_then(|agent| agent.get("webhook")).is_some();
+        asks || ["llm", "stt", "tts", "tool", "realtime"].iter().any(|name| file.contains_key(*name))
     })
 }
 
@@ -219,13 +249,15 @@ impl AgentFile {
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let file: Self =
             toml::from_str(text).map_err(|error| anyhow::anyhow!(offhook_script::toml_error(&error)))?;
-        if file.llm.is_empty() && file.realtime.is_none() {
+        if file.llm.is_empty() && file.realtime.is_none() && file.agent.webhook.is_none() {
             bail!(
                 "it has no [[llm]] and no [realtime]: name a model, or write a script instead (docs/agents.md)"
             );
         }
         let agent = &file.agent;
-        if agent.instructions.trim().is_empty() && agent.instructions_file.is_none() {
+        let thinks = |table: &Table| !table.get("provider").and_then(Value::as_str).is_some_and(is_no_model);
+        let is_told = !agent.instructions.trim().is_empty() || agent.instructions_file.is_some();
+        if !is_told && (file.realtime.is_some() || file.llm.iter().any(thinks)) {
             bail!("[agent] has no `instructions`: the model would not know what to do");
         }
         let words = &agent.last_words;
@@ -253,6 +285,11 @@ impl AgentFile {
         }
         Ok(file)
     }
+}
+
+/// Whether what stands in a model's place needs no instructions.
+fn is_no_model(provider: &str) -> bool {
+    matches!(provider, offhook_providers::relay_app::NAME | "script")
 }
 
 /// A link's own settings, and what concerns every link: taken out of its table.

@@ -99,6 +99,7 @@ mod tests {
                 history,
                 language: None,
                 tools: ToolUse::Auto,
+                speculative: false,
             })
         };
         let (first, over) = ask(vec![turn("Hello.")]);

@@ -3,7 +3,8 @@
 //! - `file`: what the file of an agent with a language model may say
 //! - `build`: from that to chains of providers
 //! - `languages`: what it says of them
-//! - `abilities`, `web_tools`: what the model may do besides talking
+//! - `abilities`, `tools`: what the model may do besides talking
+//! - `webhook`: applications that answer calls by TwiML
 //! - `last_words`, `still`: stages for when there is nobody to think, and for agents that need less than others
 
 mod abilities;
@@ -14,11 +15,13 @@ mod file;
 mod languages;
 mod last_words;
 mod still;
-mod web_tools;
+mod tools;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use offhook_cache::CachedTts;
@@ -28,10 +31,13 @@ use offhook_conversation::config::ToolBehaviour;
 use offhook_media_line::{CallConfig, CallMode};
 use offhook_providers::embedded::{Flite, NativePool, PocketSphinx, SphinxOptions, Voice};
 use offhook_script::{AgentMode, Recogniser, SHIPPED, Script, ScriptedAgent, Transport, shipped};
-use offhook_session::{StageSet, Tools};
+use offhook_session::StageSet;
+use offhook_stage_api::Interruptible;
 use offhook_stages::Stt;
 
 use still::{Idle, Wordless};
+pub(crate) use tools::{Action, ToolSet};
+pub(crate) use webhook::{FAILED, Webhook};
 
 /// One of an agent's providers, and how it fares over all calls.
 #[derive(Clone, Debug)]
@@ -52,6 +58,10 @@ pub(crate) struct Agent {
     pub(crate) stages: StageSet,
     /// Its first words, if it doesn't think of them itself.
     pub(crate) greeting: Option<String>,
+    /// Its words come from an application that follows the call.
+    pub(crate) follows: Option<Follows>,
+    /// An application that is asked for each call what serves it.
+    pub(crate) webhook: Option<Arc<Webhook>>,
     /// How its tools behave.
     pub(crate) tool_behaviour: BTreeMap<String, ToolBehaviour>,
     /// The languages that its calls may be switched to.
@@ -59,11 +69,26 @@ pub(crate) struct Agent {
     /// What each of its calls is to achieve, in words, if it has no goal of its own.
     pub(crate) goal: Option<Arc<str>>,
     /// What its tools do.
-    pub(crate) tools: Option<Arc<dyn Tools>>,
+    pub(crate) tools: Option<Arc<ToolSet>>,
     /// Who hears, thinks and speaks for it, in the order in which they are tried, if several can.
     pub(crate) providers: Vec<Provider>,
     /// Whom it may hand callers to: names and numbers.
     pub(crate) transfer: BTreeMap<String, String>,
+}
+
+/// What an application in the model's place wants of the conversation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Follows {
+    /// What may interrupt its answers.
+    pub(crate) interruptible: Interruptible,
+    /// It takes prompts before the end of the turn is certain.
+    pub(crate) speculates: bool,
+    /// What may interrupt the greeting, if it isn't as configured.
+    pub(crate) greeting: Option<Interruptible>,
+    /// How long the caller may be silent before a check-in, if it isn't as configured.
+    pub(crate) caller_silent: Option<Duration>,
+    /// Silence that ends a turn, if it isn't as configured.
+    pub(crate) speech_timeout: Option<Duration>,
 }
 
 impl std::fmt::Debug for Agent {
@@ -155,7 +180,25 @@ impl Agent {
         conversation.turn.model = self.stages.turn.is_some();
         conversation.tools.clone_from(&self.tool_behaviour);
         conversation.languages.clone_from(&self.languages);
-        if self.greeting.is_some() {
+        if let Some(follows) = self.follows {
+            conversation.follows = true;
+            conversation.turn.speculate &= follows.speculates;
+            conversation.barge_in.reply = follows.interruptible;
+            if let Some(by) = follows.greeting {
+                conversation.barge_in.greeting = by;
+            }
+            if let Some(silent) = follows.caller_silent {
+                conversation.timeouts.caller_silent = silent;
+            }
+            if let Some(silence) = follows.speech_timeout {
+                let turn = &mut conversation.turn;
+                (turn.min_silence, turn.plain) = (silence, silence);
+                turn.max_silence = turn.max_silence.max(silence);
+                turn.answer_after = turn.answer_after.max(silence);
+            }
+        }
+        // An application that has no greeting speaks first itself, or waits for the caller.
+        if self.greeting.is_some() || self.follows.is_some() {
             conversation.phrases.greeting.clone_from(&self.greeting);
         }
         call
@@ -175,6 +218,8 @@ impl Agent {
             transport,
             stages,
             greeting: None,
+            follows: None,
+            webhook: None,
             tool_behaviour: BTreeMap::new(),
             languages: BTreeMap::new(),
             goal: None,

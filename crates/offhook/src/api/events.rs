@@ -37,6 +37,23 @@ pub(super) fn stream(sid: &str, switchboard: &Switchboard) -> Result<Answer, Ans
     Ok(streamed(events))
 }
 
+/// Streams all calls: what happens from now on, each event with its `call`. Ends only with the reader.
+pub(super) fn stream_of_all(switchboard: &Switchboard) -> Answer {
+    streamed(stream::unfold(switchboard.bus().listen(), next_of_all))
+}
+
+async fn next_of_all(
+    mut listener: Receiver<Told>,
+) -> Option<(Result<Frame<Bytes>, Infallible>, Receiver<Told>)> {
+    let text = match tokio::time::timeout(KEEP_ALIVE, listener.recv()).await {
+        Err(_) => ":\n\n".to_owned(),
+        Ok(Ok(told)) => written(told.name, &told.data),
+        Ok(Err(RecvError::Lagged(missed))) => event("lagged", &serde_json::json!({ "missed": missed })),
+        Ok(Err(RecvError::Closed)) => return None,
+    };
+    Some((Ok(Frame::data(text.into())), listener))
+}
+
 /// An answer that goes on.
 pub(super) fn streamed(
     events: impl Stream<Item = Result<Frame<Bytes>, Infallible>> + Send + 'static,

@@ -169,6 +169,7 @@ pub(crate) async fn answer(request: Request, does: Does, sid: &str, shared: &Arc
         Does::Document => history::show(sid, &shared.switchboard).await,
         Does::Delete => history::delete(sid, &shared.switchboard).await,
         Does::DeleteNumber => history::delete_number(request, &shared.switchboard).await,
+        Does::AllEvents => Ok(events::stream_of_all(&shared.switchboard)),
         _ => Err(refusal(StatusCode::NOT_FOUND, "unknown", "this is no address of the API")),
     };
     outcome.unwrap_or_else(|refusal| refusal)

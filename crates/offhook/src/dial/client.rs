@@ -22,7 +22,7 @@ use crate::console::say;
 const LONGEST: usize = 1024 * 1024;
 
 /// A server's API.
-pub(super) struct Client {
+pub(crate) struct Client {
     http: Http,
     server: String,
     token: Secret,
@@ -41,7 +41,7 @@ pub(super) struct Events {
 }
 
 impl Client {
-    pub(super) fn new(server: &str, token: &str) -> Self {
+    pub(crate) fn new(server: &str, token: &str) -> Self {
         // Twilio is asked again and again, and looked at after a fault: that takes a while. Events keep alive every 15 s.
         let deadlines = Deadlines {
             first: Duration::from_secs(60),
@@ -75,9 +75,20 @@ impl Client {
     }
 
     /// Orders a call.
-    pub(super) async fn place(&self, order: &Value) -> anyhow::Result<Value> {
+    pub(crate) async fn place(&self, order: &Value) -> anyhow::Result<Value> {
         let mut answer = self.ask("POST", "/calls", order.to_string()).await?;
         Ok(serde_json::from_slice(&answer.bytes(LONGEST).await?)?)
+    }
+
+    /// Reads something.
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        let mut answer = self.ask("GET", path, String::new()).await?;
+        Ok(serde_json::from_slice(&answer.bytes(LONGEST).await?)?)
+    }
+
+    /// Ends a call, once what is being said was heard.
+    pub(crate) async fn end_politely(&self, sid: &str) -> anyhow::Result<()> {
+        self.ask("DELETE", &format!("/calls/{sid}"), String::new()).await.map(|_| ())
     }
 
     /// Watches a call.

@@ -11,7 +11,8 @@ use offhook_stage_api::CallTime;
 use serde_json::{Value, json};
 
 use crate::console::{paint, say, show_event};
-use client::{Client, Event};
+pub(crate) use client::Client;
+use client::Event;
 
 /// `offhook dial`
 #[derive(Clone, Debug, clap::Args)]

@@ -198,7 +198,20 @@ impl Teller<'_> {
                     format!("{reply} may be interrupted: {}", words::interruptible(*by)),
                 );
             }
-            LlmEvent::Done { .. } => {}
+            LlmEvent::Initiative { preempt: false } => {
+                self.add(at_ms, Who::Llm, "has something to say unasked".to_owned());
+            }
+            LlmEvent::Initiative { preempt: true } => {
+                self.add(
+                    at_ms,
+                    Who::Llm,
+                    "puts something else in the place of what is being said".to_owned(),
+                );
+            }
+            LlmEvent::Silent { reply } => {
+                self.add(at_ms, Who::Llm, format!("{reply} has no words"));
+            }
+            LlmEvent::Language { .. } | LlmEvent::Done { .. } => {}
         }
     }
 

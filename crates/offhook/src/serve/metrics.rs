@@ -32,6 +32,8 @@ const MIME: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 const TRANSPORTS: [&str; 2] = ["media_streams", "conversation_relay"];
 
+/// Calls of agents' tools, by tool and outcome.
+pub(crate) type ToolCalls = Family<[(&'static str, String); 2], Counter>;
 type Seconds = Gauge<f64, std::sync::atomic::AtomicU64>;
 
 /// All counters.
@@ -65,6 +67,12 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
+    /// The same, with what tools were asked.
+    pub(super) fn with_tools(mut self, tools: &ToolCalls) -> Self {
+        self.registry.register("offhook_tool_calls", "Calls of agents' tools, by what came of them", tools.clone());
+        self
+    }
+
     pub(crate) fn new(switchboard: &Switchboard) -> Self {
         let mut new = Self {
             registry: Registry::default(),

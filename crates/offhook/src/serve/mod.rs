@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 mod announce;
+mod app_webhook;
 mod args;
 mod callbacks;
 mod drain;
@@ -18,6 +19,7 @@ mod progress;
 mod proxies;
 mod relay;
 mod roster;
+mod route;
 pub(crate) mod routes;
 mod signals;
 #[allow(clippy::result_large_err, reason = "one answer a request, and most are no errors")]
@@ -42,6 +44,7 @@ use tokio::net::TcpListener;
 use crate::api::Api;
 use crate::config::Config;
 use crate::keeper::Keeper;
+use crate::outbox::Outbox;
 use crate::rest::Rest;
 use crate::switchboard::Switchboard;
 pub(crate) use args::ServeArgs;
@@ -75,6 +78,7 @@ pub(crate) struct Shared {
     keys: ArcSwap<Keys>,
     failures: Failures,
     pub(crate) tokens: Tokens,
+    routing: route::Routing,
     parking: Parking<RelayLine>,
     /// The same for Media Streams.
     streams: Parking<MediaLine>,
@@ -165,16 +169,19 @@ fn shared(
     let own_token = if wants_own { Some(tokens::random()?) } else { None };
     let token = api_token.or_else(|| own_token.clone());
     let api = token.map(|token| Api::new(&token, &config.api, config.outbound.calls_per_second));
-    let switchboard = Switchboard::new(config.outbound.clone(), rest, roster, keeper, store);
+    let outbox = Outbox::start(&config.events)?;
+    let switchboard = Switchboard::new(config.outbound.clone(), rest, roster, keeper, store).telling(outbox);
+    let tool_calls = switchboard.tool_calls.clone();
     Ok(Shared {
         console: config.console && api.is_some(),
         api,
         public_url: config.public_url.clone(),
         tokens: Tokens::new(config.secret()?.as_deref())?,
+        routing: route::Routing::new(config),
         parking: Parking::default(),
         streams: Parking::default(),
         overload: Overload::new(config.overload.clone(), workers),
-        metrics: Metrics::new(&switchboard),
+        metrics: Metrics::new(&switchboard).with_tools(&tool_calls),
         metrics_access: MetricsAccess::new(config)?,
         show: args.show,
         life: Arc::default(),

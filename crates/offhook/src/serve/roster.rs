@@ -17,11 +17,17 @@ use crate::switchboard::{Roster, Served};
 pub(super) fn load(config: &Config, transport: Option<Transport>) -> anyhow::Result<Roster> {
     let first = served(agents::load(&config.agent, transport)?, config)?;
     let mut others = BTreeMap::new();
-    for name in &config.outbound.agents {
+    let of_routes = config.routes.iter().filter_map(|route| route.then.agent.as_ref());
+    let mut aliases = BTreeMap::from([(config.agent.clone(), first.agent.name.clone())]);
+    for name in config.outbound.agents.iter().chain(of_routes) {
+        if *name == first.agent.name || others.contains_key(name) || aliases.contains_key(name) {
+            continue;
+        }
         let other = agents::load(name, transport)?;
+        aliases.insert(name.clone(), other.name.clone());
         others.insert(other.name.clone(), Arc::new(served(other, config)?));
     }
-    Ok(Roster { first: Arc::new(first), others, prices: Arc::new(config.prices.clone()) })
+    Ok(Roster { first: Arc::new(first), others, aliases, prices: Arc::new(config.prices.clone()) })
 }
 
 /// An agent, and how its calls behave.

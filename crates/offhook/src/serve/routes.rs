@@ -19,6 +19,10 @@ pub(crate) enum Does {
     StreamStatus,
     /// Twilio asks what to do when a session of text has ended.
     AfterRelay,
+    /// Twilio asks what an application of an agent's is to be asked.
+    App,
+    /// Twilio asks what to do when a session with an application has ended.
+    AfterApp,
     /// The WebSocket for sound.
     Stream,
     /// The WebSocket for text.
@@ -54,6 +58,7 @@ pub(crate) enum Does {
     Document,
     Delete,
     DeleteNumber,
+    AllEvents,
 }
 
 #[cfg(test)]
@@ -83,6 +88,7 @@ impl Does {
                 | Self::Document
                 | Self::Delete
                 | Self::DeleteNumber
+                | Self::AllEvents
         )
     }
 }
@@ -113,6 +119,11 @@ pub(crate) const RELAY_PATH: &str = "/conversation-relay";
 /// What Twilio asks when a session of text has ended.
 pub(crate) const AFTER_RELAY_PATH: &str = "/after-relay";
 
+/// What Twilio asks in the place of an application's own addresses.
+pub(crate) const APP_PATH: &str = "/app";
+/// What Twilio asks when a session with an application has ended.
+pub(crate) const AFTER_APP_PATH: &str = "/after-app";
+
 /// All of them.
 pub(crate) static ROUTES: &[Route] = &[
     route(EITHER, "/voice", Does::Voice),
@@ -122,6 +133,8 @@ pub(crate) static ROUTES: &[Route] = &[
     route(EITHER, "/amd", Does::AnsweredBy),
     route(EITHER, "/stream-status", Does::StreamStatus),
     route(EITHER, AFTER_RELAY_PATH, Does::AfterRelay),
+    route(EITHER, APP_PATH, Does::App),
+    route(EITHER, AFTER_APP_PATH, Does::AfterApp),
     route(GET, STREAM_PATH, Does::Stream),
     route(GET, RELAY_PATH, Does::Relay),
     route(GET, "/healthz", Does::Healthy),
@@ -141,6 +154,7 @@ pub(crate) static ROUTES: &[Route] = &[
     route(POST, "/calls/{sid}/transfer", Does::Transfer),
     route(POST, "/calls/{sid}/dtmf", Does::Press),
     route(GET, "/calls/{sid}/events", Does::Events),
+    route(GET, "/events", Does::AllEvents),
     route(GET, "/calls/{sid}/listen", Does::Listen),
     route(GET, "/v1/tapes/{sid}", Does::Tape),
     route(GET, "/v1/tapes/{sid}/sound", Does::TapeSound),

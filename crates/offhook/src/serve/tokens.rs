@@ -71,6 +71,18 @@ impl Tokens {
         self.key.clone().chain_update(signed).chain_update(call)
     }
 
+    /// Marks text that goes through others' hands as this server's own: an address that it is to ask, for instance.
+    pub(super) fn seal(&self, text: &str) -> String {
+        let mac = self.mac(b"a sealed text", text).finalize().into_bytes();
+        URL_SAFE_NO_PAD.encode(mac)
+    }
+
+    /// Whether text is marked so.
+    pub(super) fn is_sealed(&self, text: &str, seal: &str) -> bool {
+        let seal = URL_SAFE_NO_PAD.decode(seal).unwrap_or_default();
+        self.mac(b"a sealed text", text).verify_slice(&seal).is_ok()
+    }
+
     /// A token for this call; `None` if the system has no randomness to give.
     pub(crate) fn issue(&self, call: &str) -> Option<String> {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -155,6 +167,15 @@ mod tests {
             assert!(tokens.redeem(std::str::from_utf8(&forged).unwrap(), "CA1").is_err());
         }
         assert!(!format!("{tokens:?}").contains(&token));
+    }
+
+    #[test]
+    fn only_what_was_sealed_here_is_taken() {
+        let (ours, others) = (Tokens::new(None).unwrap(), Tokens::new(Some("x")).unwrap());
+        let seal = ours.seal("https://app.example/next");
+        assert!(ours.is_sealed("https://app.example/next", &seal));
+        assert!(!ours.is_sealed("https://app.example/other", &seal) && !ours.is_sealed("", ""));
+        assert!(!others.is_sealed("https://app.example/next", &seal));
     }
 
     #[test]

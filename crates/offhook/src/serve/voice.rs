@@ -1,5 +1,7 @@
 //! The webhook: a call comes in, TwiML goes out.
 
+use std::sync::Arc;
+
 use axum::extract::Request;
 use hyper::{Method, StatusCode};
 use offhook_script::Transport;
@@ -12,7 +14,8 @@ use super::http::body::{BodyError, collect};
 use super::http::{Answer, text, typed};
 use super::routes::STREAM_PATH;
 use super::{Edge, Shared, signed};
-use crate::switchboard::Served;
+use crate::routing::Decision;
+use crate::switchboard::{Expected, Served};
 
 /// Longest form taken; Twilio's have about 1 kB.
 const LONGEST_FORM: usize = 16 * 1024;
@@ -57,7 +60,24 @@ pub(crate) async fn answer(request: Request, edge: &Edge) -> Answer {
         );
         return typed(StatusCode::OK, MIME, Response::default().then(Verb::Hangup).to_xml());
     }
-    let served = shared.switchboard.serves(live.as_deref());
+    let mut facts = super::app_webhook::facts(&checked.form, "");
+    let (served, decision) = match live.as_deref() {
+        Some(live) => (shared.switchboard.serves(Some(live)), Decision::default()),
+        None => match super::route::admit(call, &mut facts, &checked.form, shared).await {
+            Ok(routed) => routed,
+            Err(words) => {
+                let instead = Response::default().then(Verb::Say(words)).then(Verb::Hangup);
+                return typed(StatusCode::OK, MIME, instead.to_xml());
+            }
+        },
+    };
+    facts.agent.clone_from(&served.agent.name);
+    if let Some(webhook) = &served.agent.webhook {
+        // What it was routed by holds for the application's sessions, too.
+        shared.switchboard.expect(call, Expected::plain(Arc::clone(&served), facts, decision));
+        return super::app_webhook::answer(&checked, call, edge, &served, webhook).await;
+    }
+    shared.switchboard.expect(call, Expected::plain(Arc::clone(&served), facts, decision));
     // The stream comes in a moment: until then the connections to the providers can be opened.
     edge.workers.warm(served.agent.stages.clone());
     match document(&checked, call, shared, (&served, 0)) {

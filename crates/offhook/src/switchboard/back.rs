@@ -107,7 +107,9 @@ impl Live {
 
     /// Under what name a stream is recorded: the call's later ones beside its first.
     pub(super) fn recorded_as(&self, sid: &str) -> String {
-        match self.facts().returns.count {
+        let before = self.expected().map_or(0, |expected| expected.number);
+        let returns = self.facts().returns.count;
+        match returns + before {
             0 => sid.to_owned(),
             count => format!("{sid}_{}", count + 1),
         }

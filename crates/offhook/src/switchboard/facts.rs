@@ -88,6 +88,9 @@ pub(crate) struct Facts {
     pub(crate) troubles: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) transferred_to: Option<String>,
+    /// What the end of the call carries along for what comes after it.
+    #[serde(skip)]
+    pub(crate) handoff: Option<serde_json::Value>,
     pub(crate) transcript: Vec<Line>,
     pub(crate) replies: Vec<ReplyTiming>,
     /// The newest status callback: they may come out of order.
@@ -123,6 +126,7 @@ impl Facts {
             sip_code: None,
             troubles: Vec::new(),
             transferred_to: None,
+            handoff: None,
             transcript: Vec::new(),
             replies: Vec::new(),
             sequence: None,

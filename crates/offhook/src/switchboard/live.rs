@@ -5,16 +5,18 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use arc_swap::ArcSwapOption;
 use offhook_conversation::{CallEvent, Control};
 use offhook_script::Transport;
 use offhook_session::{ControlError, ControlSender};
-use offhook_stages::{Meter, Usage};
+use offhook_stages::{CallFacts, Meter, Usage};
 use offhook_twilio::calls::{AnsweredBy, CallStatus};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
 use super::back::Returns;
+use super::expected::Expected;
 use super::facts::{About, Facts, MOST_TIMINGS, push, unix};
 use super::outcome::Outcome;
 use super::seat::Seat;
@@ -38,10 +40,34 @@ pub(crate) struct Live {
     facts: Mutex<Facts>,
     /// Counts the documents made of it.
     pub(super) rev: AtomicU64,
+    /// What serves it, where that was decided for this call alone.
+    expected: ArcSwapOption<Expected>,
+    /// Those who listen to all calls.
+    bus: Bus,
     /// Has its room, 28 KiB, once somebody listens: few calls are ever listened to.
     events: OnceLock<broadcast::Sender<Told>>,
     /// The same, for those who listen to the call itself.
     sound: OnceLock<broadcast::Sender<Told>>,
+}
+
+/// Those who listen to all calls.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Bus(Arc<OnceLock<broadcast::Sender<Told>>>);
+
+impl Bus {
+    /// Everything that happens to any call from now on.
+    pub(crate) fn listen(&self) -> broadcast::Receiver<Told> {
+        self.0.get_or_init(|| broadcast::channel(EVENTS).0).subscribe()
+    }
+
+    fn tell(&self, name: &'static str, live: &Live, data: &impl Serialize) {
+        let listeners = self.0.get().filter(|listeners| listeners.receiver_count() > 0);
+        if let Some(listeners) = listeners {
+            let event = json!({ "call": live.sid(), "tenant": live.tenant(), "data": data }).to_string();
+            // Nobody may listen any more.
+            let _unheard = listeners.send(Told { name, data: event.into() });
+        }
+    }
 }
 
 /// An event for whoever listens.
@@ -61,8 +87,63 @@ impl Live {
             prices,
             facts: Mutex::new(Facts::new(sid, status)),
             rev: AtomicU64::new(0),
+            expected: ArcSwapOption::empty(),
+            bus: Bus::default(),
             events: OnceLock::new(),
             sound: OnceLock::new(),
+        }
+    }
+
+    /// The same, for those who listen to all calls.
+    pub(crate) fn on(mut self, bus: &Bus) -> Self {
+        self.bus = bus.clone();
+        self
+    }
+
+    /// Whose call it is; empty where there are no tenants.
+    pub(crate) fn tenant(&self) -> String {
+        self.expected().map(|expected| expected.facts.tenant.clone()).unwrap_or_default()
+    }
+
+    /// Whether tape and record of it are kept, where any are.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.expected().is_none_or(|expected| expected.decision.record.unwrap_or(true))
+    }
+
+    /// What its instructions and greeting are filled with, and applications get as parameters.
+    pub(crate) fn variables(&self) -> BTreeMap<String, String> {
+        let mut variables = self.expected().map(|e| e.decision.variables.clone()).unwrap_or_default();
+        variables.extend(self.about.parameters.iter().map(|(name, value)| (name.clone(), value.clone())));
+        variables
+    }
+
+    /// How long its streams have lasted.
+    pub(crate) fn length(&self) -> Duration {
+        self.facts().first_stream.map_or(Duration::ZERO, |first| first.elapsed())
+    }
+
+    /// This serves it from now on.
+    pub(super) fn expect(&self, expected: Arc<Expected>) {
+        self.expected.store(Some(expected));
+    }
+
+    /// What serves it, where that was decided for this call alone.
+    pub(crate) fn expected(&self) -> Option<Arc<Expected>> {
+        self.expected.load_full()
+    }
+
+    /// Who and what it is.
+    pub(super) fn call_facts(&self, agent: &str) -> CallFacts {
+        if let Some(expected) = self.expected() {
+            return expected.facts.clone();
+        }
+        let about = &self.about;
+        CallFacts {
+            from: about.from.clone(),
+            to: about.to.clone(),
+            direction: about.direction.to_owned(),
+            agent: agent.to_owned(),
+            ..CallFacts::default()
         }
     }
 
@@ -169,6 +250,7 @@ impl Live {
     }
 
     pub(crate) fn tell(&self, name: &'static str, data: &impl Serialize) {
+        self.bus.tell(name, self, data);
         if let Some(events) = self.events.get()
             && events.receiver_count() > 0
             && let Ok(data) = serde_json::to_string(data)

@@ -2,7 +2,9 @@
 
 mod back;
 pub(crate) mod config;
+mod consent;
 mod document;
+mod expected;
 mod facts;
 mod known;
 pub(crate) mod live;
@@ -25,6 +27,7 @@ use offhook_media_line::CallConfig;
 use offhook_script::Transport;
 use offhook_session::{Setup, control};
 use offhook_stage_api::Interruptible;
+use offhook_stages::CallInfo;
 use offhook_store::{Document, Receipt, Store};
 use offhook_twilio::calls::{AnsweredBy, CallStatus, CallUpdate};
 use offhook_twilio::twiml::RelayOptions;
@@ -32,14 +35,19 @@ use offhook_twilio::twiml::RelayOptions;
 use crate::agents::Agent;
 use crate::keeper::{Keeper, Written};
 use crate::metrics::{CallMetrics, Providers};
+use crate::outbox::Outbox;
 use crate::prices::Prices;
 use crate::record::Recorder;
 use crate::rest::Rest;
+use crate::routing::{self, Load, Spent};
 use crate::serve::address::PublicBase;
+use crate::serve::metrics::ToolCalls;
 use config::{OnMachine, OutboundConfig};
+use expected::Expecting;
+pub(crate) use expected::{Expected, SessionOfApp};
 use facts::About;
 use known::Known;
-use live::Live;
+use live::{Bus, Live};
 
 pub(crate) use place::{NotPlaced, Order};
 pub(crate) use test_call::{BEGINS_WITHIN, TestCall};
@@ -60,6 +68,8 @@ pub(crate) struct Served {
 pub(crate) struct Roster {
     pub(crate) first: Arc<Served>,
     pub(crate) others: BTreeMap<String, Arc<Served>>,
+    /// Their names, by what the configuration calls them: a file, for instance.
+    pub(crate) aliases: BTreeMap<String, String>,
     pub(crate) prices: Arc<Prices>,
 }
 
@@ -96,6 +106,12 @@ pub(crate) struct Switchboard {
     pub(crate) store: Option<Store>,
     known: Mutex<Known>,
     metrics: Arc<CallMetrics>,
+    expecting: Mutex<Expecting>,
+    /// What tools were asked, and what came of it.
+    pub(crate) tool_calls: ToolCalls,
+    spent: Spent,
+    outbox: Option<Outbox>,
+    bus: Bus,
 }
 
 impl Switchboard {
@@ -106,8 +122,50 @@ impl Switchboard {
         keeper: Option<Keeper>,
         store: Option<Store>,
     ) -> Self {
-        let (roster, known, metrics) = (ArcSwap::from_pointee(roster), Mutex::default(), Arc::default());
-        Self { config, rest, roster, keeper, store, known, metrics }
+        Self {
+            config,
+            rest,
+            roster: ArcSwap::from_pointee(roster),
+            keeper,
+            store,
+            known: Mutex::default(),
+            expecting: Mutex::default(),
+            tool_calls: ToolCalls::default(),
+            spent: Spent::default(),
+            outbox: None,
+            bus: Bus::default(),
+            metrics: Arc::default(),
+        }
+    }
+
+    /// The same, with somebody who is told of calls.
+    pub(crate) fn telling(mut self, outbox: Option<Outbox>) -> Self {
+        self.outbox = outbox;
+        self
+    }
+
+    /// Tells the application of a call.
+    pub(crate) fn tell(&self, kind: &str, live: &Live, data: &serde_json::Value) {
+        if let Some(outbox) = &self.outbox {
+            outbox.tell(kind, live.sid().as_deref(), data);
+        }
+    }
+
+    /// Those who listen to all calls.
+    pub(crate) fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// What is going on, and was spent today; of a tenant, or, without a name, of all.
+    pub(crate) fn load(&self, tenant: &str, caller: &str, now: SystemTime) -> Load {
+        let mut load = Load { today: self.spent.today(tenant, now), ..Load::default() };
+        for live in self.calls().iter().filter(|live| live.facts().talking) {
+            if tenant.is_empty() || live.tenant() == tenant {
+                load.calls += 1;
+                load.of_caller += usize::from(live.about.from == caller);
+            }
+        }
+        load
     }
 
     /// Calls that begin from now on are served so.
@@ -151,6 +209,7 @@ impl Switchboard {
     /// The agent of this name.
     pub(crate) fn agent(&self, name: &str) -> Option<Arc<Served>> {
         let roster = self.roster.load();
+        let name = roster.aliases.get(name).map_or(name, String::as_str);
         if name == roster.first.agent.name {
             return Some(Arc::clone(&roster.first));
         }
@@ -169,8 +228,36 @@ impl Switchboard {
         all.any(|served| served.agent.transport == transport)
     }
 
+    /// A call's webhook was answered: this serves it once its stream begins.
+    pub(crate) fn expect(&self, sid: &str, expected: Expected) -> Arc<Expected> {
+        let expected = Arc::new(expected);
+        let mut expecting = self.expecting.lock().unwrap_or_else(PoisonError::into_inner);
+        expecting.add(sid, Arc::clone(&expected));
+        drop(expecting);
+        if let Some(live) = self.call(sid).filter(|live| !live.is_over()) {
+            live.expect(Arc::clone(&expected));
+        }
+        expected
+    }
+
+    /// What was decided when the call's webhook was answered.
+    pub(crate) fn expected(&self, sid: &str) -> Option<Arc<Expected>> {
+        self.expecting.lock().unwrap_or_else(PoisonError::into_inner).get(sid)
+    }
+
+    /// The agent of a call that may not have begun.
+    pub(crate) fn serves_call(&self, sid: &str) -> Arc<Served> {
+        match self.expected(sid) {
+            Some(expected) => Arc::clone(&expected.template),
+            None => self.serves(self.call(sid).as_deref()),
+        }
+    }
+
     /// Who serves a call; one that comes in is the first's.
     pub(crate) fn serves(&self, live: Option<&Live>) -> Arc<Served> {
+        if let Some(expected) = live.and_then(Live::expected) {
+            return Arc::clone(&expected.served);
+        }
         let asked_for = live.and_then(|live| self.agent(&live.about.agent));
         asked_for.unwrap_or_else(|| Arc::clone(&self.roster.load().first))
     }
@@ -187,6 +274,10 @@ impl Switchboard {
         }
         if live.about.awaits_beep {
             Arc::make_mut(&mut config).conversation_mut().voicemail.expected = true;
+        }
+        let greeting = config.conversation.phrases.greeting.as_ref().filter(|text| text.contains('{'));
+        if let Some(text) = greeting.map(|text| routing::filled(text, &live.variables())) {
+            Arc::make_mut(&mut config).conversation_mut().phrases.greeting = Some(text);
         }
         live.go_on_from(&mut config);
         config
@@ -234,30 +325,47 @@ impl Switchboard {
         let mut setup = Setup::new(self.behaviour(&live), stages, &agent.language);
         let mut parameters: BTreeMap<String, String> = call.parameters.clone();
         parameters.retain(|name, _| !OURS.contains(&name.as_str()));
-        parameters.extend(live.about.parameters.iter().map(|(name, value)| (name.clone(), value.clone())));
+        parameters.extend(live.variables());
         setup.parameters = Arc::new(parameters);
         setup.goal.clone_from(&live.about.goal);
         setup.meter = live.meter.clone();
         live.facts().language = Some(agent.language.clone());
+        setup.facts = Arc::new(live.call_facts(&agent.name));
         let (sender, receiver) = control();
         setup.control = Some(receiver);
-        let (this, tools_of) = (Arc::clone(self), agent.clone());
-        setup.tools = Some(Arc::new(tools::CallTools::new(this, Arc::clone(&live), base.cloned(), tools_of)));
+        let info = CallInfo {
+            call: call.sid.into(),
+            language: agent.language.as_str().into(),
+            parameters: Arc::clone(&setup.parameters),
+            facts: Arc::clone(&setup.facts),
+            ..CallInfo::default()
+        };
+        let (this, of) = (Arc::clone(self), (agent.clone(), info));
+        setup.tools = Some(Arc::new(tools::CallTools::new(this, Arc::clone(&live), base.cloned(), of)));
         live.begin(sender, over);
-        self.store_document(&live);
+        if live.is_recorded() {
+            self.store_document(&live);
+        }
+        self.tell("call_began", &live, &live.summary());
         Ok(setup)
     }
 
     fn incoming(&self, call: Announced<'_>) -> Arc<Live> {
         let parameter = |name: &str| call.parameters.get(name).cloned().unwrap_or_default();
-        let first = Arc::clone(&self.roster.load().first);
+        let expected = self.expected(call.sid);
+        let first = match &expected {
+            Some(expected) => Arc::clone(&expected.served),
+            None => Arc::clone(&self.roster.load().first),
+        };
+        let routed_goal =
+            expected.as_ref().and_then(|expected| expected.decision.goal.as_deref()).map(Into::into);
         let about = About {
             reference: String::new(),
             direction: "inbound",
             agent: first.agent.name.clone(),
             to: parameter("to"),
             from: parameter("from"),
-            goal: first.agent.goal.clone(),
+            goal: routed_goal.or_else(|| first.agent.goal.clone()),
             parameters: Arc::default(),
             on_machine: OnMachine::GoOn,
             awaits_beep: false,
@@ -265,7 +373,10 @@ impl Switchboard {
             since: SystemTime::now(),
         };
         let live = Live::new(about, Some(call.sid.to_owned()), CallStatus::InProgress);
-        let live = Arc::new(live.priced(&self.prices()));
+        let live = Arc::new(live.priced(&self.prices()).on(&self.bus));
+        if let Some(expected) = expected {
+            live.expect(expected);
+        }
         self.known().add(&live);
         live
     }
@@ -277,8 +388,9 @@ impl Switchboard {
         let config = live.as_ref().map_or_else(|| Arc::clone(&served.call), |live| self.behaviour(live));
         let kept_as = live.as_ref().map_or_else(|| sid.to_owned(), |live| live.recorded_as(sid));
         let names = (kept_as.as_str(), served.agent.name.as_str());
-        let recorder = Recorder::new(over, self.keeper.clone(), names, &config, show);
-        Watched::new(recorder, live, self.keeper.clone(), Arc::clone(&self.metrics))
+        let keeper = self.keeper.clone().filter(|_| live.as_ref().is_none_or(|live| live.is_recorded()));
+        let recorder = Recorder::new(over, keeper.clone(), names, &config, show);
+        Watched::new(recorder, live, keeper, Arc::clone(&self.metrics))
     }
 
     /// The stream of this call has ended.
@@ -293,11 +405,20 @@ impl Switchboard {
 
     /// Nothing follows any more of this call.
     pub(crate) fn conclude(&self, live: &Live) {
-        live.conclude();
+        if live.conclude() {
+            self.account_for(live);
+        }
         self.keep(live);
         if let (Some(keeper), Some(sid)) = (&self.keeper, live.sid()) {
             keeper.forget_live(&sid);
         }
+    }
+
+    /// A call is over: what it took is counted, and the application is told.
+    fn account_for(&self, live: &Live) {
+        let money = live.summary_for_record().cost.map_or(0.0, |cost| cost.total);
+        self.spent.add(&live.tenant(), live.length(), money, SystemTime::now());
+        self.tell("call_ended", live, &live.snapshot());
     }
 
     /// Waits until everything that is kept of calls is written, but not for ever. False if it was not.
@@ -348,8 +469,10 @@ impl Switchboard {
 
     /// Writes what is known of a call beside its record.
     fn keep(&self, live: &Live) {
-        self.store_document(live);
-        if let (Some(keeper), Some(sid)) = (&self.keeper, live.sid())
+        if live.is_recorded() {
+            self.store_document(live);
+        }
+        if let (Some(keeper), Some(sid), true) = (&self.keeper, live.sid(), live.is_recorded())
             && let Ok(bytes) = serde_json::to_vec_pretty(&live.snapshot())
         {
             keeper.save_facts(&sid, bytes);

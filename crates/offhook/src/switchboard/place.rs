@@ -166,7 +166,7 @@ impl Switchboard {
             longest: Some(longest),
             since: SystemTime::now(),
         };
-        Ok((new, Arc::new(Live::new(about, None, CallStatus::Queued).priced(&self.prices()))))
+        Ok((new, Arc::new(Live::new(about, None, CallStatus::Queued).priced(&self.prices()).on(&self.bus))))
     }
 }
 

@@ -272,6 +272,7 @@ mod tests {
             history: Vec::new(),
             language: None,
             tools,
+            speculative: false,
         }))
     }
 

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
+use offhook_conversation::Control;
 use offhook_script::Transport;
 use offhook_session::Tools;
-use offhook_stage_api::ToolCall;
 use offhook_stage_api::tools::REPORT;
 use offhook_stage_api::tools::TRANSFER;
-use offhook_stages::BoxFuture;
+use offhook_stage_api::{Interruptible, ToolCall};
+use offhook_stages::{BoxFuture, CallInfo};
 use offhook_twilio::calls::{CallUpdate, PhoneNumber};
 use offhook_twilio::twiml::{Dial, Response, Verb};
 
@@ -16,7 +17,7 @@ use super::Switchboard;
 use super::live::Live;
 use super::outcome::Outcome;
 use super::seat::PERSON;
-use crate::agents::Agent;
+use crate::agents::{Action, Agent, ToolSet};
 use crate::serve::address::PublicBase;
 
 /// How long the other party's phone rings.
@@ -28,16 +29,18 @@ pub(super) struct CallTools {
     live: Arc<Live>,
     base: Option<PublicBase>,
     agent: Agent,
+    /// Facts for tools that are asked outside.
+    call: CallInfo,
 }
 
 impl CallTools {
-    pub(super) const fn new(
+    pub(super) fn new(
         switchboard: Arc<Switchboard>,
         live: Arc<Live>,
         base: Option<PublicBase>,
-        agent: Agent,
+        (agent, call): (Agent, CallInfo),
     ) -> Self {
-        Self { switchboard, live, base, agent }
+        Self { switchboard, live, base, agent, call }
     }
 }
 
@@ -46,6 +49,7 @@ impl Tools for CallTools {
         match call.name.as_str() {
             REPORT => {
                 let outcome = Outcome::reported(&call.arguments).map(|outcome| {
+                    self.switchboard.tell("goal", &self.live, &call.arguments);
                     self.live.report(outcome);
                     "noted".to_owned()
                 });
@@ -66,10 +70,61 @@ impl Tools for CallTools {
             }
             PERSON => Box::pin(Arc::clone(&self.live.seat).answered()),
             name => match &self.agent.tools {
-                Some(tools) => tools.run(call),
+                Some(tools) => self.ask(tools, call),
                 None => Box::pin(std::future::ready(Err(format!("there is no tool `{name}` here")))),
             },
         }
+    }
+}
+
+impl CallTools {
+    /// Has a tool of the agent's file do its work, and does what its answer wants beside its result.
+    fn ask(&self, tools: &ToolSet, call: &ToolCall) -> BoxFuture<Result<String, String>> {
+        if tools.needs_consent(&call.name) && !self.live.has_agreed() {
+            let why = "the caller has not agreed to this yet: tell them plainly what will be done, ask for a yes, and call it again \
+                       when they have said it";
+            return Box::pin(std::future::ready(Err(why.to_owned())));
+        }
+        let mut of = self.call.clone();
+        if let Some(language) = self.live.facts().language.as_deref() {
+            of.language = language.into();
+        }
+        let asked = tools.run(call, &of);
+        let (live, name) = (Arc::clone(&self.live), call.name.clone());
+        let switchboard = Arc::clone(&self.switchboard);
+        let transfer = self.agent.transfer.clone();
+        Box::pin(async move {
+            let answered = asked.await;
+            let outcome = if answered.is_ok() { "ok" } else { "failed" };
+            switchboard
+                .tool_calls
+                .get_or_create(&[("tool", name.clone()), ("outcome", outcome.to_owned())])
+                .inc();
+            let answer = answered.inspect_err(|why| {
+                tracing::warn!(call = %of.call, tool = name, why, "a tool has failed");
+                live.facts().troubles.push(format!("the tool `{name}` has failed: {why}"));
+                switchboard.tell("tool_failed", &live, &serde_json::json!({ "tool": name, "why": why }));
+            })?;
+            let say = answer.say.map(|text| Control::Say { text, interruptible: Interruptible::Yes });
+            let act = match answer.action {
+                Some(Action::End) => Some(Control::HangUp),
+                Some(Action::Transfer(to)) => match transfer.get(&to) {
+                    Some(number) => Some(Control::Transfer { to: number.clone() }),
+                    None => {
+                        return Err(format!(
+                            "`{name}` wants a transfer to `{to}`, who is not in [agent.transfer]"
+                        ));
+                    }
+                },
+                None => None,
+            };
+            for wish in say.into_iter().chain(act) {
+                if let Err(error) = live.wish(wish) {
+                    tracing::warn!(call = %of.call, tool = name, %error, "what a tool wants done could not be");
+                }
+            }
+            Ok(answer.result)
+        })
     }
 }
 

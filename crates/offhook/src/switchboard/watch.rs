@@ -92,8 +92,14 @@ impl<L: TapedLine> Observer<L> for Watched {
         if let (Output::Wire(wire), Some(live)) = (output, self.listened_to()) {
             said(live, now, &L::taped_output(wire));
         }
-        if let Output::Event(event) = output {
-            self.event(now, event);
+        match output {
+            Output::Event(event) => self.event(now, event),
+            Output::HangUp { handoff: Some(call) } => {
+                if let Some(live) = &self.live {
+                    live.facts().handoff = Some(call.arguments.clone());
+                }
+            }
+            _ => {}
         }
     }
 

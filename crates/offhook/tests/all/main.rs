@@ -1,10 +1,12 @@
 //! The program as a whole: one binary for all of its tests, which links once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod application;
 mod calls;
 mod console;
 mod dial;
 mod doctor;
+mod examples;
 mod fake_twilio;
 mod hardship;
 mod life;
@@ -12,6 +14,7 @@ mod lost;
 mod outbound;
 mod prometheus;
 mod relay;
+mod relay_app;
 mod secrets;
 mod server;
 mod strangers;

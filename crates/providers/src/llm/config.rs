@@ -123,6 +123,11 @@ pub struct LlmConfig {
     pub max_tokens: u32,
     /// Sampling temperature; not sent to models that are known to refuse it. Default: not sent.
     pub temperature: Option<f64>,
+    /// Tell the server which call it answers: call, caller, called number, agent and parameters, in a signed header and in
+    /// `metadata`. For servers of one's own. Default false.
+    pub tell_call: bool,
+    /// The environment variable that holds the secret which signs that. Default `OFFHOOK_SIGNING_SECRET`.
+    pub secret_env: Option<String>,
     /// Whether the model may use tools. Default true.
     pub tools: bool,
     /// What this model takes, where the engine's table of models doesn't know it or is wrong.
@@ -151,6 +156,8 @@ impl Default for LlmConfig {
             without: Vec::new(),
             max_tokens: 400,
             temperature: None,
+            tell_call: false,
+            secret_env: None,
             tools: true,
             takes: ModelFacts::default(),
             cache: true,

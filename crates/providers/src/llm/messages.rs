@@ -85,6 +85,7 @@ pub(crate) fn note(reason: &ReplyReason) -> String {
         }
         ReplyReason::Caller { text, .. } => text.clone(),
         ReplyReason::Tool => "[The tool has answered. Go on.]".to_owned(),
+        ReplyReason::Initiative => "[Go on.]".to_owned(),
     }
 }
 
@@ -94,7 +95,7 @@ fn last_note(request: &ReplyRequest, last: Option<&Message>) -> Option<String> {
         request.history.iter().rev().map(|entry| &entry.content).find(|content| wanted(content))
     };
     let is_there = match &request.reason {
-        ReplyReason::Greeting => false,
+        ReplyReason::Greeting | ReplyReason::Initiative => false,
         ReplyReason::Caller { text, .. } => {
             let caller = latest(|content| matches!(content, Content::Caller { .. }));
             !text.trim().is_empty() && matches!(caller, Some(Content::Caller { text: said }) if said == text)

@@ -28,7 +28,7 @@ pub(crate) use messages::{Message, messages, note, note_of};
 pub use models::{ModelFacts, ModelFamily, ModelTable};
 pub use prompt::Prompt;
 
-use crate::net::{Http, Secret, join, post_json, sse};
+use crate::net::{Http, Secret, identity, join, post_json, sse};
 use output::Output;
 use writer::Writer;
 
@@ -45,6 +45,8 @@ struct Inner {
     headers: Vec<(String, String)>,
     prompt: Prompt,
     http: Http,
+    /// Signs which call is told of.
+    secret: Option<Secret>,
 }
 
 impl NetworkLlm {
@@ -107,11 +109,36 @@ impl NetworkLlm {
         }
         let headers = headers(&config, key);
         let http = Http::new(&name, config.deadlines);
-        let model = Inner { name, config, facts, url, headers, prompt, http };
+        let model = Inner { name, config, facts, url, headers, prompt, http, secret: None };
         // What is wrong with the address or a header shows now, not in the first call.
         model.request(&Value::Null)?;
         Ok(Self(Arc::new(model)))
     }
+
+    /// Signs which call a server of one's own is told of (`tell_call`).
+    #[must_use]
+    pub fn signed_with(mut self, secret: Option<Secret>) -> Self {
+        Arc::make_mut(&mut self.0).secret = secret;
+        self
+    }
+}
+
+/// What a server of one's own is told of a call, as Chat Completions' `metadata`: text of 512 characters at most.
+fn metadata(call: &CallInfo) -> Value {
+    let facts = &call.facts;
+    let parameters = serde_json::to_string(&*call.parameters).unwrap_or_default();
+    let all = [
+        ("call", &*call.call),
+        ("from", facts.from.as_str()),
+        ("to", facts.to.as_str()),
+        ("direction", facts.direction.as_str()),
+        ("agent", facts.agent.as_str()),
+        ("tenant", facts.tenant.as_str()),
+        ("language", &*call.language),
+        ("parameters", if parameters == "{}" { "" } else { parameters.as_str() }),
+    ];
+    let told = all.into_iter().filter(|(_, text)| !text.is_empty() && text.chars().count() <= 512);
+    Value::Object(told.map(|(name, text)| (name.to_owned(), text.into())).collect())
 }
 
 fn headers(config: &LlmConfig, key: Option<&Secret>) -> Vec<(String, String)> {
@@ -244,6 +271,10 @@ impl Llm for NetworkLlm {
 
     fn warm(&self) -> BoxFuture<()> {
         let model = Arc::clone(&self.0);
+        if model.config.base_url.is_some() {
+            // A server of one's own gets no request that nobody made.
+            return Box::pin(std::future::ready(()));
+        }
         Box::pin(async move {
             if let Ok(url) = model.url.parse() {
                 model.http.warm(&url).await;
@@ -258,6 +289,9 @@ impl Llm for NetworkLlm {
         events: Tx<LlmEvent>,
     ) -> BoxFuture<Result<(), StageError>> {
         let mut model = Arc::clone(&self.0);
+        if let Some(prompt) = model.prompt.with_parameters(&call) {
+            Arc::make_mut(&mut model).prompt = prompt;
+        }
         if let Some(prompt) = model.prompt.with_goal(&call) {
             Arc::make_mut(&mut model).prompt = prompt;
         }
@@ -290,7 +324,8 @@ impl Llm for NetworkLlm {
                     Some(
                         LlmCommand::Commit { .. }
                         | LlmCommand::Interrupted { .. }
-                        | LlmCommand::ToolResult(_),
+                        | LlmCommand::ToolResult(_)
+                        | LlmCommand::News(_),
                     ) => {}
                 }
             }
@@ -317,7 +352,8 @@ async fn write(
     let reply = request.reply;
     let mut bill = Bill { call, name: model.name.clone(), usage: Usage { requests: 1, ..Usage::default() } };
     let of_call = Prompt::in_language(&of_call, &request);
-    let last = match stream(&model, &of_call, &request, &events, &mut bill.usage).await {
+    let asked = ask(&model, &bill.call, &of_call, &request);
+    let last = match stream(&model, asked, &request, &events, &mut bill.usage).await {
         Ok(()) => LlmEvent::Done { reply },
         Err(error) => {
             bill.usage.failures += 1;
@@ -352,14 +388,34 @@ const END_WITHIN: Duration = Duration::from_millis(300);
 /// Longest answer of a server that doesn't stream.
 const LONGEST_WHOLE: usize = 1024 * 1024;
 
+/// The request for a reply.
+fn ask(
+    model: &Inner,
+    call: &CallInfo,
+    of_call: &str,
+    request: &ReplyRequest,
+) -> Result<Request<Full<Bytes>>, StageError> {
+    let mut body = model.body(of_call, request);
+    if !model.config.tell_call {
+        return model.request(&body);
+    }
+    if let Value::Object(fields) = &mut body {
+        fields.insert("metadata".to_owned(), metadata(call));
+    }
+    let mut asked = model.request(&body)?;
+    let context = identity::context(call, &[]);
+    identity::identify(&mut asked, body.to_string().as_bytes(), &context, model.secret.as_ref());
+    Ok(asked)
+}
+
 async fn stream(
     model: &Inner,
-    of_call: &str,
+    asked: Result<Request<Full<Bytes>>, StageError>,
     request: &ReplyRequest,
     events: &Tx<LlmEvent>,
     usage: &mut Usage,
 ) -> Result<(), StageError> {
-    let mut answer = model.http.send(model.request(&model.body(of_call, request))?).await?;
+    let mut answer = model.http.send(asked?).await?;
     if answer.header("content-type").is_some_and(|kind| kind.contains("text/html")) {
         let what = "a web page in place of an answer; is `base_url` right?".to_owned();
         return Err(StageError::Garbage { stage: model.name.clone(), what });

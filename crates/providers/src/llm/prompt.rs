@@ -36,6 +36,19 @@ impl Prompt {
         format!("{}\n\n{MANNERS}", self.instructions.trim())
     }
 
+    /// The instructions with the call's parameters in them, `{name}` for each; `None` if they have no place for any.
+    pub(crate) fn with_parameters(&self, call: &CallInfo) -> Option<Self> {
+        let place = |name: &String| format!("{{{name}}}");
+        if !call.parameters.keys().any(|name| self.instructions.contains(&place(name))) {
+            return None;
+        }
+        let mut text = self.instructions.to_string();
+        for (name, value) in call.parameters.iter() {
+            text = text.replace(&place(name), value);
+        }
+        Some(Self { instructions: text.into(), ..self.clone() })
+    }
+
     /// The prompt for a call that has a goal: its model may report what came of it.
     pub(crate) fn with_goal(&self, call: &CallInfo) -> Option<Self> {
         call.goal.as_ref()?;
@@ -77,6 +90,15 @@ impl Prompt {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn instructions_are_filled_with_the_calls_parameters() {
+        let prompt = Prompt { instructions: "You work for {shop}, {x}.".into(), ..Prompt::default() };
+        let parameters = [("shop".to_owned(), "Blue Door".to_owned())];
+        let call = CallInfo { parameters: Arc::new(parameters.into()), ..CallInfo::default() };
+        assert_eq!(&*prompt.with_parameters(&call).unwrap().instructions, "You work for Blue Door, {x}.");
+        assert!(prompt.with_parameters(&CallInfo::default()).is_none());
+    }
 
     #[test]
     fn only_calls_with_a_goal_may_be_reported_on() {

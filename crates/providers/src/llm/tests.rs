@@ -25,7 +25,14 @@ fn request() -> ReplyRequest {
     let caller = Content::Caller { text: "Can I move my appointment?".into() };
     let history = vec![Entry::at(caller, 0)];
     let reason = ReplyReason::Caller { text: "Can I move my appointment?".into(), confidence: None };
-    ReplyRequest { reply: ReplyId(7), reason, history, language: None, tools: ToolUse::Auto }
+    ReplyRequest {
+        reply: ReplyId(7),
+        reason,
+        history,
+        language: None,
+        tools: ToolUse::Auto,
+        speculative: false,
+    }
 }
 
 /// One of everything that a history can hold.
@@ -64,6 +71,7 @@ fn rich() -> ReplyRequest {
         history,
         language: None,
         tools: ToolUse::None,
+        speculative: false,
     }
 }
 

@@ -2,6 +2,7 @@
 //! in words, keys kept out of everything that is told.
 
 mod http;
+pub mod identity;
 mod refusal;
 mod secret;
 pub mod sse;

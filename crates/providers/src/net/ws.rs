@@ -146,9 +146,18 @@ impl Socket {
     }
 
     /// Closes in peace, and gives the peer a moment to do the same.
-    pub async fn close(mut self) {
+    pub async fn close(self) {
+        self.close_by(None).await;
+    }
+
+    /// The same, with a code and a reason.
+    pub async fn close_with(self, code: u16, reason: &'static str) {
+        self.close_by(Some(CloseFrame { code: code.into(), reason: reason.into() })).await;
+    }
+
+    async fn close_by(mut self, frame: Option<CloseFrame>) {
         let farewell = async {
-            self.socket.close(None).await?;
+            self.socket.close(frame).await?;
             while let Some(message) = self.socket.next().await {
                 message?;
             }

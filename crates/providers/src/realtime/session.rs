@@ -200,6 +200,7 @@ impl Session {
             LlmCommand::Interrupted { reply, heard } => self.interrupted(reply, heard),
             LlmCommand::Cancel { reply } => self.cancel(reply, now),
             LlmCommand::ToolResult(result) => self.tool_result(&result),
+            LlmCommand::News(_) => {}
         }
     }
 

@@ -187,6 +187,7 @@ async fn parallel_calls_of_one_tool_get_their_own_results() {
         history,
         language: None,
         tools: ToolUse::None,
+        speculative: false,
     };
     desk.llm(LlmCommand::Respond(Arc::new(request)));
     insta::assert_snapshot!(desk.take());

@@ -101,6 +101,7 @@ fn begin<W: Observer<MediaLine>>(setup: Setup, observer: W, start: &StartMessage
         goal: setup.goal,
         parameters: setup.parameters,
         bridges: config.conversation.bridges().into(),
+        facts: setup.facts,
         meter: setup.meter,
     };
     let model = setup.stages.turn.is_some();

@@ -4,6 +4,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use offhook_relay_line::{RelayInput, RelayLine, RelayWire};
+use offhook_stage_api::tools::HANDOFF;
 use offhook_stage_api::{Key, ToolCall};
 use offhook_twilio::relay::{Inbound, Info, MOST_BAD_IN_A_ROW, Outbound, Play, RelayDigits, Text, parse};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -78,7 +79,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Outgoing<RelayWire> for RelayLink<S> {
     }
 
     fn hang_up(&mut self, handoff: Option<ToolCall>) {
-        let handoff = handoff.and_then(|call| serde_json::to_string(&call).ok());
+        let handoff = handoff.and_then(|call| match call.arguments.get(HANDOFF) {
+            // What an application wants to be handed on goes as it is.
+            Some(data) => data.as_str().map(str::to_owned),
+            None => serde_json::to_string(&call).ok(),
+        });
         self.send(&Outbound::End { handoff });
     }
 }

@@ -140,6 +140,7 @@ fn begin<W: Observer<RelayLine>>(setup: Setup, observer: W, message: &SetupMessa
         parameters: setup.parameters,
         // Twilio has a voice of its own.
         bridges: Arc::default(),
+        facts: setup.facts,
         meter: setup.meter,
     };
     let notifier = setup.control.as_ref().map(|control| Arc::clone(control.notifier())).unwrap_or_default();

@@ -282,7 +282,7 @@ impl Reenactment {
                     self.parts.replies.push_front(events);
                 }
             }
-            LlmCommand::Interrupted { .. } | LlmCommand::ToolResult(_) => {}
+            LlmCommand::Interrupted { .. } | LlmCommand::ToolResult(_) | LlmCommand::News(_) => {}
         }
     }
 

@@ -93,11 +93,14 @@ pub(super) fn for_reply(event: &LlmEvent, to: ReplyId) -> LlmEvent {
     let mut event = event.clone();
     match &mut event {
         LlmEvent::Text { reply, .. }
+        | LlmEvent::Language { reply, .. }
+        | LlmEvent::Silent { reply }
         | LlmEvent::Expect { reply, .. }
         | LlmEvent::Tool { reply, .. }
         | LlmEvent::Interruptible { reply, .. }
         | LlmEvent::Done { reply }
         | LlmEvent::Failed { reply, .. } => *reply = to,
+        LlmEvent::Initiative { .. } => {}
     }
     event
 }

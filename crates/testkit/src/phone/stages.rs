@@ -53,7 +53,10 @@ impl Phone {
                     self.replies.pop_front();
                 }
             }
-            LlmCommand::Cancel { .. } | LlmCommand::Interrupted { .. } | LlmCommand::ToolResult(_) => {}
+            LlmCommand::Cancel { .. }
+            | LlmCommand::Interrupted { .. }
+            | LlmCommand::ToolResult(_)
+            | LlmCommand::News(_) => {}
         }
         let LlmCommand::Respond(request) = command else { return };
         if request.reason == ReplyReason::Greeting && self.replies.is_empty() {

@@ -108,6 +108,7 @@ impl RelayPhone {
             Output::Llm(LlmCommand::ToolResult(result)) => {
                 self.line(format_args!("result of {}", result.name))
             }
+            Output::Llm(LlmCommand::News(news)) => self.line(format_args!("news {news:?}")),
             Output::Tool(call) => {
                 self.line(format_args!("tool {}", call.name));
                 if let Some(after) = self.tools_fail_after {

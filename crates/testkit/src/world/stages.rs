@@ -73,7 +73,10 @@ impl<S: Side> World<S> {
                     at > soon && matches!(later, Later::Llm(event) if event.reply() == reply)
                 });
             }
-            LlmCommand::Commit { .. } | LlmCommand::Interrupted { .. } | LlmCommand::ToolResult(_) => {}
+            LlmCommand::Commit { .. }
+            | LlmCommand::Interrupted { .. }
+            | LlmCommand::ToolResult(_)
+            | LlmCommand::News(_) => {}
         }
     }
 

@@ -4,6 +4,7 @@
 //! A message's kind is its `type`; those of Media Streams have an `event`. The two share no address, because neither can be told
 //! from the other before its first message.
 
+pub mod engine;
 mod handoff;
 mod inbound;
 mod outbound;

@@ -184,7 +184,7 @@ impl Response {
     }
 }
 
-fn write_verb(writer: &mut Writer<Vec<u8>>, verb: &Verb) -> std::io::Result<()> {
+pub(super) fn write_verb(writer: &mut Writer<Vec<u8>>, verb: &Verb) -> std::io::Result<()> {
     let empty = |name: &'static str| Event::Empty(BytesStart::new(name));
     match verb {
         Verb::Say(text) => write_text(writer, "Say", text),

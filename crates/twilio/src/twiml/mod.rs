@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod mediate;
 mod relay;
 mod report;
 mod schema;
@@ -9,6 +10,7 @@ mod values;
 
 pub use build::{Connect, Dial, MIME, Noun, Parameter, Response, Stream, TwimlError, Verb};
 pub use check::check;
+pub use mediate::{Attributes, Mediated, RelayAsked, join, mediate, value};
 pub use relay::{ConversationRelay, RelayLanguage, RelayOptions};
 pub use report::{Ending, Finding, RelayFound, StreamFound, TwimlReport};
 pub use values::{Interrupts, Sensitivity, TranscriptionProvider, TtsProvider};

@@ -79,7 +79,7 @@ pub(super) async fn call(agent: &Agent, lines: &[Said], mood: Mood, between: imp
         agent.stages.clone(),
         &agent.language,
     );
-    setup.tools.clone_from(&agent.tools);
+    setup.tools = agent.tools.clone().map(|tools| tools as std::sync::Arc<dyn offhook_session::Tools>);
     let watch = Watch(Arc::clone(&events));
     // In memory: what is on its way through the kernel doesn't hold a virtual clock.
     let (ours, theirs) = tokio::io::duplex(64 * 1024);

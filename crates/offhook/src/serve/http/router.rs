@@ -15,7 +15,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use super::super::routes::{Does, ROUTES};
 use super::super::socket::Carries;
-use super::super::{Edge, callbacks, metrics, page, relay, socket, voice};
+use super::super::{Edge, app_webhook, callbacks, metrics, page, relay, socket, voice};
 use super::origin::{Foreign, judge};
 use super::{Answer, request_id, text, typed};
 use crate::api;
@@ -95,6 +95,8 @@ async fn answer(edge: Arc<Edge>, does: Does, Sid(sid): Sid, request: Request) ->
         Does::AnsweredBy => callbacks::answered_by(request, &edge).await,
         Does::StreamStatus => callbacks::stream(request, &edge).await,
         Does::AfterRelay => relay::after(request, &edge).await,
+        Does::App => app_webhook::follow(request, &edge).await,
+        Does::AfterApp => app_webhook::after(request, &edge).await,
         Does::Stream => socket::upgrade(request, &edge, Carries::Sound),
         Does::Relay => socket::upgrade(request, &edge, Carries::Text),
         Does::Healthy => text(StatusCode::OK, "ok\n"),
@@ -122,7 +124,8 @@ async fn answer(edge: Arc<Edge>, does: Does, Sid(sid): Sid, request: Request) ->
         | Does::History
         | Does::Document
         | Does::Delete
-        | Does::DeleteNumber => api::answer(request, does, &sid, shared).await,
+        | Does::DeleteNumber
+        | Does::AllEvents => api::answer(request, does, &sid, shared).await,
     }
 }
 

@@ -15,6 +15,9 @@ use crate::fake_twilio::{ACCOUNT, FakeTwilio, TOKEN};
 
 pub(crate) const API_TOKEN: &str = "a-token-that-nobody-guesses";
 
+/// What signs requests to applications.
+pub(crate) const SIGNING_SECRET: &str = "a-secret-between-servers";
+
 /// A running server; ended when dropped.
 pub(crate) struct Server {
     child: Child,
@@ -98,6 +101,7 @@ impl Server {
         command.arg("--record").arg(folder.path()).env_remove("PORT");
         command.env("TWILIO_AUTH_TOKEN", TOKEN).env("OFFHOOK_API_TOKEN", API_TOKEN);
         command.env_remove("TWILIO_API_KEY").env_remove("TWILIO_ACCOUNT_SID").stdout(Stdio::piped());
+        command.env("DEEPGRAM_API_KEY", "a-key-that-doubles-take").env("OFFHOOK_SIGNING_SECRET", SIGNING_SECRET);
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         let mut output = BufReader::new(child.stdout.take().unwrap());

@@ -7,7 +7,14 @@ use super::*;
 
 fn request(history: Vec<Content>, reason: ReplyReason) -> ReplyRequest {
     let history = history.into_iter().zip(0..).map(|(content, at)| Entry::at(content, at)).collect();
-    ReplyRequest { reply: ReplyId(1), reason, history, language: None, tools: ToolUse::Auto }
+    ReplyRequest {
+        reply: ReplyId(1),
+        reason,
+        history,
+        language: None,
+        tools: ToolUse::Auto,
+        speculative: false,
+    }
 }
 
 fn written(history: Vec<Content>, reason: ReplyReason) -> Vec<Message> {

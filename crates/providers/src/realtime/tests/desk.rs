@@ -118,7 +118,14 @@ impl Desk {
 
     pub(super) fn ask(&mut self, reply: u32, reason: ReplyReason, history: Vec<Entry>) -> &mut Self {
         let tools = ToolUse::Auto;
-        let request = ReplyRequest { reply: ReplyId(reply), reason, history, language: None, tools };
+        let request = ReplyRequest {
+            reply: ReplyId(reply),
+            reason,
+            history,
+            language: None,
+            tools,
+            speculative: false,
+        };
         self.llm(LlmCommand::Respond(Arc::new(request)))
     }
 

@@ -82,7 +82,14 @@ impl Call {
 
     fn respond(&self, reply: u32, reason: ReplyReason, history: Vec<Entry>) {
         let tools = ToolUse::Auto;
-        let request = ReplyRequest { reply: ReplyId(reply), reason, history, language: None, tools };
+        let request = ReplyRequest {
+            reply: ReplyId(reply),
+            reason,
+            history,
+            language: None,
+            tools,
+            speculative: false,
+        };
         self.llm.offer(LlmCommand::Respond(Arc::new(request))).unwrap();
     }
 

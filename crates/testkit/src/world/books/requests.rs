@@ -60,7 +60,7 @@ impl Requests {
                 None if self.model_ended => {}
                 other => return Err(format!("requests: {reply} is cancelled, but was {other:?}")),
             },
-            LlmCommand::Interrupted { .. } | LlmCommand::ToolResult(_) => {}
+            LlmCommand::Interrupted { .. } | LlmCommand::ToolResult(_) | LlmCommand::News(_) => {}
         }
         Ok(())
     }

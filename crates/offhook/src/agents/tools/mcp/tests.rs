@@ -1,0 +1,218 @@
+//! Servers of both protocols, hostile ones, and a program.
+
+use std::sync::Arc;
+
+use offhook_stage_api::ToolCall;
+use offhook_stages::{CallFacts, CallInfo};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+
+/// A server on a thread of its own: answers each request's body and head (in lower case) with status, content type and body.
+fn server(answer: impl Fn(&str, &Value) -> (u16, &'static str, String) + Send + Sync + 'static) -> String {
+    let (told, address) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            told.send(format!("http://{}/mcp", listener.local_addr().unwrap())).unwrap();
+            let answer = Arc::new(answer);
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let answer = Arc::clone(&answer);
+                tokio::spawn(async move {
+                    let mut request = Vec::new();
+                    let (head, body) = loop {
+                        let mut buffer = [0; 8_192];
+                        let read = stream.read(&mut buffer).await.unwrap();
+                        if read == 0 {
+                            return;
+                        }
+                        request.extend_from_slice(&buffer[..read]);
+                        let text = String::from_utf8_lossy(&request).into_owned();
+                        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+                        let head = head.to_lowercase();
+                        let length: usize =
+                            head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
+                        if body.len() >= length {
+                            break (head, body.to_owned());
+                        }
+                    };
+                    let (status, kind, body) = answer(&head, &serde_json::from_str(&body).unwrap());
+                    if status == 0 {
+                        return std::future::pending().await; // never answers
+                    }
+                    let session = if head.contains("initialize") { "" } else { "mcp-session-id: s1\r\n" };
+                    let answer = format!(
+                        "HTTP/1.1 {status} x\r\ncontent-type: {kind}\r\n{session}connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                        body.len()
+                    );
+                    // A client that has heard enough hangs up.
+                    let _gone = stream.write_all(answer.as_bytes()).await.is_err();
+                });
+            }
+        });
+    });
+    address.recv().unwrap()
+}
+
+fn table(url: &str, more: &str) -> McpTable {
+    toml::from_str(&format!("name = \"crm\"\nurl = \"{url}\"\nallow = [\"find_*\", \"delete_all\"]\n{more}"))
+        .unwrap()
+}
+
+fn response(request: &Value, result: Value) -> String {
+    json!({ "jsonrpc": "2.0", "id": request["id"], "result": result }).to_string()
+}
+
+fn tools() -> Value {
+    let schema = json!({"type": "object", "properties": {"order": {"type": "string"}, "who": {"type": "string"}}, "required": ["order"]});
+    json!({"tools": [
+        {"name": "find_order", "description": "Finds an order.", "inputSchema": schema},
+        {"name": "delete_all", "inputSchema": {"type": "object"}, "annotations": {"destructiveHint": true}},
+        {"name": "secret", "inputSchema": {"type": "object"}},
+        {"name": "find_broken", "inputSchema": "none"}
+    ]})
+}
+
+fn use_tool(tool: &McpTool, arguments: Value) -> Result<ToolAnswer, String> {
+    let facts = CallFacts { from: "+1415".into(), ..CallFacts::default() };
+    let of = CallInfo { call: "CA1".into(), facts: facts.into(), ..CallInfo::default() };
+    let call = ToolCall { id: "c1".into(), name: "crm__find_order".into(), arguments };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(tool.run(&call, &of))
+}
+
+#[test]
+fn a_stateless_server_is_used_within_what_is_allowed() {
+    let url = server(|head, request| {
+        assert!(
+            head.contains("mcp-protocol-version: 2026-07-28") && !head.contains("mcp-session-id"),
+            "{head}"
+        );
+        let meta = &request["params"]["_meta"];
+        assert_eq!(meta["io.modelcontextprotocol/protocolVersion"], "2026-07-28");
+        match request["method"].as_str().unwrap() {
+            "tools/list" => (200, "application/json", response(request, tools())),
+            _ => {
+                assert!(
+                    head.contains("mcp-method: tools/call") && head.contains("mcp-name: find_order"),
+                    "{head}"
+                );
+                assert_eq!(
+                    (&meta["offhook/call"], &meta["offhook/tool_call"]),
+                    (&"CA1".into(), &"c1".into())
+                );
+                let arguments = request["params"]["arguments"].to_string();
+                let result = response(request, json!({"content": [{"type": "text", "text": arguments}]}));
+                let progress = json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": {}});
+                (200, "text/event-stream", format!(": hello\n\ndata: {progress}\n\ndata: {result}\n\n"))
+            }
+        }
+    });
+    let table = table(&url, "rename = { delete_all = \"wipe\" }\nfixed = { who = \"{call.from}\" }");
+    let tools = connect(&table).unwrap();
+    assert_eq!(tools.keys().collect::<Vec<_>>(), ["crm__find_order", "wipe"]);
+    let find = &tools["crm__find_order"];
+    assert!(!find.needs_consent && tools["wipe"].needs_consent);
+    assert!(!find.spec("x").parameters.to_string().contains("who"));
+    let answer = use_tool(find, json!({"order": "A17", "who": "me"})).unwrap();
+    assert_eq!(
+        serde_json::from_str::<Value>(&answer.result).unwrap(),
+        json!({"order": "A17", "who": "+1415"})
+    );
+    assert!(use_tool(find, json!({"order": 5})).unwrap_err().contains("nothing was done"));
+}
+
+#[test]
+fn a_server_with_a_handshake_is_used_in_its_session() {
+    let url = server(|head, request| match request["method"].as_str().unwrap() {
+        _ if head.contains("mcp-protocol-version: 2026-07-28") => (400, "text/plain", "what?".into()),
+        "initialize" => {
+            (200, "application/json", response(request, json!({"protocolVersion": "2025-11-25"})))
+        }
+        "notifications/initialized" => (202, "text/plain", String::new()),
+        "tools/list" => (200, "application/json", response(request, tools())),
+        _ => {
+            assert!(head.contains("mcp-session-id: s1"), "{head}");
+            (
+                200,
+                "application/json",
+                response(
+                    request,
+                    json!({"isError": true, "content": [{"type": "text", "text": "No order."}]}),
+                ),
+            )
+        }
+    });
+    let tools = connect(&table(&url, "")).unwrap();
+    assert_eq!(use_tool(&tools["crm__find_order"], json!({"order": "B"})), Err("No order.".into()));
+}
+
+#[test]
+fn a_hostile_server_costs_only_its_tools() {
+    // A list without end, each page the same.
+    let url = server(|_, request| {
+        let mut page = tools();
+        page["nextCursor"] = "again".into();
+        (200, "application/json", response(request, page))
+    });
+    assert_eq!(connect(&table(&url, "")).unwrap().len(), 2);
+    // An answer that is far too long, or none at all.
+    let url = server(|_, request| match request["method"].as_str().unwrap() {
+        "tools/list" => (200, "application/json", response(request, tools())),
+        _ if request["params"]["arguments"]["order"] == "long" => {
+            (200, "application/json", response(request, json!({"content": "x".repeat(3_000_000)})))
+        }
+        _ => (0, "", String::new()),
+    });
+    let tools = connect(&table(&url, "timeout = \"500ms\"")).unwrap();
+    let find = &tools["crm__find_order"];
+    assert!(use_tool(find, json!({"order": "long"})).unwrap_err().contains("can't be used"));
+    assert!(use_tool(find, json!({"order": "never"})).unwrap_err().contains("no result within 500ms"));
+    // Nobody there.
+    assert!(connect(&table("http://127.0.0.1:1/mcp", "")).unwrap().is_empty());
+}
+
+#[test]
+fn results_are_text_and_of_a_bounded_length() {
+    let text = |result: Value| protocol::result_text(&result, 20);
+    assert_eq!(
+        text(json!({"structuredContent": {"a": 1}, "content": [{"type": "text", "text": "x"}]})),
+        r#"{"a":1}"#
+    );
+    assert_eq!(text(json!({"content": [{"type": "image"}]})), "the result is no text: image");
+    assert_eq!(text(json!({"content": []})), "done");
+    assert!(text(json!({"content": [{"type": "text", "text": "ä".repeat(50)}]})).ends_with("longer)"));
+    assert!(text(json!({"resultType": "input_required"})).contains("can't be asked"));
+    assert_eq!(model_name("crm", "find.order/x"), "crm__find_order_x");
+}
+
+#[test]
+fn a_program_is_spoken_to_over_its_standard_streams() {
+    let script = r#"while read -r line; do
+        id=$(printf '%s' "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
+        case "$line" in
+            *'"initialize"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25"}}\n' "$id" ;;
+            *'"tools/list"'*) printf 'noise\n{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"find_it","inputSchema":{"type":"object"}}]}}\n' "$id" ;;
+            *'"tools/call"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"found %s"}]}}\n' "$id" "$THING" ;;
+        esac
+    done"#;
+    let table: McpTable = toml::from_str(&format!(
+        "name = \"here\"\ncommand = [\"sh\", \"-c\", '''{script}''']\nallow = [\"*\"]\nenv = {{ THING = \"keys\" }}"
+    ))
+    .unwrap();
+    let tools = connect(&table).unwrap();
+    assert_eq!(use_tool(&tools["here__find_it"], json!({})).unwrap().result, "found keys");
+}
+
+#[test]
+fn a_table_that_cannot_be_right_is_refused() {
+    let error =
+        |text: &str| toml::from_str::<McpTable>(text).map(|table| table.check().unwrap_err().to_string());
+    assert!(error("name = \"a b\"\nurl = \"http://x\"\nallow = [\"*\"]").unwrap().contains("letters"));
+    assert!(error("name = \"a\"\nallow = [\"*\"]").unwrap().contains("either"));
+    assert!(error("name = \"a\"\nurl = \"http://x\"\nallow = []").unwrap().contains("allow"));
+    assert!(error("name = \"a\"\nurl = \"http://x\"").is_err(), "a server may add tools at any time");
+}

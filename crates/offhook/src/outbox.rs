@@ -1,0 +1,253 @@
+//! Events out: an application is told of calls by signed webhooks, repeated until they arrive; what never does is kept in a file.
+//!
+//! A thread of its own, behind a bounded queue: no call waits for an application. What doesn't fit in the queue goes to the file at
+//! once.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use offhook_providers::net::identity::identify;
+use offhook_providers::net::{Deadlines, Http, Secret, post_json};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, mpsc};
+
+/// Events that wait to be sent.
+const WAITING: usize = 2_048;
+/// Requests at the same time.
+const AT_ONCE: usize = 16;
+/// Before the second attempt; each further one waits five times as long: 1 s, 5 s, 25 s, 2 min.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// `[events]`: who is told of calls.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct EventsConfig {
+    /// Where events are posted. Default: nowhere.
+    pub(crate) webhook: Option<String>,
+    /// Which: `call_began`, `call_ended`, `goal`, `tool_failed`, `trouble`. Default all.
+    pub(crate) only: Vec<String>,
+    /// Environment variable that holds the secret which signs them. Default `OFFHOOK_SIGNING_SECRET`.
+    pub(crate) secret_env: String,
+    /// How long an attempt may take. Default 5 s.
+    #[serde(with = "humantime_serde")]
+    pub(crate) timeout: Duration,
+    /// Attempts. Default 5.
+    pub(crate) attempts: u32,
+    /// File for events that did not arrive, a line of JSON each. Default `dead-events.jsonl`.
+    pub(crate) dead_letters: PathBuf,
+}
+
+impl Default for EventsConfig {
+    fn default() -> Self {
+        Self {
+            webhook: None,
+            only: Vec::new(),
+            secret_env: "OFFHOOK_SIGNING_SECRET".to_owned(),
+            timeout: Duration::from_secs(5),
+            attempts: 5,
+            dead_letters: PathBuf::from("dead-events.jsonl"),
+        }
+    }
+}
+
+/// Where events are handed in.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    only: Vec<String>,
+    queue: mpsc::Sender<Value>,
+    counts: Arc<Counts>,
+    number: AtomicU64,
+}
+
+/// What became of events.
+#[derive(Debug)]
+struct Counts {
+    arrived: AtomicU64,
+    dead: AtomicU64,
+    file: PathBuf,
+    /// One line at a time.
+    writing: Mutex<()>,
+}
+
+impl Outbox {
+    /// `None`: nobody is to be told.
+    ///
+    /// # Errors
+    /// The file can't be written, or there is no thread to be had.
+    pub(crate) fn start(config: &EventsConfig) -> anyhow::Result<Option<Self>> {
+        let Some(url) = config.webhook.clone() else { return Ok(None) };
+        let (queue, waiting) = mpsc::channel(WAITING);
+        let counts = Arc::new(Counts::new(&config.dead_letters)?);
+        let secret = std::env::var(&config.secret_env).ok().map(|secret| Secret::new(&secret));
+        let deadlines = Deadlines { first: config.timeout, gap: config.timeout, ..Deadlines::default() };
+        let sender = Sender {
+            url,
+            secret: secret.filter(|secret| !secret.is_empty()),
+            attempts: config.attempts.max(1),
+            http: Http::new("events", deadlines),
+            counts: Arc::clone(&counts),
+        };
+        std::thread::Builder::new()
+            .name("events".into())
+            .spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                match runtime {
+                    Ok(runtime) => runtime.block_on(run(Arc::new(sender), waiting)),
+                    Err(error) => tracing::error!(%error, "events can't be sent"),
+                }
+            })
+            .context("the thread of events could not be started")?;
+        Ok(Some(Self { only: config.only.clone(), queue, counts, number: AtomicU64::new(0) }))
+    }
+
+    /// Hands an event in; never waits.
+    pub(crate) fn tell(&self, kind: &str, call: Option<&str>, data: &Value) {
+        if !self.only.is_empty() && !self.only.iter().any(|name| name == kind) {
+            return;
+        }
+        let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{:x}-{number:x}", at.as_micros());
+        let event = json!({ "id": id, "event": kind, "at": at.as_secs(), "call": call, "data": data });
+        if let Err(error) = self.queue.try_send(event) {
+            self.counts.bury(&error.into_inner(), "too many events wait");
+        }
+    }
+
+    /// What became of events so far.
+    #[cfg(test)]
+    fn counts(&self) -> &Counts {
+        &self.counts
+    }
+}
+
+impl Counts {
+    fn new(file: &Path) -> anyhow::Result<Self> {
+        let opened = std::fs::OpenOptions::new().create(true).append(true).open(file);
+        opened.with_context(|| format!("can't write {}, `dead_letters` in [events]", file.display()))?;
+        Ok(Self {
+            arrived: AtomicU64::new(0),
+            dead: AtomicU64::new(0),
+            file: file.to_owned(),
+            writing: Mutex::default(),
+        })
+    }
+
+    /// Keeps an event that did not arrive.
+    fn bury(&self, event: &Value, why: &str) {
+        self.dead.fetch_add(1, Ordering::Relaxed);
+        let line = json!({ "why": why, "event": event });
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&self.file);
+        if let Err(error) = file.and_then(|mut file| writeln!(file, "{line}")) {
+            tracing::error!(%error, file = %self.file.display(), "an event that did not arrive could not be kept");
+        }
+    }
+}
+
+struct Sender {
+    url: String,
+    secret: Option<Secret>,
+    attempts: u32,
+    http: Http,
+    counts: Arc<Counts>,
+}
+
+/// An event on its way: kept if it is dropped before it arrived, for instance because the server ends.
+struct OnItsWay {
+    event: Value,
+    counts: Arc<Counts>,
+    arrived: bool,
+    why: String,
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        if self.arrived {
+            self.counts.arrived.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.counts.bury(&self.event, &self.why);
+        }
+    }
+}
+
+async fn run(sender: Arc<Sender>, mut waiting: mpsc::Receiver<Value>) {
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    while let Some(event) = waiting.recv().await {
+        let (sender, room) = (Arc::clone(&sender), Arc::clone(&room));
+        let why = "the server ended before it arrived".to_owned();
+        let letter = OnItsWay { event, counts: Arc::clone(&sender.counts), arrived: false, why };
+        tokio::spawn(async move { sender.send(letter, &room).await });
+    }
+}
+
+impl Sender {
+    async fn send(&self, mut letter: OnItsWay, room: &Semaphore) {
+        let mut wait = AGAIN_AFTER;
+        for attempt in 1..=self.attempts {
+            let outcome = {
+                let _room = room.acquire().await;
+                self.once(&letter.event).await
+            };
+            match outcome {
+                Ok(()) => {
+                    letter.arrived = true;
+                    return;
+                }
+                Err(error) => {
+                    letter.why = format!("{attempt} attempts; the last: {error}");
+                    tracing::warn!(%error, attempt, "an event did not arrive");
+                }
+            }
+            if attempt < self.attempts {
+                tokio::time::sleep(wait).await;
+                wait *= 5;
+            }
+        }
+    }
+
+    async fn once(&self, event: &Value) -> Result<(), offhook_stages::StageError> {
+        let mut request = post_json("events", &self.url, &[], event)?;
+        let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or("");
+        let context = json!({ "event": text("event"), "id": text("id"), "call": text("call") }).to_string();
+        identify(&mut request, event.to_string().as_bytes(), &context, self.secret.as_ref());
+        self.http.send(request).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_arrive_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let dead_letters = folder.path().join("dead.jsonl");
+        let config = EventsConfig {
+            webhook: Some("http://127.0.0.1:1/events".into()),
+            attempts: 1,
+            dead_letters: dead_letters.clone(),
+            only: vec!["call_ended".into()],
+            ..EventsConfig::default()
+        };
+        let outbox = Outbox::start(&config).unwrap().unwrap();
+        outbox.tell("call_began", Some("CA1"), &json!({}));
+        outbox.tell("call_ended", Some("CA1"), &json!({ "verdict": "achieved" }));
+        for _ in 0..200 {
+            if outbox.counts().dead.load(Ordering::Relaxed) == 1 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let kept = std::fs::read_to_string(&dead_letters).unwrap();
+        assert_eq!(kept.lines().count(), 1, "{kept}");
+        let line: Value = serde_json::from_str(&kept).unwrap();
+        assert_eq!((&line["event"]["event"], &line["event"]["call"]), (&"call_ended".into(), &"CA1".into()));
+        assert!(line["why"].as_str().unwrap().contains("1 attempts"), "{kept}");
+    }
+}

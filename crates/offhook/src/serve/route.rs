@@ -1,0 +1,78 @@
+//! Who answers a call that comes in, and whether there is room for it.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use offhook_stages::CallFacts;
+use offhook_twilio::webhook::WebhookForm;
+
+use super::Shared;
+use crate::config::Config;
+use crate::routing::{Asker, Decision, Limits, RouteTable, choose};
+use crate::switchboard::Served;
+
+/// How calls that come in are routed.
+#[derive(Debug)]
+pub(super) struct Routing {
+    routes: Vec<RouteTable>,
+    asker: Option<Asker>,
+    limits: Limits,
+}
+
+impl Routing {
+    pub(super) fn new(config: &Config) -> Self {
+        let asker = Asker::new(&config.routing);
+        Self { routes: config.routes.clone(), asker, limits: config.limits.clone() }
+    }
+}
+
+/// Who answers, and in what manner; or what the caller hears instead.
+pub(super) async fn admit(
+    call: &str,
+    facts: &mut CallFacts,
+    form: &WebhookForm,
+    shared: &Shared,
+) -> Result<(Arc<Served>, Decision), String> {
+    let (routing, now) = (&shared.routing, SystemTime::now());
+    let route = choose(&routing.routes, form, now);
+    let asked = match &routing.asker {
+        Some(asker) => asker.ask(call, facts, form).await,
+        None => None,
+    };
+    let decision = asked.or_else(|| route.map(|route| route.then.clone())).unwrap_or_default();
+    facts.tenant = decision.tenant.clone().unwrap_or_default();
+    if let Some(words) = decision.say {
+        return Err(words);
+    }
+    let of_route = route.map(|route| (&route.limits, facts.tenant.as_str()));
+    for (limits, tenant) in [(&routing.limits, "")].into_iter().chain(of_route) {
+        if !limits.any() {
+            continue;
+        }
+        let load = shared.switchboard.load(tenant, &facts.from, now);
+        if let Some(bound) = limits.reached(&load) {
+            tracing::warn!(call, tenant, bound, ?load, "a call was not taken: a limit is reached");
+            return Err(limits.full.clone());
+        }
+    }
+    let served = match &decision.agent {
+        Some(name) => shared.switchboard.agent(name).unwrap_or_else(|| {
+            tracing::error!(call, agent = name, "there is no such agent: the server's own answers");
+            shared.switchboard.serves(None)
+        }),
+        None => shared.switchboard.serves(None),
+    };
+    facts.agent.clone_from(&served.agent.name);
+    if decision.language.is_none() && decision.greeting.is_none() {
+        return Ok((served, decision));
+    }
+    let mut agent = served.agent.clone();
+    if let Some(language) = &decision.language {
+        agent.language.clone_from(language);
+    }
+    if let Some(greeting) = &decision.greeting {
+        agent.greeting = Some(greeting.clone());
+    }
+    let call = Arc::new(agent.call_config(&served.call));
+    Ok((Arc::new(Served { agent, call, relay: served.relay.clone() }), decision))
+}

@@ -1,0 +1,75 @@
+//! Calls whose webhook was answered: what is known of them before their stream begins.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use offhook_stages::CallFacts;
+use offhook_twilio::twiml::RelayAsked;
+
+use super::Served;
+use crate::routing::Decision;
+
+/// Calls kept; of more, the oldest go.
+const MOST: usize = 4_000;
+
+/// What serves a call, as was decided when its webhook was answered.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    pub(crate) served: Arc<Served>,
+    /// The agent that it was made of.
+    pub(crate) template: Arc<Served>,
+    pub(crate) facts: CallFacts,
+    /// Sessions of this call before it.
+    pub(crate) number: u32,
+    /// The application's session, if the words are an application's.
+    pub(crate) session: Option<SessionOfApp>,
+    /// How it was routed.
+    pub(crate) decision: Decision,
+}
+
+impl Expected {
+    /// A call that this agent serves as it is.
+    pub(crate) fn plain(served: Arc<Served>, facts: CallFacts, decision: Decision) -> Self {
+        Self { template: Arc::clone(&served), served, facts, number: 0, session: None, decision }
+    }
+}
+
+/// A session with an application.
+#[derive(Debug)]
+pub(crate) struct SessionOfApp {
+    /// `VX` and 32 hexadecimal digits.
+    pub(crate) id: String,
+    pub(crate) asked: RelayAsked,
+    pub(crate) began: Instant,
+}
+
+impl SessionOfApp {
+    pub(crate) fn new(asked: RelayAsked) -> Self {
+        Self { id: offhook_providers::relay_app::session_id(), asked, began: Instant::now() }
+    }
+}
+
+/// The calls that are expected, by their `CallSid`.
+#[derive(Debug, Default)]
+pub(super) struct Expecting {
+    by_sid: HashMap<String, Arc<Expected>>,
+    order: VecDeque<String>,
+}
+
+impl Expecting {
+    pub(super) fn add(&mut self, sid: &str, expected: Arc<Expected>) {
+        if self.by_sid.insert(sid.to_owned(), expected).is_none() {
+            self.order.push_back(sid.to_owned());
+        }
+        if self.order.len() > MOST
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.by_sid.remove(&oldest);
+        }
+    }
+
+    pub(super) fn get(&self, sid: &str) -> Option<Arc<Expected>> {
+        self.by_sid.get(sid).cloned()
+    }
+}

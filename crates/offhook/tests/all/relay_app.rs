@@ -1,0 +1,231 @@
+//! Whole calls of sound to an agent whose words come from an application that speaks ConversationRelay, over real sockets.
+use std::sync::{Arc, Mutex};
+
+use crate::application::{Application, agent_file, plan, recogniser, token};
+use crate::server::{Server, line};
+use offhook_simulator::{Line, Say, When, place};
+use offhook_twilio::signature::{AuthToken, sign};
+use offhook_twilio::webhook::WebhookForm;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+/// A server with this agent, without tokens.
+fn serve(agent: &str) -> (Server, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("agent.toml");
+    std::fs::write(&path, agent).unwrap();
+    (Server::open(path.to_str().unwrap()), folder)
+}
+
+fn keys(keys: &str, when: When) -> Line {
+    Line { when, say: Say::Keys(keys.into()), text: String::new() }
+}
+
+fn answers(message: &serde_json::Value) -> Vec<String> {
+    match message["type"].as_str().unwrap() {
+        "prompt" => {
+            let heard = message["voicePrompt"].as_str().unwrap();
+            vec![token("You said: ", false), token(heard, false), token("", true)]
+        }
+        "dtmf" => vec![
+            token("Thank you, goodbye.", true),
+            r#"{"type":"end","handoffData":"{\"why\":\"done\"}"}"#.into(),
+        ],
+        _ => vec![],
+    }
+}
+
+#[tokio::test]
+async fn an_application_converses_over_media_streams() {
+    let app = Application::start(answers).await;
+    let (_doubles, stt) = recogniser(&["Two pizzas."]).await;
+    let events = "events = [\"speaker-events\", \"tokens-played\"]";
+    let (server, _folder) = serve(&agent_file(&app.url, &stt, events));
+    let lines = vec![line("pizza-1", When::AfterAgent(500)), keys("5", When::AfterAgent(700))];
+    let report = place(plan(&server.address, 1, lines), |_| {}).await.unwrap();
+    assert_eq!(report.findings, Vec::<String>::new());
+    assert_eq!(report.ended_by, "server", "{report:#?}");
+    let close = app.until("close").await;
+    assert_eq!((&close["code"], &close["reason"]), (&1_000.into(), &"Closing websocket session".into()));
+    let types = app.types();
+    assert_eq!(types[0], "setup", "{types:?}");
+    let setup = &app.received()[0];
+    assert_eq!((&setup["from"], &setup["to"]), (&"+14155550100".into(), &"+14155550101".into()));
+    assert_eq!(setup["accountSid"], "AC00000000000000000000000000000000");
+    assert_eq!(setup["customParameters"], serde_json::json!({}));
+    assert_eq!(
+        app.of_type("prompt"),
+        [serde_json::json!({"type": "prompt", "voicePrompt": "Two pizzas.", "lang": "en-US", "last": true})]
+    );
+    assert_eq!(app.of_type("dtmf")[0]["digit"], "5");
+    assert!(app.of_type("interrupt").is_empty() && app.of_type("error").is_empty(), "{types:?}");
+    let played: Vec<String> = app
+        .of_type("info")
+        .into_iter()
+        .filter(|info| info["name"] == "tokensPlayed")
+        .map(|info| info["value"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(played, ["Hello, this is the test.", "You said:", " Two pizzas.", "Thank you, ", "goodbye."],);
+}
+
+#[tokio::test]
+async fn a_caller_who_interrupts_is_told_to_the_application_with_what_was_heard() {
+    let app = Application::start(|message| match message["type"].as_str().unwrap() {
+        "setup" => vec![token(
+            "One is the first number that there is. Two is what comes after the first of them. Three is what comes after \
+             these two numbers. Four is what comes after three of them. Five is the last one.",
+            true,
+        )],
+        "prompt" => vec![token("Yes?", true)],
+        _ => vec![],
+    })
+    .await;
+    let (_doubles, stt) = recogniser(&["Stop it, please, I know them."]).await;
+    let file = agent_file(&app.url, &stt, "").replace("greeting = \"Hello, this is the test.\"\n", "");
+    let (server, _folder) = serve(&file);
+    let lines = vec![line("pizza-1", When::BargeIn(4_000))];
+    let report = place(plan(&server.address, 2, lines), |_| {}).await.unwrap();
+    assert_eq!(report.findings, Vec::<String>::new());
+    let types = app.types();
+    let place_of = |kind: &str| types.iter().position(|found| found == kind);
+    assert!(place_of("interrupt").is_some() && place_of("interrupt") < place_of("prompt"), "{types:?}");
+    let interrupt = &app.of_type("interrupt")[0];
+    let heard = interrupt["utteranceUntilInterrupt"].as_str().unwrap();
+    // The piece that was being spoken, not all of the answer.
+    assert!(!heard.contains("One is") && !heard.contains("Five"), "{interrupt}");
+    let ms = interrupt["durationUntilInterruptMs"].as_u64().unwrap();
+    assert!((50..4_500).contains(&ms), "{interrupt}");
+}
+
+#[tokio::test]
+async fn without_its_application_a_call_ends_politely() {
+    let (_doubles, stt) = recogniser(&["Two pizzas.", "Hello?"]).await;
+    let (server, _folder) = serve(&agent_file("ws://127.0.0.1:1/relay", &stt, ""));
+    let lines = vec![line("pizza-1", When::AfterAgent(500)), line("pizza-2", When::AfterAgent(500))];
+    let report = place(plan(&server.address, 3, lines), |_| {}).await.unwrap();
+    assert_eq!(report.findings, Vec::<String>::new());
+    // The greeting, the last words once, and goodbye.
+    assert!(report.agent.len() >= 3 && report.ended_by == "server", "{report:#?}");
+}
+
+/// What was asked: path, form, signature.
+type Asked = Arc<Mutex<Vec<(String, WebhookForm, Option<String>)>>>;
+
+/// An application's webhook: answers each path with a document, and keeps what it was asked.
+struct Webhook {
+    base: String,
+    asked: Asked,
+}
+
+impl Webhook {
+    async fn start(documents: impl Fn(&str) -> String + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Asked::default();
+        let log = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = Vec::new();
+                let (head, body) = loop {
+                    let mut buffer = [0; 4_096];
+                    let read = stream.read(&mut buffer).await.unwrap();
+                    request.extend_from_slice(&buffer[..read]);
+                    let text = String::from_utf8_lossy(&request).into_owned();
+                    let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+                    let length = head
+                        .to_lowercase()
+                        .split("content-length: ")
+                        .nth(1)
+                        .map_or(0, |rest| rest.split("\r\n").next().unwrap().parse().unwrap());
+                    if body.len() >= length {
+                        break (head.to_owned(), body.to_owned());
+                    }
+                };
+                let path = head.split(' ').nth(1).unwrap().to_owned();
+                let signature = head.lines().find_map(|line| {
+                    let (name, value) = line.split_once(": ")?;
+                    name.eq_ignore_ascii_case("x-twilio-signature").then(|| value.to_owned())
+                });
+                let document = documents(&path);
+                log.lock().unwrap().push((path, WebhookForm::parse(body.as_bytes()), signature));
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{document}",
+                    document.len()
+                );
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        Self { base, asked }
+    }
+}
+
+#[tokio::test]
+async fn an_applications_own_twiml_is_served() {
+    let app = Application::start(answers).await;
+    let url = app.url.clone();
+    let hook = Webhook::start(move |path| match path {
+        "/voice" => format!(
+            "<Response><Connect action=\"/done\"><ConversationRelay url=\"{url}\" welcomeGreeting=\"Hi, this is the app.\" \
+             dtmfDetection=\"true\" voice=\"Polly.Amy\"><Parameter name=\"plan\" value=\"gold\"/></ConversationRelay></Connect>\
+             </Response>"
+        ),
+        _ => "<Response><Hangup/></Response>".to_owned(),
+    })
+    .await;
+    let (_doubles, stt) = recogniser(&["Two pizzas."]).await;
+    let agent = format!(
+        "[agent]\nname = \"app\"\nwebhook = \"{}/voice\"\n{stt}[[tts]]\nprovider = \"embedded\"\n",
+        hook.base
+    );
+    let (server, _folder) = serve(&agent);
+    let lines = vec![line("pizza-1", When::AfterAgent(500)), keys("5", When::AfterAgent(700))];
+    let report = place(plan(&server.address, 4, lines), |_| {}).await.unwrap();
+    assert_eq!(report.findings, Vec::<String>::new());
+    assert_eq!(report.ended_by, "server", "{report:#?}");
+    app.until("close").await;
+    let setup = &app.received()[0];
+    assert_eq!(setup["customParameters"], serde_json::json!({"plan": "gold"}));
+    assert_eq!(app.of_type("prompt")[0]["voicePrompt"], "Two pizzas.");
+    assert!(app.of_type("info").is_empty(), "nothing was subscribed to");
+    let asked = hook.asked.lock().unwrap().clone();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    let (path, form, signature) = &asked[0];
+    assert_eq!((path.as_str(), form.get("From")), ("/voice", Some("+14155550100")));
+    // Signed as by Twilio, for the application's own address.
+    let expected =
+        sign(&AuthToken::new(crate::fake_twilio::TOKEN), &format!("{}/voice", hook.base), form.params());
+    assert_eq!(signature.as_deref(), Some(expected.as_str()));
+    let (path, form, _) = &asked[1];
+    assert_eq!(path, "/done");
+    let field = |name| form.get(name);
+    assert_eq!(field("SessionId"), setup["sessionId"].as_str());
+    assert_eq!((field("SessionStatus"), field("CallStatus")), (Some("ended"), Some("in-progress")));
+    assert_eq!(field("HandoffData"), Some("{\"why\":\"done\"}"));
+    assert!(field("SessionDuration").unwrap().parse::<u64>().unwrap() >= 5);
+    assert_eq!(field("ErrorCode"), None);
+}
+
+#[tokio::test]
+async fn an_application_that_cannot_be_reached_is_asked_what_is_next() {
+    let hook = Webhook::start(|path| match path {
+        "/voice" => "<Response><Connect action=\"/done\"><ConversationRelay url=\"ws://127.0.0.1:1/\" welcomeGreeting=\"Hi.\"/>\
+                     </Connect></Response>"
+            .to_owned(),
+        _ => "<Response><Say>Sorry.</Say></Response>".to_owned(),
+    })
+    .await;
+    let (_doubles, stt) = recogniser(&["Two pizzas."]).await;
+    let agent = format!(
+        "[agent]\nname = \"app\"\nwebhook = \"{}/voice\"\n{stt}[[tts]]\nprovider = \"embedded\"\n",
+        hook.base
+    );
+    let (server, _folder) = serve(&agent);
+    let report =
+        place(plan(&server.address, 5, vec![line("pizza-1", When::AfterAgent(500))]), |_| {}).await.unwrap();
+    assert_eq!(report.ended_by, "server", "{report:#?}");
+    assert_eq!(report.after, ["Say"]);
+    let asked = hook.asked.lock().unwrap().clone();
+    let form = &asked[1].1;
+    assert_eq!(form.get("SessionStatus"), Some("failed"));
+    assert_eq!((form.get("ErrorCode"), form.get("HandoffData")), (Some("64105"), None));
+}
