@@ -36,7 +36,7 @@ impl Hold {
         Some(rest).filter(|rest| !rest.is_empty())
     }
 
-    /// The whole sentences of what is held, when no more comes: the last one has no space behind it by which it could be told.
+    /// The whole sentences of what is held, when no more comes: the last one has no space behind it by which it could be recognised.
     pub(super) fn whole(&mut self) -> Option<String> {
         let mut end = self.held.trim_end().chars().rev();
         let ends = end.next().is_some_and(is_full_stop) && end.next().is_some_and(char::is_alphabetic);
@@ -63,7 +63,7 @@ impl Hold {
                 _ => c.is_whitespace() && self.run + count >= RUN_ON,
             };
             if ends {
-                // With the space: whoever cuts sentences looks for it.
+                // With the space: the sentence cutter looks for it.
                 let spaced = chars.peek().filter(|(_, next)| next.is_whitespace());
                 boundary = Some(spaced.map_or(after, |(at, space)| at + space.len_utf8()));
             }
@@ -167,7 +167,7 @@ impl Overlap {
             let Some((at, c)) = chars.next() else {
                 return match (ended, start) {
                     (false, _) => Match::Open,
-                    // It began anew and got less far.
+                    // It began again and got less far.
                     (true, 0) => Match::Until(self.held.len()),
                     (true, _) => Match::None,
                 };
@@ -258,7 +258,7 @@ mod tests {
             let restarted = words.join(" ");
             let whole = said.clone() + &continued(&said, &restarted);
             prop_assert_eq!(whole.trim(), restarted.trim());
-            // Going on some words back says nothing twice, if the words tell where that was.
+            // Going on some words back says nothing twice, if the words show where that was.
             let from = cut - back.min(cut);
             let unique: Vec<String> = (0..words.len()).map(|n| format!("w{n}")).collect();
             let said: String = unique.iter().take(cut).map(|word| format!("{word} ")).collect();

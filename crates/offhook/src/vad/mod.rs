@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use offhook_endpoint::{AnyDetector, TalkspurtConfig};
+use offhook_detectors::AnyDetector;
+use offhook_endpoint::TalkspurtConfig;
 
 use crate::call::parse_time;
 use crate::console::{complain, say};
@@ -62,7 +63,7 @@ enum Channel {
     Mix,
 }
 
-/// Judges a recording. What can't be read is the user's to mend: status 2.
+/// Judges a recording. What can't be read is the user's to fix: status 2.
 pub(crate) fn run(args: &VadArgs) -> ExitCode {
     match judge(args) {
         Ok(()) => ExitCode::SUCCESS,
