@@ -1,6 +1,6 @@
 //! Text from one model and then another, as one text: nothing is passed on that couldn't be ended after, nothing twice.
 
-use offhook_stage_api::text::SHORTEST_CLAUSE;
+use offhook_speakable::SHORTEST_CLAUSE;
 
 /// A sentence of so many characters is passed on by the word.
 const RUN_ON: usize = 200;

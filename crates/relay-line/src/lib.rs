@@ -6,6 +6,7 @@
 
 mod ledger;
 mod line;
+mod sending;
 mod wire;
 
 use std::sync::Arc;
@@ -22,5 +23,6 @@ pub type RelayCall = Call<RelayLine>;
 /// the next ones after a [`RelayInput::Lost`] are [`RelayInput::Back`].
 #[must_use]
 pub fn relay_call(config: impl Into<Arc<ConversationConfig>>) -> RelayCall {
-    Call::on(RelayLine::default(), config.into(), false)
+    let config = config.into();
+    Call::on(RelayLine::new(&config.language), config, false)
 }

@@ -13,7 +13,6 @@ mod interruptible;
 mod llm;
 mod news;
 mod stt;
-pub mod text;
 mod time;
 mod tool;
 pub mod tools;

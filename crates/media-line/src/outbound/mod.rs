@@ -123,7 +123,9 @@ mod tests {
         assert_eq!(outbound.convert(&chunk, &mut taken).unwrap().len(), 800);
         assert_eq!(outbound.convert(&chunk, &mut taken).unwrap().len(), 700);
         assert_eq!(taken, 3_000);
-        let odd = AudioChunk::Pcm { rate: SampleRate::new(12_345).unwrap(), samples: vec![0; 10].into() };
-        assert!(outbound.convert(&odd, &mut 0).is_err());
+        for (hz, fits) in [(12_345, true), (32_000, true), (7, false), (400_000, false)] {
+            let odd = AudioChunk::Pcm { rate: SampleRate::new(hz).unwrap(), samples: vec![0; 10].into() };
+            assert_eq!(outbound.convert(&odd, &mut 0).is_ok(), fits, "{hz}");
+        }
     }
 }

@@ -35,6 +35,7 @@ use offhook_session::StageSet;
 use offhook_stage_api::Interruptible;
 use offhook_stages::Stt;
 
+pub(crate) use file::LAST_WORDS;
 use still::{Idle, Wordless};
 pub(crate) use tools::{Action, ToolSet};
 pub(crate) use webhook::{FAILED, Webhook};
@@ -179,6 +180,7 @@ impl Agent {
         let conversation = call.conversation_mut();
         conversation.turn.model = self.stages.turn.is_some();
         conversation.tools.clone_from(&self.tool_behaviour);
+        conversation.language.clone_from(&self.language);
         conversation.languages.clone_from(&self.languages);
         if let Some(follows) = self.follows {
             conversation.follows = true;

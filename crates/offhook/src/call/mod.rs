@@ -1,8 +1,10 @@
 //! `offhook call`: plays Twilio against any Media Streams or ConversationRelay server.
 
 mod caller;
+mod known;
 mod outcome;
 mod picture;
+mod rows;
 pub(crate) mod speak;
 mod table;
 
@@ -15,11 +17,12 @@ use offhook_simulator::{CallPlan, CallReport, Line, PlaceError, Progress, Say, S
 use offhook_twilio::signature::AuthToken;
 use offhook_twilio::{AccountSid, CallSid, StreamSid};
 
-use crate::console::{paint, say};
+use crate::console::{complain, paint, say};
 use crate::record::{Record, record_path};
 use crate::wav;
 pub(crate) use caller::Caller;
 use outcome::Outcome;
+use rows::Evidence;
 
 /// `offhook call`
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -53,10 +56,10 @@ pub(crate) struct CallArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     every: Option<Duration>,
     /// Say the lines of --say again and again
-    #[arg(long = "loop", value_name = "TIMES", default_value_t = 1)]
+    #[arg(long = "loop", value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
     /// Keys to press when the agent has finished, after all lines
-    #[arg(long, value_name = "KEYS")]
+    #[arg(long, value_name = "KEYS", value_parser = parse_keys)]
     dtmf: Option<String>,
     /// Hang up when the agent has been silent for so long after the last line
     #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "4s")]
@@ -162,7 +165,11 @@ pub(crate) fn run(args: &CallArgs) -> anyhow::Result<ExitCode> {
     match place_call(args) {
         Err(error) if args.json => {
             let outcome = Outcome::impossible(&error);
-            say(&outcome::to_json(&CallReport::default(), None, &outcome)?);
+            say(&outcome::to_json(&CallReport::default(), &Evidence::default(), &outcome)?);
+            Ok(ExitCode::from(2))
+        }
+        Err(error) => {
+            complain(&error);
             Ok(ExitCode::from(2))
         }
         done => done,
@@ -195,7 +202,7 @@ fn place_call(args: &CallArgs) -> anyhow::Result<ExitCode> {
         Ok(report) => report,
         Err(PlaceError::Refused(finding, report)) => {
             if args.json {
-                say(&outcome::to_json(&report, None, &Outcome::refused(&finding))?);
+                say(&outcome::to_json(&report, &Evidence::default(), &Outcome::refused(&finding))?);
             } else {
                 say(&paint(&format!("no call: {finding}"), "31"));
             }
@@ -204,20 +211,22 @@ fn place_call(args: &CallArgs) -> anyhow::Result<ExitCode> {
     };
     let record =
         args.record.as_deref().and_then(|folder| read_record(&record_path(folder, &report.call_sid)));
-    let outcome = outcome::judge(&report, record.as_ref(), &caller.expect);
+    let phrases = if record.is_none() { known::instead_of_answers(&report) } else { Vec::new() };
+    let evidence = Evidence { record, phrases };
+    let outcome = outcome::judge(&report, &evidence, &caller.expect);
     if let Some(folder) = &args.out {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("can't make the folder {}", folder.display()))?;
         wav::write_stereo(&folder.join("call.wav"), &report.caller_sound, &report.agent_sound)?;
-        picture::draw(&folder.join("call.png"), &report, record.as_ref())?;
+        picture::draw(&folder.join("call.png"), &report, &evidence)?;
     }
     if let Some(path) = &args.messages {
         write_messages(path, &report.messages)?;
     }
     if args.json {
-        say(&outcome::to_json(&report, record.as_ref(), &outcome)?);
+        say(&outcome::to_json(&report, &evidence, &outcome)?);
     } else {
-        table::print(&report, record.as_ref(), &outcome);
+        table::print(&report, &evidence, &outcome);
         if let Some(folder) = &args.out {
             say(&format!("sound    {}", folder.join("call.wav").display()));
             say(&format!("picture  {}", folder.join("call.png").display()));
@@ -282,6 +291,16 @@ fn file_name(path: &std::path::Path) -> String {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a telephone has keys for.
+fn parse_keys(text: &str) -> Result<String, String> {
+    let wrong = text.chars().find(|key| !key.is_ascii_digit() && !matches!(key, '*' | '#' | 'A'..='D'));
+    match wrong {
+        Some(key) => Err(format!("`{key}` is no key: a telephone has 0 to 9, *, #, and A to D")),
+        None if text.is_empty() => Err("there are no keys in it".to_owned()),
+        None => Ok(text.to_owned()),
+    }
 }
 
 /// `250ms`, `2s`, `3m`.

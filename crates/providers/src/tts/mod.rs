@@ -11,10 +11,12 @@ mod config;
 mod elevenlabs_http;
 mod elevenlabs_ws;
 mod fetch;
+mod layout;
 mod live;
 mod openai_speech;
 mod segment;
 mod sound;
+mod trim;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 
 use super::Context;
 use super::fraction::{parts, with_part};
-use super::measure::{dimension, unit};
-use super::money::{money_after, per, scale};
+use super::measure::{dimension, unit, unit_per_unit};
+use super::money::{money_after, per, per_period, scale};
 use super::number::Number;
 use super::ordinal::ordinal_or_decade;
 use super::short::followed_by_name;
@@ -13,13 +13,16 @@ use crate::tongue::{ENGLISH, FRENCH, Form, GERMAN, SPANISH};
 /// A number with all that belongs to it.
 pub(super) fn amount(context: Context<'_, '_>) -> Option<Match> {
     let mut cursor = context.place.cursor;
-    if let Some(version) = version(cursor, context) {
-        return Some(version);
+    if let Some(said) = version(cursor, context) {
+        return Some(said);
     }
     let number = Number::read(&mut cursor, context)?;
     let words = match money_after(&number, &mut cursor, context) {
         Some(words) => words + &per(&mut cursor, context),
-        None => counted(&number, &mut cursor, context)?,
+        None => {
+            let said = counted(&number, &mut cursor, context)?;
+            said + &per_period(&mut cursor, context)
+        }
     };
     let words = words + range(&mut cursor, context);
     Some(Match::words(cursor.read(), words))
@@ -62,7 +65,13 @@ fn counted(number: &Number<'_>, cursor: &mut Cursor<'_>, context: Context<'_, '_
     if let Some(sides) = dimension(cursor, context) {
         return Some(number.words(context, Form::Masculine) + &sides);
     }
+    if let Some(said) = unit_per_unit(cursor, context) {
+        return Some(format!("{} {said}", number.words(context, Form::Masculine)));
+    }
     if let Some((sign, one, many, form)) = unit(cursor, context) {
+        // "1h 5m"
+        let after_hours = *sign == "m" && context.is(&ENGLISH) && is_hours(context.place.word_before(0));
+        let (one, many) = if after_hours { (&"minute", &"minutes") } else { (one, many) };
         let name = if number.is_singular(context) { one } else { many };
         let stop = if sign.ends_with('.') && cursor.at_sentence_end() { "." } else { "" };
         return Some(format!("{} {name}{stop}", number.words(context, *form)));
@@ -71,10 +80,22 @@ fn counted(number: &Number<'_>, cursor: &mut Cursor<'_>, context: Context<'_, '_
 }
 
 /// A number that counts nothing known: a year, a code, a number of things.
-fn plain(number: &Number<'_>, cursor: &Cursor<'_>, context: Context<'_, '_>) -> Option<String> {
+fn plain(number: &Number<'_>, cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<String> {
     let tongue = context.tongue;
     let bare = number.fraction.is_none() && !number.grouped;
     let figures = number.whole.len();
+    if bare
+        && context.is(&ENGLISH)
+        && let Some(said) = military(&number.whole, cursor, context)
+    {
+        return Some(said);
+    }
+    if bare && counts_things(*cursor) {
+        return Some(number.words(context, noun_form(number, *cursor, context)));
+    }
+    if bare && figures == 3 && is_emergency(&number.whole, context) {
+        return Some(tongue.spell_digits(&number.whole));
+    }
     if bare && is_code(figures, cursor, context) {
         return Some(if figures > 4 {
             tongue.grouped_digits(&number.whole)
@@ -86,6 +107,26 @@ fn plain(number: &Number<'_>, cursor: &Cursor<'_>, context: Context<'_, '_>) -> 
         Some(n) if bare && figures == 4 && (tongue.year_like)(n) => return Some((tongue.year)(n)),
         _ => {}
     }
+    if context.is(&GERMAN) && bare {
+        let mut ahead = *cursor;
+        ahead.eat("-");
+        let joined = ahead.eat_one(&[
+            "er",
+            "fach",
+            "mal",
+            "jährig",
+            "stündig",
+            "tägig",
+            "köpfig",
+            "stellig",
+            "prozentig",
+        ]);
+        if let Some(ending) = joined {
+            let rest = ahead.letters();
+            *cursor = ahead;
+            return Some(format!("{}{ending}{rest}", (tongue.cardinal)(number.value()?, Form::Masculine)));
+        }
+    }
     // "4G", "1080p": figures of a name.
     if cursor.peek().is_some_and(char::is_alphabetic) {
         let said =
@@ -93,6 +134,117 @@ fn plain(number: &Number<'_>, cursor: &Cursor<'_>, context: Context<'_, '_>) -> 
         return Some(said + " ");
     }
     Some(number.words(context, noun_form(number, *cursor, context)))
+}
+
+fn is_hours(word: &str) -> bool {
+    word.strip_suffix('h')
+        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit()))
+}
+
+/// "at 1300 hours"
+fn military(figures: &str, cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<String> {
+    let mut ahead = *cursor;
+    let clock = ahead.space() && ahead.eat_one(&["hours", "hrs"]).is_some() && ahead.at_word_end();
+    let timed = context.place.follows(&["at", "by", "until", "from", "to", "around", "before", "after"], 1);
+    let n: u64 = figures.parse().ok()?;
+    let fits = figures.len() == 4 && clock && n.is_multiple_of(100) && n <= 2_400;
+    (fits && (timed || figures.starts_with('0'))).then(|| *cursor = ahead)?;
+    let oh = if n < 1_000 { "oh " } else { "" };
+    Some(format!("{oh}{} hundred hours", context.tongue.count(n / 100)))
+}
+
+/// Things that are counted follow: no year and no code.
+fn counts_things(mut cursor: Cursor<'_>) -> bool {
+    const THINGS: [&str; 66] = [
+        "units",
+        "pieces",
+        "items",
+        "copies",
+        "boxes",
+        "bottles",
+        "pairs",
+        "sets",
+        "people",
+        "persons",
+        "meals",
+        "sheets",
+        "packs",
+        "bags",
+        "customers",
+        "users",
+        "employees",
+        "guests",
+        "tickets",
+        "points",
+        "miles",
+        "words",
+        "votes",
+        "rows",
+        "records",
+        "orders",
+        "calls",
+        "seats",
+        "rooms",
+        "dollars",
+        "euros",
+        "pounds",
+        "calories",
+        "steps",
+        "times",
+        "days",
+        "hours",
+        "minutes",
+        "unidades",
+        "piezas",
+        "personas",
+        "cajas",
+        "botellas",
+        "copias",
+        "puntos",
+        "millas",
+        "palabras",
+        "clientes",
+        "empleados",
+        "dólares",
+        "Stück",
+        "Personen",
+        "Einheiten",
+        "Kisten",
+        "Flaschen",
+        "Leute",
+        "Punkte",
+        "Kunden",
+        "Mitarbeiter",
+        "Exemplare",
+        "Dollar",
+        "unités",
+        "pièces",
+        "personnes",
+        "bouteilles",
+        "clients",
+    ];
+    cursor.space() && THINGS.contains(&cursor.letters())
+}
+
+/// Numbers that are dialled in need.
+fn is_emergency(figures: &str, context: Context<'_, '_>) -> bool {
+    if context.is(&ENGLISH) && matches!(figures, "911" | "988") {
+        return !context.place.word_before(0).eq_ignore_ascii_case("Porsche");
+    }
+    let dialled: &[&str] = if context.is(&ENGLISH) {
+        &["dial", "call", "text", "ring", "phone", "dialing", "calling"]
+    } else if context.is(&GERMAN) {
+        &["notruf", "wählen", "rufnummer", "unter", "nummer", "der", "die"]
+    } else if context.is(&SPANISH) {
+        &["al", "marque", "emergencias", "llame", "número"]
+    } else {
+        &[]
+    };
+    let known = [
+        "911", "112", "110", "999", "111", "101", "411", "311", "211", "511", "611", "711", "811", "016",
+        "061",
+    ];
+    known.contains(&figures) && context.place.follows(dialled, 2)
 }
 
 /// What the noun after it wants of a number, where it makes a difference.
@@ -116,15 +268,21 @@ fn is_code(figures: usize, cursor: &Cursor<'_>, context: Context<'_, '_>) -> boo
     let codes = context.tongue.codes;
     let place = context.place;
     let near = place.follows(codes, 2);
-    if (figures >= 4 && place.follows(codes, 4)) || (figures == 3 && near) {
+    // "**** 4242"
+    let masked = figures == 4 && place.near().trim_end().ends_with(['*', '•', '·']);
+    if masked || (figures >= 4 && place.follows(codes, 4)) || (figures == 3 && near) {
         return true;
     }
     let before = place.word_before(0);
     // "IL 62704"; "10115 Berlin".
+    // "Text JOIN to 55512"
+    let texted = matches!(figures, 5 | 6) && place.follows(&["text", "texto", "sms"], 4);
     let state = context.is(&ENGLISH) && before.len() == 2 && before.bytes().all(|c| c.is_ascii_uppercase());
-    let town =
-        context.is(&GERMAN) && place.before.trim_end().ends_with([',', '\n']) && followed_by_name(*cursor);
-    figures == 5 && (state || town)
+    let begins = place.before.trim_end();
+    let town = context.is(&GERMAN)
+        && (begins.is_empty() || begins.ends_with([',', '\n']) || place.follows(&["in", "nach", "plz"], 1))
+        && followed_by_name(*cursor);
+    texted || (figures == 5 && (state || town))
 }
 
 /// 1.2.3, and addresses of machines.
@@ -157,7 +315,7 @@ fn version(mut cursor: Cursor<'_>, context: Context<'_, '_>) -> Option<Match> {
 pub(super) fn range(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> &'static str {
     let mut ahead = *cursor;
     let spaced = ahead.space();
-    let sign = ahead.eat_any(&['-', '–', '—', ':', '−', '‑']);
+    let sign = ahead.eat_any(&['-', '–', '—', ':', '−', '‑', '~']);
     let evenly = spaced == ahead.space();
     let number = ahead.peek().is_some_and(|c| c.is_ascii_digit() || matches!(c, '$' | '€' | '£'));
     let ratio = sign == Some(':');

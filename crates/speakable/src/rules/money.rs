@@ -5,13 +5,19 @@ use super::amount::range;
 use super::measure::unit;
 use super::number::Number;
 use crate::cursor::{Cursor, Match};
-use crate::tongue::{Currency, FRENCH, Form, GERMAN, PESOS, SPANISH, Scale};
+use crate::tongue::{Currency, ENGLISH, FRENCH, Form, GERMAN, PESOS, SPANISH, Scale};
 
 /// A number behind a currency's sign.
 pub(super) fn prefixed(context: Context<'_, '_>) -> Option<Match> {
     let mut cursor = context.place.cursor;
     let currency = currency(&mut cursor, context)?;
     cursor.space();
+    // "$-5"
+    let mut ahead = cursor;
+    let minus = ahead.eat_any(&['-', '−']).is_some() && ahead.at_digit();
+    if minus {
+        cursor = ahead;
+    }
     let number = Number::read(&mut cursor, context)?;
     let scaled = scale(&mut cursor, context);
     // "$20 USD"
@@ -34,9 +40,106 @@ pub(super) fn prefixed(context: Context<'_, '_>) -> Option<Match> {
             number.words(context, currency.form) + joined + &money(&second, &currency, scaled, context)?;
         return Some(Match::words(ahead.read(), words));
     }
+    let currency = if is_attributive(cursor, context) {
+        // "a twenty dollar bill"
+        Currency { many: currency.one, cents: currency.cent, ..currency }
+    } else {
+        currency
+    };
+    // "$5 dollars"
+    let mut again = cursor;
+    if again.space() && [currency.one, currency.many].contains(&again.letters()) && again.at_word_end() {
+        cursor = again;
+    }
     let words = money(&number, &currency, scaled, context)?;
-    let words = words + &per(&mut cursor, context) + range(&mut cursor, context);
-    Some(Match::words(cursor.read(), words))
+    let mut words = words + &per(&mut cursor, context) + range(&mut cursor, context);
+    // "$5 - $10"
+    let mut ahead = cursor;
+    if ahead.eat_one(&[" - ", " – "]).is_some() && self::currency(&mut ahead.clone(), context).is_some() {
+        cursor = ahead;
+        words = format!("{words} {} ", context.tongue.words.to);
+    }
+    let minus = if minus { format!("{} ", context.tongue.words.minus) } else { String::new() };
+    let apart = if context.place.previous().is_some_and(char::is_alphabetic) { " " } else { "" };
+    Some(Match::words(cursor.read(), format!("{apart}{minus}{words}")))
+}
+
+/// The amount says what sort of thing the noun behind it is.
+fn is_attributive(mut cursor: Cursor<'_>, context: Context<'_, '_>) -> bool {
+    const NOUNS: [&str; 44] = [
+        "bill",
+        "bills",
+        "note",
+        "notes",
+        "coin",
+        "coins",
+        "gift",
+        "fee",
+        "fees",
+        "deposit",
+        "discount",
+        "charge",
+        "coupon",
+        "coupons",
+        "voucher",
+        "vouchers",
+        "ticket",
+        "tickets",
+        "card",
+        "credit",
+        "refund",
+        "minimum",
+        "tip",
+        "fine",
+        "payment",
+        "copay",
+        "reward",
+        "bonus",
+        "budget",
+        "plan",
+        "rebate",
+        "surcharge",
+        "increase",
+        "subscription",
+        "membership",
+        "loan",
+        "deductible",
+        "limit",
+        "penalty",
+        "donation",
+        "item",
+        "items",
+        "meal",
+        "deal",
+    ];
+    const NO_NOUNS: [&str; 34] = [
+        "and", "or", "for", "to", "in", "on", "at", "of", "off", "from", "with", "by", "if", "as", "but",
+        "is", "was", "are", "per", "each", "total", "more", "less", "extra", "you", "we", "i", "that",
+        "which", "when", "will", "would", "today", "a",
+    ];
+    if !context.is(&ENGLISH) || !cursor.space() {
+        return false;
+    }
+    let noun = cursor.letters();
+    let article = matches!(context.place.word_before(0).to_lowercase().as_str(), "a" | "an" | "another");
+    NOUNS.contains(&noun) || (article && noun.starts_with(char::is_lowercase) && !NO_NOUNS.contains(&noun))
+}
+
+/// What an amount is for, where it is no unit.
+pub(super) const PERIODS: [&str; 31] = [
+    "day", "week", "month", "year", "hour", "night", "person", "visit", "minute", "Tag", "Woche", "Monat",
+    "Jahr", "Stunde", "Nacht", "Person", "día", "semana", "mes", "año", "hora", "noche", "persona", "jour",
+    "semaine", "mois", "an", "heure", "nuit", "personne", "Minute",
+];
+
+/// "8/day"
+pub(super) fn per_period(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> String {
+    let mut ahead = *cursor;
+    let found = ahead.eat("/") && {
+        let mut word = ahead;
+        PERIODS.contains(&word.letters())
+    };
+    if found { per(cursor, context) } else { String::new() }
 }
 
 /// "/month", "/kg" behind an amount.
@@ -76,7 +179,13 @@ pub(super) fn scale(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option
             Some(_) => false,
             None => ahead.eat(sign),
         };
-        (found && ahead.at_word_end()).then(|| *cursor = ahead).is_some()
+        // "$20 M.N."
+        let initials = ahead.peek() == Some('.') && {
+            let mut after = ahead;
+            after.next();
+            after.peek().is_some_and(char::is_alphanumeric)
+        };
+        (found && ahead.at_word_end() && !initials).then(|| *cursor = ahead).is_some()
     })
 }
 
@@ -92,7 +201,22 @@ pub(super) fn money_after(
     if scaled.is_some() {
         let _of = joined.eat_one(&["de ", "d'", "d’"]);
     }
+    // "20-€-Schein"
+    let hyphened = joined.eat("-");
     let currency = currency(&mut joined, context)?;
+    if hyphened {
+        let whole = joined.eat("-") && joined.peek().is_some_and(char::is_alphabetic) && scaled.is_none();
+        whole.then(|| *cursor = joined)?;
+        return Some(format!("{}-{}-", number.words(context, Form::Masculine), currency.one));
+    }
+    // "12€50"
+    let mut parts = joined;
+    let cents = parts.digits();
+    if cents.len() == 2 && number.fraction.is_none() && scaled.is_none() && parts.at_word_end() {
+        let number = Number { whole: number.whole.clone(), fraction: Some(cents), grouped: number.grouped };
+        *cursor = parts;
+        return money(&number, &currency, None, context);
+    }
     // "5 $3 coupons": the sign belongs to what follows.
     joined.at_word_end().then(|| *cursor = joined)?;
     money(number, &currency, scaled, context)
