@@ -133,7 +133,7 @@ impl RaceTask for Replies {
             // Every link that runs may be one that follows the call.
             LlmCommand::News(news) => {
                 for link in 0..self.race.providers.set.len() {
-                    self.race.providers.links.tell(link, LlmCommand::News(news.clone()));
+                    self.race.providers.links.notify(link, LlmCommand::News(news.clone()));
                 }
             }
         }
