@@ -119,6 +119,7 @@ impl Llm for Model {
                         Some(LlmCommand::Commit { reply }) => {
                             model.seen.lock().unwrap().push(format!("commit {reply}"));
                         }
+                        Some(LlmCommand::News(_)) => {}
                         Some(LlmCommand::ToolResult(result)) => {
                             model.seen.lock().unwrap().push(format!("result {}", result.name));
                         }

@@ -214,8 +214,10 @@ fn mouth(wanted: Option<&str>) -> anyhow::Result<Arc<dyn Tts>> {
     Ok(Arc::new(SpeakableTts::new(Arc::new(flite))))
 }
 
-fn llm(file: &AgentFile, prompt: &Prompt) -> anyhow::Result<(Vec<Link<dyn Llm>>, Option<Follows>)> {
-    let mut links: Vec<Link<dyn Llm>> = Vec::new();
+type Thinkers = Vec<Link<dyn Llm>>;
+
+fn llm(file: &AgentFile, prompt: &Prompt) -> anyhow::Result<(Thinkers, Option<Follows>)> {
+    let mut links = Thinkers::new();
     let mut follows = None;
     for table in &file.llm {
         let table = LinkTable::split("llm", table.clone())?;

@@ -51,6 +51,7 @@ impl Drop for Program {
 }
 
 /// Whether a program can be run; says so if not.
+#[allow(clippy::print_stderr, reason = "whoever runs the tests is to know")]
 fn there_is(program: &str, arguments: &[&str]) -> bool {
     let ran = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let there = ran.is_ok_and(|status| status.success());

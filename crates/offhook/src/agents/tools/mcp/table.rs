@@ -68,7 +68,7 @@ impl McpTable {
             self.name
         );
         ensure!(
-            self.url.is_some() != !self.command.is_empty(),
+            self.url.is_some() == self.command.is_empty(),
             "the MCP server `{}` needs either a `url` or a `command`",
             self.name
         );

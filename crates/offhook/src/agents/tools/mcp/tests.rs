@@ -62,6 +62,7 @@ fn table(url: &str, more: &str) -> McpTable {
         .unwrap()
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "made where it is used")]
 fn response(request: &Value, result: Value) -> String {
     json!({ "jsonrpc": "2.0", "id": request["id"], "result": result }).to_string()
 }
