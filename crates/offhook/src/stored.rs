@@ -51,6 +51,7 @@ impl StoreConfig {
     fn spool(&self, location: &Location, record: Option<&Path>) -> PathBuf {
         let beside = match location {
             Location::Sqlite(path) => path.parent().map(Path::to_owned),
+            Location::Postgres(_) => None,
         };
         let folder = || record.map(Path::to_owned).or(beside).unwrap_or_default().join("spool");
         self.spool.clone().unwrap_or_else(folder)

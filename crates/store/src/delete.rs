@@ -91,11 +91,9 @@ pub(crate) fn delete(
                     let sql = format!("DELETE FROM {table} WHERE call_seq = $1");
                     receipt.rows += database.execute(&sql, &[seq.into()])?;
                 }
-                match database.dialect() {
-                    Dialect::Sqlite => {
-                        receipt.rows +=
-                            database.execute("DELETE FROM words WHERE rowid = $1", &[seq.into()])?;
-                    }
+                // In PostgreSQL they are a column of the call.
+                if database.dialect() == Dialect::Sqlite {
+                    receipt.rows += database.execute("DELETE FROM words WHERE rowid = $1", &[seq.into()])?;
                 }
                 receipt.rows += database.execute("DELETE FROM calls WHERE seq = $1", &[seq.into()])?;
             }

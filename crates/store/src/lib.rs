@@ -19,6 +19,7 @@ mod query;
 mod redact;
 mod row;
 mod save;
+mod seal;
 mod spool;
 mod store;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use document::{
 };
 pub use query::{Cursor, Filter, Listed, Page};
 pub use redact::Redaction;
+pub use seal::{Keys, SealError};
 pub use store::{Archive, Pending, Settings, Store, open};
 pub use time::{parse_instant, rfc3339};
 pub use writer::Counters;

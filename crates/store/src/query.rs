@@ -183,13 +183,21 @@ impl Filter {
         }
         let wanted = self.words.as_deref().map(words::wanted).unwrap_or_default();
         if !wanted.is_empty() {
-            let each = wanted.iter().map(|wanted| match dialect {
-                Dialect::Sqlite => format!("\"{}\"{}", wanted.word, if wanted.begins { "*" } else { "" }),
-            });
+            // Words are letters and digits alone: nothing in them means anything to either.
+            let each = |quote: char, begins: &str, and: &str| {
+                let one = |wanted: &words::Wanted| {
+                    format!("{quote}{}{quote}{}", wanted.word, if wanted.begins { begins } else { "" })
+                };
+                wanted.iter().map(one).collect::<Vec<_>>().join(and)
+            };
             match dialect {
-                Dialect::Sqlite => {
-                    let query = each.collect::<Vec<_>>().join(" AND ");
-                    conditions.add("seq IN (SELECT rowid FROM words WHERE words MATCH {})", query.as_str());
+                Dialect::Sqlite => conditions.add(
+                    "seq IN (SELECT rowid FROM words WHERE words MATCH {})",
+                    each('"', "*", " AND ").as_str(),
+                ),
+                Dialect::Postgres => {
+                    conditions
+                        .add("words @@ CAST(CAST({} AS TEXT) AS tsquery)", each('\'', ":*", " & ").as_str());
                 }
             }
         }

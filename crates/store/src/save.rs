@@ -188,6 +188,10 @@ fn save_words(database: &mut dyn Database, seq: i64, words: &str) -> Result<(), 
             let values = [seq.into(), words.into()];
             database.execute("INSERT INTO words (rowid, text) VALUES ($1, $2)", &values)?;
         }
+        Dialect::Postgres => {
+            let sql = "UPDATE calls SET words = array_to_tsvector(string_to_array($2, ' ')) WHERE seq = $1";
+            database.execute(sql, &[seq.into(), words.into()])?;
+        }
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Documents in, calls out; and nothing lost or doubled, wherever a crash comes.
 
+mod server;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -58,9 +60,29 @@ pub(crate) fn call(number: u64) -> Document {
     }
 }
 
-fn settings(folder: &Path) -> Settings {
+/// A store's place: SQLite, or a database of a running PostgreSQL.
+struct Place {
+    folder: tempfile::TempDir,
+    location: Location,
+}
+
+impl Place {
+    fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::Sqlite(folder.path().join("calls.db"));
+        Self { folder, location }
+    }
+
+    fn postgres(server: &server::Server, name: &str) -> Self {
+        let location = Location::Postgres(server.database(name));
+        Self { folder: tempfile::tempdir().unwrap(), location }
+    }
+}
+
+fn settings(place: &Place) -> Settings {
+    let folder = place.folder.path();
     Settings {
-        location: Location::Sqlite(folder.join("calls.db")),
+        location: place.location.clone(),
         spool: folder.join("spool"),
         spool_bytes: 1 << 24,
         server: "test".into(),
@@ -68,8 +90,8 @@ fn settings(folder: &Path) -> Settings {
     }
 }
 
-fn filled(folder: &Path, count: u64) -> Store {
-    let store = Store::start(settings(folder)).unwrap();
+fn filled(place: &Place, count: u64) -> Store {
+    let store = Store::start(settings(place)).unwrap();
     for number in 0..count {
         store.put(move || Some(call(number)));
     }
@@ -83,8 +105,11 @@ fn ids(page: &Page) -> Vec<u64> {
 
 #[test]
 fn a_call_comes_out_as_it_went_in() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = filled(folder.path(), 3);
+    check_a_call_comes_out_as_it_went_in(&Place::sqlite());
+}
+
+fn check_a_call_comes_out_as_it_went_in(place: &Place) {
+    let store = filled(place, 3);
     let mut expected = call(1);
     expected.server = "test".into();
     assert_eq!(store.show(&expected.id).wait().unwrap(), Some(expected.clone()));
@@ -96,8 +121,11 @@ fn a_call_comes_out_as_it_went_in() {
 
 #[test]
 fn calls_are_found() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = filled(folder.path(), 30);
+    check_calls_are_found(&Place::sqlite());
+}
+
+fn check_calls_are_found(place: &Place) {
+    let store = filled(place, 30);
     let found = |filter: Filter| ids(&store.list(filter).wait().unwrap());
     let base = Filter::default;
     assert_eq!(found(Filter { number: Some("+14155550007".into()), ..base() }), [7]);
@@ -116,8 +144,11 @@ fn calls_are_found() {
 
 #[test]
 fn pages_have_each_call_once_while_new_ones_come() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = filled(folder.path(), 25);
+    check_pages_have_each_call_once_while_new_ones_come(&Place::sqlite());
+}
+
+fn check_pages_have_each_call_once_while_new_ones_come(place: &Place) {
+    let store = filled(place, 25);
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
         let page = store.list(Filter { limit: Some(4), after, ..Filter::default() }).wait().unwrap();
@@ -137,8 +168,11 @@ fn pages_have_each_call_once_while_new_ones_come() {
 
 #[test]
 fn a_newer_revision_takes_an_older_ones_place_and_not_the_other_way() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = filled(folder.path(), 1);
+    check_a_newer_revision_takes_an_older_ones_place_and_not_the_other_way(&Place::sqlite());
+}
+
+fn check_a_newer_revision_takes_an_older_ones_place_and_not_the_other_way(place: &Place) {
+    let store = filled(place, 1);
     for (rev, status) in [(3, "three"), (2, "two")] {
         store.put(move || Some(Document { rev, status: status.into(), ..call(0) }));
     }
@@ -149,15 +183,18 @@ fn a_newer_revision_takes_an_older_ones_place_and_not_the_other_way() {
 
 #[test]
 fn calls_that_a_crash_cut_off_are_marked_as_lost() {
-    let folder = tempfile::tempdir().unwrap();
+    check_calls_that_a_crash_cut_off_are_marked_as_lost(&Place::sqlite());
+}
+
+fn check_calls_that_a_crash_cut_off_are_marked_as_lost(place: &Place) {
     let running = Document { state: State::InProgress, ..call(0) };
     let id = running.id.clone();
     {
-        let store = Store::start(settings(folder.path())).unwrap();
+        let store = Store::start(settings(place)).unwrap();
         store.put(move || Some(running));
         assert!(store.settle(LONG));
     }
-    let store = filled(folder.path(), 0);
+    let store = filled(place, 0);
     store.put(|| Some(call(1)));
     assert!(store.settle(LONG));
     assert_eq!(store.show(&id).wait().unwrap().unwrap().state, State::Lost);
@@ -179,8 +216,11 @@ fn holds(folder: &Path, bytes: &[u8]) -> bool {
 
 #[test]
 fn a_deletion_leaves_no_byte_and_nothing_comes_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = filled(folder.path(), 40);
+    check_a_deletion_leaves_no_byte_and_nothing_comes_back(&Place::sqlite());
+}
+
+fn check_a_deletion_leaves_no_byte_and_nothing_comes_back(place: &Place) {
+    let store = filled(place, 40);
     let number = "+14155550007";
     let rare = |store: &Store| {
         store.put(|| {
@@ -192,7 +232,9 @@ fn a_deletion_leaves_no_byte_and_nothing_comes_back() {
         assert!(store.settle(LONG));
     };
     rare(&store);
-    assert!(holds(folder.path(), number.as_bytes()) && holds(folder.path(), b"xylophone"));
+    let folder = &place.folder;
+    let is_file = matches!(place.location, Location::Sqlite(_));
+    assert!(!is_file || holds(folder.path(), number.as_bytes()) && holds(folder.path(), b"xylophone"));
     let receipt = store.delete(Subject::Number(number.into())).wait().unwrap();
     assert_eq!((receipt.calls.len(), receipt.failures.len()), (1, 0));
     assert!(receipt.rows > 3);
@@ -327,4 +369,39 @@ fn a_full_spool_is_counted_and_holds_nobody_up() {
     writer.replay();
     assert_eq!(counters.written.load(Ordering::Relaxed), spooled);
     assert_eq!(counters.spool_bytes.load(Ordering::Relaxed), 0);
+}
+
+/// The same in PostgreSQL, and a server that is killed in between.
+#[test]
+fn postgresql_keeps_calls_the_same_way() {
+    let Some(mut server) = server::Server::start() else { return };
+    check_a_call_comes_out_as_it_went_in(&Place::postgres(&server, "t0"));
+    check_calls_are_found(&Place::postgres(&server, "t1"));
+    check_pages_have_each_call_once_while_new_ones_come(&Place::postgres(&server, "t2"));
+    check_a_newer_revision_takes_an_older_ones_place_and_not_the_other_way(&Place::postgres(&server, "t3"));
+    check_calls_that_a_crash_cut_off_are_marked_as_lost(&Place::postgres(&server, "t4"));
+    check_a_deletion_leaves_no_byte_and_nothing_comes_back(&Place::postgres(&server, "t5"));
+    let place = Place::postgres(&server, "killed");
+    let store = Store::start(settings(&place)).unwrap();
+    for number in 0..300 {
+        if number == 100 {
+            server.kill();
+        }
+        if number == 200 {
+            server.run();
+        }
+        store.put(move || Some(call(number)));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    for _ in 0..600 {
+        if store.counters().spool_bytes.load(Ordering::Relaxed) == 0 && store.settle(LONG) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(store.counters().spooled.load(Ordering::Relaxed) > 0, "the kill came too late to show anything");
+    assert_eq!(store.counters().lost.load(Ordering::Relaxed), 0);
+    let mut archive = open(&place.location).unwrap();
+    let page = archive.list(&Filter { limit: Some(500), ..Filter::default() }).unwrap();
+    assert_eq!(ids(&page), (0..300).rev().collect::<Vec<_>>());
 }
