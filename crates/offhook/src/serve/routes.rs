@@ -54,6 +54,8 @@ pub(crate) enum Does {
     Document,
     Delete,
     DeleteNumber,
+    Recording,
+    Report,
 }
 
 #[cfg(test)]
@@ -83,6 +85,8 @@ impl Does {
                 | Self::Document
                 | Self::Delete
                 | Self::DeleteNumber
+                | Self::Recording
+                | Self::Report
         )
     }
 }
@@ -149,4 +153,6 @@ pub(crate) static ROUTES: &[Route] = &[
     route(GET, "/v1/history/{sid}", Does::Document),
     route(MethodFilter::DELETE, "/v1/history/{sid}", Does::Delete),
     route(POST, "/v1/deletions", Does::DeleteNumber),
+    route(GET, "/v1/history/{sid}/recording", Does::Recording),
+    route(GET, "/v1/report", Does::Report),
 ];

@@ -87,6 +87,9 @@ pub enum StoreError {
     /// The page that was asked for.
     #[error("`after` is no place in a list: use `next` of the page before")]
     Cursor,
+    /// Numbers and words are encrypted.
+    #[error("the store is encrypted: whole numbers and whole words can be found, not their beginnings")]
+    Hidden,
     /// The address.
     #[error("the store's `url` must be sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE")]
     Location,

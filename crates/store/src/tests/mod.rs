@@ -87,6 +87,7 @@ fn settings(place: &Place) -> Settings {
         spool_bytes: 1 << 24,
         server: "test".into(),
         redaction: Redaction::default(),
+        keys: None,
     }
 }
 
@@ -200,6 +201,34 @@ fn check_calls_that_a_crash_cut_off_are_marked_as_lost(place: &Place) {
     assert_eq!(store.show(&id).wait().unwrap().unwrap().state, State::Lost);
 }
 
+#[test]
+fn a_report_sums_calls_up() {
+    check_a_report_sums_calls_up(&Place::sqlite());
+}
+
+fn check_a_report_sums_calls_up(place: &Place) {
+    let store = filled(place, 20);
+    store.put(|| {
+        let mut bad = call(20);
+        bad.errors = vec![Problem { at_ms: 1, message: "the voice stalled".into() }; 3];
+        bad.cost = Some(Cost { total: 0.25, ..Cost::default() });
+        Some(bad)
+    });
+    assert!(store.settle(LONG));
+    let report = store.report(Filter::default()).wait().unwrap();
+    assert_eq!((report.calls, report.errors, report.duration_ms), (21, 3, 84_000));
+    assert_eq!(report.agents, [("booking".to_owned(), 10), ("pizza".to_owned(), 11)].into());
+    assert_eq!(report.verdicts["achieved"], 7);
+    let last = report.stages.last().unwrap();
+    // Each call has an answer after 800 ms and one after 3700 ms.
+    assert_eq!((last.name.as_str(), last.count, last.p50_ms, last.p95_ms), ("first_frame", 42, 800, 3_700));
+    assert_eq!(report.answer_times.iter().map(|(_, count)| count).sum::<u64>(), 42);
+    assert_eq!(report.worst[0].id, call(20).id);
+    assert!((report.cost - 0.25).abs() < 1e-9 && report.providers.contains_key("voice"));
+    let pizza = store.report(Filter { agent: Some("pizza".into()), ..Filter::default() }).wait().unwrap();
+    assert_eq!(pizza.calls, 11);
+}
+
 /// Every file below a folder.
 fn files(folder: &Path, all: &mut Vec<Vec<u8>>) {
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -250,6 +279,46 @@ fn check_a_deletion_leaves_no_byte_and_nothing_comes_back(place: &Place) {
     assert_eq!(receipt.calls.len(), 9);
 }
 
+#[test]
+fn an_encrypted_store_is_searched_and_tells_no_thief_anything() {
+    check_an_encrypted_store(&Place::sqlite());
+}
+
+fn check_an_encrypted_store(place: &Place) {
+    let key = |byte: char| format!("{}=", byte.to_string().repeat(43));
+    let keys = |text: &str| Some(Keys::parse(text).unwrap());
+    let old = key('A');
+    let store = Store::start(Settings { keys: keys(&old), ..settings(place) }).unwrap();
+    for number in 0..10 {
+        store.put(move || Some(call(number)));
+    }
+    assert!(store.settle(LONG));
+    drop(store);
+    // A new key, and the old one behind it.
+    let both = format!("{},{old}", key('B').replace('B', "E"));
+    let store = Store::start(Settings { keys: keys(&both), ..settings(place) }).unwrap();
+    store.put(|| Some(call(10)));
+    assert!(store.settle(LONG));
+    let found = |filter: Filter| store.list(filter).wait().map(|page| ids(&page));
+    let words = |words: &str| Filter { words: Some(words.into()), ..Filter::default() };
+    assert_eq!(found(words("Margherita 7")).unwrap(), [7]);
+    assert_eq!(found(words("margherita")).unwrap().len(), 11);
+    let by_number = |number: &str| Filter { number: Some(number.into()), ..Filter::default() };
+    assert_eq!(found(by_number("+14155550010")).unwrap(), [10]);
+    assert!(matches!(found(words("marg*")), Err(StoreError::Hidden)));
+    assert!(matches!(found(by_number("+1415*")), Err(StoreError::Hidden)));
+    assert_eq!(store.show(&call(3).id).wait().unwrap().unwrap().turns, call(3).turns);
+    let page = store.list(Filter::default()).wait().unwrap();
+    assert_eq!((page.calls[0].from.as_str(), page.calls[10].from.as_str()), ("+14155550010", "+14155550000"));
+    for secret in ["margherita", "4155550003", "Mario"] {
+        assert!(!holds(place.folder.path(), secret.as_bytes()), "{secret}");
+    }
+    assert_eq!(store.delete(Subject::Number("+14155550003".into())).wait().unwrap().calls.len(), 1);
+    drop(store);
+    let mut thief = open(&place.location, keys(&key('I'))).unwrap();
+    assert!(matches!(thief.show(&call(4).id), Err(StoreError::Damaged { .. })));
+}
+
 /// A writer that may die, and whose database may be away.
 fn writer(folder: &Path, away: &Arc<AtomicBool>) -> Writer {
     let location = Location::Sqlite(folder.join("calls.db"));
@@ -258,7 +327,7 @@ fn writer(folder: &Path, away: &Arc<AtomicBool>) -> Writer {
         if away.load(Ordering::Relaxed) { Err(StoreError::Away("pulled".into())) } else { location.connect() }
     });
     let spool = Spool::open(&folder.join("spool"), 1 << 24).unwrap();
-    Writer::new(connect, ("test".into(), Redaction::default()), spool, Arc::<Counters>::default())
+    Writer::new(connect, ("test".into(), Redaction::default(), None), spool, Arc::<Counters>::default())
 }
 
 /// What happens to a writer.
@@ -322,7 +391,7 @@ proptest! {
         let mut last = writer(folder.path(), &away);
         last.replay();
         last.put(vec![call(99)]);
-        let mut archive = open(&Location::Sqlite(folder.path().join("calls.db"))).unwrap();
+        let mut archive = open(&Location::Sqlite(folder.path().join("calls.db")), None).unwrap();
         for (number, rev) in acknowledged {
             let document = archive.show(&call(number).id).unwrap();
             prop_assert!(document.is_some_and(|document| document.rev >= rev), "call {number} in revision {rev}");
@@ -359,7 +428,7 @@ fn a_full_spool_is_counted_and_holds_nobody_up() {
     });
     let spool = Spool::open(&folder.path().join("spool"), 6_000).unwrap();
     let mut writer =
-        Writer::new(connect, ("test".into(), Redaction::default()), spool, Arc::clone(&counters));
+        Writer::new(connect, ("test".into(), Redaction::default(), None), spool, Arc::clone(&counters));
     for number in 0..20 {
         writer.put(vec![call(number)]);
     }
@@ -381,6 +450,8 @@ fn postgresql_keeps_calls_the_same_way() {
     check_a_newer_revision_takes_an_older_ones_place_and_not_the_other_way(&Place::postgres(&server, "t3"));
     check_calls_that_a_crash_cut_off_are_marked_as_lost(&Place::postgres(&server, "t4"));
     check_a_deletion_leaves_no_byte_and_nothing_comes_back(&Place::postgres(&server, "t5"));
+    check_a_report_sums_calls_up(&Place::postgres(&server, "report"));
+    check_an_encrypted_store(&Place::postgres(&server, "sealed"));
     let place = Place::postgres(&server, "killed");
     let store = Store::start(settings(&place)).unwrap();
     for number in 0..300 {
@@ -401,7 +472,7 @@ fn postgresql_keeps_calls_the_same_way() {
     }
     assert!(store.counters().spooled.load(Ordering::Relaxed) > 0, "the kill came too late to show anything");
     assert_eq!(store.counters().lost.load(Ordering::Relaxed), 0);
-    let mut archive = open(&place.location).unwrap();
+    let mut archive = open(&place.location, None).unwrap();
     let page = archive.list(&Filter { limit: Some(500), ..Filter::default() }).unwrap();
     assert_eq!(ids(&page), (0..300).rev().collect::<Vec<_>>());
 }

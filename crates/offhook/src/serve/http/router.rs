@@ -122,7 +122,9 @@ async fn answer(edge: Arc<Edge>, does: Does, Sid(sid): Sid, request: Request) ->
         | Does::History
         | Does::Document
         | Does::Delete
-        | Does::DeleteNumber => api::answer(request, does, &sid, shared).await,
+        | Does::DeleteNumber
+        | Does::Recording
+        | Does::Report => api::answer(request, does, &sid, shared).await,
     }
 }
 
