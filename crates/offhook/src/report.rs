@@ -257,7 +257,29 @@ mod tests {
 
     #[test]
     fn a_report_is_read_in_a_terminal() {
-        insta::assert_snapshot!(text("2026-11-29T14:00 to 2026-11-30T14:00", &report()), @"");
+        let expected = "\
+Calls from 2026-11-29T14:00 to 2026-11-30T14:00 (UTC)
+
+calls          3
+minutes        1.5
+agents         pizza 3
+ended by       stream_stopped 3
+interruptions  0, and 0 false
+fillers        0
+apologies      0
+errors         0
+cost           0.0000
+
+answers         replies   p50 ms   p95 ms
+first frame           9      720     1480
+
+providers      requests   failed       cost
+<b>                   9        1     0.5000
+
+worst calls
+CA1  2 errors
+";
+        assert_eq!(text("2026-11-29T14:00 to 2026-11-30T14:00", &report()), expected);
     }
 
     #[test]

@@ -228,7 +228,8 @@ impl Maker<'_> {
         }
         // Until the next turn, tools are this one's.
         let next = until.max(last.until_ms);
-        for (place, tool) in self.call.tools.iter().enumerate() {
+        let call = self.call;
+        for (place, tool) in call.tools.iter().enumerate() {
             if !(first.at_ms..=next).contains(&tool.at_ms) {
                 continue;
             }

@@ -6,6 +6,7 @@ mod console;
 mod dial;
 mod doctor;
 mod fake_twilio;
+mod history;
 mod life;
 mod outbound;
 mod relay;

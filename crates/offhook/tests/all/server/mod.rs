@@ -44,6 +44,12 @@ impl Server {
         Self::run(tempfile::tempdir().unwrap(), text, &["--agent", agent])
     }
 
+    /// Records calls' sound; without access to Twilio's API and without signatures.
+    pub(crate) fn recording(agent: &str) -> Self {
+        let text = "listen = \"127.0.0.1:0\"\n[twilio]\nauth_token_env = \"NO_TOKEN_IS_SET\"\n[recording]\nform = \"wav\"\n";
+        Self::run(tempfile::tempdir().unwrap(), text, &["--agent", agent])
+    }
+
     /// Without any token.
     pub(crate) fn open(agent: &str) -> Self {
         let text = "listen = \"127.0.0.1:0\"\n[twilio]\nauth_token_env = \"NO_TOKEN_IS_SET\"\n";
