@@ -90,7 +90,7 @@ impl Flac {
             .map_err(fault)?;
         self.blocks += 1;
         let mut sink = ByteSink::new();
-        frame.write(&mut sink).map_err(fault)?;
+        frame.write(&mut sink).map_err(|_| FlacError("a block can't be written".to_owned()))?;
         out.extend_from_slice(sink.as_slice());
         Ok(())
     }

@@ -197,7 +197,7 @@ fn hidden(key: &Master, text: &str) -> String {
 
 /// Whether a piece is sealed.
 #[must_use]
-pub fn is_sealed(piece: &[u8]) -> bool {
+pub(crate) fn is_sealed(piece: &[u8]) -> bool {
     piece.starts_with(&MAGIC)
 }
 

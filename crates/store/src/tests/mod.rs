@@ -117,7 +117,7 @@ fn check_a_call_comes_out_as_it_went_in(place: &Place) {
     assert_eq!(store.show("CA").wait().unwrap(), None);
     let page = store.list(Filter::default()).wait().unwrap();
     assert_eq!(ids(&page), [2, 1, 0]);
-    insta::assert_json_snapshot!(page.calls[1]);
+    insta::assert_json_snapshot!("listed", page.calls[1]);
 }
 
 #[test]
