@@ -4,16 +4,19 @@ SHELL := /bin/bash
 
 # What the embedded stages need to run, and a C compiler for crates that build C.
 PACKAGES := gcc libc6-dev libflite1 libpocketsphinx3 pocketsphinx-en-us
-# What only tests need; without them those that need them are skipped.
-TEST_PACKAGES := prometheus
+# What only tests need: a PostgreSQL to keep calls in, a Prometheus that reads the counters. Without them those tests are skipped.
+TEST_PACKAGES := postgresql prometheus
 CARGO := cargo
 # Where cargo builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo demo-providers run test console fuzz conformity sdks bench faults load loaded peers scenes lint fixtures docs docs-figures layers setup
+.PHONY: help setup-tests demo demo-providers run test console fuzz conformity sdks bench faults load loaded peers scenes lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+setup-tests: setup ## install what tests of other programs need, too
+	@bash .ci/setup $(TEST_PACKAGES)
 
 setup: ## install what is missing on Debian or Ubuntu (asks for nothing, says what and why)
 	@bash .ci/setup $(PACKAGES)
@@ -31,8 +34,7 @@ demo-providers: setup ## the same call four times, served by doubles of network 
 run: setup ## answer calls on port 5000 with the embedded agent; prints the console's address: talk to it in your browser
 	@$(CARGO) run --release --bin offhook -- serve --show --record calls
 
-test: setup ## all tests
-	@bash .ci/setup $(TEST_PACKAGES)
+test: setup-tests ## all tests
 	@if cargo nextest --version >/dev/null 2>&1; then \
 	  $(CARGO) nextest run --workspace --no-fail-fast && $(CARGO) test --workspace --doc --quiet; \
 	else $(CARGO) test --workspace --no-fail-fast; fi

@@ -18,7 +18,7 @@ use crate::routing::{AskConfig, Limits, RouteTable};
 use crate::serve::http::HttpConfig;
 use crate::serve::metrics::MetricsConfig;
 use crate::serve::overload::OverloadConfig;
-use crate::stored::StoreConfig;
+use crate::stored::{RecordingConfig, StoreConfig};
 use crate::switchboard::config::OutboundConfig;
 
 /// The example that `--help` speaks of; a test holds it to be valid and to tell the defaults.
@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) console: bool,
     /// `[store]`: where the documents of calls are kept.
     pub(crate) store: StoreConfig,
+    /// `[recording]`: whether calls' sound is kept.
+    pub(crate) recording: RecordingConfig,
     /// Tapes are packed with zstd. Default false.
     pub(crate) compress: bool,
     /// Worker threads. Default: one per core.
@@ -138,6 +140,7 @@ impl Default for Config {
             record: None,
             console: true,
             store: StoreConfig::default(),
+            recording: RecordingConfig::default(),
             compress: false,
             workers: None,
             drain: Duration::from_secs(30 * 60),
@@ -226,6 +229,10 @@ impl Config {
         must(self.http.connections_per_peer > 0, "`connections_per_peer` in [http] must be 1 or more");
         let day = Duration::from_secs(24 * 3_600);
         must(self.drain <= day, "`drain` must not be more than a day: Twilio's calls last 24 h at most");
+        must(
+            self.recording.form().is_none() || self.record.is_some(),
+            "`form` in [recording] needs `record`, the folder that recordings go to",
+        );
         let port = |address: Option<SocketAddr>| address.filter(|address| address.port() != 0);
         let same = port(self.listen).is_some() && port(self.listen) == port(self.metrics.listen);
         let dialled = self.outbound.lost_transfer.as_deref();

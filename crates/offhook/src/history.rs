@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use offhook_store::{Archive, Document, Filter, Listed, Location, Page, Receipt, Speaker, Subject};
+use offhook_store::{Archive, Document, Filter, Keys, Listed, Location, Page, Receipt, Speaker, Subject};
 
 use crate::config::Config;
 
@@ -21,6 +21,13 @@ use crate::config::Config;
 pub(crate) struct CallsArgs {
     #[command(subcommand)]
     what: What,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Which store.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Place {
     /// Configuration file; `offhook.toml` in this folder is read if there is one
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -132,13 +139,7 @@ impl FilterArgs {
 }
 
 pub(crate) fn run(args: &CallsArgs) -> anyhow::Result<ExitCode> {
-    let (location, record) = args.location()?;
-    if let Location::Sqlite(path) = &location
-        && !path.exists()
-    {
-        bail!("{} isn't there: no call was kept yet, or elsewhere", path.display());
-    }
-    let mut archive = offhook_store::open(&location).context("the store of calls can't be used")?;
+    let (mut archive, record) = args.place.open()?;
     let mut out = std::io::stdout().lock();
     match &args.what {
         What::List { filter, limit, after, json } => {
@@ -178,9 +179,21 @@ pub(crate) fn run(args: &CallsArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-impl CallsArgs {
+impl Place {
+    /// Opens it; gives the folder of tapes too.
+    pub(crate) fn open(&self) -> anyhow::Result<(Archive, Option<PathBuf>)> {
+        let (location, record, keys) = self.location()?;
+        if let Location::Sqlite(path) = &location
+            && !path.exists()
+        {
+            bail!("{} isn't there: no call was kept yet, or elsewhere", path.display());
+        }
+        let archive = offhook_store::open(&location, keys).context("the store of calls can't be used")?;
+        Ok((archive, record))
+    }
+
     /// The store, and the folder of tapes.
-    fn location(&self) -> anyhow::Result<(Location, Option<PathBuf>)> {
+    fn location(&self) -> anyhow::Result<(Location, Option<PathBuf>, Option<Keys>)> {
         let config = Config::found(self.config.as_deref())?;
         let record = self.record.clone().or_else(|| config.record.clone());
         let location = match &self.store {
@@ -190,7 +203,7 @@ impl CallsArgs {
         let location = location.context(
             "no calls are kept: the configuration has neither `record` nor `url` in [store]; --record and --store say where else",
         )?;
-        Ok((location, record))
+        Ok((location, record, config.store.keys()?))
     }
 }
 

@@ -9,11 +9,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender};
+use offhook_recording::{Form, Recording};
 use offhook_store::Receipt;
 use offhook_tape::packed;
 
@@ -62,6 +63,11 @@ enum Job {
         bytes: Vec<u8>,
     },
     Remove(PathBuf),
+    /// What a call's worker noted of its sound.
+    Record {
+        sound: Arc<Sound>,
+        notes: Vec<u8>,
+    },
     /// Tells when everything before it is written.
     Settle(Sender<()>),
 }
@@ -95,6 +101,35 @@ impl Tape {
         }
         let file = private().create(true).truncate(true).open(&self.path)?;
         Ok(self.file.get_or_init(|| file))
+    }
+}
+
+/// A call's recording; its file is made with the first notes.
+#[derive(Debug)]
+pub(crate) struct Sound {
+    path: PathBuf,
+    form: Form,
+    /// Only the writer's thread takes it.
+    file: Mutex<Option<Recording>>,
+    broken: AtomicBool,
+}
+
+impl Sound {
+    fn take(&self, notes: &[u8]) -> io::Result<()> {
+        if self.broken.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut take = || {
+            let recording = match &mut *file {
+                Some(recording) => recording,
+                empty => empty.insert(Recording::create(&self.path, self.form)?),
+            };
+            recording.take(notes).map(drop)
+        };
+        let outcome = take();
+        self.broken.fetch_or(outcome.is_err(), Ordering::Relaxed);
+        outcome
     }
 }
 
@@ -193,6 +228,22 @@ impl Keeper {
         Ok(())
     }
 
+    /// A new recording.
+    pub(crate) fn sound(&self, call: &str, form: Form) -> Arc<Sound> {
+        let path = self.folder.join(format!("{}.{}", safe(call), form.extension()));
+        Arc::new(Sound { path, form, file: Mutex::default(), broken: AtomicBool::new(false) })
+    }
+
+    /// Hands notes of a call's sound over. Drops them, and counts that, if the disk is too far behind: the recording then has a gap.
+    pub(crate) fn record(&self, sound: &Arc<Sound>, notes: Vec<u8>) {
+        if self.waiting.load(Ordering::Relaxed) + notes.len() > WAITING {
+            self.written.failures.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.waiting.fetch_add(notes.len(), Ordering::Relaxed);
+        self.send(Job::Record { sound: Arc::clone(sound), notes });
+    }
+
     /// A tape ends before its call: the disk is behind.
     pub(crate) fn cut(&self) {
         self.written.tapes_cut.fetch_add(1, Ordering::Relaxed);
@@ -255,6 +306,10 @@ fn write(queue: &Receiver<Job>, packs: bool, waiting: &AtomicUsize, written: &Wr
                 written.tape_octets.fetch_add(u64::try_from(bytes.len()).unwrap_or(0), Ordering::Relaxed);
                 let packed = if packs { packed(&bytes) } else { bytes };
                 tape.append(&packed).map_err(|error| (tape.path.clone(), error))
+            }
+            Job::Record { sound, notes } => {
+                waiting.fetch_sub(notes.len(), Ordering::Relaxed);
+                sound.take(&notes).map_err(|error| (sound.path.clone(), error))
             }
             Job::Save { path, bytes } => save(&path, &bytes).map_err(|error| (path, error)),
             Job::Remove(path) => match std::fs::remove_file(&path) {

@@ -24,6 +24,7 @@ mod prices;
 mod record;
 mod rehearsal;
 mod replay;
+mod report;
 mod rest;
 mod routing;
 mod serve;
@@ -69,6 +70,8 @@ enum Command {
     WhatIf(what_if::WhatIfArgs),
     /// List, show, export and delete calls that were kept
     Calls(history::CallsArgs),
+    /// Sum up what a day's calls were like: answer times, failures, cost, the worst calls
+    Report(report::ReportArgs),
     /// Show where there is speech in a recording
     Vad(vad::VadArgs),
     /// Play speech and language providers: try agents without keys, and what goes wrong
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::WhatIf(args) => what_if::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Calls(args) => history::run(&args),
         Command::Vad(args) => Ok(vad::run(&args)),
         Command::Doubles(args) => doubles::run(&args),

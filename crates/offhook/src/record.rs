@@ -9,14 +9,15 @@ use std::sync::Arc;
 
 use offhook_conversation::{CallEvent, Deadline, Input, Output};
 use offhook_media_line::CallConfig;
+use offhook_recording::{Form, Piece, SILENCE, pieces};
 use offhook_script::Transport;
 use offhook_session::Observer;
 use offhook_stage_api::CallTime;
 use offhook_stages::Usage;
-use offhook_tape::{Header, TapedLine, write_header, write_input, write_output};
+use offhook_tape::{Header, SoundOut, TapedLine, write_header, write_input, write_output};
 use serde::{Deserialize, Serialize};
 
-use crate::keeper::{Keeper, Tape, safe};
+use crate::keeper::{Keeper, Sound, Tape, safe};
 use crate::prices::Cost;
 use crate::switchboard::outcome::Outcome;
 
@@ -78,6 +79,7 @@ pub(crate) struct Recorder {
     buffer: Vec<u8>,
     /// The buffer is handed on when it is so long.
     full: usize,
+    sound: Option<SoundNotes>,
     record: Record,
     show: bool,
 }
@@ -106,7 +108,17 @@ impl Recorder {
             summary: Summary::default(),
             events: Vec::new(),
         };
-        Self { keeper, tape, buffer, full: CHUNK, record, show }
+        Self { keeper, tape, buffer, full: CHUNK, sound: None, record, show }
+    }
+
+    /// Records the call's sound too.
+    pub(crate) fn with_sound(mut self, form: Option<Form>) -> Self {
+        if let (Some(keeper), Some(form)) = (&self.keeper, form) {
+            let sound = keeper.sound(&self.record.call, form);
+            self.sound =
+                Some(SoundNotes { keeper: keeper.clone(), sound, notes: Vec::new(), since: 0, last: 0 });
+        }
+        self
     }
 
     /// Takes what is to stand above the events, once the call is over.
@@ -153,8 +165,49 @@ impl Recorder {
     }
 }
 
+/// What is noted of a call's sound: handed on every two seconds, so that a crash costs no more.
+struct SoundNotes {
+    keeper: Keeper,
+    sound: Arc<Sound>,
+    notes: Vec<u8>,
+    /// When the first of the notes was made, and the last, in microseconds.
+    since: u64,
+    last: u64,
+}
+
+const NOTES_FOR: u64 = 2_000_000;
+/// Octets of two seconds of both sides, with some to spare.
+const NOTES: usize = 48 * 1024;
+
+impl SoundNotes {
+    fn note(&mut self, now: CallTime, piece: Piece<'_>) {
+        let us = u64::try_from(now.since_start().as_micros()).unwrap_or(u64::MAX);
+        if self.notes.is_empty() {
+            self.since = us;
+            self.notes.reserve(NOTES);
+        }
+        self.last = us;
+        pieces::note(&mut self.notes, us, piece);
+        if us.saturating_sub(self.since) >= NOTES_FOR || self.notes.len() > NOTES - 2_048 {
+            self.keeper.record(&self.sound, std::mem::take(&mut self.notes));
+        }
+    }
+}
+
+impl Drop for SoundNotes {
+    fn drop(&mut self) {
+        pieces::note(&mut self.notes, self.last, Piece::End);
+        self.keeper.record(&self.sound, std::mem::take(&mut self.notes));
+    }
+}
+
 impl<L: TapedLine> Observer<L> for Recorder {
     fn input(&mut self, now: CallTime, input: &Input<L::Input<'_>>, deadline: Option<Deadline>) {
+        if let (Some(sound), Input::Line(input)) = (&mut self.sound, input)
+            && let Some((timestamp, octets)) = L::sound_in(input)
+        {
+            sound.note(now, Piece::Caller(timestamp, octets));
+        }
         if self.tape.is_some() {
             write_input::<L>(&mut self.buffer, now, input, deadline);
             if self.buffer.len() >= self.full {
@@ -164,6 +217,14 @@ impl<L: TapedLine> Observer<L> for Recorder {
     }
 
     fn output(&mut self, now: CallTime, output: &Output<L::Wire>) {
+        if let (Some(sound), Output::Wire(wire)) = (&mut self.sound, output) {
+            match L::sound_out(wire) {
+                Some(SoundOut::Frame(octets)) => sound.note(now, Piece::Agent(octets)),
+                Some(SoundOut::Hidden) => sound.note(now, Piece::Agent(&[SILENCE; 160])),
+                Some(SoundOut::Clear) => sound.note(now, Piece::Clear),
+                None => {}
+            }
+        }
         if self.tape.is_some() {
             write_output::<L>(&mut self.buffer, now, output);
         }

@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
-use offhook_store::{Location, Redaction, Settings, Store};
+use offhook_recording::Form;
+use offhook_store::{Keys, Location, Redaction, Settings, Store};
 use serde::Deserialize;
 
 /// `[store]`: where the documents of calls are kept.
@@ -21,8 +23,42 @@ pub(crate) struct StoreConfig {
     pub(crate) spool_bytes: u64,
     /// This server's name, if several have one database. Default: the machine's name and the port.
     pub(crate) server: Option<String>,
+    /// Environment variable that holds the keys that documents are encrypted by: 32 octets in base64, the newest first, separated by
+    /// commas. Default `OFFHOOK_STORE_KEY`; without a key nothing is encrypted.
+    pub(crate) key_env: String,
+    /// Calls are deleted so long after they began. Default: never.
+    #[serde(with = "humantime_serde")]
+    pub(crate) keep_for: Option<Duration>,
     /// `[store.redact]`: what is taken out before anything is written.
     pub(crate) redact: Redaction,
+}
+
+/// `[recording]`: whether calls' sound is kept, in the folder `record`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RecordingConfig {
+    /// `none`, `wav` (G.711 μ-law, 0.96 MB a minute) or `flac` (the same sound, about half). Stereo: caller left, agent right. Default
+    /// `none`.
+    form: RecordingForm,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RecordingForm {
+    #[default]
+    None,
+    Wav,
+    Flac,
+}
+
+impl RecordingConfig {
+    pub(crate) const fn form(&self) -> Option<Form> {
+        match self.form {
+            RecordingForm::None => None,
+            RecordingForm::Wav => Some(Form::Wav),
+            RecordingForm::Flac => Some(Form::Flac),
+        }
+    }
 }
 
 impl Default for StoreConfig {
@@ -33,6 +69,8 @@ impl Default for StoreConfig {
             spool: None,
             spool_bytes: 256 * 1024 * 1024,
             server: None,
+            key_env: "OFFHOOK_STORE_KEY".to_owned(),
+            keep_for: None,
             redact: Redaction::default(),
         }
     }
@@ -48,9 +86,16 @@ impl StoreConfig {
         }
     }
 
+    /// What documents are encrypted by, if they are.
+    pub(crate) fn keys(&self) -> anyhow::Result<Option<Keys>> {
+        let keys = std::env::var(&self.key_env).ok().filter(|keys| !keys.trim().is_empty());
+        keys.map(|keys| Keys::parse(&keys)).transpose().with_context(|| self.key_env.clone())
+    }
+
     fn spool(&self, location: &Location, record: Option<&Path>) -> PathBuf {
         let beside = match location {
             Location::Sqlite(path) => path.parent().map(Path::to_owned),
+            Location::Postgres(_) => None,
         };
         let folder = || record.map(Path::to_owned).or(beside).unwrap_or_default().join("spool");
         self.spool.clone().unwrap_or_else(folder)
@@ -66,6 +111,7 @@ impl StoreConfig {
             spool_bytes: self.spool_bytes,
             server,
             redaction: self.redact.clone(),
+            keys: self.keys()?,
             location,
         };
         Ok(Some(Store::start(settings).context("the store of calls can't be used")?))

@@ -10,8 +10,8 @@ CREATE TABLE calls (
   agent TEXT NOT NULL,
   direction TEXT NOT NULL,
   transport TEXT NOT NULL,
-  from_number TEXT NOT NULL,
-  to_number TEXT NOT NULL,
+  from_number TEXT {octets} NOT NULL,
+  to_number TEXT {octets} NOT NULL,
   status TEXT NOT NULL,
   ended TEXT,
   verdict TEXT,
@@ -29,6 +29,8 @@ CREATE TABLE calls (
   answer_p95_ms BIGINT,
   answer_max_ms BIGINT,
   cost DOUBLE PRECISION,
+  -- Both numbers, sealed, where the columns above have only their keyed hashes.
+  numbers {bytes},
   document {bytes} NOT NULL
 );
 CREATE INDEX calls_by_time ON calls (started_ms, seq);

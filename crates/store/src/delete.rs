@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use crate::database::{Database, Dialect, StoreError, Value, in_transaction};
+use crate::query::stands_for;
 use crate::save::{id_hash, now_ms};
+use crate::seal::Keys;
 use crate::time::rfc3339;
 
 /// Whose calls are deleted.
@@ -43,13 +45,26 @@ pub struct Receipt {
 }
 
 /// The ids of the calls that are meant.
-fn meant(database: &mut dyn Database, subject: &Subject) -> Result<Vec<(Option<i64>, String)>, StoreError> {
+fn meant(
+    database: &mut dyn Database,
+    subject: &Subject,
+    keys: Option<&Keys>,
+) -> Result<Vec<(Option<i64>, String)>, StoreError> {
+    if let Subject::Number(number) = subject {
+        let mut found = Vec::new();
+        for number in stands_for(number, keys) {
+            let sql = "SELECT seq, id FROM calls WHERE from_number = $1 OR to_number = $2";
+            let rows = database.query(sql, &[number.as_str().into(), number.as_str().into()])?;
+            found.extend(
+                rows.iter()
+                    .filter_map(|row| Some((Some(row.first()?.int()?), row.get(1)?.text()?.to_owned()))),
+            );
+        }
+        return Ok(found);
+    }
     let (sql, values): (&str, Vec<Value>) = match subject {
         Subject::Call(id) => ("SELECT seq, id FROM calls WHERE id = $1", vec![id.as_str().into()]),
-        Subject::Number(number) => (
-            "SELECT seq, id FROM calls WHERE from_number = $1 OR to_number = $2",
-            vec![number.as_str().into(), number.as_str().into()],
-        ),
+        Subject::Number(_) => return Ok(Vec::new()),
         Subject::Before(ms, None) => ("SELECT seq, id FROM calls WHERE started_ms < $1", vec![(*ms).into()]),
         Subject::Before(ms, Some(tenant)) => (
             "SELECT seq, id FROM calls WHERE started_ms < $1 AND tenant = $2",
@@ -72,12 +87,12 @@ fn meant(database: &mut dyn Database, subject: &Subject) -> Result<Vec<(Option<i
 pub(crate) fn delete(
     database: &mut dyn Database,
     subject: &Subject,
-    also: &[String],
+    (also, keys): (&[String], Option<&Keys>),
 ) -> Result<Receipt, StoreError> {
     let now = now_ms();
     let mut receipt = Receipt { at: rfc3339(now), ..Receipt::default() };
     in_transaction(database, |database| {
-        let mut all = meant(database, subject)?;
+        let mut all = meant(database, subject, keys)?;
         for id in also {
             if !all.iter().any(|(_, known)| known == id) {
                 all.push((None, id.clone()));
@@ -91,11 +106,9 @@ pub(crate) fn delete(
                     let sql = format!("DELETE FROM {table} WHERE call_seq = $1");
                     receipt.rows += database.execute(&sql, &[seq.into()])?;
                 }
-                match database.dialect() {
-                    Dialect::Sqlite => {
-                        receipt.rows +=
-                            database.execute("DELETE FROM words WHERE rowid = $1", &[seq.into()])?;
-                    }
+                // In PostgreSQL they are a column of the call.
+                if database.dialect() == Dialect::Sqlite {
+                    receipt.rows += database.execute("DELETE FROM words WHERE rowid = $1", &[seq.into()])?;
                 }
                 receipt.rows += database.execute("DELETE FROM calls WHERE seq = $1", &[seq.into()])?;
             }

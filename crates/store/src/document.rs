@@ -47,6 +47,9 @@ pub struct Document {
     pub started_at: String,
     /// The same, in milliseconds since 1970.
     pub started_at_ms: i64,
+    /// When its first stream began, in milliseconds since 1970: the zero of the times within it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_at_ms: Option<i64>,
     /// When it was over, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at_ms: Option<i64>,

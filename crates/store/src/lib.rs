@@ -7,6 +7,7 @@
 //! - `document`: the document of a call, version 1; its JSON Schema is `docs/call-document.schema.json`
 //! - `redact`: what is taken out of documents before anything is written
 //! - `database`: what SQLite and PostgreSQL have in common; `migrate` their schema
+//! - `report`: what many calls were like
 //! - `row`, `save`, `query`, `delete`: documents in and out of a database
 //! - `spool`, `writer`, `store`: threads
 #![forbid(unsafe_code)]
@@ -17,8 +18,10 @@ mod document;
 mod migrate;
 mod query;
 mod redact;
+mod report;
 mod row;
 mod save;
+mod seal;
 mod spool;
 mod store;
 #[cfg(test)]
@@ -35,6 +38,8 @@ pub use document::{
 };
 pub use query::{Cursor, Filter, Listed, Page};
 pub use redact::Redaction;
+pub use report::{Hour, Provider, Report, Stage, Worst};
+pub use seal::{Keys, SealError};
 pub use store::{Archive, Pending, Settings, Store, open};
 pub use time::{parse_instant, rfc3339};
 pub use writer::Counters;

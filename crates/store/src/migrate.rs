@@ -6,12 +6,14 @@ use crate::database::{Database, Dialect, StoreError, Value, in_transaction};
 struct Migration {
     both: &'static str,
     sqlite: &'static str,
+    postgres: &'static str,
 }
 
 /// All of them, in order; a released one is never changed.
 const MIGRATIONS: [Migration; 1] = [Migration {
     both: include_str!("../migrations/0001_calls.sql"),
     sqlite: include_str!("../migrations/0001_words.sqlite.sql"),
+    postgres: include_str!("../migrations/0001_words.postgres.sql"),
 }];
 
 /// Runs what the database hasn't had yet, each step whole or not at all.
@@ -21,10 +23,10 @@ pub(crate) fn migrate(database: &mut dyn Database) -> Result<(), StoreError> {
 
 fn to_version(database: &mut dyn Database, version: usize) -> Result<(), StoreError> {
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    database.script("CREATE TABLE IF NOT EXISTS offhook_schema (version BIGINT NOT NULL)")?;
     loop {
         let done = in_transaction(database, |database| {
             database.lock_schema()?;
+            database.script("CREATE TABLE IF NOT EXISTS offhook_schema (version BIGINT NOT NULL)")?;
             let rows = database.query("SELECT MAX(version) FROM offhook_schema", &[])?;
             let found = rows.first().and_then(|row| row.first()).and_then(Value::int).unwrap_or(0);
             if found > known {
@@ -32,10 +34,18 @@ fn to_version(database: &mut dyn Database, version: usize) -> Result<(), StoreEr
             }
             let at = usize::try_from(found).unwrap_or(0);
             let Some(migration) = MIGRATIONS[..version].get(at) else { return Ok(true) };
-            let (seq, bytes, own) = match database.dialect() {
-                Dialect::Sqlite => ("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB", migration.sqlite),
+            let (seq, bytes, octets, own) = match database.dialect() {
+                Dialect::Sqlite => ("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB", "", migration.sqlite),
+                Dialect::Postgres => (
+                    "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+                    "BYTEA",
+                    "COLLATE \"C\"",
+                    migration.postgres,
+                ),
             };
-            database.script(&migration.both.replace("{seq}", seq).replace("{bytes}", bytes))?;
+            database.script(
+                &migration.both.replace("{seq}", seq).replace("{bytes}", bytes).replace("{octets}", octets),
+            )?;
             database.script(own)?;
             database.execute("INSERT INTO offhook_schema (version) VALUES ($1)", &[Value::Int(found + 1)])?;
             Ok(false)

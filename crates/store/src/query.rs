@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::database::{Database, Dialect, StoreError, Value};
 use crate::document::Document;
+use crate::seal::Keys;
 use crate::{row, words};
 
 /// Calls on a page at most.
@@ -138,8 +139,26 @@ impl Conditions {
     }
 }
 
+/// What a number or word is in the database: itself, or what each key makes of it.
+pub(crate) fn stands_for(text: &str, keys: Option<&Keys>) -> Vec<String> {
+    keys.map_or_else(|| vec![text.to_owned()], |keys| keys.all_hidden(text))
+}
+
+impl Conditions {
+    /// One of the sides has one of these numbers.
+    fn numbers(&mut self, all: &[String]) {
+        let mut each = Vec::new();
+        for number in all {
+            self.values.push(number.as_str().into());
+            let place = self.values.len();
+            each.push(format!("from_number = ${place} OR to_number = ${place}"));
+        }
+        self.all.push(format!("({})", each.join(" OR ")));
+    }
+}
+
 impl Filter {
-    pub(crate) fn conditions(&self, dialect: Dialect) -> Conditions {
+    pub(crate) fn conditions(&self, dialect: Dialect, keys: Option<&Keys>) -> Result<Conditions, StoreError> {
         let mut conditions = Conditions { all: Vec::new(), values: Vec::new() };
         for (column, wanted) in [
             ("agent", &self.agent),
@@ -155,6 +174,8 @@ impl Filter {
         }
         if let Some(number) = &self.number {
             match number.strip_suffix('*') {
+                Some(_) if keys.is_some() => return Err(StoreError::Hidden),
+                None if keys.is_some() => conditions.numbers(&stands_for(number, keys)),
                 Some(begin) => {
                     // Every text that begins so lies between it and it with the last of characters behind.
                     let end = format!("{begin}\u{10FFFF}");
@@ -182,28 +203,49 @@ impl Filter {
             None => {}
         }
         let wanted = self.words.as_deref().map(words::wanted).unwrap_or_default();
+        if keys.is_some() && wanted.iter().any(|wanted| wanted.begins) {
+            return Err(StoreError::Hidden);
+        }
         if !wanted.is_empty() {
-            let each = wanted.iter().map(|wanted| match dialect {
-                Dialect::Sqlite => format!("\"{}\"{}", wanted.word, if wanted.begins { "*" } else { "" }),
-            });
+            // Words are letters and digits alone: nothing in them means anything to either.
+            let each = |quote: char, begins: &str, and: &str, or: &str| {
+                let one = |wanted: &words::Wanted| {
+                    let begins = if wanted.begins { begins } else { "" };
+                    // Each key wrote another word for it.
+                    let all = stands_for(&wanted.word, keys).into_iter();
+                    let all: Vec<String> = all.map(|word| format!("{quote}{word}{quote}{begins}")).collect();
+                    format!("({})", all.join(or))
+                };
+                wanted.iter().map(one).collect::<Vec<_>>().join(and)
+            };
             match dialect {
-                Dialect::Sqlite => {
-                    let query = each.collect::<Vec<_>>().join(" AND ");
-                    conditions.add("seq IN (SELECT rowid FROM words WHERE words MATCH {})", query.as_str());
+                Dialect::Sqlite => conditions.add(
+                    "seq IN (SELECT rowid FROM words WHERE words MATCH {})",
+                    each('"', "*", " AND ", " OR ").as_str(),
+                ),
+                Dialect::Postgres => {
+                    conditions.add(
+                        "words @@ CAST(CAST({} AS TEXT) AS tsquery)",
+                        each('\'', ":*", " & ", " | ").as_str(),
+                    );
                 }
             }
         }
-        conditions
+        Ok(conditions)
     }
 }
 
 const LISTED: &str = "seq, id, state, tenant, agent, direction, from_number, to_number, status, ended, verdict, started_ms, \
-                      duration_ms, turns, interruptions, errors, answer_p50_ms, answer_p95_ms, cost";
+                      duration_ms, turns, interruptions, errors, answer_p50_ms, answer_p95_ms, cost, numbers";
 
 /// A page of calls, newest first.
-pub(crate) fn list(database: &mut dyn Database, filter: &Filter) -> Result<Page, StoreError> {
+pub(crate) fn list(
+    database: &mut dyn Database,
+    filter: &Filter,
+    keys: Option<&Keys>,
+) -> Result<Page, StoreError> {
     let limit = filter.limit.unwrap_or(DEFAULT).clamp(1, MOST);
-    let mut conditions = filter.conditions(database.dialect());
+    let mut conditions = filter.conditions(database.dialect(), keys)?;
     if let Some(after) = &filter.after {
         let cursor = Cursor::parse(after)?;
         conditions.values.push(cursor.started_ms.into());
@@ -223,22 +265,26 @@ pub(crate) fn list(database: &mut dyn Database, filter: &Filter) -> Result<Page,
     let next = rows.last().filter(|_| more).and_then(|row| {
         Some(Cursor { started_ms: row.get(11)?.int()?, seq: row.first()?.int()? }.to_string())
     });
-    Ok(Page { calls: rows.iter().map(|row| listed(row)).collect(), next })
+    Ok(Page { calls: rows.iter().map(|row| listed(row, keys)).collect(), next })
 }
 
-fn listed(row: &[Value]) -> Listed {
+fn listed(row: &[Value], keys: Option<&Keys>) -> Listed {
+    let sealed = row.get(19).and_then(Value::bytes);
+    let numbers = sealed.and_then(|sealed| Keys::open(keys, sealed).ok());
+    let numbers: Option<[String; 2]> = numbers.and_then(|json| serde_json::from_slice(&json).ok());
     let text = |at: usize| row.get(at).and_then(Value::text).unwrap_or_default().to_owned();
     let maybe = |at: usize| row.get(at).and_then(Value::text).map(str::to_owned);
     let int = |at: usize| row.get(at).and_then(Value::int);
     let started_at_ms = int(11).unwrap_or(0);
+    let [from, to] = numbers.unwrap_or_else(|| [text(6), text(7)]);
     Listed {
         id: text(1),
         state: text(2),
         tenant: text(3),
         agent: text(4),
         direction: text(5),
-        from: text(6),
-        to: text(7),
+        from,
+        to,
         status: text(8),
         ended: maybe(9),
         verdict: maybe(10),
@@ -255,11 +301,15 @@ fn listed(row: &[Value]) -> Listed {
 }
 
 /// A call's document.
-pub(crate) fn show(database: &mut dyn Database, id: &str) -> Result<Option<Document>, StoreError> {
+pub(crate) fn show(
+    database: &mut dyn Database,
+    id: &str,
+    keys: Option<&Keys>,
+) -> Result<Option<Document>, StoreError> {
     let rows = database.query("SELECT document, state FROM calls WHERE id = $1", &[id.into()])?;
     let Some([document, state]) = rows.first().map(Vec::as_slice) else { return Ok(None) };
     let packed = document.bytes().unwrap_or_default();
-    let mut document = row::read(id, packed)?;
+    let mut document = row::read(id, packed, keys)?;
     if state.text() == Some("lost") {
         document.state = crate::document::State::Lost;
     }

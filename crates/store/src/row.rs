@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::database::StoreError;
 use crate::document::{Direction, Document, Event, Speaker, State, Transport, Turn};
+use crate::seal::Keys;
 use crate::words;
 
 /// zstd's level: documents pack to a fifth.
@@ -21,6 +22,9 @@ pub(crate) struct Row {
     pub(crate) counts: Counts,
     /// The words to find it by.
     pub(crate) words: String,
+    /// Both numbers, sealed, if there are keys: the head then has what stands for them.
+    #[serde(default, with = "maybe_base64")]
+    pub(crate) numbers: Option<Vec<u8>>,
     /// All of it.
     #[serde(with = "in_base64")]
     pub(crate) document: Vec<u8>,
@@ -41,12 +45,30 @@ mod in_base64 {
     }
 }
 
+mod maybe_base64 {
+    use super::*;
+
+    pub(super) fn serialize<S: serde::Serializer>(
+        bytes: &Option<Vec<u8>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        bytes.as_ref().map(|bytes| STANDARD.encode(bytes)).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Vec<u8>>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| STANDARD.decode(text).map_err(serde::de::Error::custom)).transpose()
+    }
+}
+
 impl Row {
-    pub(crate) fn of(document: Document) -> Result<Self, StoreError> {
+    pub(crate) fn of(document: Document, keys: Option<&Keys>) -> Result<Self, StoreError> {
         let refused = |why: String| StoreError::Refused(why);
         let json = serde_json::to_vec(&document).map_err(|error| refused(error.to_string()))?;
         let packed = zstd::encode_all(json.as_slice(), LEVEL).map_err(|error| refused(error.to_string()))?;
-        let words = words::index(texts(&document));
+        let mut words = words::index(texts(&document));
         let counts = Counts::of(&document);
         let mut head = document;
         head.events = Vec::new();
@@ -61,7 +83,22 @@ impl Row {
             outcome.fields.clear();
             outcome.evidence = String::new();
         }
-        Ok(Self { head, counts, words, document: packed })
+        head.transferred_to = None;
+        let Some(keys) = keys else {
+            return Ok(Self { head, counts, words, numbers: None, document: packed });
+        };
+        let sealed = |plain: &[u8]| keys.seal(plain).map_err(|error| refused(error.to_string()));
+        words = words
+            .split(' ')
+            .filter(|word| !word.is_empty())
+            .map(|word| keys.hidden(word))
+            .collect::<Vec<_>>()
+            .join(" ");
+        let numbers =
+            serde_json::to_vec(&[&head.from, &head.to]).map_err(|error| refused(error.to_string()))?;
+        head.from = keys.hidden(&head.from);
+        head.to = keys.hidden(&head.to);
+        Ok(Self { head, counts, words, numbers: Some(sealed(&numbers)?), document: sealed(&packed)? })
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -81,10 +118,11 @@ fn texts(document: &Document) -> impl Iterator<Item = &str> {
 }
 
 /// Reads what [`Row::document`] holds.
-pub(crate) fn read(id: &str, packed: &[u8]) -> Result<Document, StoreError> {
+pub(crate) fn read(id: &str, piece: &[u8], keys: Option<&Keys>) -> Result<Document, StoreError> {
     let damaged = |why: String| StoreError::Damaged { id: id.to_owned(), why };
+    let packed = Keys::open(keys, piece).map_err(|error| damaged(error.to_string()))?;
     let mut json = Vec::new();
-    let decoder = zstd::Decoder::new(packed).map_err(|error| damaged(error.to_string()))?;
+    let decoder = zstd::Decoder::new(packed.as_slice()).map_err(|error| damaged(error.to_string()))?;
     let limit = u64::try_from(LONGEST).unwrap_or(u64::MAX);
     std::io::Read::read_to_end(&mut std::io::Read::take(decoder, limit), &mut json)
         .map_err(|error| damaged(error.to_string()))?;

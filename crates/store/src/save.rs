@@ -8,7 +8,7 @@ use crate::database::{Database, Dialect, StoreError, Value, in_transaction};
 use crate::row::{Row, count};
 
 /// Columns of `calls` that are written, in order. `seq` is the database's.
-const COLUMNS: [&str; 29] = [
+const COLUMNS: [&str; 30] = [
     "id",
     "rev",
     "state",
@@ -37,6 +37,7 @@ const COLUMNS: [&str; 29] = [
     "answer_p95_ms",
     "answer_max_ms",
     "cost",
+    "numbers",
     "document",
 ];
 
@@ -72,6 +73,7 @@ fn values(row: &Row) -> Vec<Value> {
         head.latency.p95_ms.into(),
         head.latency.max_ms.into(),
         head.cost.as_ref().map(|cost| cost.total).into(),
+        row.numbers.clone().map_or(Value::Null, Value::Bytes),
         Value::Bytes(row.document.clone()),
     ]
 }
@@ -187,6 +189,10 @@ fn save_words(database: &mut dyn Database, seq: i64, words: &str) -> Result<(), 
             database.execute("DELETE FROM words WHERE rowid = $1", &[seq.into()])?;
             let values = [seq.into(), words.into()];
             database.execute("INSERT INTO words (rowid, text) VALUES ($1, $2)", &values)?;
+        }
+        Dialect::Postgres => {
+            let sql = "UPDATE calls SET words = array_to_tsvector(string_to_array($2, ' ')) WHERE seq = $1";
+            database.execute(sql, &[seq.into(), words.into()])?;
         }
     }
     Ok(())

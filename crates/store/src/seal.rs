@@ -24,7 +24,9 @@ const NAME: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// The keys in the environment.
-    #[error("a key of the store must be 32 octets in base64: `openssl rand -base64 32` makes one; several are separated by commas, the newest first")]
+    #[error(
+        "a key of the store must be 32 octets in base64: `openssl rand -base64 32` makes one; several are separated by commas, the newest first"
+    )]
     BadKey,
     /// It is sealed, and there is no key, or none that fits.
     #[error("it is encrypted by a key that isn't set: put that key behind the newer one")]
@@ -80,14 +82,21 @@ impl Keys {
     /// If one is no key.
     pub fn parse(text: &str) -> Result<Self, SealError> {
         let one = |text: &str| {
-            let secret: [u8; KEY] =
-                STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok()).ok_or(SealError::BadKey)?;
+            let secret: [u8; KEY] = STANDARD
+                .decode(text)
+                .ok()
+                .and_then(|bytes| bytes.try_into().ok())
+                .ok_or(SealError::BadKey)?;
             let mut name = [0; NAME];
             name.copy_from_slice(&keyed(&secret, "name", "")[..NAME]);
             Ok(Master { secret, name })
         };
-        let keys: Vec<Master> =
-            text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(one).collect::<Result<_, _>>()?;
+        let keys: Vec<Master> = text
+            .split(',')
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+            .map(one)
+            .collect::<Result<_, _>>()?;
         if keys.is_empty() { Err(SealError::BadKey) } else { Ok(Self(keys)) }
     }
 
@@ -101,7 +110,9 @@ impl Keys {
         let mut body = plain.to_vec();
         // A key seals one piece alone, so its nonce may be fixed.
         let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
-        cipher(&key)?.seal_in_place_append_tag(nonce, Aad::from(MAGIC), &mut body).map_err(|_| SealError::Damaged)?;
+        cipher(&key)?
+            .seal_in_place_append_tag(nonce, Aad::from(MAGIC), &mut body)
+            .map_err(|_| SealError::Damaged)?;
         sealed.append(&mut body);
         Ok(sealed)
     }
@@ -113,7 +124,11 @@ impl Keys {
         let nonce: [u8; NONCE_LEN] = random()?;
         let mut wrapped = key.to_vec();
         cipher(&master.secret)?
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(master.name), &mut wrapped)
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(master.name),
+                &mut wrapped,
+            )
             .map_err(|_| SealError::Damaged)?;
         let mut head = Vec::with_capacity(HEADER);
         head.extend_from_slice(&MAGIC);
@@ -163,12 +178,14 @@ impl Keys {
     }
 
     /// What stands for a word or number in the index, by the newest key.
-    pub(crate) fn hidden(&self, text: &str) -> String {
+    #[must_use]
+    pub fn hidden(&self, text: &str) -> String {
         self.0.first().map_or_else(String::new, |newest| hidden(newest, text))
     }
 
     /// The same by each key: what older keys wrote is found too.
-    pub(crate) fn all_hidden(&self, text: &str) -> Vec<String> {
+    #[must_use]
+    pub fn all_hidden(&self, text: &str) -> Vec<String> {
         self.0.iter().map(|key| hidden(key, text)).collect()
     }
 }
@@ -180,7 +197,7 @@ fn hidden(key: &Master, text: &str) -> String {
 
 /// Whether a piece is sealed.
 #[must_use]
-pub fn is_sealed(piece: &[u8]) -> bool {
+pub(crate) fn is_sealed(piece: &[u8]) -> bool {
     piece.starts_with(&MAGIC)
 }
 

@@ -211,7 +211,7 @@ mod tests {
     use crate::Document;
 
     fn row(id: &str) -> Row {
-        Row::of(Document { id: id.into(), ..Document::default() }).unwrap()
+        Row::of(Document { id: id.into(), ..Document::default() }, None).unwrap()
     }
 
     #[test]

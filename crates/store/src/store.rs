@@ -14,6 +14,8 @@ use crate::document::Document;
 use crate::migrate::migrate;
 use crate::query::{self, Filter, Page};
 use crate::redact::Redaction;
+use crate::report::{Report, report};
+use crate::seal::Keys;
 use crate::spool::Spool;
 use crate::writer::{Counters, Job, Writer};
 
@@ -37,6 +39,8 @@ pub struct Settings {
     pub server: String,
     /// What is taken out of documents.
     pub redaction: Redaction,
+    /// What they are encrypted by.
+    pub keys: Option<Keys>,
 }
 
 type Question = Box<dyn FnOnce(&mut dyn Database) -> bool + Send>;
@@ -47,6 +51,8 @@ pub struct Store {
     jobs: Sender<Job>,
     questions: Sender<Question>,
     counters: Arc<Counters>,
+    redaction: Redaction,
+    keys: Option<Keys>,
 }
 
 /// An answer to come: `.await` it, or wait for it where that may block.
@@ -75,14 +81,14 @@ impl<T> Pending<T> {
 ///
 /// # Errors
 /// If it can't be used, or a newer release has changed its schema.
-pub fn open(location: &Location) -> Result<Archive, StoreError> {
+pub fn open(location: &Location, keys: Option<Keys>) -> Result<Archive, StoreError> {
     let mut database = location.connect()?;
     migrate(&mut *database)?;
-    Ok(Archive(database))
+    Ok(Archive(database, keys))
 }
 
 /// A database, asked directly.
-pub struct Archive(Box<dyn Database>);
+pub struct Archive(Box<dyn Database>, Option<Keys>);
 
 impl std::fmt::Debug for Archive {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -96,7 +102,7 @@ impl Archive {
     /// # Errors
     /// If the database can't be used.
     pub fn list(&mut self, filter: &Filter) -> Result<Page, StoreError> {
-        query::list(&mut *self.0, filter)
+        query::list(&mut *self.0, filter, self.1.as_ref())
     }
 
     /// A call's document.
@@ -104,7 +110,15 @@ impl Archive {
     /// # Errors
     /// If the database can't be used, or the document can't be read.
     pub fn show(&mut self, id: &str) -> Result<Option<Document>, StoreError> {
-        query::show(&mut *self.0, id)
+        query::show(&mut *self.0, id, self.1.as_ref())
+    }
+
+    /// What the calls were like that a filter finds.
+    ///
+    /// # Errors
+    /// If the database can't be used.
+    pub fn report(&mut self, filter: &Filter) -> Result<Report, StoreError> {
+        report(&mut *self.0, filter, self.1.as_ref())
     }
 
     /// Deletes calls. What a running server has in its spool stays out of the database; see [`Store::delete`].
@@ -112,7 +126,7 @@ impl Archive {
     /// # Errors
     /// If the database can't be used.
     pub fn delete(&mut self, subject: &Subject) -> Result<Receipt, StoreError> {
-        delete(&mut *self.0, subject, &[])
+        delete(&mut *self.0, subject, (&[], self.1.as_ref()))
     }
 }
 
@@ -122,7 +136,7 @@ impl Store {
     /// # Errors
     /// If the spool can't be used, or the database never could be used as it is.
     pub fn start(settings: Settings) -> Result<Self, StoreError> {
-        let Settings { location, spool, spool_bytes, server, redaction } = settings;
+        let Settings { location, spool, spool_bytes, server, redaction, keys } = settings;
         let spool = Spool::open(&spool, spool_bytes).map_err(|error| StoreError::Disk {
             what: format!("can't use the spool's folder {}", spool.display()),
             error,
@@ -139,7 +153,7 @@ impl Store {
         let writes_to = location.clone();
         let writer = Writer::new(
             Box::new(move || writes_to.connect()),
-            (server, redaction),
+            (server, redaction.clone(), keys.clone()),
             spool,
             Arc::clone(&counters),
         );
@@ -151,13 +165,19 @@ impl Store {
             let (location, asked) = (location.clone(), asked.clone());
             named("store-reader").spawn(move || answer(&location, &asked)).map_err(thread)?;
         }
-        Ok(Self { jobs, questions, counters })
+        Ok(Self { jobs, questions, counters, redaction, keys })
     }
 
     /// What was counted.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What is taken out of documents.
+    #[must_use]
+    pub fn redaction(&self) -> Redaction {
+        self.redaction.clone()
     }
 
     /// Hands a document over; never waits. `make` runs in the writer's thread.
@@ -211,14 +231,23 @@ impl Store {
     /// A page of calls, newest first.
     #[must_use]
     pub fn list(&self, filter: Filter) -> Pending<Page> {
-        self.ask(move |database| query::list(database, &filter))
+        let keys = self.keys.clone();
+        self.ask(move |database| query::list(database, &filter, keys.as_ref()))
+    }
+
+    /// What the calls were like that a filter finds.
+    #[must_use]
+    pub fn report(&self, filter: Filter) -> Pending<Report> {
+        let keys = self.keys.clone();
+        self.ask(move |database| report(database, &filter, keys.as_ref()))
     }
 
     /// A call's document.
     #[must_use]
     pub fn show(&self, id: &str) -> Pending<Option<Document>> {
         let id = id.to_owned();
-        self.ask(move |database| query::show(database, &id))
+        let keys = self.keys.clone();
+        self.ask(move |database| query::show(database, &id, keys.as_ref()))
     }
 
     /// Deletes calls, from the database and the spool.

@@ -13,6 +13,7 @@ use crate::document::Document;
 use crate::redact::Redaction;
 use crate::row::Row;
 use crate::save::save;
+use crate::seal::Keys;
 use crate::spool::Spool;
 use crate::{migrate, query};
 
@@ -60,6 +61,7 @@ pub(crate) struct Writer {
     connect: Connect,
     server: String,
     redaction: Redaction,
+    keys: Option<Keys>,
     database: Option<Box<dyn Database>>,
     /// Calls of this server's earlier life have been dealt with.
     looked_back: bool,
@@ -75,7 +77,7 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(
         connect: Connect,
-        (server, redaction): (String, Redaction),
+        (server, redaction, keys): (String, Redaction, Option<Keys>),
         spool: Spool,
         counters: Arc<Counters>,
     ) -> Self {
@@ -84,6 +86,7 @@ impl Writer {
             connect,
             server,
             redaction,
+            keys,
             database: None,
             looked_back: false,
             spool,
@@ -165,7 +168,7 @@ impl Writer {
         for mut document in documents {
             self.redaction.apply(&mut document);
             document.server.clone_from(&self.server);
-            match Row::of(document) {
+            match Row::of(document, self.keys.as_ref()) {
                 Ok(row) => rows.push(row),
                 Err(error) => {
                     self.counters.lost.fetch_add(1, Ordering::Relaxed);
@@ -331,16 +334,22 @@ impl Writer {
 
     fn delete(&mut self, subject: &Subject) -> Result<Receipt, StoreError> {
         let disk = |error| StoreError::Disk { what: "the spool".to_owned(), error };
+        let keys = self.keys.clone();
+        let numbers = match subject {
+            Subject::Number(number) => query::stands_for(number, keys.as_ref()),
+            _ => Vec::new(),
+        };
         let meant = |row: &Row| match subject {
             Subject::Call(id) => row.id() == id,
-            Subject::Number(number) => row.head.from == *number || row.head.to == *number,
+            Subject::Number(_) => numbers.contains(&row.head.from) || numbers.contains(&row.head.to),
             Subject::Before(ms, tenant) => {
                 row.head.started_at_ms < *ms
                     && tenant.as_ref().is_none_or(|tenant| row.head.tenant == *tenant)
             }
         };
         let waiting = self.spool.find(&meant).map_err(disk)?;
-        let outcome = self.connected().and_then(|database| delete(database, subject, &waiting));
+        let outcome =
+            self.connected().and_then(|database| delete(database, subject, (&waiting, keys.as_ref())));
         let mut receipt = outcome.inspect_err(|error| self.away(error))?;
         receipt.spooled = self.spool.scrub(&receipt.ids).map_err(disk)?;
         Ok(receipt)

@@ -22,7 +22,7 @@ mod tts;
 mod wire;
 
 pub use input::{MaskedKey, WireInput, WireRelayInput};
-pub use line::TapedLine;
+pub use line::{SoundOut, TapedLine};
 pub use output::{WireLlm, WireOutput, WireRelayOutput, WireStt, WireVoice};
 pub use pack::{packed, unpacked};
 pub use read::{ReplayError, header, lines};

@@ -26,6 +26,23 @@ pub trait TapedLine: Transport + Sized + 'static {
 
     /// What goes over the wire, as it goes on tape.
     fn taped_output(wire: &Self::Wire) -> WireOutput;
+
+    /// The caller's sound in an input, for recordings: Twilio's timestamp, and μ-law.
+    fn sound_in<'a>(input: &'a Self::Input<'_>) -> Option<(Option<u64>, &'a [u8])>;
+
+    /// What goes over the wire of sound, for recordings.
+    fn sound_out(wire: &Self::Wire) -> Option<SoundOut<'_>>;
+}
+
+/// Sound that goes over the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SoundOut<'a> {
+    /// A frame, μ-law.
+    Frame(&'a [u8]),
+    /// A frame that nobody is to hear again: the tones of keys.
+    Hidden,
+    /// What was not played yet is taken back.
+    Clear,
 }
 
 impl TapedLine for MediaLine {
@@ -73,6 +90,22 @@ impl TapedLine for MediaLine {
             MediaWire::HiddenMedia(_) => WireOutput::Hidden,
             MediaWire::Mark(name) => WireOutput::Mark(name.to_string()),
             MediaWire::Clear => WireOutput::Clear,
+        }
+    }
+
+    fn sound_in<'a>(input: &'a MediaInput<'_>) -> Option<(Option<u64>, &'a [u8])> {
+        match input {
+            MediaInput::Media { timestamp_ms, payload } => Some((*timestamp_ms, payload)),
+            _ => None,
+        }
+    }
+
+    fn sound_out(wire: &MediaWire) -> Option<SoundOut<'_>> {
+        match wire {
+            MediaWire::Media(frame) => Some(SoundOut::Frame(&frame.0)),
+            MediaWire::HiddenMedia(_) => Some(SoundOut::Hidden),
+            MediaWire::Clear => Some(SoundOut::Clear),
+            MediaWire::Mark(_) => None,
         }
     }
 }
@@ -134,5 +167,13 @@ impl TapedLine for RelayLine {
             RelayWire::Language { tag } => WireRelayOutput::Language(tag.clone()),
             RelayWire::Press(digits) => WireRelayOutput::Press(digits.reveal().len()),
         })
+    }
+
+    fn sound_in<'a>(_: &'a RelayInput<'_>) -> Option<(Option<u64>, &'a [u8])> {
+        None
+    }
+
+    fn sound_out(_: &RelayWire) -> Option<SoundOut<'_>> {
+        None
     }
 }

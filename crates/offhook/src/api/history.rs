@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calls::{body, parse, wrong};
 use super::{as_json, refusal};
-use crate::serve::http::Answer;
+use crate::serve::http::{Answer, typed};
 use crate::switchboard::Switchboard;
 
 fn store(switchboard: &Switchboard) -> Result<&Store, Answer> {
@@ -18,7 +18,7 @@ fn store(switchboard: &Switchboard) -> Result<&Store, Answer> {
 
 async fn answer<T>(pending: Pending<T>) -> Result<T, Answer> {
     pending.answer().await.map_err(|error| match error {
-        StoreError::Cursor => wrong(&error.to_string()),
+        StoreError::Cursor | StoreError::Hidden => wrong(&error.to_string()),
         StoreError::Away(_) | StoreError::Ended => {
             tracing::warn!(%error, "the store could not answer the API");
             refusal(StatusCode::SERVICE_UNAVAILABLE, "store_away", "the store's database can't be used now")
@@ -40,12 +40,37 @@ fn as_answer(status: StatusCode, value: &impl Serialize) -> Answer {
 
 /// `GET /v1/history`
 pub(super) async fn list(query: Option<&str>, switchboard: &Switchboard) -> Result<Answer, Answer> {
+    let page = answer(store(switchboard)?.list(filter(query)?)).await?;
+    Ok(as_answer(StatusCode::OK, &page))
+}
+
+/// `GET /v1/report`: figures of the calls that a filter finds.
+pub(super) async fn report(query: Option<&str>, switchboard: &Switchboard) -> Result<Answer, Answer> {
+    let report = answer(store(switchboard)?.report(filter(query)?)).await?;
+    Ok(as_answer(StatusCode::OK, &report))
+}
+
+/// Recordings longer than this are for other means than one answer: 256 MiB, some four hours.
+const LONGEST: u64 = 256 * 1024 * 1024;
+
+/// `GET /v1/history/{sid}/recording`: what there is of it by now, while the call lasts.
+pub(super) async fn recording(sid: &str, switchboard: &Switchboard) -> Result<Answer, Answer> {
+    let none = || refusal(StatusCode::NOT_FOUND, "unknown", "no sound was kept of such a call");
+    let (path, kind) = switchboard.recording(sid).ok_or_else(none)?;
+    let read = tokio::task::spawn_blocking(move || {
+        let short = std::fs::metadata(&path).is_ok_and(|about| about.len() <= LONGEST);
+        short.then(|| std::fs::read(&path).ok()).flatten()
+    });
+    let sound = read.await.ok().flatten().ok_or_else(none)?;
+    Ok(typed(StatusCode::OK, kind, sound))
+}
+
+fn filter(query: Option<&str>) -> Result<Filter, Answer> {
     let mut filter = Filter::default();
     for (name, value) in form_urlencoded::parse(query.unwrap_or("").as_bytes()) {
         filter.set(&name, &value).map_err(|why| wrong(&why))?;
     }
-    let page = answer(store(switchboard)?.list(filter)).await?;
-    Ok(as_answer(StatusCode::OK, &page))
+    Ok(filter)
 }
 
 /// `GET /v1/history/{sid}`

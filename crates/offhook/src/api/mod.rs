@@ -168,6 +168,8 @@ pub(crate) async fn answer(request: Request, does: Does, sid: &str, shared: &Arc
         Does::History => history::list(request.uri().query(), &shared.switchboard).await,
         Does::Document => history::show(sid, &shared.switchboard).await,
         Does::Delete => history::delete(sid, &shared.switchboard).await,
+        Does::Recording => history::recording(sid, &shared.switchboard).await,
+        Does::Report => history::report(request.uri().query(), &shared.switchboard).await,
         Does::DeleteNumber => history::delete_number(request, &shared.switchboard).await,
         Does::AllEvents => Ok(events::stream_of_all(&shared.switchboard)),
         _ => Err(refusal(StatusCode::NOT_FOUND, "unknown", "this is no address of the API")),

@@ -69,7 +69,11 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// The same, with what tools were asked.
     pub(super) fn with_tools(mut self, tools: &ToolCalls) -> Self {
-        self.registry.register("offhook_tool_calls", "Calls of agents' tools, by what came of them", tools.clone());
+        self.registry.register(
+            "offhook_tool_calls",
+            "Calls of agents' tools, by what came of them",
+            tools.clone(),
+        );
         self
     }
 

@@ -18,6 +18,7 @@ mod parking;
 mod progress;
 mod proxies;
 mod relay;
+mod retention;
 mod roster;
 mod route;
 pub(crate) mod routes;
@@ -38,6 +39,7 @@ use std::time::Duration;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use offhook_store::Store;
+use offhook_telemetry::{Settings as TraceSettings, Telemetry};
 use offhook_twilio::signature::Keys;
 use tokio::net::TcpListener;
 
@@ -127,9 +129,14 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let keeper = config.record.as_deref().map(|folder| Keeper::start(folder, config.compress)).transpose()?;
     let count = config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let store = config.store.start(config.record.as_deref(), listen)?;
-    let shared = Arc::new(shared(args, &config, (listen, descriptors), (keeper, store), count)?);
+    let traces = TraceSettings::from_environment(|name| std::env::var(name).ok());
+    let telemetry = traces.map(Telemetry::start).transpose()?;
+    let shared = Arc::new(shared(args, &config, (listen, descriptors), (keeper, store, telemetry), count)?);
     if let Some(store) = &shared.switchboard.store {
         let calls = Arc::downgrade(&shared.switchboard);
+        if let Some(keep_for) = config.store.keep_for {
+            retention::start(&shared.switchboard, store, keep_for)?;
+        }
         store.watch(move || calls.upgrade().map(|calls| calls.in_progress()).unwrap_or_default());
     }
     let workers = Workers::start(count, &shared)?;
@@ -141,6 +148,9 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     // Workers first: calls that are cut write their records when they are dropped.
     edge.workers.stop(LAST_RECORDS);
     let whole = shared.switchboard.settle(LAST_RECORDS);
+    if let Some(telemetry) = &shared.switchboard.telemetry {
+        telemetry.flush(LAST_RECORDS);
+    }
     runtime.shutdown_background();
     Ok(match ended? {
         Ended::Whole if whole => ExitCode::SUCCESS,
@@ -156,7 +166,7 @@ fn shared(
     args: &ServeArgs,
     config: &Config,
     (listen, descriptors): (SocketAddr, usize),
-    (keeper, store): (Option<Keeper>, Option<Store>),
+    (keeper, store, telemetry): (Option<Keeper>, Option<Store>, Option<Telemetry>),
     workers: usize,
 ) -> anyhow::Result<Shared> {
     let roster = roster::load(config, args.transport())?;
@@ -170,7 +180,15 @@ fn shared(
     let token = api_token.or_else(|| own_token.clone());
     let api = token.map(|token| Api::new(&token, &config.api, config.outbound.calls_per_second));
     let outbox = Outbox::start(&config.events)?;
-    let switchboard = Switchboard::new(config.outbound.clone(), rest, roster, keeper, store).telling(outbox);
+    let switchboard = Switchboard::new(
+        config.outbound.clone(),
+        rest,
+        roster,
+        keeper,
+        (store, telemetry),
+        config.recording.form(),
+    )
+    .telling(outbox);
     let tool_calls = switchboard.tool_calls.clone();
     Ok(Shared {
         console: config.console && api.is_some(),

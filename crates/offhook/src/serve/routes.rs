@@ -59,6 +59,8 @@ pub(crate) enum Does {
     Delete,
     DeleteNumber,
     AllEvents,
+    Recording,
+    Report,
 }
 
 #[cfg(test)]
@@ -89,6 +91,8 @@ impl Does {
                 | Self::Delete
                 | Self::DeleteNumber
                 | Self::AllEvents
+                | Self::Recording
+                | Self::Report
         )
     }
 }
@@ -163,4 +167,6 @@ pub(crate) static ROUTES: &[Route] = &[
     route(GET, "/v1/history/{sid}", Does::Document),
     route(MethodFilter::DELETE, "/v1/history/{sid}", Does::Delete),
     route(POST, "/v1/deletions", Does::DeleteNumber),
+    route(GET, "/v1/history/{sid}/recording", Does::Recording),
+    route(GET, "/v1/report", Does::Report),
 ];

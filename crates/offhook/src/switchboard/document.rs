@@ -53,6 +53,9 @@ impl Live {
             to: about.to.clone(),
             started_at: rfc3339(unix_ms(about.since)),
             started_at_ms: unix_ms(about.since),
+            answered_at_ms: facts
+                .first_stream
+                .and_then(|first| SystemTime::now().checked_sub(first.elapsed()).map(unix_ms)),
             ended_at_ms: facts.ended_at.map(unix_ms),
             duration_ms: legs.last().and_then(|leg| leg.until_ms),
             status: word(&facts.status),

@@ -18,17 +18,20 @@ mod tools;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use offhook_conversation::{Control, EndReason};
 use offhook_media_line::CallConfig;
+use offhook_recording::Form;
 use offhook_script::Transport;
 use offhook_session::{Setup, control};
 use offhook_stage_api::Interruptible;
 use offhook_stages::CallInfo;
 use offhook_store::{Document, Receipt, Store};
+use offhook_telemetry::Telemetry;
 use offhook_twilio::calls::{AnsweredBy, CallStatus, CallUpdate};
 use offhook_twilio::twiml::RelayOptions;
 
@@ -104,6 +107,10 @@ pub(crate) struct Switchboard {
     keeper: Option<Keeper>,
     /// Where the documents of calls are kept, if they are.
     pub(crate) store: Option<Store>,
+    /// Calls are exported as traces, if they are.
+    pub(crate) telemetry: Option<Telemetry>,
+    /// In what form calls are recorded, if they are.
+    recording: Option<Form>,
     known: Mutex<Known>,
     metrics: Arc<CallMetrics>,
     expecting: Mutex<Expecting>,
@@ -120,7 +127,8 @@ impl Switchboard {
         rest: Option<Rest>,
         roster: Roster,
         keeper: Option<Keeper>,
-        store: Option<Store>,
+        (store, telemetry): (Option<Store>, Option<Telemetry>),
+        recording: Option<Form>,
     ) -> Self {
         Self {
             config,
@@ -128,6 +136,8 @@ impl Switchboard {
             roster: ArcSwap::from_pointee(roster),
             keeper,
             store,
+            telemetry,
+            recording,
             known: Mutex::default(),
             expecting: Mutex::default(),
             tool_calls: ToolCalls::default(),
@@ -388,8 +398,9 @@ impl Switchboard {
         let config = live.as_ref().map_or_else(|| Arc::clone(&served.call), |live| self.behaviour(live));
         let kept_as = live.as_ref().map_or_else(|| sid.to_owned(), |live| live.recorded_as(sid));
         let names = (kept_as.as_str(), served.agent.name.as_str());
+        let form = self.recording.filter(|_| over == Transport::MediaStreams);
         let keeper = self.keeper.clone().filter(|_| live.as_ref().is_none_or(|live| live.is_recorded()));
-        let recorder = Recorder::new(over, keeper.clone(), names, &config, show);
+        let recorder = Recorder::new(over, keeper.clone(), names, &config, show).with_sound(form);
         Watched::new(recorder, live, keeper, Arc::clone(&self.metrics))
     }
 
@@ -405,13 +416,38 @@ impl Switchboard {
 
     /// Nothing follows any more of this call.
     pub(crate) fn conclude(&self, live: &Live) {
-        if live.conclude() {
+        let is_first = live.conclude();
+        if is_first {
             self.account_for(live);
         }
         self.keep(live);
         if let (Some(keeper), Some(sid)) = (&self.keeper, live.sid()) {
             keeper.forget_live(&sid);
         }
+        if is_first {
+            self.trace(live);
+        }
+    }
+
+    /// Exports the call as a trace: once, when it is over.
+    fn trace(&self, live: &Live) {
+        let Some(sid) = live.sid() else { return };
+        if let (Some(telemetry), Some(live)) = (&self.telemetry, self.call(&sid)) {
+            let redact = self.store.as_ref().map(Store::redaction).unwrap_or_default();
+            telemetry.put(&sid, move || {
+                let mut document = live.document()?;
+                redact.apply(&mut document);
+                Some(document)
+            });
+        }
+    }
+
+    /// A call's recording, if there is one: its file and its type.
+    pub(crate) fn recording(&self, sid: &str) -> Option<(PathBuf, &'static str)> {
+        let folder = self.keeper.as_ref()?.folder();
+        let all = [(Form::Wav, "audio/wav"), (Form::Flac, "audio/flac")];
+        let named = |form: Form| folder.join(format!("{}.{}", crate::keeper::safe(sid), form.extension()));
+        all.into_iter().map(|(form, kind)| (named(form), kind)).find(|(path, _)| path.exists())
     }
 
     /// A call is over: what it took is counted, and the application is told.
@@ -448,7 +484,9 @@ impl Switchboard {
     /// Hands the call's document to the store, whose thread makes it.
     fn store_document(&self, live: &Live) {
         if let (Some(store), Some(live)) = (&self.store, live.sid().and_then(|sid| self.call(&sid))) {
-            store.put(move || live.document());
+            let traced = live.sid().filter(|sid| self.telemetry.as_ref().is_some_and(|on| on.traces(sid)));
+            let trace_id = traced.as_deref().map(offhook_telemetry::trace_id);
+            store.put(move || live.document().map(|document| Document { trace_id, ..document }));
         }
     }
 
@@ -497,7 +535,9 @@ impl Switchboard {
             if live.facts().talking {
                 return;
             }
-            live.conclude();
+            if live.conclude() {
+                self.trace(live);
+            }
         }
         if live.is_over() {
             self.keep(live);

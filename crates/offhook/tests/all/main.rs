@@ -9,6 +9,7 @@ mod doctor;
 mod examples;
 mod fake_twilio;
 mod hardship;
+mod history;
 mod life;
 mod lost;
 mod outbound;

@@ -1,10 +1,13 @@
 //! What SQLite and PostgreSQL have in common: statements with numbered parameters, and transactions. Everything above is written
 //! once, for both.
 
+mod postgres;
 mod sqlite;
+mod tls;
 
 use std::path::PathBuf;
 
+pub(crate) use postgres::Postgres;
 pub(crate) use sqlite::Sqlite;
 
 /// Where calls are kept.
@@ -12,6 +15,8 @@ pub(crate) use sqlite::Sqlite;
 pub enum Location {
     /// A file of SQLite's, made if it isn't there.
     Sqlite(PathBuf),
+    /// A database of PostgreSQL's: its address.
+    Postgres(String),
 }
 
 impl std::fmt::Debug for Location {
@@ -19,18 +24,25 @@ impl std::fmt::Debug for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => {
+                let rest = url.rsplit_once('@').map_or("…", |(_, rest)| rest);
+                write!(f, "postgres://…@{}", rest.split('?').next().unwrap_or_default())
+            }
         }
     }
 }
 
 impl Location {
-    /// Reads `sqlite:PATH`.
+    /// Reads `sqlite:PATH` or `postgres://…`.
     ///
     /// # Errors
     /// If it is neither.
     pub fn parse(url: &str) -> Result<Self, StoreError> {
         if let Some(path) = url.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
             return Ok(Self::Sqlite(path.trim_start_matches("//").into()));
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self::Postgres(url.to_owned()));
         }
         Err(StoreError::Location)
     }
@@ -39,6 +51,7 @@ impl Location {
     pub(crate) fn connect(&self) -> Result<Box<dyn Database>, StoreError> {
         match self {
             Self::Sqlite(path) => Ok(Box::new(Sqlite::open(path)?)),
+            Self::Postgres(url) => Ok(Box::new(Postgres::connect(url)?)),
         }
     }
 }
@@ -74,6 +87,9 @@ pub enum StoreError {
     /// The page that was asked for.
     #[error("`after` is no place in a list: use `next` of the page before")]
     Cursor,
+    /// Numbers and words are encrypted.
+    #[error("the store is encrypted: whole numbers and whole words can be found, not their beginnings")]
+    Hidden,
     /// The address.
     #[error("the store's `url` must be sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE")]
     Location,
@@ -166,6 +182,7 @@ impl From<f64> for Value {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     Sqlite,
+    Postgres,
 }
 
 pub(crate) type Rows = Vec<Vec<Value>>;
@@ -198,6 +215,7 @@ pub(crate) fn in_transaction<T>(
     // SQLite's writers must say so at once, or one of two that began by reading would be refused.
     database.script(match database.dialect() {
         Dialect::Sqlite => "BEGIN IMMEDIATE",
+        Dialect::Postgres => "BEGIN",
     })?;
     match work(database) {
         Ok(done) => {

@@ -15,7 +15,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// A peer that is silent for so long is gone.
 const SILENT_FOR: Duration = Duration::from_secs(10);
 /// Of all servers of one database only one changes the schema at a time; any number will do.
-const SCHEMA_LOCK: i64 = 0x6f66_6668_6f6f_6b;
+const SCHEMA_LOCK: i64 = 0x006f_6666_686f_6f6b;
 
 pub(crate) struct Postgres {
     client: Client,
@@ -40,7 +40,8 @@ impl Postgres {
         let mut config: Config = url.parse().map_err(|_| StoreError::Location)?;
         config.application_name("offhook").connect_timeout(CONNECT_WITHIN).keepalives_idle(SILENT_FOR);
         config.tcp_user_timeout(SILENT_FOR);
-        let mut client = config.connect(MakeRustls::new())?;
+        let tls = MakeRustls::new().map_err(|error| StoreError::Away(error.to_string()))?;
+        let mut client = config.connect(tls)?;
         client.batch_execute("SET statement_timeout = '30s'; SET lock_timeout = '10s'")?;
         Ok(Self { client, prepared: HashMap::new() })
     }
@@ -105,7 +106,9 @@ impl Database for Postgres {
                         Type::INT8 => row.try_get::<_, Option<i64>>(column)?.into(),
                         Type::INT4 => row.try_get::<_, Option<i32>>(column)?.map(i64::from).into(),
                         Type::FLOAT8 => row.try_get::<_, Option<f64>>(column)?.into(),
-                        Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(column)?.map_or(Value::Null, Value::Bytes),
+                        Type::BYTEA => {
+                            row.try_get::<_, Option<Vec<u8>>>(column)?.map_or(Value::Null, Value::Bytes)
+                        }
                         _ => row.try_get::<_, Option<String>>(column)?.map_or(Value::Null, Value::Text),
                     })
                 };

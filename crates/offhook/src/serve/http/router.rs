@@ -125,7 +125,9 @@ async fn answer(edge: Arc<Edge>, does: Does, Sid(sid): Sid, request: Request) ->
         | Does::Document
         | Does::Delete
         | Does::DeleteNumber
-        | Does::AllEvents => api::answer(request, does, &sid, shared).await,
+        | Does::AllEvents
+        | Does::Recording
+        | Does::Report => api::answer(request, does, &sid, shared).await,
     }
 }
 

@@ -47,6 +47,12 @@ impl Server {
         Self::run(tempfile::tempdir().unwrap(), text, &["--agent", agent])
     }
 
+    /// Records calls' sound; without access to Twilio's API and without signatures.
+    pub(crate) fn recording(agent: &str) -> Self {
+        let text = "listen = \"127.0.0.1:0\"\n[twilio]\nauth_token_env = \"NO_TOKEN_IS_SET\"\n[recording]\nform = \"wav\"\n";
+        Self::run(tempfile::tempdir().unwrap(), text, &["--agent", agent])
+    }
+
     /// Without any token.
     pub(crate) fn open(agent: &str) -> Self {
         Self::open_with(agent, "")
@@ -101,7 +107,9 @@ impl Server {
         command.arg("--record").arg(folder.path()).env_remove("PORT");
         command.env("TWILIO_AUTH_TOKEN", TOKEN).env("OFFHOOK_API_TOKEN", API_TOKEN);
         command.env_remove("TWILIO_API_KEY").env_remove("TWILIO_ACCOUNT_SID").stdout(Stdio::piped());
-        command.env("DEEPGRAM_API_KEY", "a-key-that-doubles-take").env("OFFHOOK_SIGNING_SECRET", SIGNING_SECRET);
+        command
+            .env("DEEPGRAM_API_KEY", "a-key-that-doubles-take")
+            .env("OFFHOOK_SIGNING_SECRET", SIGNING_SECRET);
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         let mut output = BufReader::new(child.stdout.take().unwrap());

@@ -1,5 +1,7 @@
 //! Documents in, calls out; and nothing lost or doubled, wherever a crash comes.
 
+mod server;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -58,18 +60,39 @@ pub(crate) fn call(number: u64) -> Document {
     }
 }
 
-fn settings(folder: &Path) -> Settings {
+/// A store's place: SQLite, or a database of a running PostgreSQL.
+struct Place {
+    folder: tempfile::TempDir,
+    location: Location,
+}
+
+impl Place {
+    fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::Sqlite(folder.path().join("calls.db"));
+        Self { folder, location }
+    }
+
+    fn postgres(server: &server::Server, name: &str) -> Self {
+        let location = Location::Postgres(server.database(name));
+        Self { folder: tempfile::tempdir().unwrap(), location }
+    }
+}
+
+fn settings(place: &Place) -> Settings {
+    let folder = place.folder.path();
     Settings {
-        location: Location::Sqlite(folder.join("calls.db")),
+        location: place.location.clone(),
         spool: folder.join("spool"),
         spool_bytes: 1 << 24,
         server: "test".into(),
         redaction: Redaction::default(),
+        keys: None,
     }
 }
 
-fn filled(folder: &Path, count: u64) -> Store {
-    let store = Store::start(settings(folder)).unwrap();
+fn filled(place: &Place, count: u64) -> Store {
+    let store = Store::start(settings(place)).unwrap();
     for number in 0..count {
         store.put(move || Some(call(number)));
     }
@@ -83,21 +106,27 @@ fn ids(page: &Page) -> Vec<u64> {
 
 #[test]
 fn a_call_comes_out_as_it_went_in() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = filled(folder.path(), 3);
+    check_a_call_comes_out_as_it_went_in(&Place::sqlite());
+}
+
+fn check_a_call_comes_out_as_it_went_in(place: &Place) {
+    let store = filled(place, 3);
     let mut expected = call(1);
     expected.server = "test".into();
     assert_eq!(store.show(&expected.id).wait().unwrap(), Some(expected.clone()));
     assert_eq!(store.show("CA").wait().unwrap(), None);
     let page = store.list(Filter::default()).wait().unwrap();
     assert_eq!(ids(&page), [2, 1, 0]);
-    insta::assert_json_snapshot!(page.calls[1]);
+    insta::assert_json_snapshot!("listed", page.calls[1]);
 }
 
 #[test]
 fn calls_are_found() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = filled(folder.path(), 30);
+    check_calls_are_found(&Place::sqlite());
+}
+
+fn check_calls_are_found(place: &Place) {
+    let store = filled(place, 30);
     let found = |filter: Filter| ids(&store.list(filter).wait().unwrap());
     let base = Filter::default;
     assert_eq!(found(Filter { number: Some("+14155550007".into()), ..base() }), [7]);
@@ -116,8 +145,11 @@ fn calls_are_found() {
 
 #[test]
 fn pages_have_each_call_once_while_new_ones_come() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = filled(folder.path(), 25);
+    check_pages_have_each_call_once_while_new_ones_come(&Place::sqlite());
+}
+
+fn check_pages_have_each_call_once_while_new_ones_come(place: &Place) {
+    let store = filled(place, 25);
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
         let page = store.list(Filter { limit: Some(4), after, ..Filter::default() }).wait().unwrap();
@@ -137,8 +169,11 @@ fn pages_have_each_call_once_while_new_ones_come() {
 
 #[test]
 fn a_newer_revision_takes_an_older_ones_place_and_not_the_other_way() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = filled(folder.path(), 1);
+    check_a_newer_revision_takes_an_older_ones_place_and_not_the_other_way(&Place::sqlite());
+}
+
+fn check_a_newer_revision_takes_an_older_ones_place_and_not_the_other_way(place: &Place) {
+    let store = filled(place, 1);
     for (rev, status) in [(3, "three"), (2, "two")] {
         store.put(move || Some(Document { rev, status: status.into(), ..call(0) }));
     }
@@ -149,18 +184,49 @@ fn a_newer_revision_takes_an_older_ones_place_and_not_the_other_way() {
 
 #[test]
 fn calls_that_a_crash_cut_off_are_marked_as_lost() {
-    let folder = tempfile::tempdir().unwrap();
+    check_calls_that_a_crash_cut_off_are_marked_as_lost(&Place::sqlite());
+}
+
+fn check_calls_that_a_crash_cut_off_are_marked_as_lost(place: &Place) {
     let running = Document { state: State::InProgress, ..call(0) };
     let id = running.id.clone();
     {
-        let store = Store::start(settings(folder.path())).unwrap();
+        let store = Store::start(settings(place)).unwrap();
         store.put(move || Some(running));
         assert!(store.settle(LONG));
     }
-    let store = filled(folder.path(), 0);
+    let store = filled(place, 0);
     store.put(|| Some(call(1)));
     assert!(store.settle(LONG));
     assert_eq!(store.show(&id).wait().unwrap().unwrap().state, State::Lost);
+}
+
+#[test]
+fn a_report_sums_calls_up() {
+    check_a_report_sums_calls_up(&Place::sqlite());
+}
+
+fn check_a_report_sums_calls_up(place: &Place) {
+    let store = filled(place, 20);
+    store.put(|| {
+        let mut bad = call(20);
+        bad.errors = vec![Problem { at_ms: 1, message: "the voice stalled".into() }; 3];
+        bad.cost = Some(Cost { total: 0.25, ..Cost::default() });
+        Some(bad)
+    });
+    assert!(store.settle(LONG));
+    let report = store.report(Filter::default()).wait().unwrap();
+    assert_eq!((report.calls, report.errors, report.duration_ms), (21, 3, 84_000));
+    assert_eq!(report.agents, [("booking".to_owned(), 10), ("pizza".to_owned(), 11)].into());
+    assert_eq!(report.verdicts["achieved"], 7);
+    let last = report.stages.last().unwrap();
+    // Each call has an answer after 800 ms and one after 3700 ms.
+    assert_eq!((last.name.as_str(), last.count, last.p50_ms, last.p95_ms), ("first_frame", 42, 800, 3_700));
+    assert_eq!(report.answer_times.iter().map(|(_, count)| count).sum::<u64>(), 42);
+    assert_eq!(report.worst[0].id, call(20).id);
+    assert!((report.cost - 0.25).abs() < 1e-9 && report.providers.contains_key("voice"));
+    let pizza = store.report(Filter { agent: Some("pizza".into()), ..Filter::default() }).wait().unwrap();
+    assert_eq!(pizza.calls, 11);
 }
 
 /// Every file below a folder.
@@ -179,8 +245,11 @@ fn holds(folder: &Path, bytes: &[u8]) -> bool {
 
 #[test]
 fn a_deletion_leaves_no_byte_and_nothing_comes_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = filled(folder.path(), 40);
+    check_a_deletion_leaves_no_byte_and_nothing_comes_back(&Place::sqlite());
+}
+
+fn check_a_deletion_leaves_no_byte_and_nothing_comes_back(place: &Place) {
+    let store = filled(place, 40);
     let number = "+14155550007";
     let rare = |store: &Store| {
         store.put(|| {
@@ -192,7 +261,9 @@ fn a_deletion_leaves_no_byte_and_nothing_comes_back() {
         assert!(store.settle(LONG));
     };
     rare(&store);
-    assert!(holds(folder.path(), number.as_bytes()) && holds(folder.path(), b"xylophone"));
+    let folder = &place.folder;
+    let is_file = matches!(place.location, Location::Sqlite(_));
+    assert!(!is_file || holds(folder.path(), number.as_bytes()) && holds(folder.path(), b"xylophone"));
     let receipt = store.delete(Subject::Number(number.into())).wait().unwrap();
     assert_eq!((receipt.calls.len(), receipt.failures.len()), (1, 0));
     assert!(receipt.rows > 3);
@@ -208,6 +279,46 @@ fn a_deletion_leaves_no_byte_and_nothing_comes_back() {
     assert_eq!(receipt.calls.len(), 9);
 }
 
+#[test]
+fn an_encrypted_store_is_searched_and_tells_no_thief_anything() {
+    check_an_encrypted_store(&Place::sqlite());
+}
+
+fn check_an_encrypted_store(place: &Place) {
+    let key = |byte: char| format!("{}=", byte.to_string().repeat(43));
+    let keys = |text: &str| Some(Keys::parse(text).unwrap());
+    let old = key('A');
+    let store = Store::start(Settings { keys: keys(&old), ..settings(place) }).unwrap();
+    for number in 0..10 {
+        store.put(move || Some(call(number)));
+    }
+    assert!(store.settle(LONG));
+    drop(store);
+    // A new key, and the old one behind it.
+    let both = format!("{},{old}", key('B').replace('B', "E"));
+    let store = Store::start(Settings { keys: keys(&both), ..settings(place) }).unwrap();
+    store.put(|| Some(call(10)));
+    assert!(store.settle(LONG));
+    let found = |filter: Filter| store.list(filter).wait().map(|page| ids(&page));
+    let words = |words: &str| Filter { words: Some(words.into()), ..Filter::default() };
+    assert_eq!(found(words("Margherita 7")).unwrap(), [7]);
+    assert_eq!(found(words("margherita")).unwrap().len(), 11);
+    let by_number = |number: &str| Filter { number: Some(number.into()), ..Filter::default() };
+    assert_eq!(found(by_number("+14155550010")).unwrap(), [10]);
+    assert!(matches!(found(words("marg*")), Err(StoreError::Hidden)));
+    assert!(matches!(found(by_number("+1415*")), Err(StoreError::Hidden)));
+    assert_eq!(store.show(&call(3).id).wait().unwrap().unwrap().turns, call(3).turns);
+    let page = store.list(Filter::default()).wait().unwrap();
+    assert_eq!((page.calls[0].from.as_str(), page.calls[10].from.as_str()), ("+14155550010", "+14155550000"));
+    for secret in ["margherita", "4155550003", "Mario"] {
+        assert!(!holds(place.folder.path(), secret.as_bytes()), "{secret}");
+    }
+    assert_eq!(store.delete(Subject::Number("+14155550003".into())).wait().unwrap().calls.len(), 1);
+    drop(store);
+    let mut thief = open(&place.location, keys(&key('I'))).unwrap();
+    assert!(matches!(thief.show(&call(4).id), Err(StoreError::Damaged { .. })));
+}
+
 /// A writer that may die, and whose database may be away.
 fn writer(folder: &Path, away: &Arc<AtomicBool>) -> Writer {
     let location = Location::Sqlite(folder.join("calls.db"));
@@ -216,7 +327,7 @@ fn writer(folder: &Path, away: &Arc<AtomicBool>) -> Writer {
         if away.load(Ordering::Relaxed) { Err(StoreError::Away("pulled".into())) } else { location.connect() }
     });
     let spool = Spool::open(&folder.join("spool"), 1 << 24).unwrap();
-    Writer::new(connect, ("test".into(), Redaction::default()), spool, Arc::<Counters>::default())
+    Writer::new(connect, ("test".into(), Redaction::default(), None), spool, Arc::<Counters>::default())
 }
 
 /// What happens to a writer.
@@ -280,7 +391,7 @@ proptest! {
         let mut last = writer(folder.path(), &away);
         last.replay();
         last.put(vec![call(99)]);
-        let mut archive = open(&Location::Sqlite(folder.path().join("calls.db"))).unwrap();
+        let mut archive = open(&Location::Sqlite(folder.path().join("calls.db")), None).unwrap();
         for (number, rev) in acknowledged {
             let document = archive.show(&call(number).id).unwrap();
             prop_assert!(document.is_some_and(|document| document.rev >= rev), "call {number} in revision {rev}");
@@ -317,7 +428,7 @@ fn a_full_spool_is_counted_and_holds_nobody_up() {
     });
     let spool = Spool::open(&folder.path().join("spool"), 6_000).unwrap();
     let mut writer =
-        Writer::new(connect, ("test".into(), Redaction::default()), spool, Arc::clone(&counters));
+        Writer::new(connect, ("test".into(), Redaction::default(), None), spool, Arc::clone(&counters));
     for number in 0..20 {
         writer.put(vec![call(number)]);
     }
@@ -327,4 +438,41 @@ fn a_full_spool_is_counted_and_holds_nobody_up() {
     writer.replay();
     assert_eq!(counters.written.load(Ordering::Relaxed), spooled);
     assert_eq!(counters.spool_bytes.load(Ordering::Relaxed), 0);
+}
+
+/// The same in PostgreSQL, and a server that is killed in between.
+#[test]
+fn postgresql_keeps_calls_the_same_way() {
+    let Some(mut server) = server::Server::start() else { return };
+    check_a_call_comes_out_as_it_went_in(&Place::postgres(&server, "t0"));
+    check_calls_are_found(&Place::postgres(&server, "t1"));
+    check_pages_have_each_call_once_while_new_ones_come(&Place::postgres(&server, "t2"));
+    check_a_newer_revision_takes_an_older_ones_place_and_not_the_other_way(&Place::postgres(&server, "t3"));
+    check_calls_that_a_crash_cut_off_are_marked_as_lost(&Place::postgres(&server, "t4"));
+    check_a_deletion_leaves_no_byte_and_nothing_comes_back(&Place::postgres(&server, "t5"));
+    check_a_report_sums_calls_up(&Place::postgres(&server, "report"));
+    check_an_encrypted_store(&Place::postgres(&server, "sealed"));
+    let place = Place::postgres(&server, "killed");
+    let store = Store::start(settings(&place)).unwrap();
+    for number in 0..300 {
+        if number == 100 {
+            server.kill();
+        }
+        if number == 200 {
+            server.run();
+        }
+        store.put(move || Some(call(number)));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    for _ in 0..600 {
+        if store.counters().spool_bytes.load(Ordering::Relaxed) == 0 && store.settle(LONG) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(store.counters().spooled.load(Ordering::Relaxed) > 0, "the kill came too late to show anything");
+    assert_eq!(store.counters().lost.load(Ordering::Relaxed), 0);
+    let mut archive = open(&place.location, None).unwrap();
+    let page = archive.list(&Filter { limit: Some(500), ..Filter::default() }).unwrap();
+    assert_eq!(ids(&page), (0..300).rev().collect::<Vec<_>>());
 }

@@ -1,0 +1,182 @@
+//! A recording's file.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::pieces::{self, Piece};
+use crate::{Flac, Mixer, Wav};
+
+/// In what form calls are recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// G.711 μ-law in WAV: the octets that went over the wire, 0.96 MB a minute.
+    #[default]
+    Wav,
+    /// FLAC: the same sound, about half of that, and less the more silence there is.
+    Flac,
+}
+
+impl Form {
+    /// How its files' names end.
+    #[must_use]
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Wav => "wav",
+            Self::Flac => "flac",
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Packer {
+    /// So many octets of sound are in the file.
+    Wav(u32),
+    Flac(Box<Flac>),
+}
+
+/// A recording as it grows. After each [`Recording::take`] the file can be played, up to a second before.
+#[derive(Debug)]
+pub struct Recording {
+    file: File,
+    path: PathBuf,
+    mixer: Mixer,
+    packer: Packer,
+}
+
+impl Recording {
+    /// Makes the file, for its owner alone.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn create(path: &Path, form: Form) -> io::Result<Self> {
+        let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
+        let mut head = Vec::new();
+        let packer = match form {
+            Form::Wav => {
+                head = Wav::header(0);
+                Packer::Wav(0)
+            }
+            Form::Flac => Packer::Flac(Box::new(Flac::new(&mut head).map_err(io::Error::other)?)),
+        };
+        file.write_all(&head)?;
+        Ok(Self { file, path: path.to_owned(), mixer: Mixer::default(), packer })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes what was noted. Gives the octets written.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn take(&mut self, log: &[u8]) -> io::Result<u64> {
+        let (mut sound, mut last) = (Vec::new(), None);
+        for (us, piece) in pieces::read(log) {
+            last = Some(us);
+            match piece {
+                Piece::Caller(timestamp, octets) => self.mixer.caller(us, timestamp, octets),
+                Piece::Agent(octets) => self.mixer.agent(us, octets),
+                Piece::Clear => self.mixer.clear(us),
+                Piece::End => {
+                    self.mixer.finish(us, &mut sound);
+                    return self.write(&sound, true);
+                }
+            }
+        }
+        if let Some(us) = last {
+            self.mixer.take(us, &mut sound);
+        }
+        self.write(&sound, false)
+    }
+
+    fn write(&mut self, sound: &[u8], is_last: bool) -> io::Result<u64> {
+        let written = match &mut self.packer {
+            Packer::Wav(length) => {
+                self.file.write_all(sound)?;
+                *length = length.saturating_add(u32::try_from(sound.len()).unwrap_or(u32::MAX));
+                self.file.write_all_at(&Wav::header(*length), 0)?;
+                sound.len()
+            }
+            Packer::Flac(flac) => {
+                let mut packed = Vec::new();
+                flac.push(sound, &mut packed).map_err(io::Error::other)?;
+                if is_last {
+                    flac.finish(&mut packed).map_err(io::Error::other)?;
+                }
+                self.file.write_all(&packed)?;
+                packed.len()
+            }
+        };
+        if is_last {
+            self.file.sync_data()?;
+        }
+        Ok(written as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten seconds: the caller counts, the agent answers and is interrupted.
+    fn call() -> Vec<u8> {
+        let mut log = Vec::new();
+        for frame in 0..500u64 {
+            let octet = u8::try_from(frame % 128).unwrap();
+            pieces::note(&mut log, frame * 20_000 + 20_000, Piece::Caller(Some(frame * 20), &[octet; 160]));
+            if frame % 50 < 20 {
+                pieces::note(&mut log, frame * 20_000 + 20_000, Piece::Agent(&[octet; 320]));
+            }
+            if frame % 50 == 22 {
+                pieces::note(&mut log, frame * 20_000 + 20_000, Piece::Clear);
+            }
+        }
+        log
+    }
+
+    #[test]
+    fn a_recording_plays_at_every_moment() {
+        let folder = tempfile::tempdir().unwrap();
+        for form in [Form::Wav, Form::Flac] {
+            let path = folder.path().join(format!("call.{}", form.extension()));
+            let mut recording = Recording::create(&path, form).unwrap();
+            let log = call();
+            let mut seen = 0;
+            for piece in log.chunks(log.len() / 7 / 179 * 179) {
+                // A frame may be cut in two here; whoever notes never does that.
+                recording.take(piece).unwrap();
+                let length = length_of(&path, form);
+                assert!(length >= seen);
+                seen = length;
+            }
+            let mut end = Vec::new();
+            pieces::note(&mut end, 10_000_000, Piece::End);
+            recording.take(&end).unwrap();
+            let length = length_of(&path, form);
+            assert!((79_000..=80_400).contains(&length), "{form:?}: {length} samples");
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    /// Samples of a side, by the file's own words or another's decoder.
+    fn length_of(path: &Path, form: Form) -> usize {
+        let file = std::fs::read(path).unwrap();
+        match form {
+            Form::Wav => {
+                let said = u32::from_le_bytes(file[54..58].try_into().unwrap()) as usize;
+                assert_eq!(said, file.len() - 58);
+                said / 2
+            }
+            Form::Flac => {
+                let mut reader = claxon::FlacReader::new(file.as_slice()).unwrap();
+                reader.samples().map_while(Result::ok).count() / 2
+            }
+        }
+    }
+}
