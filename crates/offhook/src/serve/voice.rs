@@ -59,7 +59,7 @@ pub(crate) async fn answer(request: Request, edge: &Edge) -> Answer {
     }
     let served = shared.switchboard.serves(live.as_deref());
     // The stream comes in a moment: until then the connections to the providers can be opened.
-    edge.workers.warm(served.agent.stages.clone());
+    edge.workers.warm(served.agent.stages.clone(), served.agent.language.clone());
     match document(&checked, call, shared, (&served, 0)) {
         Ok(document) => typed(StatusCode::OK, MIME, document.to_xml()),
         Err(error) => {
