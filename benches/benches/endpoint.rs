@@ -1,14 +1,15 @@
 //! Voice activity, per 20 ms frame, by all detectors. Silero takes part if `SILERO_ONNX` names its file and the feature `onnx` is
 //! on.
-#![allow(clippy::print_stderr, reason = "a bench tells whom it left out")]
+#![allow(clippy::print_stderr, reason = "a bench reports what it left out")]
 
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use offhook_audio::{ComfortNoise, Dbov};
+use offhook_detectors::AnyDetector;
 use offhook_endpoint::dtmf::DtmfDetector;
 use offhook_endpoint::tones::{BeepDetector, ProgressDetector};
-use offhook_endpoint::{AnyDetector, TalkspurtConfig, Talkspurts, ToneGuard};
+use offhook_endpoint::{TalkspurtConfig, Talkspurts, ToneGuard};
 
 fn endpoint(c: &mut Criterion) {
     let mut noise = ComfortNoise::new(Dbov(-25.0), 7);

@@ -6,28 +6,19 @@
 
 mod detector;
 pub mod dtmf;
-#[cfg(feature = "earshot")]
-mod earshot;
 mod energy;
 mod floor;
 mod goertzel;
-#[cfg(feature = "onnx")]
-mod silero;
 mod talkspurt;
 mod tonality;
 pub mod tones;
 pub mod voice;
 mod webrtc;
 
-pub use detector::{AnyDetector, Detector, DetectorError, DetectorKind};
-#[cfg(feature = "earshot")]
-pub use earshot::Earshot;
+pub use detector::{Detector, DetectorKind};
 pub use energy::Energy;
 pub use floor::NoiseFloor;
 pub use talkspurt::{FrameVerdict, SpeechEvent, TalkspurtConfig, Talkspurts};
 pub use tonality::ToneGuard;
 pub use voice::Offhook;
 pub use webrtc::{PlainWebRtc, WebRtc};
-
-#[cfg(feature = "onnx")]
-pub use silero::Silero;

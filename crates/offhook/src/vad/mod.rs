@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use offhook_endpoint::{AnyDetector, TalkspurtConfig};
+use offhook_detectors::AnyDetector;
+use offhook_endpoint::TalkspurtConfig;
 
 use crate::call::parse_time;
 use crate::console::{complain, say};

@@ -1,9 +1,8 @@
 //! The network of the crate `earshot`, which hears 16 ms at 16 kHz.
 
 use offhook_audio::{FRAME_SAMPLES, PcmFrame, SampleRate};
+use offhook_endpoint::Detector;
 use offhook_resample::Resampler;
-
-use crate::Detector;
 
 /// Samples at 16 kHz that it takes at a time.
 const WINDOW: usize = 256;

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use offhook_audio::PcmFrame;
-use offhook_endpoint::{AnyDetector, Detector, DetectorError};
+use offhook_detectors::{AnyDetector, DetectorError};
+use offhook_endpoint::Detector;
 
 fn buzz(loud: i16) -> PcmFrame {
     PcmFrame(std::array::from_fn(|n| (n * 7_919 % 61) as i16 * loud - 30 * loud))

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use offhook_audio::{FRAME_SAMPLES, PcmFrame};
+use offhook_endpoint::Detector;
 use rten::{Model, NodeId, Value, ValueOrView};
 use rten_tensor::NdTensor;
 use rten_tensor::prelude::*;
 
-use crate::{Detector, DetectorError};
+use crate::DetectorError;
 
 /// Samples at 8 kHz that it takes at a time, 32 ms, and those before them that it sees again.
 const WINDOW: usize = 256;

@@ -18,9 +18,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use offhook_audio::{PcmFrame, SamplePos};
-use offhook_endpoint::{
-    AnyDetector, Detector, DetectorKind, Offhook, SpeechEvent, TalkspurtConfig, Talkspurts,
-};
+use offhook_detectors::AnyDetector;
+use offhook_endpoint::{Detector, DetectorKind, Offhook, SpeechEvent, TalkspurtConfig, Talkspurts};
 
 type Fault = Box<dyn std::error::Error>;
 
