@@ -63,7 +63,7 @@ impl Detector for PlainWebRtc {
 /// So frames are amplified when the line is quiet, and a yes counts only above the noise floor.
 #[expect(missing_debug_implementations, reason = "the C detector has nothing to show")]
 pub struct WebRtc {
-    vad: OwnVad,
+    vad: PlainWebRtc,
     floor: NoiseFloor,
 }
 
@@ -75,10 +75,7 @@ const MARGIN_DB: f32 = 6.0;
 
 impl Default for WebRtc {
     fn default() -> Self {
-        Self {
-            vad: OwnVad(Vad::new_with_rate_and_mode(SampleRate::Rate8kHz, VadMode::VeryAggressive)),
-            floor: NoiseFloor::default(),
-        }
+        Self { vad: PlainWebRtc::new(3), floor: NoiseFloor::default() }
     }
 }
 
@@ -96,15 +93,13 @@ impl Detector for WebRtc {
         for sample in &mut loud.0 {
             *sample = ((i32::from(*sample) * gain) >> 8).clamp(-32_768, 32_767) as i16;
         }
-        // An error means a wrong frame length, which the type excludes.
-        let voiced = self.vad.0.is_voice_segment(&loud.0).unwrap_or(false);
+        let voiced = self.vad.push(&loud) > 0.5;
         let over = level.0 - floor.0;
         if voiced && over >= MARGIN_DB { (0.5 + (over - MARGIN_DB) / 40.0).min(1.0) } else { 0.0 }
     }
 
     fn reset(&mut self) {
-        self.vad.0.reset();
-        self.vad.0.set_mode(VadMode::VeryAggressive);
+        self.vad.reset();
         self.floor = NoiseFloor::default();
     }
 }
