@@ -31,7 +31,7 @@ pub trait Transport: Line {
     fn start(&mut self, now: CallTime);
 
     /// Nothing is being said or heard: memory that only speaking takes may be given back.
-    fn rest(&mut self, _now: CallTime) {}
+    fn shrink(&mut self, _now: CallTime) {}
 }
 
 /// One thing that happened to a call.
@@ -163,7 +163,7 @@ impl<L: Transport> Call<L> {
         if changed {
             self.deadline = self.conversation.deadline(&self.line);
             if self.conversation.speech.is_idle() {
-                self.line.rest(now);
+                self.line.shrink(now);
                 self.out.shrink_to(USUAL_OUTPUTS / 2);
             }
         }

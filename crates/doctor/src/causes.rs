@@ -15,14 +15,14 @@ pub struct Cause {
     /// What Twilio does, and what the caller notices.
     pub effect: &'static str,
     /// What to do.
-    pub mend: &'static str,
+    pub fix: &'static str,
 }
 
 macro_rules! causes {
-    ($($name:ident = $id:literal, $severity:ident, $code:expr, $effect:expr, $mend:expr;)*) => {
+    ($($name:ident = $id:literal, $severity:ident, $code:expr, $effect:expr, $fix:expr;)*) => {
         $(
             #[doc = concat!("`", $id, "`")]
-            pub const $name: Cause = Cause { id: $id, severity: Severity::$severity, code: $code, effect: $effect, mend: $mend };
+            pub const $name: Cause = Cause { id: $id, severity: Severity::$severity, code: $code, effect: $effect, fix: $fix };
         )*
         /// All of them.
         pub const ALL: &[Cause] = &[$($name),*];
@@ -99,8 +99,8 @@ causes! {
     NOT_WELL_FORMED = "not-well-formed", Fails, Some(12100), SORRY, "close every tag, quote every attribute; better let a library write the XML";
     WRONG_ROOT = "root-not-response", Fails, Some(12102), SORRY, "wrap the verbs: <Response>…</Response>; case counts";
     EMPTY_RESPONSE = "empty-response", Fails, None, "nothing is left to do: the call ends at once", "put verbs into it: <Response><Connect><Stream url=\"wss://…\"/></Connect></Response>";
-    UNKNOWN_ELEMENT = "unknown-element", Risky, Some(12200), "Twilio warns and leaves it out", "mend the spelling; case counts: <Connect><Stream …/></Connect>";
-    UNKNOWN_ATTRIBUTE = "unknown-attribute", Risky, Some(12200), "Twilio warns and ignores it", "mend the spelling; case counts: statusCallback, not statuscallback";
+    UNKNOWN_ELEMENT = "unknown-element", Risky, Some(12200), "Twilio warns and leaves it out", "fix the spelling; case counts: <Connect><Stream …/></Connect>";
+    UNKNOWN_ATTRIBUTE = "unknown-attribute", Risky, Some(12200), "Twilio warns and ignores it", "fix the spelling; case counts: statusCallback, not statuscallback";
     STREAM_LOST = "stream-lost", Fails, Some(12200), "Twilio leaves the misspelt or misplaced element out, and with it the stream: the call ends at once", "write <Response><Connect><Stream url=\"wss://…\"/></Connect></Response>; case counts";
     PARAMETER_TOO_LONG = "parameter-too-long", Fails, Some(12200), "a <Parameter> of 500 characters or more (name and value) doesn't arrive", "pass a short id, and look the rest up by it: <Parameter name=\"session\" value=\"8f3a\"/>";
     STREAM_URL_MISSING = "stream-url-missing", Fails, Some(31923), NO_STREAM, "give the stream a URL: <Stream url=\"wss://voice.example.com/media\"/>";
@@ -195,7 +195,7 @@ mod tests {
     fn names_are_unique_and_mends_are_said() {
         for (index, cause) in ALL.iter().enumerate() {
             assert!(ALL.iter().skip(index + 1).all(|other| other.id != cause.id), "{}", cause.id);
-            assert!(cause.mend.len() > 15 && cause.effect.len() > 15, "{}", cause.id);
+            assert!(cause.fix.len() > 15 && cause.effect.len() > 15, "{}", cause.id);
         }
     }
 

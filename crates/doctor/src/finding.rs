@@ -52,7 +52,7 @@ pub struct Finding {
     /// What Twilio does with it, and what the caller notices.
     pub effect: &'static str,
     /// What to do, with an example.
-    pub mend: &'static str,
+    pub fix: &'static str,
 }
 
 impl Finding {
@@ -66,7 +66,7 @@ impl Finding {
             code: cause.code,
             what: what.into(),
             effect: cause.effect,
-            mend: cause.mend,
+            fix: cause.fix,
         }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! [`examine`] goes Twilio's way, one step after the other: name, address, TLS, the webhook, its TwiML, signatures, the stream's
 //! WebSocket, and a short call. What it finds are [`Finding`]s, each with one of the [`causes`], Twilio's code if Twilio would
-//! tell one, and a mend. [`notifications`] explains what Twilio itself noted about a call.
+//! tell one, and a fix. [`notifications`] explains what Twilio itself noted about a call.
 #![forbid(unsafe_code)]
 
 mod call;

@@ -55,7 +55,7 @@ pub struct Note {
     /// What the code means, if it is known here.
     pub meaning: Option<&'static str>,
     /// What to do.
-    pub mend: Option<&'static str>,
+    pub fix: Option<&'static str>,
 }
 
 /// Why there are no notes.
@@ -174,7 +174,7 @@ fn explain(raw: Raw) -> Note {
         url: raw.request_url.filter(|url| !url.is_empty()),
         text: in_words(&raw.message_text.unwrap_or_default()),
         meaning: known.map(|error| error.meaning).or(cause.map(|cause| cause.effect)),
-        mend: known.map(|error| error.mend).or(cause.map(|cause| cause.mend)),
+        fix: known.map(|error| error.fix).or(cause.map(|cause| cause.fix)),
     }
 }
 
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(notes.iter().map(|note| note.code).collect::<Vec<_>>(), [99999, 12100, 31920]);
         assert_eq!(notes[1].text, "Document parse failure: Error on line 1: bad");
         assert_eq!(notes[1].url.as_deref(), Some("https://h/voice"));
-        assert!(notes[2].mend.is_some() && notes[0].meaning.is_none() && notes[0].warning);
+        assert!(notes[2].fix.is_some() && notes[0].meaning.is_none() && notes[0].warning);
         assert!(read(b"<html>").is_err());
     }
 }

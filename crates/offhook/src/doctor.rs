@@ -108,7 +108,7 @@ fn print_finding(finding: &Finding) {
     say(&format!("{}  {}{code}", paint(word, colour), finding.cause));
     say(&format!("       seen    {}", finding.what));
     say(&format!("       effect  {}", finding.effect));
-    say(&format!("       mend    {}", finding.mend));
+    say(&format!("       fix     {}", finding.fix));
 }
 
 async fn explain_call(args: &DoctorArgs, call: &str) -> anyhow::Result<ExitCode> {
@@ -161,10 +161,10 @@ fn print_note(note: &Note) {
     if let Some(url) = &note.url {
         say(&format!("         url     {url}"));
     }
-    match (note.meaning, note.mend) {
-        (Some(meaning), Some(mend)) => {
+    match (note.meaning, note.fix) {
+        (Some(meaning), Some(fix)) => {
             say(&format!("         means   {meaning}"));
-            say(&format!("         mend    {mend}"));
+            say(&format!("         fix     {fix}"));
         }
         _ => say(&format!("         see     https://www.twilio.com/docs/api/errors/{}", note.code)),
     }

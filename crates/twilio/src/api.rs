@@ -30,7 +30,7 @@ pub enum Next {
 
 /// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what}{}: {mend}", code_in_words(*.code))]
+#[error("{what}{}: {fix}", code_in_words(*.code))]
 pub struct ApiError {
     /// The HTTP status.
     pub status: u16,
@@ -39,7 +39,7 @@ pub struct ApiError {
     /// What happened.
     pub what: String,
     /// What to do.
-    pub mend: &'static str,
+    pub fix: &'static str,
     /// Whether to try again.
     pub next: Next,
 }
@@ -68,7 +68,7 @@ const CODES: &[(u32, &str, &str)] = &[
     (20_005, "the account is not active", "look at the account in Twilio's console"),
     (20_008, "test credentials can't do this", "use the account's live credentials"),
     (20_404, "there is no such thing", "check the SID; case counts, and an empty one makes a wrong URL"),
-    (20_422, "a parameter is malformed", "mend it; nothing was done"),
+    (20_422, "a parameter is malformed", "fix it; nothing was done"),
     (20_429, "too many requests at once", "send them more slowly"),
     (
         20_500,
@@ -133,8 +133,8 @@ impl ApiError {
         });
         let said =
             body.and_then(|body| body.message).map(|said| said.chars().take(LONGEST).collect::<String>());
-        let (what, mend) = match (known, said) {
-            (Some((_, what, mend)), _) => ((*what).to_owned(), *mend),
+        let (what, fix) = match (known, said) {
+            (Some((_, what, fix)), _) => ((*what).to_owned(), *fix),
             (None, Some(said)) => (format!("Twilio refused: {said}"), "see twilio.com/docs/api/errors"),
             (None, None) => (format!("Twilio's API answered {status}"), by_status(status)),
         };
@@ -145,7 +145,7 @@ impl ApiError {
             (_, 500..=599) => Next::Again(retry_after),
             _ => Next::Mend,
         };
-        Self { status, code, what, mend, next }
+        Self { status, code, what, fix, next }
     }
 }
 

@@ -10,15 +10,15 @@ pub struct TwilioError {
     /// What happened.
     pub meaning: &'static str,
     /// What to do.
-    pub mend: &'static str,
+    pub fix: &'static str,
 }
 
-const fn error(code: u32, meaning: &'static str, mend: &'static str) -> TwilioError {
-    TwilioError { code, warning: false, meaning, mend }
+const fn error(code: u32, meaning: &'static str, fix: &'static str) -> TwilioError {
+    TwilioError { code, warning: false, meaning, fix }
 }
 
-const fn warning(code: u32, meaning: &'static str, mend: &'static str) -> TwilioError {
-    TwilioError { code, warning: true, meaning, mend }
+const fn warning(code: u32, meaning: &'static str, fix: &'static str) -> TwilioError {
+    TwilioError { code, warning: true, meaning, fix }
 }
 
 /// All that are known here, by code.
@@ -40,13 +40,13 @@ pub const ERRORS: &[TwilioError] = &[
     error(
         12100,
         "the TwiML can't be parsed",
-        "mend the XML: often an unescaped `&`, or something before `<?xml`",
+        "fix the XML: often an unescaped `&`, or something before `<?xml`",
     ),
     error(12102, "the document's root is not `<Response>`", "wrap the verbs in `<Response>`"),
     warning(
         12200,
         "the TwiML has an element or attribute that Twilio doesn't know",
-        "mend its spelling; case counts",
+        "fix its spelling; case counts",
     ),
     error(12300, "the content type is not XML", "answer with `Content-Type: text/xml`"),
     error(31901, "no answer to the stream's connection request", "open port 443; check the tunnel"),

@@ -36,27 +36,27 @@ impl Segment {
         Self { request, bridges, from: 0, base, sound, words }
     }
 
-    fn rest(&self) -> &str {
+    fn remainder(&self) -> &str {
         self.request.text.get(self.from..).unwrap_or("")
     }
 
     pub(super) fn rest_is_speakable(&self) -> bool {
-        is_speakable(self.rest(), self.request.language.as_deref().unwrap_or_default())
+        is_speakable(self.remainder(), self.request.language.as_deref().unwrap_or_default())
     }
 
     /// Whether it can't be all, although the link says so: providers end broken answers in good order, too.
     pub(super) fn stops_short(&self) -> bool {
-        stops_short(self.rest(), self.request.language.as_deref().unwrap_or_default(), self.sound)
+        stops_short(self.remainder(), self.request.language.as_deref().unwrap_or_default(), self.sound)
     }
 
     /// With the pause that closes it.
     pub(super) fn rest_length(&self) -> u32 {
-        length_of(self.rest()).saturating_add(1)
+        length_of(self.remainder()).saturating_add(1)
     }
 
     /// What the next link is asked.
     fn ask(&self) -> SpeakRequest {
-        SpeakRequest { text: self.rest().to_owned(), ..self.request.clone() }
+        SpeakRequest { text: self.remainder().to_owned(), ..self.request.clone() }
     }
 
     pub(super) fn take_audio(&mut self, chunk: &AudioChunk) {
@@ -79,7 +79,7 @@ impl Segment {
     /// The link that was at it failed: what it spoke is spoken.
     fn cut(&mut self, per_char: Duration) {
         if !self.sound.is_zero() {
-            self.from += rest_of(self.rest(), &self.words, self.sound, per_char);
+            self.from += rest_of(self.remainder(), &self.words, self.sound, per_char);
         }
         self.base += std::mem::take(&mut self.sound);
         self.words.clear();

@@ -8,7 +8,7 @@ use super::Realtime;
 use super::items::Item;
 use crate::script::{Heard, Reply};
 use crate::socket::{Out, Outbox};
-use crate::tts::{Spoken, making};
+use crate::tts::{SynthResult, making};
 
 /// Sound comes in pieces of this length.
 const CHUNK: Duration = Duration::from_millis(200);
@@ -103,7 +103,7 @@ impl Realtime {
         if speaks {
             let (encoding, rate) = self.session.output();
             out.rate = rate;
-            let spoken = Spoken::new(&self.state, &reply.text, encoding, rate);
+            let spoken = SynthResult::new(&self.state, &reply.text, encoding, rate);
             let pace = self.state.config.latency.realtime;
             let mut words = spoken.words.iter().peekable();
             for (start, audio) in spoken.chunks(CHUNK) {

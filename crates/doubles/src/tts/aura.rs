@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Spoken, is_sentence, is_speakable, making};
+use super::{SynthResult, is_sentence, is_speakable, making};
 use crate::fault::wav_header;
 use crate::hearing::Encoding;
 use crate::http::{Refusal, Reply, Role};
@@ -71,7 +71,7 @@ pub(crate) fn http(query: &Query, body: &[u8], state: &State) -> Result<Reply, R
         return Err(Refusal { status: 413, ..bad("Input text exceeds maximum character limit of 2000.") });
     }
     let pace = state.config.latency.tts;
-    let spoken = Spoken::new(state, text, encoding, rate);
+    let spoken = SynthResult::new(state, text, encoding, rate);
     let mut reply = Reply {
         content_type: "audio/mulaw",
         headers: vec![
@@ -133,7 +133,7 @@ impl Aura {
         if !is_speakable(&text) {
             return;
         }
-        let spoken = Spoken::new(&self.state, &text, self.encoding, self.rate);
+        let spoken = SynthResult::new(&self.state, &text, self.encoding, self.rate);
         let pace = self.state.config.latency.tts;
         let soonest = out.now() + self.state.draw(pace.first);
         let begin = out.busy_until(SOUND).map_or(soonest, |busy| busy.max(soonest));

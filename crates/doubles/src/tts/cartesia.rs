@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Spoken, is_sentence, is_speakable, making};
+use super::{SynthResult, is_sentence, is_speakable, making};
 use crate::hearing::Encoding;
 use crate::socket::{Out, Outbox, Protocol};
 use crate::state::State;
@@ -161,7 +161,7 @@ impl Cartesia {
             return Ok(());
         }
         let (encoding, rate) = Self::format(&context.fixed)?;
-        let spoken = Spoken::new(&self.state, &text, encoding, rate);
+        let spoken = SynthResult::new(&self.state, &text, encoding, rate);
         let pace = self.state.config.latency.tts;
         let soonest = out.now() + self.state.draw(pace.first);
         let begin = out.busy_until(context.tag).map_or(soonest, |busy| busy.max(soonest));

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{Spoken, making};
+use super::{SynthResult, making};
 use crate::fault::mp3;
 use crate::hearing::Encoding;
 use crate::http::{Refusal, Reply, Role};
@@ -68,7 +68,7 @@ pub(crate) fn stream(query: &Query, body: &[u8], timed: bool, state: &State) -> 
         return Ok(reply);
     };
     reply.rate = rate;
-    let spoken = Spoken::new(state, text, encoding, rate);
+    let spoken = SynthResult::new(state, text, encoding, rate);
     let letters = characters(text, &spoken.words);
     for (nth, (start, mut chunk)) in spoken.chunks(CHUNK).into_iter().enumerate() {
         let after = if nth == 0 { first } else { making(pace, CHUNK) };
@@ -124,7 +124,7 @@ impl Voice {
     pub(super) fn speak(&self, text: &str, context: Option<&str>, tag: u64, out: &mut Outbox) {
         let (encoding, rate) = self.format.unwrap_or((Encoding::Linear16, 44_100));
         out.rate = rate;
-        let spoken = Spoken::new(&self.state, text, encoding, rate);
+        let spoken = SynthResult::new(&self.state, text, encoding, rate);
         let letters = characters(text, &spoken.words);
         let pace = self.state.config.latency.tts;
         let first = self.state.draw(pace.first);

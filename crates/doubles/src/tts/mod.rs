@@ -18,7 +18,7 @@ use crate::state::State;
 
 /// A spoken text, encoded.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Spoken {
+pub(crate) struct SynthResult {
     pub(crate) bytes: Bytes,
     pub(crate) words: Vec<SpokenWord>,
     /// Bytes per second.
@@ -27,7 +27,7 @@ pub(crate) struct Spoken {
     pub(crate) width: usize,
 }
 
-impl Spoken {
+impl SynthResult {
     pub(crate) fn new(state: &State, text: &str, encoding: Encoding, rate: u32) -> Self {
         let speech = state.speaker.speak(text, rate);
         let width = encoding.width();

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Spoken, making};
+use super::{SynthResult, making};
 use crate::fault::{mp3, wav_header};
 use crate::hearing::Encoding;
 use crate::http::{Refusal, Reply, Role};
@@ -54,7 +54,7 @@ pub(crate) fn answer(body: &[u8], state: &State) -> Result<Reply, Refusal> {
         }
         _ => return Err(bad("Invalid value for 'response_format'.", Some("response_format"))),
     };
-    let spoken = Spoken::new(state, input, Encoding::Linear16, RATE);
+    let spoken = SynthResult::new(state, input, Encoding::Linear16, RATE);
     let events = request["stream_format"] == "sse";
     let pace = state.config.latency.tts;
     let content_type = if events { "text/event-stream" } else { content_type };

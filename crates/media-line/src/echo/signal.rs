@@ -125,7 +125,7 @@ impl Played {
     }
 
     /// Gives back the ring's room once nothing in it can come back any more.
-    pub(crate) fn rest(&mut self, now: CallTime) {
+    pub(crate) fn shrink(&mut self, now: CallTime) {
         if !self.ring.is_empty() && self.end + (self.length as Tick) < Self::tick(now) {
             self.ring = Vec::new();
             self.decimator = None;

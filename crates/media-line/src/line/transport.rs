@@ -43,10 +43,10 @@ impl Transport for MediaLine {
         }
     }
 
-    fn rest(&mut self, now: CallTime) {
+    fn shrink(&mut self, now: CallTime) {
         if self.playout.utterances().next().is_none() {
-            self.outbound.rest();
-            self.playout.played.rest(now);
+            self.outbound.shrink();
+            self.playout.played.shrink(now);
         }
     }
 }

@@ -66,7 +66,7 @@ impl Outbound {
     }
 
     /// Gives back the room that chunks took: a call that listens has none.
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn shrink(&mut self) {
         if self.linear.capacity() > 0 {
             (self.resampler, self.linear, self.wire) = (None, Vec::new(), Vec::new());
         }

@@ -47,7 +47,7 @@ impl Outcome {
         let reason = Reason {
             code: Some(finding.code).filter(|code| *code != 0),
             what: finding.detail.clone(),
-            hint: known.map(|error| format!("{}; {}", error.meaning, error.mend)),
+            hint: known.map(|error| format!("{}; {}", error.meaning, error.fix)),
         };
         Self::not_placed(reason)
     }

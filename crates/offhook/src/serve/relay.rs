@@ -103,8 +103,8 @@ pub(super) async fn after(request: Request, edge: &Edge) -> Answer {
     let handoff = Handoff::read(&checked.form);
     if let Some(message) = &handoff.message {
         let code = handoff.error.unwrap_or(0);
-        let mend = errors::lookup(code).map_or("", |error| error.mend);
-        tracing::warn!(call = sid, code, message, mend, "Twilio ended a session of text");
+        let fix = errors::lookup(code).map_or("", |error| error.fix);
+        tracing::warn!(call = sid, code, message, fix, "Twilio ended a session of text");
     }
     let live = shared.switchboard.call(sid);
     let response = Response::default();

@@ -63,7 +63,7 @@ enum Channel {
     Mix,
 }
 
-/// Judges a recording. What can't be read is the user's to mend: status 2.
+/// Judges a recording. What can't be read is the user's to fix: status 2.
 pub(crate) fn run(args: &VadArgs) -> ExitCode {
     match judge(args) {
         Ok(()) => ExitCode::SUCCESS,

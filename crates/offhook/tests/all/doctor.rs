@@ -149,7 +149,7 @@ fn notes_of_a_call_are_listed_and_explained() {
         "Schema validation warning",
         "Stream - WebSocket - Handshake Error",
         "means",
-        "mend",
+        "fix",
         "https://h.example/voice",
     ] {
         assert!(told.contains(wanted), "{wanted}: {told}");

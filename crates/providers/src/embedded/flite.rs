@@ -50,7 +50,7 @@ impl Voice {
 
 /// A spoken text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Spoken {
+pub struct SynthResult {
     /// Samples per second.
     pub rate: u32,
     /// The sound, mono.
@@ -59,7 +59,7 @@ pub struct Spoken {
     pub words: Vec<TimedWord>,
 }
 
-impl Spoken {
+impl SynthResult {
     /// Goes on with another text's sound.
     fn append(&mut self, other: Self) {
         let per_ms = (self.rate as usize / 1_000).max(1);
@@ -116,8 +116,8 @@ impl Flite {
     ///
     /// # Errors
     /// If the engine fails.
-    pub fn speak(&self, text: &str) -> Result<Spoken, StageError> {
-        let mut whole: Option<Spoken> = None;
+    pub fn speak(&self, text: &str) -> Result<SynthResult, StageError> {
+        let mut whole: Option<SynthResult> = None;
         // A long text costs flite stack and memory, up to the end of the process: it gets what a caller could follow.
         for piece in pieces(text, LONGEST_PIECE) {
             let mut spoken = self.engine.speak(piece)?;
@@ -133,7 +133,7 @@ impl Flite {
 }
 
 /// Takes off flite's silence before and after, and the words' times with it.
-fn trim(spoken: &mut Spoken) {
+fn trim(spoken: &mut SynthResult) {
     let per_ms = spoken.rate as usize / 1_000;
     let loud = |sample: &i16| sample.unsigned_abs() > 200;
     let (Some(first), Some(last)) =
@@ -232,8 +232,8 @@ mod tests {
     #[test]
     fn sound_of_two_pieces_is_one() {
         let word = |word: &str| TimedWord { word: word.to_owned(), start_ms: 10, end_ms: 20 };
-        let mut spoken = Spoken { rate: 8_000, samples: vec![1; 800], words: vec![word("a")] };
-        spoken.append(Spoken { rate: 8_000, samples: vec![2; 80], words: vec![word("b")] });
+        let mut spoken = SynthResult { rate: 8_000, samples: vec![1; 800], words: vec![word("a")] };
+        spoken.append(SynthResult { rate: 8_000, samples: vec![2; 80], words: vec![word("b")] });
         assert_eq!(spoken.samples.len(), 880);
         assert_eq!(spoken.words.last().map(|word| (word.start_ms, word.end_ms)), Some((110, 120)));
     }

@@ -8,7 +8,7 @@ use libloading::os::unix::Library;
 use offhook_stage_api::TimedWord;
 use offhook_stages::StageError;
 
-use super::flite::{Spoken, Voice};
+use super::flite::{SynthResult, Voice};
 use super::library::{function, load};
 
 const STAGE: &str = "flite";
@@ -97,7 +97,7 @@ impl Engine {
     }
 
     /// Speaks a text.
-    pub(super) fn speak(&self, text: &str) -> Result<Spoken, StageError> {
+    pub(super) fn speak(&self, text: &str) -> Result<SynthResult, StageError> {
         let garbage = |what: &str| StageError::Garbage { stage: STAGE.to_owned(), what: what.to_owned() };
         let c_text = CString::new(text.replace('\0', " ")).map_err(|_| garbage("a text with a zero byte"))?;
         let voice = self.voice.lock().unwrap_or_else(PoisonError::into_inner);
@@ -120,7 +120,7 @@ impl Engine {
             let rate = wave.map_or(16_000, |wave| u32::try_from(wave.sample_rate).unwrap_or(16_000));
             let words = self.words(utterance);
             (f.delete_utterance)(utterance);
-            Ok(Spoken { rate, samples, words })
+            Ok(SynthResult { rate, samples, words })
         }
     }
 

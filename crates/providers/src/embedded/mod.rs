@@ -10,6 +10,6 @@ mod pocketsphinx;
 mod pool;
 mod sphinx_ffi;
 
-pub use flite::{Flite, Spoken, Voice};
+pub use flite::{Flite, SynthResult, Voice};
 pub use pocketsphinx::{PocketSphinx, Recognised, SphinxOptions};
 pub use pool::{NativePool, native_jobs};

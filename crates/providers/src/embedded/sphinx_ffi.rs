@@ -130,7 +130,7 @@ impl Decoder {
         let bad = |what: String| StageError::Refused {
             stage: STAGE.to_owned(),
             what,
-            hint: "mend the agent's words, or give their pronunciations".to_owned(),
+            hint: "fix the agent's words, or give their pronunciations".to_owned(),
         };
         let c = |text: &str| CString::new(text).map_err(|_| bad("a zero byte in a grammar".to_owned()));
         let name = c(&format!("g{key:016x}"))?;

@@ -118,7 +118,7 @@ pub(super) struct Fetch {
 
 /// What is said, and what is still to be said.
 #[derive(Default)]
-struct Desk {
+struct Fetcher {
     queue: VecDeque<SpeakRequest>,
     front: Option<Active>,
     /// Asked for ahead.
@@ -143,14 +143,14 @@ impl Fetch {
             let warming: Warming = Box::pin(async move { http.warm(request.uri()).await });
             warming
         });
-        let mut desk = Desk::default();
+        let mut fetcher = Fetcher::default();
         let mut more = true;
         loop {
-            self.feed(&mut desk).await?;
-            if !more && desk.front.is_none() && desk.queue.is_empty() {
+            self.feed(&mut fetcher).await?;
+            if !more && fetcher.front.is_none() && fetcher.queue.is_empty() {
                 return Ok(());
             }
-            let (front, ahead) = (desk.front.as_mut(), desk.next.as_mut());
+            let (front, ahead) = (fetcher.front.as_mut(), fetcher.next.as_mut());
             let step = tokio::select! {
                             biased;
                             command = commands.recv(), if more => Step::Command(command),
@@ -161,55 +161,57 @@ impl Fetch {
             match step {
                 Step::Warm => warming = None,
                 Step::Command(None) => more = false,
-                Step::Command(Some(TtsCommand::Speak(request))) => desk.queue.push_back(request),
-                Step::Command(Some(TtsCommand::Cancel { utterance })) => self.cancel(&mut desk, utterance),
+                Step::Command(Some(TtsCommand::Speak(request))) => fetcher.queue.push_back(request),
+                Step::Command(Some(TtsCommand::Cancel { utterance })) => self.cancel(&mut fetcher, utterance),
                 Step::Next(Ok(answer)) => {
-                    if let Some(next) = &mut desk.next {
+                    if let Some(next) = &mut fetcher.next {
                         next.state = State::Answering(answer);
                     }
                 }
                 Step::Next(Err(error)) => {
                     // It may do better once the one before it is done; if it was our haste, it will.
                     tracing::debug!(call = %self.call.call, %error, "a request made ahead failed");
-                    if let Some(next) = desk.next.take() {
-                        desk.queue.push_front(next.segment.request);
-                        desk.patient = true;
+                    if let Some(next) = fetcher.next.take() {
+                        fetcher.queue.push_front(next.segment.request);
+                        fetcher.patient = true;
                     }
                 }
                 Step::Answered(Ok(answer)) => {
-                    if let Some(front) = &mut desk.front {
+                    if let Some(front) = &mut fetcher.front {
                         front.state = State::Answering(answer);
                     }
                 }
-                Step::Answered(Err(error)) | Step::Chunk(Err(error)) => self.fail(&mut desk, &error).await?,
-                Step::Chunk(Ok(bytes)) => self.chunk(&mut desk, bytes).await?,
+                Step::Answered(Err(error)) | Step::Chunk(Err(error)) => {
+                    self.fail(&mut fetcher, &error).await?
+                }
+                Step::Chunk(Ok(bytes)) => self.chunk(&mut fetcher, bytes).await?,
             }
         }
     }
 
     /// Asks for what may be asked for.
-    async fn feed(&self, desk: &mut Desk) -> Result<(), Closed> {
+    async fn feed(&self, fetcher: &mut Fetcher) -> Result<(), Closed> {
         loop {
-            if desk.front.is_none() {
-                desk.front = desk.next.take();
-                if let Some(front) = &mut desk.front {
+            if fetcher.front.is_none() {
+                fetcher.front = fetcher.next.take();
+                if let Some(front) = &mut fetcher.front {
                     front.due = Instant::now() + self.manner.deadlines.first;
                 }
             }
-            let ahead = match &desk.front {
+            let ahead = match &fetcher.front {
                 None => false,
-                Some(_) if desk.next.is_some() => return Ok(()),
+                Some(_) if fetcher.next.is_some() => return Ok(()),
                 // A local server has one model: what is waited for comes first.
-                Some(front) if front.segment.sounded => self.manner.ahead > 0 && !desk.patient,
+                Some(front) if front.segment.sounded => self.manner.ahead > 0 && !fetcher.patient,
                 Some(_) => return Ok(()),
             };
-            let said = desk.front.as_ref().map(|front| front.segment.request.utterance);
-            let Some(request) = desk.queue.front() else { return Ok(()) };
+            let said = fetcher.front.as_ref().map(|front| front.segment.request.utterance);
+            let Some(request) = fetcher.queue.front() else { return Ok(()) };
             let speakable = request.text.chars().any(char::is_alphanumeric);
             if said.is_some_and(|said| !ahead || said != request.utterance || !speakable) {
                 return Ok(());
             }
-            let Some(request) = desk.queue.pop_front() else { return Ok(()) };
+            let Some(request) = fetcher.queue.pop_front() else { return Ok(()) };
             let (utterance, segment) = (request.utterance, request.segment);
             if !speakable {
                 for event in nothing_to_say(&request) {
@@ -217,16 +219,17 @@ impl Fetch {
                 }
                 continue;
             }
-            let before = desk.before.take().filter(|(before, _)| *before == utterance).map(|(_, text)| text);
+            let before =
+                fetcher.before.take().filter(|(before, _)| *before == utterance).map(|(_, text)| text);
             let begins = before.is_none() && !ahead;
             let active = self.ask(request, before.as_deref(), begins);
             match active {
                 Ok(active) => {
-                    desk.before = Some((utterance, active.segment.request.text.clone()));
+                    fetcher.before = Some((utterance, active.segment.request.text.clone()));
                     if ahead {
-                        desk.next = Some(active);
+                        fetcher.next = Some(active);
                     } else {
-                        desk.front = Some(active);
+                        fetcher.front = Some(active);
                     }
                 }
                 Err(error) => {
@@ -252,8 +255,8 @@ impl Fetch {
         Ok(Active { segment, state, reader: self.asking.reader(), due })
     }
 
-    async fn chunk(&self, desk: &mut Desk, bytes: Option<Bytes>) -> Result<(), Closed> {
-        let Some(front) = &mut desk.front else { return Ok(()) };
+    async fn chunk(&self, fetcher: &mut Fetcher, bytes: Option<Bytes>) -> Result<(), Closed> {
+        let Some(front) = &mut fetcher.front else { return Ok(()) };
         front.due = Instant::now() + self.manner.deadlines.gap;
         let over = bytes.is_none();
         let said = match bytes {
@@ -274,21 +277,21 @@ impl Fetch {
             self.events.send(event).await?;
         }
         if over && outcome.is_ok() {
-            if let Some(done) = desk.front.take() {
+            if let Some(done) = fetcher.front.take() {
                 self.note(&done.segment);
             }
             return Ok(());
         }
         if let Err(error) = &mut outcome {
-            self.fail(desk, error).await?;
+            self.fail(fetcher, error).await?;
         }
         Ok(())
     }
 
     /// Dropping a request ends it at the server.
-    fn cancel(&self, desk: &mut Desk, utterance: UtteranceId) {
-        desk.queue.retain(|request| request.utterance != utterance);
-        for active in [&mut desk.front, &mut desk.next] {
+    fn cancel(&self, fetcher: &mut Fetcher, utterance: UtteranceId) {
+        fetcher.queue.retain(|request| request.utterance != utterance);
+        for active in [&mut fetcher.front, &mut fetcher.next] {
             if let Some(cancelled) = active.take_if(|active| active.segment.request.utterance == utterance) {
                 self.note(&cancelled.segment);
             }
@@ -301,21 +304,21 @@ impl Fetch {
     }
 
     /// What of the utterance isn't spoken yet won't be.
-    async fn fail(&self, desk: &mut Desk, error: &StageError) -> Result<(), Closed> {
-        let Some(front) = desk.front.take() else { return Ok(()) };
+    async fn fail(&self, fetcher: &mut Fetcher, error: &StageError) -> Result<(), Closed> {
+        let Some(front) = fetcher.front.take() else { return Ok(()) };
         self.note(&front.segment);
         self.call.meter.add(&self.manner.name, |usage| usage.failures += 1);
         tracing::warn!(call = %self.call.call, %error, "a sentence could not be spoken");
         let utterance = front.segment.request.utterance;
         let mut failed = vec![front.segment.request];
-        if let Some(next) = desk.next.take_if(|next| next.segment.request.utterance == utterance) {
+        if let Some(next) = fetcher.next.take_if(|next| next.segment.request.utterance == utterance) {
             failed.push(next.segment.request);
         }
-        for request in std::mem::take(&mut desk.queue) {
+        for request in std::mem::take(&mut fetcher.queue) {
             if request.utterance == utterance {
                 failed.push(request);
             } else {
-                desk.queue.push_back(request);
+                fetcher.queue.push_back(request);
             }
         }
         for SpeakRequest { utterance, segment, .. } in failed {

@@ -156,7 +156,7 @@ fn without_quotation(description: &str) -> String {
         .split(|c: char| !c.is_ascii_digit())
         .find_map(|code| code.parse().ok().filter(|code| *code > 10_000));
     match code.and_then(offhook_twilio::errors::lookup) {
-        Some(error) => format!("{words} ({}; {})", error.meaning, error.mend),
+        Some(error) => format!("{words} ({}; {})", error.meaning, error.fix),
         None => words,
     }
 }

@@ -28,7 +28,7 @@ impl std::fmt::Display for Finding {
         let level = if self.is_warning() { "warning" } else { "error" };
         write!(f, "{level} {}: {}", self.code, self.detail)?;
         match crate::errors::lookup(self.code) {
-            Some(error) => write!(f, " ({}; {})", error.meaning, error.mend),
+            Some(error) => write!(f, " ({}; {})", error.meaning, error.fix),
             None => Ok(()),
         }
     }
