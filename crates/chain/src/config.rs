@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How long a link may be silent while it owes something.
+/// How long a link may be silent while an answer is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
     /// From the request to the first sign of an answer. For speech-to-text: from the end of speech to its final transcript.
     pub first: Duration,
-    /// Between one piece of the answer and the next. Not used by speech-to-text: recognisers may be silent while they listen.
+    /// Between one piece of the answer and the next. Not used by speech-to-text: providers may be silent while they listen.
     pub gap: Duration,
 }
 
@@ -22,7 +22,7 @@ impl Deadlines {
     /// after the caller's: a second voice can still be heard within 2 s. A silence of a second within a sentence is as good
     /// as its end.
     pub const TTS: Self = Self { first: Duration::from_millis(800), gap: Duration::from_secs(1) };
-    /// The recogniser: 1.5 s. Streaming recognisers give a final transcript 0.25 to 1 s after the end of speech, or their best
+    /// Speech-to-text: 1.5 s. Streaming providers give a final transcript 0.25 to 1 s after the end of speech, or their best
     /// guess after 1.2 s; the call waits 2 s at most, and corrects itself when words come later.
     pub const STT: Self = Self { first: Duration::from_millis(1_500), gap: Duration::from_secs(10) };
     /// A recogniser that gets whole recordings by HTTP: 2.5 s from the end of speech.
@@ -34,7 +34,7 @@ impl Deadlines {
 #[serde(deny_unknown_fields, default)]
 pub struct LinkConfig {
     /// How long the first sign of an answer may take. Default: 2.5 s for the language model, 0.8 s for the voice, 1.5 s from the
-    /// end of speech for the recogniser.
+    /// end of speech for speech-to-text.
     #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
     pub first: Option<Duration>,
     /// How long the next piece may take. Default: 2.5 s for the language model, 1 s for the voice.

@@ -183,16 +183,16 @@ impl Health {
             }
             State::HalfOpen { rest, .. } => (self.config.failures, now, rest * 2),
             State::Open { until, rest } => {
-                // A request from before it opened. Only a longer wish of the provider's changes anything.
-                let wished = asked_for.map_or(until, |wish| now + wish.min(self.config.longest_rest));
-                *state = State::Open { until: until.max(wished), rest };
+                // A request from before it opened. Only a longer pause that the provider asks for changes anything.
+                let asked_until = asked_for.map_or(until, |pause| now + pause.min(self.config.longest_rest));
+                *state = State::Open { until: until.max(asked_until), rest };
                 return;
             }
         };
         if at_once || asked_for.is_some() || failures >= self.config.failures {
             count(&self.counters.opened);
             let rest = usual.min(self.config.longest_rest);
-            let pause = asked_for.map_or(rest, |wish| wish.min(self.config.longest_rest));
+            let pause = asked_for.map_or(rest, |pause| pause.min(self.config.longest_rest));
             *state = State::Open { until: now + pause, rest };
         } else {
             *state = State::Closed { failures, since: Some(since) };

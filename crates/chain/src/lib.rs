@@ -5,7 +5,7 @@
 //! they are tried. Each link has [`Deadlines`] and a [`Health`] that all calls share: a circuit breaker keeps calls
 //! away from a provider that fails, and lets one of them try it again from time to time.
 //!
-//! Within a call, a chain is one future that runs its links' futures inside of itself: whoever drops it drops all. The first link
+//! Within a call, a chain is one future that runs its links' futures inside of itself: dropping it drops all. The first link
 //! is started with the call, the others when they are needed; one that ended is started again when it is asked next.
 //!
 //! Caches belong around each link, not around the chain: what a second voice said in the first one's place must not be
@@ -42,7 +42,7 @@ pub struct Link<S: ?Sized> {
     pub stage: Arc<S>,
     /// How long it may take.
     pub deadlines: Deadlines,
-    /// After how long without a sign of life the next link is asked too; whoever answers first is taken. `None`: only when
+    /// After how long without a sign of life the next link is asked too; the first to answer is taken. `None`: only when
     /// this one has failed. Not used by speech-to-text, where one link listens at a time.
     pub hedge_after: Option<std::time::Duration>,
     /// How it fares, over all calls.

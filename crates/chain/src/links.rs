@@ -20,7 +20,7 @@ pub(crate) type Start<C, E> =
 pub(crate) enum Did<E> {
     /// It said something.
     Said(E),
-    /// Its run is over, and with it whatever it owed.
+    /// Its run is over, and with it all that was asked of it.
     Ended(StageError),
 }
 
@@ -91,7 +91,7 @@ impl<C, E> Links<C, E> {
     }
 
     /// Gives a running link a command that it may miss.
-    pub(crate) fn tell(&self, link: usize, command: C) {
+    pub(crate) fn notify(&self, link: usize, command: C) {
         if let Some(to) = self.queue(link) {
             // One that doesn't read will be found out by its deadline.
             let _missed = to.offer(command);
@@ -105,7 +105,7 @@ impl<C, E> Links<C, E> {
         }
     }
 
-    /// Tells a link that nothing more will be asked; its run ends when it has answered.
+    /// Closes a link's queue: nothing more will be asked; its run ends when it has answered.
     pub(crate) fn close(&mut self, link: usize) {
         if let Some(running) = self.slots.get_mut(link).and_then(|slot| slot.running.as_mut()) {
             running.to = None;

@@ -93,7 +93,7 @@ impl Overlap {
             let Some((at, c)) = chars.next() else {
                 return match (ended, start) {
                     (false, _) => Match::Open,
-                    // It began anew and got less far.
+                    // It began again and got less far.
                     (true, 0) => Match::Until(self.held.len()),
                     (true, _) => Match::None,
                 };
@@ -168,7 +168,7 @@ mod tests {
             let restarted = words.join(" ");
             let whole = said.clone() + &continued(&said, &restarted);
             prop_assert_eq!(whole.trim(), restarted.trim());
-            // Going on some words back says nothing twice, if the words tell where that was.
+            // Going on some words back says nothing twice, if the words show where that was.
             let from = cut - back.min(cut);
             let unique: Vec<String> = (0..words.len()).map(|n| format!("w{n}")).collect();
             let said: String = unique.iter().take(cut).map(|word| format!("{word} ")).collect();

@@ -1,4 +1,4 @@
-//! One voice that speaks several languages, each in a session of its own: most voices are told the language when their session
+//! One voice that speaks several languages, each in a session of its own: most voices are given the language when their session
 //! begins.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -112,7 +112,7 @@ impl LanguageRouter {
     async fn serve(mut self, commands: Rx<TtsCommand>) -> Result<(), StageError> {
         let mut wanted = true;
         while wanted || self.sessions.any() {
-            let told = tokio::select! {
+            let sent = tokio::select! {
                 biased;
                 command = commands.recv(), if wanted => match command {
                     Some(TtsCommand::Speak(request)) => self.speak(request).await,
@@ -133,14 +133,14 @@ impl LanguageRouter {
                     Did::Ended(error) => self.ended(session, &error, wanted).await,
                 },
             };
-            if told.is_err() {
+            if sent.is_err() {
                 return Ok(()); // nobody listens: the call is over
             }
         }
         Ok(())
     }
 
-    /// The session of a language. One that the voice was not told of is spoken as the one that was spoken before.
+    /// The session of a language. One that the voice was not given is spoken as the one that was spoken before.
     fn session(&self, language: Option<&str>) -> usize {
         let Some(language) = language else { return FIRST };
         self.tags.iter().position(|tag| **tag == *language).unwrap_or(self.now)
@@ -212,7 +212,7 @@ impl LanguageRouter {
         self.pending.retain(|(of, _), _| *of != utterance);
         self.waiting.retain(|(_, request)| request.utterance != utterance);
         for session in 0..self.tags.len() {
-            self.sessions.tell(session, TtsCommand::Cancel { utterance });
+            self.sessions.notify(session, TtsCommand::Cancel { utterance });
             // A closing session takes no commands any more: it would speak on.
             if self.closing.contains(&session) {
                 self.stop_if_idle(session);

@@ -169,7 +169,7 @@ impl<W: Work> Race<W> {
     /// The first who answers is taken; the other is cancelled.
     pub(crate) fn win(&self, work: &mut W, link: usize) {
         for loser in work.contest().links().filter(|other| *other != link) {
-            self.providers.links.tell(loser, work.cancel());
+            self.providers.links.notify(loser, work.cancel());
         }
         let contest = work.contest_mut();
         contest.attempts.retain(|attempt| attempt.link == link);
@@ -193,7 +193,7 @@ impl<W: Work> Race<W> {
     /// Cancels a piece of work with all who are at it.
     pub(crate) fn cancel(&self, work: &W) {
         for link in work.contest().links() {
-            self.providers.links.tell(link, work.cancel());
+            self.providers.links.notify(link, work.cancel());
         }
     }
 

@@ -1,4 +1,4 @@
-//! Recognisers one after the other.
+//! Speech-to-text providers one after the other.
 
 mod fallback;
 mod ring;
@@ -8,12 +8,12 @@ use offhook_stage_api::{SttCommand, SttEvent};
 use crate::Chain;
 use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Stt, Tx};
 
-/// Recognisers in the order in which they are tried, as one.
+/// Speech-to-text providers in the order in which they are tried, as one.
 ///
-/// One listens at a time. When it fails, or owes the final transcript of a pause for too long, the next is given the sound of the
-/// open turn, up to 30 s of it, and what was asked about it; it hears that faster than it was spoken, and whoever can't
+/// One listens at a time. When it fails, or the final transcript of a pause is due for too long, the next is given the sound of the
+/// open turn, up to 30 s of it, and what was asked about it; it hears that faster than it was spoken, and a provider that can't
 /// take it so fast must keep it. After the turn, the first link that is well listens again. When all have failed,
-/// the call is told once, and they are tried again after 0.5 s, then 1 s, up to 4 s.
+/// the call is notified once, and they are tried again after 0.5 s, then 1 s, up to 4 s.
 pub type SttChain = Chain<dyn Stt>;
 
 impl Stt for SttChain {

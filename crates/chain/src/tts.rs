@@ -13,7 +13,7 @@ use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx};
 /// Voices in the order in which they are tried, as one.
 ///
 /// An utterance goes to the first link that is well, and stays with it: voices differ. When it fails, the next speaks what is
-/// left, from the first word that wasn't spoken, as far as the words' times, or the length of the sound, tell. A
+/// left, from the first word that wasn't spoken, as far as the words' times, or the length of the sound, show. A
 /// segment of which a voice gives no sound, or far less than it takes to speak it, counts as failed.
 pub type TtsChain = Chain<dyn Tts>;
 

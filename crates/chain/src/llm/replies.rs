@@ -58,7 +58,7 @@ impl Replies {
             && let Some(mut open) = self.race.open.remove(at)
         {
             for link in open.contest().links().filter(|link| !open.served.contains(link)) {
-                self.race.providers.links.tell(link, open.cancel());
+                self.race.providers.links.notify(link, open.cancel());
             }
             self.remember(&mut open);
         }
@@ -69,7 +69,7 @@ impl Replies {
         if !open.served.contains(&link) {
             open.served.push(link);
             if open.committed {
-                self.race.providers.links.tell(link, LlmCommand::Commit { reply: open.id });
+                self.race.providers.links.notify(link, LlmCommand::Commit { reply: open.id });
             }
         }
     }
@@ -86,7 +86,7 @@ impl Replies {
         let open = self.race.open.iter().filter(|open| open.id == reply).flat_map(|open| &open.served);
         let over = self.over.iter().filter(|over| over.id == reply).flat_map(|over| &over.served);
         for link in open.chain(over) {
-            self.race.providers.links.tell(*link, command.clone());
+            self.race.providers.links.notify(*link, command.clone());
         }
     }
 
@@ -99,7 +99,7 @@ impl Replies {
         // The latest who asked: without ids, names repeat.
         if let Some(served) = over.chain(open).next_back() {
             for link in served {
-                self.race.providers.links.tell(*link, LlmCommand::ToolResult(result.clone()));
+                self.race.providers.links.notify(*link, LlmCommand::ToolResult(result.clone()));
             }
         }
     }

@@ -75,7 +75,7 @@ impl Ring {
         }
     }
 
-    /// Whether a transcript up to `known` answers for a pause at `until`: recognisers end words up to half a second before voice
+    /// Whether a transcript up to `known` answers for a pause at `until`: providers end words up to half a second before voice
     /// activity does.
     pub(super) const fn covers(known: u64, until: SamplePos) -> bool {
         known + 25 * FRAME_SAMPLES as u64 >= until.0

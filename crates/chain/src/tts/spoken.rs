@@ -15,7 +15,7 @@ pub(super) fn rest_of(text: &str, words: &[TimedWord], sound: Duration, per_char
     let sound_ms = u32::try_from(sound.as_millis()).unwrap_or(u32::MAX);
     let (mut at, mut known) = (0, Duration::ZERO);
     for word in words {
-        // A word that isn't in the text as it was timed tells nothing.
+        // A word that isn't in the text as it was timed is no evidence.
         let Some(found) = text.get(at..).and_then(|rest| rest.find(word.word.as_str())) else { continue };
         if sound_ms < word.start_ms.midpoint(word.end_ms) {
             return at + found;

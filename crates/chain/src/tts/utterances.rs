@@ -148,7 +148,7 @@ impl RaceTask for Utterances {
 
     fn on_lost(&mut self, open: &mut Open, link: usize, failure: StageFailure) -> bool {
         let links = &self.race.providers.links;
-        links.tell(link, open.cancel());
+        links.notify(link, open.cancel());
         // While it runs, old sound may still come: it can't be asked for the same again.
         let again = !links.is_running(link) && self.race.may_try_again(open, link, &failure);
         if !self.race.drop_attempt(open, link, failure, again) {
