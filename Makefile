@@ -51,7 +51,7 @@ conformity: setup ## the API against its OpenAPI document (schemathesis, from Py
 sdks: ## the vendors' own clients (installed from PyPI into target/) against our doubles of their services
 	@$(CARGO) build --quiet --bin offhook
 	@python3 -m venv $(TARGET)/sdks
-	@$(TARGET)/sdks/bin/pip install --quiet openai anthropic deepgram-sdk assemblyai elevenlabs cartesia websockets
+	@$(TARGET)/sdks/bin/pip install --quiet openai anthropic deepgram-sdk assemblyai elevenlabs cartesia google-genai mistralai websockets
 	@$(TARGET)/debug/offhook doubles --port 5051 --profile instant >/dev/null & doubles=$$!; trap "kill $$doubles" EXIT; \
 	  sleep 1; $(TARGET)/sdks/bin/python crates/doubles/sdks.py 5051
 

@@ -26,6 +26,8 @@ from deepgram.speak.v1.types import SpeakV1Text
 from elevenlabs import VoiceSettings
 from elevenlabs.client import ElevenLabs
 from elevenlabs.v_1_text_to_speech_voice_id_multi_stream_input.types import ReceiveMessageMulti
+from google import genai
+from mistralai.client import Mistral
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 from websockets.exceptions import ConnectionClosed
@@ -78,6 +80,53 @@ def chat():
     assert any(chunk.usage for chunk in chunks)
     assert client.chat.completions.create(**ask).choices[0].message.content
     assert list(client.models.list())
+
+
+def responses():
+    client = openai.OpenAI(base_url=HTTP + "/v1", api_key="x", max_retries=0)
+    tool = {"type": "function", "name": "f", "description": "d", "parameters": TOOLS, "strict": False}
+    with client.responses.stream(model="gpt-6-astra", input="hi", tools=[tool]) as stream:
+        kinds = [event.type for event in stream]
+        assert stream.get_final_response().output_text == "I heard: hi"
+    assert kinds[0] == "response.created" and kinds[-1] == "response.completed", kinds
+    assert client.responses.create(model="double", input="hi", store=False).output_text == "I heard: hi"
+    try:
+        client.responses.create(model="gpt-6-astra", input="hi", reasoning={"effort": "none"})
+    except openai.BadRequestError as refused:
+        assert "none" in str(refused)
+    else:
+        raise AssertionError("this model can't be kept from thinking")
+
+
+def gemini():
+    client = genai.Client(api_key="x", http_options=genai.types.HttpOptions(base_url=HTTP))
+    declaration = genai.types.FunctionDeclaration(name="f", description="d", parameters_json_schema=TOOLS)
+    config = genai.types.GenerateContentConfig(
+        system_instruction="Be brief.",
+        tools=[genai.types.Tool(function_declarations=[declaration])],
+        automatic_function_calling=genai.types.AutomaticFunctionCallingConfig(disable=True),
+    )
+    ask = {"model": "gemini-2.5-flash", "contents": "hi", "config": config}
+    assert client.models.generate_content(**ask).text == "I heard: hi"
+    chunks = list(client.models.generate_content_stream(**ask))
+    assert "".join(chunk.text or "" for chunk in chunks) == "I heard: hi"
+    assert chunks[-1].usage_metadata.candidates_token_count
+    try:
+        thinking = genai.types.ThinkingConfig(thinking_budget=0)
+        config = genai.types.GenerateContentConfig(thinking_config=thinking)
+        client.models.generate_content(model="gemini-2.5-pro", contents="hi", config=config)
+    except genai.errors.ClientError as refused:
+        assert refused.code == 400 and "thinking mode" in refused.message
+    else:
+        raise AssertionError("this model can't be kept from thinking")
+
+
+def mistral():
+    client = Mistral(api_key="x", server_url=HTTP)
+    ask = {"model": "mistral-small-latest", "messages": [{"role": "user", "content": "hi"}]}
+    assert client.chat.complete(**ask).choices[0].message.content == "I heard: hi"
+    said = [event.data.choices[0].delta.content for event in client.chat.stream(**ask) if event.data.choices]
+    assert "".join(text for text in said if text) == "I heard: hi"
 
 
 def openai_sound():
@@ -243,6 +292,9 @@ def cartesia():
 
 CHECKS = [
     chat,
+    responses,
+    gemini,
+    mistral,
     openai_sound,
     realtime,
     messages,

@@ -11,9 +11,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use offhook_stage_api::id::{SegmentId, UtteranceId};
-use offhook_stage_api::{SpeakRequest, TtsCommand, TtsEvent};
+use offhook_stage_api::{AudioChunk, SpeakRequest, TtsCommand, TtsEvent};
 
-use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx, WhenFull, bounded};
+use offhook_stages::{
+    BoxFuture, CallInfo, Distance, Rx, StageError, Tts, Tx, WhenFull, bounded, stops_short,
+};
 use store::{Key, Spoken};
 pub use store::{SpokenStore, SpokenTotals};
 
@@ -52,8 +54,12 @@ impl Tts for CachedTts {
         self.voice.voice()
     }
 
-    fn warm(&self) -> BoxFuture<()> {
-        self.voice.warm()
+    fn warm(&self, call: &CallInfo) -> BoxFuture<()> {
+        self.voice.warm(call)
+    }
+
+    fn distance(&self) -> Distance {
+        self.voice.distance()
     }
 
     fn run(
@@ -124,7 +130,24 @@ struct Desk {
     language: Arc<str>,
     store: Arc<SpokenStore>,
     /// Segments that the voice is at, and what has come of them.
-    open: HashMap<(UtteranceId, SegmentId), (Option<Key>, Spoken)>,
+    open: HashMap<(UtteranceId, SegmentId), Open>,
+}
+
+/// A segment that the voice is at.
+struct Open {
+    /// `None`: it isn't kept.
+    key: Option<Key>,
+    text: String,
+    language: Arc<str>,
+    spoken: Spoken,
+}
+
+impl Open {
+    /// Whether a chain would take it for the whole text.
+    fn is_whole(&self) -> bool {
+        let sound = self.spoken.chunks.iter().map(AudioChunk::duration).sum();
+        !stops_short(&self.text, &self.language, sound)
+    }
 }
 
 impl Desk {
@@ -143,7 +166,10 @@ impl Desk {
         let waits = self.open.keys().any(|(open, _)| *open == utterance);
         let known = key.as_ref().filter(|_| !waits).and_then(|key| self.store.get(key));
         let Some(spoken) = known else {
-            self.open.insert((utterance, segment), (key, Spoken::default()));
+            let language = request.language.as_ref().unwrap_or(&self.language);
+            let (text, language) = (request.text.clone(), Arc::clone(language));
+            let open = Open { key, text, language, spoken: Spoken::default() };
+            self.open.insert((utterance, segment), open);
             return Vec::new();
         };
         let mut events = Vec::with_capacity(spoken.chunks.len() + 2);
@@ -186,18 +212,19 @@ impl Desk {
     fn note(&mut self, event: &TtsEvent) {
         match event {
             TtsEvent::Audio { chunk, .. } => {
-                if let Some((Some(_), spoken)) = self.open.get_mut(&event.of()) {
-                    spoken.chunks.push(chunk.clone());
+                if let Some(open) = self.open.get_mut(&event.of()).filter(|open| open.key.is_some()) {
+                    open.spoken.chunks.push(chunk.clone());
                 }
             }
             TtsEvent::Words { words, .. } => {
-                if let Some((Some(_), spoken)) = self.open.get_mut(&event.of()) {
-                    spoken.words.extend(words.iter().cloned());
+                if let Some(open) = self.open.get_mut(&event.of()).filter(|open| open.key.is_some()) {
+                    open.spoken.words.extend(words.iter().cloned());
                 }
             }
             TtsEvent::Done { .. } => {
-                if let Some((Some(key), spoken)) = self.open.remove(&event.of()) {
-                    self.store.put(key, spoken);
+                let Some(open) = self.open.remove(&event.of()).filter(Open::is_whole) else { return };
+                if let Some(key) = open.key {
+                    self.store.put(key, open.spoken);
                 }
             }
             TtsEvent::Failed { .. } => {

@@ -109,3 +109,15 @@ async fn what_failed_or_is_long_is_not_kept() {
     }
     assert_eq!(count.load(Ordering::Relaxed), 4);
 }
+
+#[tokio::test]
+async fn a_clip_that_a_chain_would_refuse_is_not_kept() {
+    let voice = Voice::default();
+    let count = Arc::clone(&voice.0);
+    let tts = CachedTts::new(Arc::new(voice), Arc::new(SpokenStore::default()));
+    // 31 octets are 4 ms of sound.
+    let greeting = "Blue Door restaurant, good day.";
+    speak(&tts, &[greeting]).await;
+    speak(&tts, &[greeting]).await;
+    assert_eq!(count.load(Ordering::Relaxed), 2);
+}

@@ -23,9 +23,11 @@ impl Deadlines {
     /// as its end.
     pub const TTS: Self = Self { first: Duration::from_millis(800), gap: Duration::from_secs(1) };
     /// Speech-to-text: 1.5 s. Streaming providers give a final transcript 0.25 to 1 s after the end of speech, or their best
-    /// guess after 1.2 s; the call waits 2 s at most, and corrects itself when words come later. Providers that get
-    /// whole recordings by HTTP need 2.5 s.
+    /// Speech-to-text: 1.5 s. Streaming providers give a final transcript 0.25 to 1 s after the end of speech, or their best
+    /// guess after 1.2 s; the call waits 2 s at most, and corrects itself when words come later.
     pub const STT: Self = Self { first: Duration::from_millis(1_500), gap: Duration::from_secs(10) };
+    /// A recogniser that gets whole recordings by HTTP: 2.5 s from the end of speech.
+    pub const STT_UPLOAD: Self = Self { first: Duration::from_millis(2_500), gap: Duration::from_secs(10) };
 }
 
 /// One link of a chain, as configured.

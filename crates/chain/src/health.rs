@@ -193,6 +193,14 @@ impl Health {
         if failure.kind == FailureKind::TooSlow {
             count(&self.counters.too_slow);
         }
+        if failure.kind == FailureKind::Declined {
+            // The request's own fault. The provider answers.
+            let mut state = self.state();
+            if matches!(*state, State::HalfOpen { .. }) {
+                *state = State::Closed { failures: 0, since: None };
+            }
+            return;
+        }
         let now = Instant::now();
         let asked_for = failure.retry_after_ms.map(Duration::from_millis);
         let at_once = matches!(failure.kind, FailureKind::Refused | FailureKind::Unavailable);
@@ -298,6 +306,21 @@ mod tests {
         health.failed(&failure(FailureKind::Busy, Some(3_600_000)));
         advance(Duration::from_secs(120)).await;
         assert!(health.admits(), "an hour is more than is obeyed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_declined_request_is_not_the_providers_fault() {
+        let health = Health::new(BreakerConfig::default());
+        for _ in 0..20 {
+            health.failed(&failure(FailureKind::Declined, None));
+        }
+        assert!(health.admits());
+        assert_eq!((health.totals().failed, health.totals().opened), (20, 0));
+        health.failed(&failure(FailureKind::Refused, None));
+        advance(Duration::from_secs(15)).await;
+        assert!(health.admits());
+        health.failed(&failure(FailureKind::Declined, None));
+        assert_eq!(health.circuit(), Circuit::Closed, "the provider answers again");
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use offhook_stage_api::{SpeakRequest, TtsCommand, TtsEvent};
 
 use crate::links::{Did, Links, QUEUE, Start};
 use offhook_stages::queue::Closed;
-use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx, WhenFull};
+use offhook_stages::{BoxFuture, CallInfo, Distance, Rx, StageError, Tts, Tx, WhenFull};
 
 /// Gives each language of a call its own session of a voice. The first begins with the call, others when they are first spoken;
 /// one that is left ends when it has said what it was asked for.
@@ -49,8 +49,12 @@ impl Tts for PerLanguageTts {
         self.voice.voice()
     }
 
-    fn warm(&self) -> BoxFuture<()> {
-        self.voice.warm()
+    fn warm(&self, call: &CallInfo) -> BoxFuture<()> {
+        self.voice.warm(call)
+    }
+
+    fn distance(&self) -> Distance {
+        self.voice.distance()
     }
 
     fn run(

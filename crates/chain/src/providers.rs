@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_stage_api::{LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, TtsCommand, TtsEvent};
-use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, Tx, WhenFull};
+use offhook_stages::{BoxFuture, CallInfo, Distance, Llm, Rx, StageError, Stt, Tts, Tx, WhenFull};
 
 use crate::Link;
 use crate::health::{Asked, Circuit};
@@ -21,6 +21,9 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Its name in configuration, logs and metrics.
     fn provider_name(&self) -> &str;
+
+    /// How far it is.
+    fn provider_distance(&self) -> Distance;
 
     /// Begins to serve one call.
     fn start(
@@ -40,6 +43,10 @@ macro_rules! provider {
 
             fn provider_name(&self) -> &str {
                 self.name()
+            }
+
+            fn provider_distance(&self) -> Distance {
+                self.distance()
             }
 
             fn start(
@@ -62,8 +69,13 @@ provider!(Stt, "stt", SttCommand, SttEvent);
 pub(crate) struct Providers<S: Provider + ?Sized> {
     pub(crate) set: Arc<[Link<S>]>,
     pub(crate) links: Links<S::Command, S::Event>,
+    /// The links that have answered something in this call: their connections are there.
+    met: Vec<bool>,
     call: Arc<str>,
 }
+
+/// The longest way that is waited for beyond a deadline.
+const FARTHEST: Duration = Duration::from_millis(2_500);
 
 impl<S: Provider + ?Sized> Providers<S> {
     pub(crate) fn new(set: Arc<[Link<S>]>, call: CallInfo) -> Self {
@@ -75,7 +87,8 @@ impl<S: Provider + ?Sized> Providers<S> {
             (link.stage.provider_name().to_owned(), start)
         });
         let links = Links::new(call, starts);
-        Self { set, links, call: id }
+        let met = vec![false; set.len()];
+        Self { set, links, met, call: id }
     }
 
     /// Connects the first link that is well, while the phone is still being answered.
@@ -85,11 +98,24 @@ impl<S: Provider + ?Sized> Providers<S> {
         }
     }
 
-    /// How long a link may go without a sign of life, before it has begun to answer or after.
-    pub(crate) fn limit(&self, link: usize, has_begun: bool) -> Duration {
-        self.set
-            .get(link)
-            .map_or(Duration::ZERO, |link| if has_begun { link.deadlines.gap } else { link.deadlines.first })
+    /// How long a link may go without a sign of life, before it has begun to answer or after. The way to a provider that is far
+    /// comes on top: its first answer takes a round trip more, and in a call that it hasn't answered yet, the connection too.
+    pub(crate) fn limit(&self, at: usize, has_begun: bool) -> Duration {
+        let Some(link) = self.set.get(at) else { return Duration::ZERO };
+        if has_begun {
+            return link.deadlines.gap;
+        }
+        let far = link.stage.provider_distance();
+        let met = self.met.get(at).is_some_and(|met| *met);
+        let way = if met { far.round_trip } else { far.round_trip + far.connect };
+        link.deadlines.first + way.min(FARTHEST)
+    }
+
+    /// A link has said something: it is connected.
+    pub(crate) fn meet(&mut self, link: usize) {
+        if let Some(met) = self.met.get_mut(link) {
+            *met = true;
+        }
     }
 
     pub(crate) fn count(&self, link: usize, why: Asked) {

@@ -65,6 +65,13 @@ impl Contest {
         self.tries.renew(link);
     }
 
+    /// A link is alive, and hasn't begun to answer.
+    pub(crate) fn is_alive(&mut self, link: usize) {
+        for attempt in self.attempts.iter_mut().filter(|attempt| attempt.link == link) {
+            attempt.since = Instant::now();
+        }
+    }
+
     /// Those who are at it wait for nothing up to now.
     pub(crate) fn begin_now(&mut self) {
         for attempt in &mut self.attempts {
@@ -290,6 +297,7 @@ pub(crate) trait RaceTask: Sized {
         if Self::is_unasked(&event) {
             return self.race().out.push_back(event);
         }
+        self.race().providers.meet(link);
         let open = &mut self.race().open;
         // Ignores events of a link that was given up.
         let serves = |work: &Self::Work| work.is_about(&event) && work.contest().has(link);

@@ -25,6 +25,14 @@ impl Stt for SttChain {
         self.links().iter().any(|link| link.stage.wants_audio())
     }
 
+    /// The first link's connections; the others are rarely needed.
+    fn warm(&self, call: &CallInfo) -> BoxFuture<()> {
+        match self.links().first() {
+            Some(link) => link.stage.warm(call),
+            None => Box::pin(std::future::ready(())),
+        }
+    }
+
     fn run(
         &self,
         call: CallInfo,

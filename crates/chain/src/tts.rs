@@ -28,9 +28,9 @@ impl Tts for TtsChain {
     }
 
     /// The first link's connections; the others are rarely needed.
-    fn warm(&self) -> BoxFuture<()> {
+    fn warm(&self, call: &CallInfo) -> BoxFuture<()> {
         match self.links().first() {
-            Some(link) => link.stage.warm(),
+            Some(link) => link.stage.warm(call),
             None => Box::pin(std::future::ready(())),
         }
     }

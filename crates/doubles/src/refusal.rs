@@ -11,6 +11,7 @@ pub(crate) enum Vendor {
     /// OpenAI and the servers that speak like it.
     OpenAi,
     Anthropic,
+    Gemini,
     Deepgram,
     ElevenLabs,
     AssemblyAi,
@@ -37,6 +38,7 @@ impl Vendor {
         match self {
             Self::OpenAi | Self::Local => openai(why, message, None, None),
             Self::Anthropic => anthropic(why, message),
+            Self::Gemini => gemini(why, message),
             Self::Deepgram => deepgram(why, message),
             Self::ElevenLabs => elevenlabs(why, message),
             Self::AssemblyAi => plain(status(why), &json!({"error": message})),
@@ -119,6 +121,19 @@ fn anthropic(why: Why, message: &str) -> Refusal {
     let mut refusal = plain(status(why), &body);
     refusal.headers.push(("request-id", "req_double".to_owned()));
     refusal
+}
+
+/// Google's shape. A wrong key is a bad request.
+fn gemini(why: Why, message: &str) -> Refusal {
+    let (status, name, message) = match why {
+        Why::BadKey => (400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key."),
+        Why::Quota | Why::RateLimited => (429, "RESOURCE_EXHAUSTED", message),
+        Why::Overloaded => (503, "UNAVAILABLE", message),
+        Why::ServerError => (500, "INTERNAL", message),
+        Why::NoSuchModel => (404, "NOT_FOUND", message),
+        Why::BadRequest => (400, "INVALID_ARGUMENT", message),
+    };
+    plain(status, &json!({"error": {"code": status, "message": message, "status": name}}))
 }
 
 fn deepgram(why: Why, message: &str) -> Refusal {

@@ -15,6 +15,8 @@ pub(crate) enum Endpoint {
     ChatCompletions,
     Models,
     Messages,
+    Responses,
+    GenerateContent,
     Listen,
     Flux,
     AssemblyAi,
@@ -43,6 +45,10 @@ pub(crate) fn find(request: &Parts) -> Option<(Stage, Vendor, Endpoint)> {
         _ if path.ends_with("/audio/transcriptions") => (S::Stt, V::OpenAi, E::Transcriptions),
         _ if path.ends_with("/audio/speech") => (S::Tts, V::OpenAi, E::Speech),
         (_, "inference") => (S::Stt, V::Local, E::Transcriptions),
+        (_, "responses") => (S::Llm, V::OpenAi, E::Responses),
+        _ if tail.ends_with(":streamGenerateContent") || tail.ends_with(":generateContent") => {
+            (S::Llm, V::Gemini, E::GenerateContent)
+        }
         (_, "models") => (S::Llm, V::OpenAi, E::Models),
         (_, "messages") => (S::Llm, V::Anthropic, E::Messages),
         ("/v1/listen", _) => (S::Stt, V::Deepgram, E::Listen),
@@ -120,6 +126,7 @@ pub(crate) fn allowed(vendor: Vendor, headers: &HeaderMap, query: &Query, key: O
     let shown = match vendor {
         Vendor::Local => return true,
         Vendor::OpenAi => scheme("Bearer").or_else(|| header("api-key")),
+        Vendor::Gemini => header("x-goog-api-key").or_else(|| query.get("key")),
         Vendor::Anthropic => header("x-api-key").or_else(|| scheme("Bearer")),
         Vendor::Deepgram => scheme("Token").or_else(|| scheme("Bearer")),
         Vendor::ElevenLabs => header("xi-api-key"),

@@ -243,6 +243,8 @@ async fn answer(
     let reply = match endpoint {
         Endpoint::ChatCompletions => llm::chat::answer(&body, &state),
         Endpoint::Messages => llm::messages::answer(&parts.headers, &body, &state),
+        Endpoint::Responses => llm::responses::answer(&body, &state),
+        Endpoint::GenerateContent => llm::gemini::answer(parts.uri.path(), &query, &body, &state),
         Endpoint::Models => Ok(llm::models(&state)),
         Endpoint::Transcriptions => stt::whisper::answer(vendor, &parts.headers, body, &state).await,
         Endpoint::Speech => tts::speech::answer(&body, &state),

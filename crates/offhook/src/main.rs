@@ -37,6 +37,7 @@ mod what_if;
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 /// Answers the phone with an AI agent, and tests phone agents without a phone.
@@ -48,6 +49,9 @@ struct Cli {
     /// Form of the log, which goes to stderr; OFFHOOK_LOG says what is in it
     #[arg(long, global = true, value_enum, default_value_t, env = "OFFHOOK_LOG_FORMAT", value_name = "FORM")]
     log_format: logging::Format,
+    /// A file of certificates (PEM) that are trusted as well, for providers and proxies behind a company's own authority
+    #[arg(long, global = true, env = "OFFHOOK_CA", value_name = "FILE")]
+    ca: Option<std::path::PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -84,9 +88,21 @@ enum Command {
     Demo(demo::DemoArgs),
 }
 
+/// Trusts the certificates of a file.
+fn trust(file: &std::path::Path) -> anyhow::Result<()> {
+    let pem = std::fs::read(file).with_context(|| format!("--ca {} can't be read", file.display()))?;
+    offhook_providers::net::trust(&pem)
+        .map_err(|error| anyhow::anyhow!("--ca {}: {error}", file.display()))?;
+    Ok(())
+}
+
 fn main() -> ExitCode {
-    let Cli { command, log_format } = Cli::parse();
+    let Cli { command, log_format, ca } = Cli::parse();
     let _written = logging::start(log_format);
+    if let Err(error) = ca.as_deref().map_or(Ok(()), trust) {
+        console::complain(&error);
+        return ExitCode::FAILURE;
+    }
     let outcome = match command {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => Ok(check::run(args)),

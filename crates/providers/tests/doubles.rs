@@ -163,7 +163,8 @@ async fn ask(config: Value, text: &str) -> (String, Vec<Value>, Result<(), Strin
 fn models(doubles: &Doubles) -> Vec<Value> {
     let base = format!("{}/v1", doubles.http());
     let model = |provider: &str| json!({"provider": provider, "model": "m", "base_url": base});
-    vec![model("openai"), model("groq"), model("anthropic")]
+    let responses = json!({"provider": "openai", "protocol": "responses", "model": "m", "base_url": base});
+    vec![model("openai"), model("groq"), model("anthropic"), model("mistral"), model("gemini"), responses]
 }
 
 #[tokio::test]

@@ -35,9 +35,10 @@ impl StageSet {
         self.stt.wants_audio() || self.turn.is_some()
     }
 
-    /// Opens what connections it can, ahead of a call.
-    pub async fn warm(&self) {
-        tokio::join!(self.stt.warm(), self.llm.warm(), self.tts.warm());
+    /// Opens what connections it can, ahead of a call that begins in this language (BCP 47).
+    pub async fn warm(&self, language: &str) {
+        let call = CallInfo { language: language.into(), ..CallInfo::default() };
+        tokio::join!(self.stt.warm(&call), self.llm.warm(&call), self.tts.warm(&call));
     }
 }
 

@@ -25,6 +25,8 @@ pub enum FailureKind {
     Unavailable,
     /// The provider refused: wrong key, no credit, unknown model. The same request will be refused again.
     Refused,
+    /// The provider declined this one request, for what is in it. Another request may be served.
+    Declined,
     /// The provider is overloaded, or limits our rate.
     Busy,
     /// The provider sent what can't be used.

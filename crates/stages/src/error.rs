@@ -28,6 +28,14 @@ pub enum StageError {
         /// What to do.
         hint: String,
     },
+    /// The provider declined this one request: its filter stopped it, or something in it can't be taken. Another may be served.
+    #[error("{stage} declined the request: {what}")]
+    Declined {
+        /// The stage's name.
+        stage: String,
+        /// Status and message, without secrets.
+        what: String,
+    },
     /// The provider is overloaded or limits our rate.
     #[error("{stage} is busy: {what}")]
     Busy {
@@ -73,6 +81,7 @@ impl StageError {
         match self {
             Self::Unavailable { stage, .. }
             | Self::Refused { stage, .. }
+            | Self::Declined { stage, .. }
             | Self::Busy { stage, .. }
             | Self::Garbage { stage, .. }
             | Self::Broken { stage, .. }
@@ -86,6 +95,7 @@ impl StageError {
         match self {
             Self::Unavailable { .. } => FailureKind::Unavailable,
             Self::Refused { .. } => FailureKind::Refused,
+            Self::Declined { .. } => FailureKind::Declined,
             Self::Busy { .. } => FailureKind::Busy,
             Self::Garbage { .. } => FailureKind::Garbage,
             Self::Broken { .. } => FailureKind::Broken,

@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod hold;
 mod notifier;
 pub mod queue;
+mod short;
 pub mod speakable;
 pub mod tools;
 mod usage;
@@ -22,10 +24,21 @@ use offhook_stage_api::{
 };
 
 pub use error::StageError;
+pub use hold::{Hold, is_full_stop};
 pub use notifier::Notifier;
 pub use queue::{Rx, Tx, WhenFull, bounded, bounded_with};
+pub use short::stops_short;
 pub use tools::ToolSpec;
 pub use usage::{Meter, Usage};
+
+/// How far a stage's provider is, as measured. Zero: here, or not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Distance {
+    /// There and back.
+    pub round_trip: std::time::Duration,
+    /// What a new connection takes before anything can be asked.
+    pub connect: std::time::Duration,
+}
 
 /// A boxed future, as object-safe async traits need it.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
@@ -84,8 +97,13 @@ pub trait Stt: Send + Sync + 'static {
     }
 
     /// Opens what connections it can ahead of the call, while the telephone still rings. What goes wrong is told by the call.
-    fn warm(&self) -> BoxFuture<()> {
+    fn warm(&self, _call: &CallInfo) -> BoxFuture<()> {
         Box::pin(std::future::ready(()))
+    }
+
+    /// How far its provider is: whoever waits for an answer waits so much longer.
+    fn distance(&self) -> Distance {
+        Distance::default()
     }
 
     /// Serves one call until `commands` ends.
@@ -118,8 +136,13 @@ pub trait Llm: Send + Sync + 'static {
     fn name(&self) -> &str;
 
     /// Opens what connections it can ahead of the call, while the telephone still rings. What goes wrong is told by the call.
-    fn warm(&self) -> BoxFuture<()> {
+    fn warm(&self, _call: &CallInfo) -> BoxFuture<()> {
         Box::pin(std::future::ready(()))
+    }
+
+    /// How far its provider is: whoever waits for an answer waits so much longer.
+    fn distance(&self) -> Distance {
+        Distance::default()
     }
 
     /// Serves one call until `commands` ends.
@@ -140,8 +163,13 @@ pub trait Tts: Send + Sync + 'static {
     fn voice(&self) -> &str;
 
     /// Opens what connections it can ahead of the call, while the telephone still rings. What goes wrong is told by the call.
-    fn warm(&self) -> BoxFuture<()> {
+    fn warm(&self, _call: &CallInfo) -> BoxFuture<()> {
         Box::pin(std::future::ready(()))
+    }
+
+    /// How far its provider is: whoever waits for an answer waits so much longer.
+    fn distance(&self) -> Distance {
+        Distance::default()
     }
 
     /// Serves one call until `commands` ends.

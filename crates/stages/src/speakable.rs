@@ -8,7 +8,7 @@ use offhook_speakable::Speakable;
 use offhook_stage_api::id::{SegmentId, UtteranceId};
 use offhook_stage_api::{AudioChunk, SpeakRequest, TimedWord, TtsCommand, TtsEvent};
 
-use crate::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx, WhenFull, bounded};
+use crate::{BoxFuture, CallInfo, Distance, Rx, StageError, Tts, Tx, WhenFull, bounded};
 
 /// As the session's queues are.
 const QUEUE: usize = 256;
@@ -44,8 +44,12 @@ impl Tts for SpeakableTts {
         self.voice.voice()
     }
 
-    fn warm(&self) -> BoxFuture<()> {
-        self.voice.warm()
+    fn warm(&self, call: &CallInfo) -> BoxFuture<()> {
+        self.voice.warm(call)
+    }
+
+    fn distance(&self) -> Distance {
+        self.voice.distance()
     }
 
     fn run(

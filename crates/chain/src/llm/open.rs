@@ -9,9 +9,9 @@ use offhook_stage_api::{
 };
 
 use super::GO_ON;
-use crate::overlap::{Hold, Overlap};
+use crate::overlap::Overlap;
 use crate::race::{Contest, Work};
-use offhook_stages::Llm;
+use offhook_stages::{Hold, Llm};
 
 /// A reply that was asked for and isn't complete.
 #[derive(Debug)]

@@ -144,6 +144,11 @@ impl RaceTask for Replies {
             self.race.providers.count_failure(link, &failure);
             return self.on_lost(open, link, failure);
         }
+        if matches!(&event, LlmEvent::Text { delta, .. } if delta.is_empty()) {
+            // It thinks.
+            open.contest_mut().is_alive(link);
+            return true;
+        }
         self.race.win(open, link);
         self.serves(open, link);
         let done = matches!(event, LlmEvent::Done { .. });

@@ -164,6 +164,7 @@ impl SttFallback {
             Did::Ended(error) => self.on_failure(link, &error.to_failure()),
             Did::Said(SttEvent::Failed(failure)) => self.on_failure(link, &failure),
             Did::Said(event) => {
+                self.providers.meet(link);
                 if let SttEvent::Final(transcript) = &event {
                     self.known = self.known.max(transcript.until);
                     (self.due_at, self.wait) = (None, SOON);

@@ -3,21 +3,16 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use offhook_speakable::{is_speakable, speakable};
+use offhook_speakable::is_speakable;
 use offhook_stage_api::id::{SegmentId, UtteranceId};
 use offhook_stage_api::{AudioChunk, SpeakRequest, StageFailure, TimedWord, TtsCommand, TtsEvent};
 
 use super::spoken::{length_of, rest_of};
 use crate::race::{Contest, Work};
-use offhook_stages::Tts;
+use offhook_stages::{Tts, stops_short};
 
 /// When the next voice is asked, too, for what bridges a wait: the caller has waited 1.5 s by then, and 2 s are too long.
 const BRIDGE_WITHIN: Duration = Duration::from_millis(350);
-
-/// No voice speaks faster than 80 letters a second, which is five times as fast as people do; of short texts nothing is
-/// expected but some sound.
-const FASTEST: Duration = Duration::from_micros(12_500);
-const SENTENCE: u32 = 20;
 
 /// A segment that isn't spoken to its end.
 #[derive(Debug)]
@@ -51,11 +46,7 @@ impl Segment {
 
     /// Whether it can't be all, although the link says so: providers end broken answers in good order, too.
     pub(super) fn stops_short(&self) -> bool {
-        let count = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).count();
-        // Code, thoughts and the like aren't spoken, so that they make no sound.
-        let spoken = speakable(self.remainder(), self.request.language.as_deref().unwrap_or_default());
-        let letters = u32::try_from(count(self.remainder()).min(count(&spoken))).unwrap_or(u32::MAX);
-        letters > 0 && self.sound.is_zero() || letters >= SENTENCE && self.sound < FASTEST * letters
+        stops_short(self.remainder(), self.request.language.as_deref().unwrap_or_default(), self.sound)
     }
 
     /// With the pause that closes it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use offhook_chain::{Deadlines, Link, TtsChain};
 use offhook_stage_api::id::{SegmentId, UtteranceId};
 use offhook_stage_api::{AudioChunk, FailureKind, SpeakRequest, TimedWord, TtsCommand, TtsEvent};
-use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx, WhenFull, bounded};
+use offhook_stages::{BoxFuture, CallInfo, Distance, Rx, StageError, Tts, Tx, WhenFull, bounded};
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -22,13 +22,21 @@ struct Voice {
     plans: Arc<Mutex<VecDeque<Plan>>>,
     latency: Duration,
     timed: bool,
+    /// As measured; the latency has it in it.
+    distance: Distance,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl Voice {
     fn new(plans: &[Plan]) -> Self {
         let plans = Arc::new(Mutex::new(plans.iter().copied().collect()));
-        Self { plans, latency: Duration::from_millis(200), timed: true, seen: Arc::default() }
+        Self {
+            plans,
+            latency: Duration::from_millis(200),
+            timed: true,
+            distance: Distance::default(),
+            seen: Arc::default(),
+        }
     }
 
     fn link(&self) -> Link<dyn Tts> {
@@ -61,6 +69,9 @@ impl Tts for Voice {
     }
     fn voice(&self) -> &str {
         "a"
+    }
+    fn distance(&self) -> Distance {
+        self.distance
     }
     fn run(
         &self,
@@ -237,6 +248,49 @@ async fn every_fault_at_every_moment_is_bridged_without_a_word_lost_or_doubled()
             }
         }
     }
+}
+
+/// A voice far away, with its connection opened for the first words: which voice is heard, and how soon.
+async fn far(round_trip_ms: u64, measured: bool) -> (bool, Duration) {
+    let round_trip = Duration::from_millis(round_trip_ms);
+    // TCP, TLS, the upgrade; then the request itself, and the voice's own 300 ms.
+    let latency = round_trip * 4 + Duration::from_millis(300);
+    let distance =
+        if measured { Distance { round_trip, connect: round_trip * 3 } } else { Distance::default() };
+    let first = Voice { latency, distance, ..Voice::new(&[]) };
+    let second = Voice::new(&[]);
+    let mut line = Line::new(&[first.link(), second.link()]);
+    let began = Instant::now();
+    line.speak(1, &TEXTS[..1]);
+    check(&line.listen(1, 1).await, &TEXTS);
+    (second.seen().is_empty(), began.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_voice_far_away_is_still_the_one_that_is_heard() {
+    for round_trip in [50, 100, 200, 300, 400] {
+        let (paid, took) = far(round_trip, true).await;
+        assert!(paid, "{round_trip} ms: another voice was heard");
+        assert!(took < Duration::from_millis(round_trip * 4 + 1_000), "{round_trip} ms: {took:?}");
+    }
+    assert!(!far(300, false).await.0, "nobody knows that it is far");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_voice_far_away_that_is_dead_is_given_up_as_soon_once_it_was_met() {
+    let distance = Distance { round_trip: Duration::from_millis(300), connect: Duration::from_millis(900) };
+    let first = Voice { distance, ..Voice::new(&[None, Some((0, Fault::Hung))]) };
+    let second = Voice::new(&[]);
+    let mut line = Line::new(&[first.link(), second.link()]);
+    line.speak(1, &TEXTS[..1]);
+    line.listen(1, 1).await;
+    let began = Instant::now();
+    line.speak(2, &TEXTS[..1]);
+    check(&line.listen(2, 1).await, &TEXTS);
+    assert_eq!(second.seen().len(), 1);
+    let limit = Deadlines::TTS.first + Duration::from_millis(300);
+    let took = began.elapsed();
+    assert!(took >= limit && took < limit + Duration::from_secs(1), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]

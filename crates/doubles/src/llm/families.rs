@@ -161,6 +161,16 @@ impl Family {
         THOUGHTS.iter().find(|(name, _)| *name == effort).map_or(0, |(_, tokens)| *tokens)
     }
 
+    /// Hidden tokens at this effort, over Responses. `None`: it doesn't think. The error is an effort that it doesn't take.
+    pub(super) fn thoughts_of(self, effort: Option<&str>) -> Option<Result<usize, String>> {
+        let Self::Reasoning(reasoning) = self else { return None };
+        let usual = if reasoning.unasked { "medium" } else { "none" };
+        let effort = effort.unwrap_or(usual);
+        let taken = effort != "none" || reasoning.can_stop;
+        let tokens = THOUGHTS.iter().find(|(name, _)| *name == effort && taken).map(|(_, tokens)| *tokens);
+        Some(tokens.ok_or_else(|| effort.to_owned()))
+    }
+
     /// The id of the `nth` tool call, from 0.
     pub(super) fn call_id(self, nth: usize) -> String {
         if self == Self::Mistral { format!("double{:03}", nth + 1) } else { format!("call_{}", nth + 1) }
@@ -228,7 +238,10 @@ impl Reasoning {
             );
             return Err(bad(&message, Some("reasoning_effort"), None));
         }
-        if request["temperature"].as_f64().is_some_and(|temperature| (temperature - 1.0).abs() > 1e-9) {
+        // Who doesn't think takes it.
+        if thinks
+            && request["temperature"].as_f64().is_some_and(|temperature| (temperature - 1.0).abs() > 1e-9)
+        {
             let message = "Unsupported value: 'temperature' does not support this value with this model. Only the \
                            default (1) value is supported.";
             return Err(bad(message, Some("temperature"), Some("unsupported_value")));

@@ -54,7 +54,8 @@ pub(super) fn check(headers: &HeaderMap, body: &[u8], state: &State) -> Result<R
     let last = messages.last().map(|message| &message["content"]);
     let result = last
         .and_then(Value::as_array)
-        .and_then(|blocks| blocks.iter().find(|block| block["type"] == "tool_result"));
+        // Whoever speaks behind a result is answered.
+        .and_then(|blocks| blocks.last().filter(|block| block["type"] == "tool_result"));
     let heard = Heard {
         text: result
             .map_or_else(|| last.map(text_of).unwrap_or_default(), |result| text_of(&result["content"])),

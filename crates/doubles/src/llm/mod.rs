@@ -3,8 +3,12 @@
 pub(crate) mod chat;
 mod chat_check;
 mod families;
+pub(crate) mod gemini;
+mod gemini_check;
 pub(crate) mod messages;
 mod messages_check;
+pub(crate) mod responses;
+mod responses_check;
 mod sse;
 
 use std::time::Duration;

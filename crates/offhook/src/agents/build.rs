@@ -11,7 +11,7 @@ use offhook_chain::{Deadlines, Health, Link, LinkConfig, LlmChain, SttChain, Tts
 use offhook_conversation::config::ToolBehaviour;
 use offhook_media_line::CallMode;
 use offhook_providers::embedded::{Flite, NativePool, PocketSphinx, SphinxOptions};
-use offhook_providers::llm::{LlmConfig, NetworkLlm, Prompt};
+use offhook_providers::llm::{Clock, LlmConfig, ModelTable, NetworkLlm, Prompt};
 use offhook_providers::net::Secret;
 use offhook_providers::realtime::{Realtime, RealtimeConfig};
 use offhook_providers::relay_app::{self, RelayApp, RelayAppConfig};
@@ -55,6 +55,10 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
         instructions: instructions.into(),
         tools: abilities::specs(agent, tools.specs()).into(),
         fields: Arc::new(agent.fields.clone()),
+        clock: match &agent.time_zone {
+            Some(zone) => Clock::of(zone).map_err(|error| anyhow::anyhow!("[agent] time_zone: {error}"))?,
+            None => Clock::default(),
+        },
     };
     let (mut llm, follows) = llm(file, &prompt)?;
     let mut providers = Vec::new();
@@ -131,12 +135,7 @@ fn provider(does: &'static str, name: &str, health: &Arc<Health>) -> Provider {
 
 fn realtime(table: &Table, prompt: Prompt, voice: Arc<dyn Tts>) -> anyhow::Result<(LinkTable, Realtime)> {
     let mut table = LinkTable::split("realtime", table.clone())?;
-    anyhow::ensure!(
-        table.provider == "openai",
-        "[realtime] knows no provider `{}`: openai (and what speaks its protocol, by `url`)",
-        table.provider
-    );
-    table.own.remove("provider");
+    table.own.insert("provider".to_owned(), toml::Value::String(table.provider.clone()));
     let config: RealtimeConfig = table.typed("realtime")?;
     let key = key("realtime", &table)?;
     Ok((table, Realtime::new(config, key, prompt, voice)))
@@ -157,7 +156,8 @@ fn stt(tables: &[Table], keyterms: &[String]) -> anyhow::Result<Vec<Link<dyn Stt
             }
         };
         last &= !matches!(table.provider.as_str(), EMBEDDED | "none");
-        links.push(Link::new(stage, Deadlines::STT, &table.link));
+        let usual = if table.provider == "whisper" { Deadlines::STT_UPLOAD } else { Deadlines::STT };
+        links.push(Link::new(stage, usual, &table.link));
     }
     if last {
         match ears() {
@@ -219,6 +219,7 @@ type Thinkers = Vec<Link<dyn Llm>>;
 fn llm(file: &AgentFile, prompt: &Prompt) -> anyhow::Result<(Thinkers, Option<Follows>)> {
     let mut links = Thinkers::new();
     let mut follows = None;
+    let models = ModelTable::shipped().with(ModelTable::from_families(file.families.clone()));
     for table in &file.llm {
         let table = LinkTable::split("llm", table.clone())?;
         if table.provider == "script" {
@@ -249,7 +250,8 @@ fn llm(file: &AgentFile, prompt: &Prompt) -> anyhow::Result<(Thinkers, Option<Fo
         };
         config.key_env.clone_from(&table.key_env);
         let secret = env_key(config.secret_env.as_deref().or(Some("OFFHOOK_SIGNING_SECRET")));
-        let model = NetworkLlm::new(config, key.as_ref(), prompt.clone())?.signed_with(secret);
+        let model =
+            NetworkLlm::with_models(config, key.as_ref(), prompt.clone(), &models)?.signed_with(secret);
         links.push(Link::new(Arc::new(model), Deadlines::LLM, &table.link));
     }
     let words = file.agent.last_words.clone();
@@ -286,6 +288,9 @@ fn key(kind: &str, table: &LinkTable) -> anyhow::Result<Option<Secret>> {
         "whisper" | "openai" => Some("OPENAI_API_KEY"),
         "elevenlabs" | "elevenlabs_http" => Some("ELEVENLABS_API_KEY"),
         "cartesia" => Some("CARTESIA_API_KEY"),
+        "azure" | "azure_voice_live" => Some("AZURE_OPENAI_API_KEY"),
+        "xai" => Some("XAI_API_KEY"),
+        "gemini" => Some("GEMINI_API_KEY"),
         _ => None,
     };
     let name = table.key_env.as_deref().or(usual);

@@ -31,6 +31,9 @@ pub(crate) struct AgentFile {
     /// `[[tts]]`: who speaks.
     #[serde(default)]
     pub(crate) tts: Vec<Table>,
+    /// `[[family]]`: what models take that the engine doesn't know.
+    #[serde(default, rename = "family")]
+    pub(crate) families: Vec<offhook_providers::llm::ModelFamily>,
     /// `[[tool]]`: what the model may use.
     #[serde(default, rename = "tool")]
     pub(crate) tools: Vec<ToolTable>,
@@ -48,6 +51,9 @@ pub(crate) struct AgentTable {
     /// BCP 47 tag of the language that it begins in. Default `en-US`.
     #[serde(default = "english")]
     pub(crate) language: String,
+    /// The time zone that it lives in, by its name at the IANA, e.g. `Europe/Berlin`. Default: this machine's.
+    #[serde(default)]
+    pub(crate) time_zone: Option<String>,
     /// The languages that calls may be switched to, as BCP 47 tags. Default: none.
     #[serde(default)]
     pub(crate) languages: Vec<String>,

@@ -65,6 +65,7 @@ const fn in_words(kind: FailureKind) -> &'static str {
     match kind {
         FailureKind::Unavailable => "unavailable",
         FailureKind::Refused => "refused",
+        FailureKind::Declined => "declined",
         FailureKind::Busy => "busy",
         FailureKind::Garbage => "garbage",
         FailureKind::Broken => "broken",

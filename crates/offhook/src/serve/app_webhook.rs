@@ -140,7 +140,10 @@ async fn forward(
         Ok((xml, asked)) => {
             if let Some(asked) = asked {
                 match expect(&asked, (checked, call), shared, (served, webhook)) {
-                    Ok(expected) => edge.workers.warm(expected.served.agent.stages.clone()),
+                    Ok(expected) => {
+                        let agent = &expected.served.agent;
+                        edge.workers.warm(agent.stages.clone(), agent.language.clone());
+                    }
                     Err(error) => {
                         tracing::error!(call, "what the application's document asks for can't be: {error:#}");
                         return sorry();

@@ -185,7 +185,7 @@ async fn back_to_agent(checked: &Checked, live: &Live, edge: &Edge) -> Option<Re
     }
     let served = shared.switchboard.serves(Some(live));
     // The connections to the providers can be opened until the stream comes.
-    edge.workers.warm(served.agent.stages.clone());
+    edge.workers.warm(served.agent.stages.clone(), served.agent.language.clone());
     super::voice::document(checked, sid(checked), shared, (&served, 0))
         .inspect_err(|error| tracing::error!(call = sid(checked), %error, "a caller can't come back; is `public_url` right?"))
         .ok()

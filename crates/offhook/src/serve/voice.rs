@@ -79,7 +79,7 @@ pub(crate) async fn answer(request: Request, edge: &Edge) -> Answer {
     }
     shared.switchboard.expect(call, Expected::plain(Arc::clone(&served), facts, decision));
     // The stream comes in a moment: until then the connections to the providers can be opened.
-    edge.workers.warm(served.agent.stages.clone());
+    edge.workers.warm(served.agent.stages.clone(), served.agent.language.clone());
     match document(&checked, call, shared, (&served, 0)) {
         Ok(document) => typed(StatusCode::OK, MIME, document.to_xml()),
         Err(error) => {

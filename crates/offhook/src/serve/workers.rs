@@ -33,7 +33,7 @@ pub(crate) struct Upgraded {
 enum Work {
     Serve(Box<Upgraded>, LoadGuard),
     /// Opens connections to providers, where they will be used.
-    Warm(StageSet),
+    Warm(StageSet, String),
     /// Ends, with all that it still has.
     Stop,
 }
@@ -87,9 +87,10 @@ impl Workers {
     }
 
     /// Has the connections to providers opened that a call will need in a moment.
-    pub(crate) fn warm(&self, stages: StageSet) {
+    pub(crate) fn warm(&self, stages: StageSet, language: String) {
         // A worker with so much to do has no time for this.
-        let _refused = self.idlest().is_some_and(|worker| worker.work.try_send(Work::Warm(stages)).is_err());
+        let _refused =
+            self.idlest().is_some_and(|worker| worker.work.try_send(Work::Warm(stages, language)).is_err());
     }
 }
 
@@ -160,7 +161,9 @@ fn serve(index: usize, runtime: &LocalRuntime, mut queue: mpsc::Receiver<Work>, 
 fn begin(work: Work, shared: &Arc<Shared>) {
     match work {
         Work::Stop => {}
-        Work::Warm(stages) => drop(tokio::task::spawn_local(async move { stages.warm().await })),
+        Work::Warm(stages, language) => {
+            drop(tokio::task::spawn_local(async move { stages.warm(&language).await }));
+        }
         Work::Serve(upgraded, guard) => match upgraded.stream.enter() {
             Ok(stream) => {
                 let rest = (upgraded.base, upgraded.carries);

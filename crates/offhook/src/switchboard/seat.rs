@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use offhook_stage_api::id::ReplyId;
 use offhook_stage_api::{Interruptible, LlmCommand, LlmEvent, ReplyReason, ReplyRequest, ToolCall};
-use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Tx, WhenFull, bounded};
+use offhook_stages::{BoxFuture, CallInfo, Distance, Llm, Rx, StageError, Tx, WhenFull, bounded};
 use tokio::sync::Notify;
 
 /// The tool that waits for the person.
@@ -113,8 +113,12 @@ impl Llm for Seated {
         self.inner.name()
     }
 
-    fn warm(&self) -> BoxFuture<()> {
-        self.inner.warm()
+    fn warm(&self, call: &CallInfo) -> BoxFuture<()> {
+        self.inner.warm(call)
+    }
+
+    fn distance(&self) -> Distance {
+        self.inner.distance()
     }
 
     fn run(

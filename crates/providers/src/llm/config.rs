@@ -6,91 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::models::ModelFacts;
+use super::protocol::LlmProtocol;
+use super::provider::LlmProvider;
 use crate::net::Deadlines;
-
-/// A language model's provider, or the kind of server that speaks its protocol.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LlmProvider {
-    /// OpenAI's Chat Completions, and whatever speaks them alike.
-    #[default]
-    Openai,
-    /// Anthropic's Messages.
-    Anthropic,
-    /// Groq.
-    Groq,
-    /// Cerebras.
-    Cerebras,
-    /// Azure OpenAI: needs `base_url`; the model is the deployment's name.
-    Azure,
-    /// A local Ollama.
-    Ollama,
-    /// A local llama.cpp server.
-    Llamacpp,
-    /// A local vLLM.
-    Vllm,
-}
-
-impl LlmProvider {
-    /// Its name in config, logs and metrics.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Openai => "openai",
-            Self::Anthropic => "anthropic",
-            Self::Groq => "groq",
-            Self::Cerebras => "cerebras",
-            Self::Azure => "azure",
-            Self::Ollama => "ollama",
-            Self::Llamacpp => "llamacpp",
-            Self::Vllm => "vllm",
-        }
-    }
-
-    /// Where it is, unless `base_url` says otherwise. Azure has no common address.
-    #[must_use]
-    pub const fn base_url(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Openai => "https://api.openai.com/v1",
-            Self::Anthropic => "https://api.anthropic.com/v1",
-            Self::Groq => "https://api.groq.com/openai/v1",
-            Self::Cerebras => "https://api.cerebras.ai/v1",
-            Self::Azure => return None,
-            Self::Ollama => "http://localhost:11434/v1",
-            Self::Llamacpp => "http://localhost:8080/v1",
-            Self::Vllm => "http://localhost:8000/v1",
-        })
-    }
-
-    /// The environment variable that holds its key by custom; `None` for local servers, which need none.
-    #[must_use]
-    pub const fn key_env(self) -> Option<&'static str> {
-        match self {
-            Self::Openai => Some("OPENAI_API_KEY"),
-            Self::Anthropic => Some("ANTHROPIC_API_KEY"),
-            Self::Groq => Some("GROQ_API_KEY"),
-            Self::Cerebras => Some("CEREBRAS_API_KEY"),
-            Self::Azure => Some("AZURE_OPENAI_API_KEY"),
-            Self::Ollama | Self::Llamacpp | Self::Vllm => None,
-        }
-    }
-
-    /// The field that bounds an answer's length: reasoning models refuse the old one, local servers know no other.
-    pub(crate) const fn limit_field(self) -> &'static str {
-        match self {
-            Self::Ollama | Self::Llamacpp | Self::Vllm | Self::Anthropic => "max_tokens",
-            _ => "max_completion_tokens",
-        }
-    }
-
-    pub(crate) const fn key_header(self) -> &'static str {
-        match self {
-            Self::Anthropic => "x-api-key",
-            Self::Azure => "api-key",
-            _ => "authorization",
-        }
-    }
-}
 
 /// `[llm]`: the language model. Nothing is sent that isn't configured here or known of the model's family: a field that a server
 /// doesn't know is the most common reason for it to refuse.
@@ -99,13 +17,15 @@ impl LlmProvider {
 pub struct LlmConfig {
     /// Who answers. Default `openai`.
     pub provider: LlmProvider,
+    /// The protocol to speak. Default: the provider's, or the one that the model needs.
+    pub protocol: Option<LlmProtocol>,
     /// The model's id (with Azure: the deployment). No default: providers retire models.
     pub model: String,
     /// The name in logs, metrics and costs; tells two links of the same provider apart. Default: the provider's.
     pub name: Option<String>,
     /// Where the server is. Default: the provider's own address.
     pub base_url: Option<String>,
-    /// The path behind it. Default `/chat/completions`, or `/messages` for Anthropic.
+    /// The path behind it. Default: the protocol's, e.g. `/chat/completions`.
     pub path: Option<String>,
     /// The environment variable that holds the key. Default: the provider's customary one.
     pub key_env: Option<String>,
@@ -115,7 +35,8 @@ pub struct LlmConfig {
     pub headers: BTreeMap<String, String>,
     /// More query parameters, e.g. Azure's `api-version`.
     pub query: BTreeMap<String, String>,
-    /// Fields to add to each request, e.g. `reasoning_effort`; they replace ours of the same name.
+    /// Fields to add to each request, e.g. `reasoning_effort`; they replace ours of the same name
+    /// (Gemini's `generationConfig` is added to).
     pub body: BTreeMap<String, Value>,
     /// Fields of ours that this server refuses.
     pub without: Vec<String>,
@@ -144,6 +65,7 @@ impl Default for LlmConfig {
     fn default() -> Self {
         Self {
             provider: LlmProvider::Openai,
+            protocol: None,
             model: String::new(),
             name: None,
             base_url: None,

@@ -8,20 +8,32 @@ use offhook_stage_api::{Content, Delivery, Entry, ReplyReason, ReplyRequest, Too
 use serde_json::{Map, Value};
 
 use super::call_ids::{CallIdFormat, wire_ids};
+use super::memory::Memory;
 
 /// A message of the conversation.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Message {
     User(String),
     Assistant(String),
-    Call { id: String, name: String, arguments: Value },
-    Result { id: String, name: String, text: String, failed: bool },
+    /// `kept` is what its provider wants back with it.
+    Call {
+        id: String,
+        name: String,
+        arguments: Value,
+        kept: Option<Value>,
+    },
+    Result {
+        id: String,
+        name: String,
+        text: String,
+        failed: bool,
+    },
 }
 
 /// The conversation. It begins and ends with a message of the user's or a tool's result, as the strictest provider wants; results
 /// stand right behind their calls, whatever was said meanwhile.
-pub(crate) fn messages(request: &ReplyRequest, ids: CallIdFormat) -> Vec<Message> {
-    let calls = Calls::of(&request.history, ids);
+pub(crate) fn messages(request: &ReplyRequest, ids: CallIdFormat, memory: &Memory) -> Vec<Message> {
+    let calls = Calls::of(&request.history, ids, memory);
     let mut messages: Vec<Message> = Vec::new();
     // Calls that stand together, by their number.
     let mut open = Vec::new();
@@ -158,19 +170,23 @@ struct Joined<'a> {
     call: &'a ToolCall,
     id: String,
     result: Option<(usize, &'a ToolResult)>,
+    kept: Option<Value>,
 }
 
 /// The calls of a history, in their order, with their results.
 struct Calls<'a>(Vec<Joined<'a>>);
 
 impl<'a> Calls<'a> {
-    fn of(history: &'a [Entry], format: CallIdFormat) -> Self {
+    fn of(history: &'a [Entry], format: CallIdFormat, memory: &Memory) -> Self {
         let calls = history.iter().filter_map(|entry| match &entry.content {
             Content::ToolCall(call) => Some(call),
             _ => None,
         });
         let ids = wire_ids(calls.clone().map(|call| call.id.as_str()), format);
-        let mut joined: Vec<_> = calls.zip(ids).map(|(call, id)| Joined { call, id, result: None }).collect();
+        let mut joined: Vec<_> = calls
+            .zip(ids)
+            .map(|(call, id)| Joined { call, id, result: None, kept: memory.of(&call.id) })
+            .collect();
         for (at, entry) in history.iter().enumerate() {
             let Content::ToolResult(result) = &entry.content else { continue };
             let its = |open: &&mut Joined<'_>| {
@@ -199,6 +215,7 @@ impl<'a> Calls<'a> {
             id: joined.id.clone(),
             name: tool_name(&joined.call.name),
             arguments: object(&joined.call.arguments),
+            kept: joined.kept.clone(),
         }));
         messages.extend(group.iter().map(|joined| {
             let (text, failed) = match joined.result.map(|(_, result)| &result.outcome) {

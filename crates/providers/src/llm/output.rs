@@ -9,14 +9,95 @@ use serde_json::{Map, Value};
 pub(crate) enum Output {
     Text(String),
     Tool(ToolCall),
+    /// The model thinks: a sign of life.
+    Thought,
+    /// What the provider wants back with the result of this tool call, by its id.
+    Keep(String, Value),
 }
 
-/// Reads an event of the stream.
+/// Calls of one reply; more are none that a call could make sense of.
+const MOST_CALLS: usize = 64;
+/// Octets of one call's arguments: they stay in every later request.
+const LONGEST_ARGUMENTS: usize = 64 * 1024;
+
+/// Text in several places of one answer, with tools or thoughts between them: words mustn't run together.
+#[derive(Debug, Default)]
+pub(crate) struct Placed {
+    /// The last character said.
+    last: Option<char>,
+    /// Something else came behind it.
+    apart: bool,
+}
+
+impl Placed {
+    /// Something that isn't text comes.
+    pub(crate) fn elsewhere(&mut self) {
+        self.apart = self.last.is_some();
+    }
+
+    /// Text comes.
+    pub(crate) fn say(&mut self, text: &str, out: &mut Vec<Output>) {
+        let Some(last) = text.chars().next_back() else { return };
+        let spaced = self.last.is_none_or(char::is_whitespace) || text.starts_with(char::is_whitespace);
+        if std::mem::take(&mut self.apart) && !spaced {
+            out.push(Output::Text(" ".to_owned()));
+        }
+        self.last = Some(last);
+        out.push(Output::Text(text.to_owned()));
+    }
+}
+
+/// Hands on a whole tool call. Some models call several at once by calling a wrapper, `parallel`, that nobody declared.
+pub(crate) fn push_call(out: &mut Vec<Output>, call: ToolCall) {
+    let wrapped = match call.name.as_str() {
+        "parallel" | "multi_tool_use.parallel" | "multi_tool_use" => {
+            call.arguments.get("tool_uses").and_then(Value::as_array)
+        }
+        _ => None,
+    };
+    let Some(wrapped) = wrapped else { return out.push(Output::Tool(call)) };
+    for (nth, inner) in wrapped.iter().take(MOST_CALLS).enumerate() {
+        let Some(name) = inner.get("recipient_name").and_then(Value::as_str) else { continue };
+        let name = name.strip_prefix("functions.").unwrap_or(name).to_owned();
+        let id = if nth == 0 { call.id.clone() } else { format!("{}_{nth}", call.id) };
+        let arguments = inner.get("parameters").cloned().unwrap_or_else(|| Value::Object(Map::new()));
+        out.push(Output::Tool(ToolCall { id, name, arguments }));
+    }
+}
+
+/// Reads an event of the stream. One that lacks nothing but its last brackets has lost nothing.
 pub(crate) fn json_event(stage: &str, data: &str) -> Result<Value, StageError> {
-    serde_json::from_str(data).map_err(|error| StageError::Garbage {
+    let garbage = |error: serde_json::Error| StageError::Garbage {
         stage: stage.to_owned(),
         what: format!("an event that is not JSON: {error}"),
-    })
+    };
+    match serde_json::from_str(data) {
+        Err(error) if error.is_eof() => {
+            let brackets = open_brackets(data).ok_or(error);
+            brackets.and_then(|brackets| serde_json::from_str(&format!("{data}{brackets}"))).map_err(garbage)
+        }
+        read => read.map_err(garbage),
+    }
+}
+
+/// The brackets that would close all that are open. `None` inside of a string.
+fn open_brackets(data: &str) -> Option<String> {
+    let (mut open, mut quoted, mut escaped) = (Vec::new(), false, false);
+    for octet in data.bytes() {
+        match octet {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'{' => open.push('}'),
+            b'[' => open.push(']'),
+            b'}' | b']' => {
+                open.pop();
+            }
+            _ => {}
+        }
+    }
+    (!quoted).then(|| open.into_iter().rev().collect())
 }
 
 /// The stream ended, and the answer hadn't.
@@ -51,6 +132,8 @@ struct Written {
     id: String,
     name: String,
     arguments: String,
+    /// Google's signature of the thoughts that led to the call.
+    extra: Option<Value>,
 }
 
 impl Written {
@@ -79,6 +162,9 @@ impl Toolbox {
                 &mut self.calls[last]
             }
         };
+        if let Some(extra) = fragment.get("extra_content").filter(|extra| !extra.is_null()) {
+            call.extra = Some(extra.clone());
+        }
         if !id.is_empty() {
             id.clone_into(&mut call.id);
         }
@@ -86,6 +172,16 @@ impl Toolbox {
             call.name.push_str(name);
         }
         call.arguments.push_str(&arguments);
+    }
+
+    /// What is too much of one reply.
+    pub(crate) fn check(&self, stage: &str) -> Result<(), StageError> {
+        let too_long = self.calls.iter().any(|call| call.arguments.len() > LONGEST_ARGUMENTS);
+        if too_long || self.calls.len() > MOST_CALLS {
+            let what = "more tool calls, or longer arguments, than a reply can have".to_owned();
+            return Err(StageError::Garbage { stage: stage.to_owned(), what });
+        }
+        Ok(())
     }
 
     /// Which open call a fragment goes on with.
@@ -105,62 +201,21 @@ impl Toolbox {
         self.calls.get(at).filter(|call| !starts_anew(call)).map(|_| at)
     }
 
-    /// All calls, whole.
-    pub(crate) fn finish(self, stage: &str) -> Result<Vec<ToolCall>, StageError> {
+    /// All calls, whole, each with what its server wants back with it.
+    pub(crate) fn finish(self, stage: &str) -> Result<Vec<(ToolCall, Option<Value>)>, StageError> {
         let named = self.calls.into_iter().filter(|call| !call.name.is_empty()).enumerate();
         named
             .map(|(number, call)| {
                 let arguments = arguments(stage, &call.name, &call.arguments)?;
                 let id = if call.id.is_empty() { format!("call_{number}") } else { call.id };
-                Ok(ToolCall { id, name: call.name, arguments })
+                Ok((ToolCall { id, name: call.name, arguments }, call.extra))
             })
             .collect()
     }
 }
 
-/// Takes what models think aloud between `<think>` and `</think>` out of what they say.
-#[derive(Debug, Default)]
-pub(crate) struct Thoughts {
-    inside: bool,
-    /// The beginning of what may be a tag.
-    held: String,
-}
-
-impl Thoughts {
-    /// What of the text is speech.
-    pub(crate) fn strip(&mut self, text: &str) -> String {
-        self.held.push_str(text);
-        let mut speech = String::new();
-        loop {
-            let tag = if self.inside { "</think>" } else { "<think>" };
-            if let Some(at) = self.held.find(tag) {
-                if !self.inside {
-                    speech.push_str(&self.held[..at]);
-                }
-                self.held.drain(..at + tag.len());
-                self.inside = !self.inside;
-                continue;
-            }
-            let maybe = (1..tag.len()).rev().find(|length| self.held.ends_with(&tag[..*length])).unwrap_or(0);
-            let sure = self.held.len() - maybe;
-            if !self.inside {
-                speech.push_str(&self.held[..sure]);
-            }
-            self.held.drain(..sure);
-            return speech;
-        }
-    }
-
-    /// What was held back at the end, and was no tag.
-    pub(crate) fn rest(&mut self) -> String {
-        let held = std::mem::take(&mut self.held);
-        if self.inside { String::new() } else { held }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -173,7 +228,7 @@ mod tests {
             }
         }
         let calls = toolbox.finish("x").unwrap();
-        calls.into_iter().map(|call| (call.id, call.name, call.arguments)).collect()
+        calls.into_iter().map(|(call, _)| (call.id, call.name, call.arguments)).collect()
     }
 
     #[test]
@@ -217,23 +272,17 @@ mod tests {
     }
 
     #[test]
+    fn an_event_without_its_last_brackets_is_read() {
+        assert_eq!(json_event("x", r#"{"a":[{"b":"}"}"#).unwrap(), json!({"a": [{"b": "}"}]}));
+        for cut in [r#"{"a":"b"#, r#"{"a":"#, r#"{"a""#, "", "{]"] {
+            assert!(json_event("x", cut).is_err(), "{cut}");
+        }
+    }
+
+    #[test]
     fn arguments_that_were_cut_off_are_an_error() {
         let mut toolbox = Toolbox::default();
         toolbox.fragment(0, &json!({"index": 0, "function": {"name": "f", "arguments": "{\"a\": \"b"}}));
         assert!(toolbox.finish("x").unwrap_err().to_string().contains("cut off"));
-    }
-
-    proptest! {
-        #[test]
-        fn thoughts_are_never_spoken(cuts in proptest::collection::vec(0usize..60, 0..8)) {
-            const TEXT: &str = "a <b> <think>secret < /think </think>c <thin d<think>x</think>";
-            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(TEXT.len())).collect();
-            cuts.extend([0, TEXT.len()]);
-            cuts.sort_unstable();
-            let mut thoughts = Thoughts::default();
-            let mut said: String = cuts.windows(2).map(|cut| thoughts.strip(&TEXT[cut[0]..cut[1]])).collect();
-            said.push_str(&thoughts.rest());
-            prop_assert_eq!(said, "a <b> c <thin d");
-        }
     }
 }

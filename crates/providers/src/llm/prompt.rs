@@ -10,6 +10,8 @@ use offhook_stage_api::tools::REPORT;
 use offhook_stages::tools::report_outcome;
 use offhook_stages::{CallInfo, ToolSpec};
 
+use super::clock::Clock;
+
 /// What an agent's model is told before the conversation.
 #[derive(Clone, Debug, Default)]
 pub struct Prompt {
@@ -19,6 +21,8 @@ pub struct Prompt {
     pub tools: Arc<[ToolSpec]>,
     /// What is to be learned in a call that has a goal: names, and what they mean.
     pub fields: Arc<BTreeMap<String, String>>,
+    /// The time where the agent is.
+    pub clock: Clock,
 }
 
 /// What every model must know of the telephone. Stands behind the author's instructions; the same for all calls, so that
@@ -56,16 +60,14 @@ impl Prompt {
             return None;
         }
         let tools = self.tools.iter().cloned().chain(std::iter::once(report_outcome(&self.fields))).collect();
-        let (instructions, fields) = (Arc::clone(&self.instructions), Arc::clone(&self.fields));
-        Some(Self { instructions, tools, fields })
+        Some(Self { tools, ..self.clone() })
     }
 
     /// What this call adds; empty if nothing.
-    pub(crate) fn of_call(call: &CallInfo) -> String {
+    pub(crate) fn of_call(&self, call: &CallInfo) -> String {
         let mut text = String::new();
-        let date = httpdate::fmt_http_date(std::time::SystemTime::now());
         // A string takes everything.
-        let _infallible = write!(text, "The call began at {date}.");
+        let _infallible = write!(text, "The call began on {}.", self.clock.now());
         if !call.language.is_empty() {
             let _infallible = write!(text, " Speak the language {}.", call.language);
         }
@@ -114,7 +116,7 @@ mod tests {
     fn the_token_of_the_stream_is_nobodys_business() {
         let parameters = [("token".to_owned(), "secret".to_owned()), ("from".to_owned(), "+1555".to_owned())];
         let call = CallInfo { parameters: Arc::new(parameters.into()), ..CallInfo::default() };
-        let text = Prompt::of_call(&call);
+        let text = Prompt::default().of_call(&call);
         assert!(text.contains("+1555") && !text.contains("secret"), "{text}");
     }
 }

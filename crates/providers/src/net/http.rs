@@ -1,32 +1,39 @@
 //! Requests over pooled connections.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::{HeaderValue, Request, StatusCode, Uri};
+use ::http::{HeaderValue, Request, StatusCode, Uri, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use offhook_stages::StageError;
+use offhook_stages::{Distance, StageError};
 use tokio::time::timeout;
 
+use super::connect::{Connector, PROXIES, proxy_authorization};
+use super::inflate::Inflate;
 use super::secret::{mask, secrets_of};
-use super::{Deadlines, http_failure, tls};
+use super::{Deadlines, http_failure};
 
 /// A refusal's body is read up to here.
 const LONGEST_REFUSAL: usize = 64 * 1024;
 /// Idle connections are kept so long: most servers keep them for a minute.
 const KEEP: Duration = Duration::from_secs(50);
+/// A connection of HTTP/2 that is silent for so long is asked whether it is alive, and closed if it doesn't say so as soon.
+const PING: Duration = Duration::from_secs(10);
 
 /// A provider's HTTP side, with connections that are kept open between requests. Clones share them.
 #[derive(Clone)]
 pub struct Http {
     stage: String,
     deadlines: Deadlines,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    proxies: Arc<Matcher>,
+    connector: Connector,
+    client: Client<HttpsConnector<Connector>, Full<Bytes>>,
 }
 
 impl std::fmt::Debug for Http {
@@ -39,21 +46,28 @@ impl Http {
     /// A client for the stage of this name; the name is told in errors.
     #[must_use]
     pub fn new(stage: &str, deadlines: Deadlines) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(deadlines.connect));
-        let config = tls::config().as_ref().clone();
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(config)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
+        Self::through(stage, deadlines, Arc::clone(&PROXIES))
+    }
+
+    fn through(stage: &str, deadlines: Deadlines, proxies: Arc<Matcher>) -> Self {
+        let connector = Connector::new(deadlines.connect, Arc::clone(&proxies));
         let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(KEEP)
-            .build(connector);
-        Self { stage: stage.to_owned(), deadlines, client }
+            .http2_adaptive_window(true)
+            .http2_keep_alive_interval(PING)
+            .http2_keep_alive_timeout(PING)
+            .http2_keep_alive_while_idle(true)
+            .build(connector.clone().for_requests());
+        Self { stage: stage.to_owned(), deadlines, proxies, connector, client }
+    }
+
+    /// How far the server is, by its latest connection. A new one takes two round trips, TCP's and TLS's.
+    #[must_use]
+    pub fn distance(&self) -> Distance {
+        let round_trip = self.connector.round_trip();
+        Distance { round_trip, connect: round_trip * 2 }
     }
 
     /// The stage's name.
@@ -83,7 +97,14 @@ impl Http {
     ///
     /// # Errors
     /// No connection, or no answer in time.
-    pub async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, StageError> {
+    pub async fn exchange(&self, mut request: Request<Full<Bytes>>) -> Result<Answer, StageError> {
+        if let Some(authorization) = proxy_authorization(&self.proxies, request.uri()) {
+            request.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization);
+        }
+        // A stream that is compressed may come in lumps.
+        let streams = request.headers().get(header::ACCEPT).is_some_and(|kind| kind == "text/event-stream");
+        let encoding = HeaderValue::from_static(if streams { "identity" } else { "gzip" });
+        request.headers_mut().entry(header::ACCEPT_ENCODING).or_insert(encoding);
         let host = request.uri().host().unwrap_or("").to_owned();
         let again = request.clone();
         let answer = match self.head(request).await? {
@@ -93,7 +114,9 @@ impl Http {
         let answer = answer.map_err(|error| self.broken(&host, &error))?;
         let (head, body) = answer.into_parts();
         let (stage, gap) = (self.stage.clone(), self.deadlines.gap);
-        Ok(Answer { stage, gap, status: head.status, headers: head.headers, body })
+        let encoding = head.headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+        let inflate = encoding.and_then(Inflate::new);
+        Ok(Answer { stage, gap, status: head.status, headers: head.headers, body, inflate })
     }
 
     async fn head(
@@ -143,6 +166,7 @@ pub struct Answer {
     status: StatusCode,
     headers: ::http::HeaderMap,
     body: Incoming,
+    inflate: Option<Inflate>,
 }
 
 impl Answer {
@@ -180,7 +204,13 @@ impl Answer {
                 None => return Ok(None),
                 Some(Ok(frame)) => {
                     // Trailers are of no use.
-                    if let Ok(data) = frame.into_data() {
+                    let Ok(data) = frame.into_data() else { continue };
+                    let Some(inflate) = &mut self.inflate else { return Ok(Some(data)) };
+                    let data = inflate.push(&data).map_err(|error| StageError::Garbage {
+                        stage: self.stage.clone(),
+                        what: format!("a compressed answer that can't be read: {error}"),
+                    })?;
+                    if !data.is_empty() {
                         return Ok(Some(data));
                     }
                 }
@@ -254,7 +284,78 @@ pub fn post_json(
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    /// Answers one connection's request, and gives the request.
+    async fn serve(listener: TcpListener, answer: &[u8]) -> String {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut seen = Vec::new();
+        while !seen.windows(4).any(|end| end == b"\r\n\r\n") {
+            let mut piece = [0; 4_096];
+            let length = stream.read(&mut piece).await.unwrap();
+            seen.extend_from_slice(&piece[..length]);
+        }
+        stream.write_all(answer).await.unwrap();
+        stream.shutdown().await.unwrap();
+        String::from_utf8(seen).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_proxy_is_asked_and_told_who_we_are() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = format!("http://me:secret@{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(serve(listener, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"));
+        let proxies = Arc::new(Matcher::builder().all(proxy).build());
+        let http = Http::through("x", Deadlines::default(), proxies);
+        let request = Request::get("http://api.example/v1").body(Full::default()).unwrap();
+        let mut answer = http.send(request).await.unwrap();
+        assert_eq!(&answer.bytes(10).await.unwrap()[..], b"ok");
+        let seen = server.await.unwrap().to_lowercase();
+        assert!(
+            seen.starts_with("get http://api.example/v1 ") && seen.contains("proxy-authorization: basic "),
+            "{seen}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_tunnel_is_asked_for_and_its_refusal_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let refusal = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut seen = vec![0; 4_096];
+            let length = stream.read(&mut seen).await.unwrap();
+            stream.write_all(refusal).await.unwrap();
+            String::from_utf8_lossy(&seen[..length]).into_owned()
+        });
+        let proxies = Arc::new(Matcher::builder().all(proxy).build());
+        let http = Http::through("x", Deadlines::default(), proxies);
+        let request = Request::get("https://api.example/v1").body(Full::default()).unwrap();
+        let error = http.send(request).await.unwrap_err();
+        assert!(error.to_string().contains("its proxy"), "{error}");
+        assert!(server.await.unwrap().starts_with("CONNECT api.example:443 HTTP/1.1"));
+    }
+
+    #[tokio::test]
+    async fn a_compressed_answer_is_read() {
+        use std::io::Write as _;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        gzip.write_all(b"{\"a\":1}").unwrap();
+        let mut whole = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n".to_vec();
+        whole.extend(gzip.finish().unwrap());
+        let server = tokio::spawn(async move { serve(listener, &whole).await });
+        let http = Http::new("x", Deadlines::default());
+        let mut answer = http.send(Request::get(url).body(Full::default()).unwrap()).await.unwrap();
+        assert_eq!(&answer.bytes(100).await.unwrap()[..], b"{\"a\":1}");
+        assert!(server.await.unwrap().contains("accept-encoding: gzip"));
+        assert!(http.distance().round_trip > Duration::ZERO);
+    }
 
     #[test]
     fn paths_are_joined_and_queries_kept() {

@@ -1,8 +1,11 @@
 //! How adapters reach their providers: HTTP and WebSockets over rustls, deadlines at every wait, refusals read and told
 //! in words, keys kept out of everything that is told.
 
+mod connect;
+pub mod dial;
 mod http;
 pub mod identity;
+mod inflate;
 mod refusal;
 mod secret;
 pub mod sse;
@@ -16,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use self::http::{Answer, Http, join, post_json};
 pub use refusal::{http_failure, retry_after, stream_failure};
 pub use secret::Secret;
+pub use tls::trust;
 
 /// How long to wait for a provider. A chain of stages has its own, shorter ones; these are the bounds beyond which an
 /// adapter gives up by itself.

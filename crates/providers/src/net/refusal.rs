@@ -27,6 +27,10 @@ pub fn http_failure(stage: &str, status: StatusCode, headers: &HeaderMap, body: 
             let hint = "the account has no credit or quota left: add some, or let another provider go first";
             StageError::Refused { stage, what, hint: hint.to_owned() }
         }
+        // Google's way of refusing a key.
+        400 if says_bad_key(&message) => {
+            StageError::Refused { stage, what, hint: "the key is missing, wrong or revoked".to_owned() }
+        }
         401 => StageError::Refused { stage, what, hint: "the key is missing, wrong or revoked".to_owned() },
         403 => StageError::Refused {
             stage,
@@ -44,11 +48,11 @@ pub fn http_failure(stage: &str, status: StatusCode, headers: &HeaderMap, body: 
         408 | 409 | 425 | 429 | 498 | 503 | 504 | 529 => {
             StageError::Busy { stage, what, retry_after: retry_after(headers) }
         }
-        400..=499 => StageError::Refused {
-            stage,
-            what,
-            hint: "the provider does not take this request: look at the agent's settings for it".to_owned(),
-        },
+        405 | 407 | 410 => {
+            let hint = "the address is wrong, or a proxy is in the way: see `base_url`".to_owned();
+            StageError::Refused { stage, what, hint }
+        }
+        400..=499 => StageError::Declined { stage, what },
         300..=399 => {
             let to = headers.get("location").and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
             let hint =
@@ -67,7 +71,9 @@ pub fn stream_failure(stage: &str, error: &Value) -> StageError {
         Some(Value::Number(number)) => number.to_string(),
         _ => String::new(),
     };
-    let (kind, code) = (text("type"), text("code"));
+    // Google names what others call a type a status.
+    let kind = if text("type").is_empty() { text("status") } else { text("type") };
+    let code = text("code");
     let message = shortened(&message_in(error).unwrap_or_else(|| error.to_string()));
     let what = match (kind.is_empty(), code.is_empty()) {
         (true, true) => message,
@@ -76,24 +82,41 @@ pub fn stream_failure(stage: &str, error: &Value) -> StageError {
         (false, false) => format!("{kind} ({code}): {message}"),
     };
     let stage = stage.to_owned();
-    let all = format!("{kind} {code}");
+    let all = format!("{kind} {code}").to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| all.contains(word));
     if is_quota(&all, StatusCode::TOO_MANY_REQUESTS) {
         let hint = "the account has no credit or quota left".to_owned();
         StageError::Refused { stage, what, hint }
-    } else if says(&["overloaded", "rate_limit", "capacity", "timeout", "503", "529", "429", "unavailable"]) {
+    } else if says(&[
+        "overloaded",
+        "rate_limit",
+        "capacity",
+        "timeout",
+        "503",
+        "529",
+        "429",
+        "unavailable",
+        "exhausted",
+    ]) {
         StageError::Busy { stage, what, retry_after: None }
     } else if says(&[
-        "invalid_request",
         "authentication",
+        "api_key",
         "permission",
         "not_found",
         "billing",
         "model_not",
-        "400",
+        "401",
+        "402",
+        "403",
+        "404",
     ]) {
-        let hint = "the provider does not take this request: look at the agent's settings for it".to_owned();
+        let hint =
+            "the provider does not serve this key or model: look at the agent's settings for it".to_owned();
         StageError::Refused { stage, what, hint }
+    } else if says(&["invalid_", "400", "413", "422", "content_filter", "tool_use_failed", "context_length"])
+    {
+        StageError::Declined { stage, what }
     } else {
         StageError::Broken { stage, what }
     }
@@ -113,6 +136,13 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+fn says_bad_key(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    message.contains("api key not valid")
+        || message.contains("api_key_invalid")
+        || message.contains("api key expired")
 }
 
 fn is_quota(message: &str, status: StatusCode) -> bool {
@@ -212,7 +242,14 @@ mod tests {
         assert_eq!((limit.kind(), quota.kind()), (FailureKind::Busy, FailureKind::Refused));
         assert_eq!(read(529, "").kind(), FailureKind::Busy);
         assert_eq!(read(500, "").kind(), FailureKind::Broken);
-        assert_eq!(read(401, "").kind(), FailureKind::Refused);
+        for status in [401, 402, 403, 404] {
+            assert_eq!(read(status, "").kind(), FailureKind::Refused);
+        }
+        let google = r#"{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT"}}"#;
+        assert_eq!(read(400, google).kind(), FailureKind::Refused);
+        for status in [400, 413, 415, 422] {
+            assert_eq!(read(status, "").kind(), FailureKind::Declined, "one request's own fault");
+        }
     }
 
     #[test]
@@ -231,7 +268,13 @@ mod tests {
     fn errors_inside_streams_are_told_apart() {
         let kind = |text: &str| stream_failure("x", &serde_json::from_str(text).unwrap()).kind();
         assert_eq!(kind(r#"{"type":"overloaded_error","message":"Overloaded"}"#), FailureKind::Busy);
-        assert_eq!(kind(r#"{"type":"invalid_request_error","message":"m"}"#), FailureKind::Refused);
+        assert_eq!(kind(r#"{"type":"invalid_request_error","message":"m"}"#), FailureKind::Declined);
+        assert_eq!(
+            kind(r#"{"type":"invalid_request_error","code":"invalid_api_key"}"#),
+            FailureKind::Refused
+        );
+        assert_eq!(kind(r#"{"code":503,"message":"m","status":"UNAVAILABLE"}"#), FailureKind::Busy);
+        assert_eq!(kind(r#"{"code":400,"message":"m","status":"INVALID_ARGUMENT"}"#), FailureKind::Declined);
         assert_eq!(kind(r#"{"message":"m","type":"server_error","code":null}"#), FailureKind::Broken);
         assert_eq!(kind(r#""just text""#), FailureKind::Broken);
     }

@@ -81,10 +81,13 @@ impl Sse {
         let value = value.strip_prefix(' ').unwrap_or(value);
         match name {
             "data" => {
-                if self.has_data {
-                    self.open.data.push('\n');
+                // An event without an end is cut.
+                if self.open.data.len() + value.len() < LONGEST_LINE {
+                    if self.has_data {
+                        self.open.data.push('\n');
+                    }
+                    self.open.data.push_str(value);
                 }
-                self.open.data.push_str(value);
                 self.has_data = true;
             }
             "event" => self.open.event = Some(value.to_owned()),

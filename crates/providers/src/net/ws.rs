@@ -1,23 +1,26 @@
 //! WebSockets to providers.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use http::{HeaderName, HeaderValue};
+use hyper_util::rt::TokioIo;
 use offhook_stages::StageError;
-use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message as Raw, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use tower_service::Service as _;
 
+use super::connect::{Connector, PROXIES, as_request};
+use super::dial::Meter;
 use super::secret::{mask, secrets_of};
-use super::{Deadlines, http_failure, tls};
+use super::{Deadlines, http_failure};
 
 /// A ping goes out when nothing came for so long, and the connection is lost when nothing comes for as long again:
 /// half-open connections are how a call goes silent.
@@ -26,6 +29,8 @@ const HEARTBEAT: Duration = Duration::from_secs(20);
 const SLOWEST_WRITE: Duration = Duration::from_secs(5);
 /// So long a farewell may take.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// A greeting has no more messages.
+const MOST_EARLY: usize = 16;
 /// No provider's message is longer.
 const LONGEST_MESSAGE: usize = 4 * 1024 * 1024;
 
@@ -48,6 +53,8 @@ pub struct Socket {
     heard: Instant,
     pinged: bool,
     closed_with: Option<u16>,
+    /// What came before anybody listened.
+    early: VecDeque<Message>,
 }
 
 impl std::fmt::Debug for Socket {
@@ -68,8 +75,22 @@ impl Socket {
         headers: &[(&'static str, String)],
         deadlines: &Deadlines,
     ) -> Result<Self, StageError> {
+        Self::connect_measured(stage, url, headers, deadlines, &Meter::default()).await
+    }
+
+    /// The same, and notes how long it took.
+    ///
+    /// # Errors
+    /// As for [`Socket::connect`].
+    pub(crate) async fn connect_measured(
+        stage: &str,
+        url: &str,
+        headers: &[(&'static str, String)],
+        deadlines: &Deadlines,
+        meter: &Meter,
+    ) -> Result<Self, StageError> {
         let limit = deadlines.connect;
-        timeout(limit, connect_now(stage, url, headers)).await.unwrap_or_else(|_| {
+        timeout(limit, connect_now(stage, url, headers, limit, meter)).await.unwrap_or_else(|_| {
             Err(StageError::TooSlow { stage: stage.to_owned(), what: "connection", limit })
         })
     }
@@ -93,7 +114,7 @@ impl Socket {
     async fn send(&mut self, message: Raw) -> Result<(), StageError> {
         match timeout(SLOWEST_WRITE, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(self.broken(&error.to_string())),
+            Ok(Err(error)) => Err(self.why_closed(&error.to_string()).await),
             Err(_) => Err(self.broken("the peer takes no data")),
         }
     }
@@ -103,6 +124,9 @@ impl Socket {
     /// # Errors
     /// The connection is lost, or the peer closed with another code, which is told with its reason.
     pub async fn recv(&mut self) -> Result<Option<Message>, StageError> {
+        if let Some(message) = self.early.pop_front() {
+            return Ok(Some(message));
+        }
         loop {
             let due = self.heard + if self.pinged { 2 * HEARTBEAT } else { HEARTBEAT };
             let message = tokio::select! {
@@ -126,6 +150,46 @@ impl Socket {
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(self.broken(&error.to_string())),
             }
+        }
+    }
+
+    /// Whether it can still be used, after it has waited unheard. What came meanwhile is kept.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.heard = Instant::now();
+        while let Some(message) = self.socket.next().now_or_never() {
+            match message {
+                Some(Ok(Raw::Text(text))) => self.early.push_back(Message::Text(text)),
+                Some(Ok(Raw::Binary(octets))) => self.early.push_back(Message::Binary(octets)),
+                None | Some(Ok(Raw::Close(_)) | Err(_)) => return false,
+                Some(Ok(_)) => {}
+            }
+            if self.early.len() > MOST_EARLY {
+                return false;
+            }
+        }
+        true
+    }
+
+    #[cfg(test)]
+    pub(crate) fn has_early(&self) -> bool {
+        !self.early.is_empty()
+    }
+
+    /// A peer that closes says why, and what is sent meanwhile fails: the reason is still there to be read.
+    async fn why_closed(&mut self, otherwise: &str) -> StageError {
+        let reason = async {
+            while let Some(message) = self.socket.next().await {
+                match message {
+                    Ok(Raw::Close(frame)) => return self.closed(frame).err(),
+                    Ok(_) => {}
+                    Err(_) => return None,
+                }
+            }
+            None
+        };
+        match timeout(FAREWELL, reason).await {
+            Ok(Some(error)) => error,
+            _ => self.broken(otherwise),
         }
     }
 
@@ -176,6 +240,8 @@ async fn connect_now(
     stage: &str,
     url: &str,
     headers: &[(&'static str, String)],
+    limit: Duration,
+    meter: &Meter,
 ) -> Result<Socket, StageError> {
     let unusable = |what: String| StageError::Unavailable {
         stage: stage.to_owned(),
@@ -194,39 +260,37 @@ async fn connect_now(
     }
     let secrets = secrets_of(request.uri(), request.headers());
     let host = request.uri().host().unwrap_or("").trim_matches(['[', ']']).to_owned();
-    let tls = request.uri().scheme_str() == Some("wss");
-    let port = request.uri().port_u16().unwrap_or(if tls { 443 } else { 80 });
     let broken = |what: String| StageError::Broken { stage: stage.to_owned(), what };
-    let no_connection = |error: &dyn std::error::Error| broken(format!("no connection to {host}: {error}"));
-    let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|error| no_connection(&error))?;
-    stream.set_nodelay(true).map_err(|error| no_connection(&error))?;
-    let wire: Box<dyn Wire> = if tls {
-        let name =
-            ServerName::try_from(host.clone()).map_err(|error| unusable(format!("{host}: {error}")))?;
-        let tls = TlsConnector::from(tls::config()).connect(name, stream).await;
-        Box::new(tls.map_err(|error| no_connection(&error))?)
-    } else {
-        Box::new(stream)
-    };
+    let address = as_request(request.uri()).ok_or_else(|| unusable("its address has no host".to_owned()))?;
+    let began = Instant::now();
+    let connector = Connector::new(limit, Arc::clone(&PROXIES));
+    let connected = connector.clone().for_sockets().call(address).await;
+    let connected =
+        connected.map_err(|error| broken(format!("no connection to {host}: {}", cause(&*error))))?;
+    let wire: Box<dyn Wire> = Box::new(TokioIo::new(connected));
     let limits = WebSocketConfig::default()
         .max_message_size(Some(LONGEST_MESSAGE))
         .max_frame_size(Some(LONGEST_MESSAGE))
         .read_buffer_size(8 * 1024)
         .write_buffer_size(0);
     match client_async_with_config(request, wire, Some(limits)).await {
-        Ok((socket, _)) => Ok(Socket {
-            stage: stage.to_owned(),
-            socket,
-            heard: Instant::now(),
-            pinged: false,
-            closed_with: None,
-        }),
+        Ok((socket, _)) => {
+            let heard = Instant::now();
+            meter.took(connector.round_trip(), heard.duration_since(began));
+            let early = VecDeque::new();
+            Ok(Socket { stage: stage.to_owned(), socket, heard, pinged: false, closed_with: None, early })
+        }
         Err(Error::Http(answer)) => {
             let body = mask(&String::from_utf8_lossy(answer.body().as_deref().unwrap_or_default()), &secrets);
             Err(http_failure(stage, answer.status(), answer.headers(), body.as_bytes()))
         }
         Err(error) => Err(broken(format!("{host} is no WebSocket: {error}"))),
     }
+}
+
+/// The innermost reason.
+fn cause(error: &(dyn std::error::Error + 'static)) -> String {
+    error.source().map_or_else(|| error.to_string(), cause)
 }
 
 #[cfg(test)]
@@ -287,6 +351,24 @@ mod tests {
         server.await.unwrap();
     }
 
+    #[tokio::test]
+    async fn why_the_peer_closed_is_told_although_what_is_sent_meanwhile_fails() {
+        let (ours, mut theirs) = tokio::io::duplex(4_096);
+        let wire: Box<dyn Wire> = Box::new(ours);
+        let role = tokio_tungstenite::tungstenite::protocol::Role::Client;
+        let inner = WebSocketStream::from_raw_socket(wire, role, None).await;
+        let (heard, stage) = (Instant::now(), "x".to_owned());
+        let mut socket =
+            Socket { stage, socket: inner, heard, pinged: false, closed_with: None, early: VecDeque::new() };
+        let reason = b"bad key";
+        theirs.write_all(&[0x88, 2 + reason.len() as u8, 0x03, 0xF0]).await.unwrap();
+        theirs.write_all(reason).await.unwrap();
+        drop(theirs);
+        let error = socket.send_text("hello".to_owned()).await.unwrap_err();
+        assert_eq!(error.to_string(), "x broke off: it closed with 1008: bad key");
+        assert_eq!(socket.close_code(), Some(1_008));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_does_not_answer_pings_is_gone() {
         let (ours, mut theirs) = tokio::io::duplex(4_096);
@@ -294,7 +376,8 @@ mod tests {
         let role = tokio_tungstenite::tungstenite::protocol::Role::Client;
         let inner = WebSocketStream::from_raw_socket(wire, role, None).await;
         let (heard, stage) = (Instant::now(), "x".to_owned());
-        let mut socket = Socket { stage, socket: inner, heard, pinged: false, closed_with: None };
+        let mut socket =
+            Socket { stage, socket: inner, heard, pinged: false, closed_with: None, early: VecDeque::new() };
         let error = socket.recv().await.unwrap_err();
         assert!(error.to_string().contains("pings"), "{error}");
         assert_eq!(heard.elapsed(), 2 * HEARTBEAT);

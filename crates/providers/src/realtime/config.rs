@@ -11,12 +11,15 @@ use crate::net::Deadlines;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RealtimeConfig {
-    /// Name in logs and bills. Default `openai-realtime`.
+    /// Whose dialect is spoken. Default `openai`.
+    pub provider: RealtimeProvider,
+    /// Name in logs and bills. Default: the provider's, with `-realtime` behind it.
     pub name: String,
-    /// Where it is. Default `wss://api.openai.com/v1/realtime`; Azure: `wss://RESOURCE.openai.azure.com/openai/v1/realtime`.
+    /// Where it is. Default: the provider's address. Azure has none in common: `wss://RESOURCE.openai.azure.com/openai/v1/realtime`.
     pub url: String,
-    /// The header that the key travels in. Default `authorization`; Azure's is `api-key`.
-    pub key_header: KeyHeader,
+    /// The header that the key travels in. Default: the provider's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_header: Option<KeyHeader>,
     /// The model, e.g. `gpt-realtime-2.1`; with Azure the deployment. Must be set.
     pub model: String,
     /// The voice, e.g. `marin`. Empty, the default: the provider's own choice.
@@ -24,8 +27,8 @@ pub struct RealtimeConfig {
     /// How fast it speaks, 0.25 to 1.5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speed: Option<f32>,
-    /// The model that writes down what the caller says, e.g. `gpt-transcribe`. Must be set: the call decides by words when a
-    /// turn is over, what is an interruption, and keeps them for other models.
+    /// The model that writes down what the caller says, e.g. `gpt-transcribe`. Must be set, but for `xai`, which has one, and `gemini`,
+    /// which does it itself: the call decides by words when a turn is over, what is an interruption, and keeps them for other models.
     pub transcription_model: String,
     /// BCP 47 tag of the language that is written down. Default: the agent's language.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,6 +48,58 @@ pub struct RealtimeConfig {
     pub deadlines: Deadlines,
 }
 
+/// A speech-to-speech service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RealtimeProvider {
+    /// OpenAI, and who speaks its protocol alike.
+    #[default]
+    Openai,
+    /// Azure OpenAI; needs `url`.
+    Azure,
+    /// Azure's Voice Live; needs `url`, `wss://RESOURCE.services.ai.azure.com/voice-live/realtime?api-version=2025-10-01`.
+    AzureVoiceLive,
+    /// xAI.
+    Xai,
+    /// Gemini Live.
+    Gemini,
+}
+
+impl RealtimeProvider {
+    /// Its name in configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Openai => "openai",
+            Self::Azure => "azure",
+            Self::AzureVoiceLive => "azure_voice_live",
+            Self::Xai => "xai",
+            Self::Gemini => "gemini",
+        }
+    }
+
+    /// Where it is. Azure has no common address.
+    #[must_use]
+    pub const fn url(self) -> Option<&'static str> {
+        match self {
+            Self::Openai => Some("wss://api.openai.com/v1/realtime"),
+            Self::Azure | Self::AzureVoiceLive => None,
+            Self::Xai => Some("wss://api.x.ai/v1/realtime"),
+            Self::Gemini => Some(
+                "wss://generativelanguage.googleapis.com/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
+            ),
+        }
+    }
+
+    pub(super) const fn key_header(self) -> KeyHeader {
+        match self {
+            Self::Openai | Self::Xai => KeyHeader::Authorization,
+            Self::Azure | Self::AzureVoiceLive => KeyHeader::ApiKey,
+            Self::Gemini => KeyHeader::XGoogApiKey,
+        }
+    }
+}
+
 /// The header that the key travels in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -54,14 +109,17 @@ pub enum KeyHeader {
     Authorization,
     /// `api-key: KEY`.
     ApiKey,
+    /// `x-goog-api-key: KEY`.
+    XGoogApiKey,
 }
 
 impl Default for RealtimeConfig {
     fn default() -> Self {
         Self {
-            name: "openai-realtime".to_owned(),
-            url: "wss://api.openai.com/v1/realtime".to_owned(),
-            key_header: KeyHeader::default(),
+            provider: RealtimeProvider::default(),
+            name: String::new(),
+            url: String::new(),
+            key_header: None,
             model: String::new(),
             voice: String::new(),
             speed: None,
@@ -73,5 +131,21 @@ impl Default for RealtimeConfig {
             patience: Duration::from_millis(1_200),
             deadlines: Deadlines::default(),
         }
+    }
+}
+
+impl RealtimeConfig {
+    /// The same, with the provider's own where nothing was said.
+    pub(super) fn completed(mut self) -> Self {
+        if self.name.is_empty() {
+            self.name = format!("{}-realtime", self.provider.name());
+        }
+        if self.url.is_empty() {
+            self.provider.url().unwrap_or_default().clone_into(&mut self.url);
+        }
+        if self.transcription_model.is_empty() && self.provider == RealtimeProvider::Xai {
+            "grok-transcribe".clone_into(&mut self.transcription_model);
+        }
+        self
     }
 }

@@ -24,19 +24,17 @@ const FATAL: [&str; 5] =
     ["invalid_api_key", "insufficient_quota", "model_not_found", "account_deactivated", "billing_not_active"];
 
 impl Session {
-    /// Reads a message. One that can't be read is passed over.
+    /// Takes a message that could not be read: it is passed over.
+    pub(super) fn on_unreadable(&self, error: &serde_json::Error) {
+        let (stage, kind, column) = (&self.config.name, error.classify(), error.column());
+        tracing::warn!(stage, ?kind, column, "a message could not be read, and is passed over");
+    }
+
+    /// Takes what the server said.
     ///
     /// # Errors
     /// [`StageError::Broken`] if the session has come to its end and another may be opened; else nothing more can be had here.
-    pub(super) fn on_text(&mut self, text: &str, now: Instant) -> Result<(), StageError> {
-        let heard = match serde_json::from_str(text) {
-            Ok(heard) => heard,
-            Err(error) => {
-                let (stage, kind, column) = (&self.config.name, error.classify(), error.column());
-                tracing::warn!(stage, ?kind, column, "a message could not be read, and is passed over");
-                return Ok(());
-            }
-        };
+    pub(super) fn on_heard(&mut self, heard: Heard, now: Instant) -> Result<(), StageError> {
         match heard {
             Heard::SessionUpdated { session } => self.on_settings(&session)?,
             Heard::Committed { item_id } => self.ear.on_committed(item_id),
@@ -80,11 +78,28 @@ impl Session {
                 // Casts of floats saturate.
                 self.on_sound(&response_id, (&item_id, content_index as u32), &delta)?;
             }
-            Heard::Done { response } => self.on_done(&response, now)?,
+            Heard::Done { response, usage } => {
+                if let Some(tokens) = usage {
+                    tokens.add_to(&mut self.usage);
+                }
+                self.on_done(&response, now)?;
+            }
             Heard::Error { error } => self.on_error(&error, now)?,
+            Heard::Used { usage } => usage.add_to(&mut self.usage),
             Heard::Other => {}
         }
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn on_text(&mut self, text: &str, now: Instant) -> Result<(), StageError> {
+        match serde_json::from_str(text) {
+            Ok(heard) => self.on_heard(heard, now),
+            Err(error) => {
+                self.on_unreadable(&error);
+                Ok(())
+            }
+        }
     }
 
     fn on_settings(&mut self, session: &Value) -> Result<(), StageError> {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use offhook_stage_api::{LlmCommand, LlmEvent, SttCommand, SttEvent, TtsCommand, TtsEvent};
-use offhook_stages::{BoxFuture, CallInfo, Llm, Rx, StageError, Stt, Tts, Tx, WhenFull, bounded};
+use offhook_stages::{BoxFuture, CallInfo, Distance, Llm, Rx, StageError, Stt, Tts, Tx, WhenFull, bounded};
 
+use super::dialect::Dialect;
 use super::line::{Handed, Line, Open};
 use super::run::Running;
 use super::session::Session;
 use super::{Inner, language};
-use crate::llm::Prompt;
 
 /// As the call's own queues are.
 const QUEUE: usize = 256;
@@ -28,6 +28,20 @@ impl Stt for Hearing {
         &self.0.config.name
     }
 
+    fn warm(&self, _call: &CallInfo) -> BoxFuture<()> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            if inner.check().is_ok() {
+                let (url, headers) = (inner.url.clone(), inner.headers());
+                inner.dial.open_ahead(&inner.config.name, url, headers, &inner.config.deadlines).await;
+            }
+        })
+    }
+
+    fn distance(&self) -> Distance {
+        self.0.dial.distance()
+    }
+
     fn run(
         &self,
         call: CallInfo,
@@ -40,12 +54,13 @@ impl Stt for Hearing {
             inner.check()?;
             let (to, handed) = bounded(QUEUE, WhenFull::PushBack);
             let _open = Open::new(line, to);
-            let instructions = format!("{}\n\n{}", inner.prompt.fixed(), Prompt::of_call(&call));
+            let prompt = inner.prompt.with_goal(&call).unwrap_or_else(|| inner.prompt.clone());
+            let instructions = format!("{}\n\n{}", prompt.fixed(), prompt.of_call(&call));
             let language = language(&inner.config, &call);
-            let tools = Arc::clone(&inner.prompt.tools);
-            let session = Session::new(Arc::clone(&inner.config), language, instructions, tools);
+            let session = Session::new(Arc::clone(&inner.config), language, instructions, prompt.tools);
+            let dialect = Dialect::new(&inner.config);
             let running =
-                Running { inner, call, session, commands, handed, events, model: None, voice: None };
+                Running { inner, call, session, dialect, commands, handed, events, model: None, voice: None };
             running.serve().await
         })
     }
@@ -74,6 +89,10 @@ fn subscribe(line: &Line) -> tokio::sync::watch::Receiver<Option<Tx<Handed>>> {
 impl Llm for Thinking {
     fn name(&self) -> &str {
         &self.0.config.name
+    }
+
+    fn distance(&self) -> Distance {
+        self.0.dial.distance()
     }
 
     fn run(
@@ -132,6 +151,10 @@ impl Tts for Speaking {
 
     fn voice(&self) -> &str {
         &self.0.config.voice
+    }
+
+    fn distance(&self) -> Distance {
+        self.0.dial.distance()
     }
 
     fn run(

@@ -1,6 +1,6 @@
 //! Speech to speech: one model that hears, thinks and speaks, as the three stages of a call.
 //!
-//! [`Realtime`] speaks OpenAI's Realtime protocol over one WebSocket for each call. The call keeps what makes it a telephone
+//! [`Realtime`] speaks OpenAI's Realtime protocol, in its own and other services' dialects, over one WebSocket for each call. The call keeps what makes it a telephone
 //! call: it finds the turns, judges interruptions, knows what was heard, and never leaves a silence. So the model's own turn
 //! detection is off; its sound is played as the sound of the reply that the call asked for, and what the engine says of its own
 //! (fillers, apologies, check-ins) is spoken by another voice, of which the model is told in writing.
@@ -32,6 +32,7 @@
 //! ```
 
 mod config;
+mod dialect;
 mod ear;
 mod events;
 mod facets;
@@ -49,10 +50,11 @@ use std::sync::Arc;
 
 use offhook_stages::{CallInfo, Llm, StageError, Stt, Tts};
 
-pub use config::{KeyHeader, RealtimeConfig};
+pub use config::{KeyHeader, RealtimeConfig, RealtimeProvider};
 
 use crate::llm::Prompt;
 use crate::net::Secret;
+use crate::net::dial::{Dial, Headers};
 
 /// A model that hears, thinks and speaks. Clones share it.
 #[derive(Clone, Debug)]
@@ -65,6 +67,7 @@ struct Inner {
     prompt: Prompt,
     voice: Arc<dyn Tts>,
     lines: line::Lines,
+    dial: Dial,
 }
 
 impl std::fmt::Debug for Inner {
@@ -81,13 +84,26 @@ impl Realtime {
     /// the first call.
     #[must_use]
     pub fn new(config: RealtimeConfig, key: Option<Secret>, prompt: Prompt, voice: Arc<dyn Tts>) -> Self {
+        let config = config.completed();
         let mark = if config.url.contains('?') { '&' } else { '?' };
         let query =
             form_urlencoded::Serializer::new(String::new()).append_pair("model", &config.model).finish();
-        let url = format!("{}{mark}{query}", config.url);
+        // Gemini has the model in its first message.
+        let url = match config.provider {
+            RealtimeProvider::Gemini => config.url.clone(),
+            _ => format!("{}{mark}{query}", config.url),
+        };
         let key = key.filter(|key| !key.is_empty());
         let lines = line::Lines::default();
-        Self(Arc::new(Inner { config: Arc::new(config), url, key, prompt, voice, lines }))
+        Self(Arc::new(Inner {
+            config: Arc::new(config),
+            url,
+            key,
+            prompt,
+            voice,
+            lines,
+            dial: Dial::default(),
+        }))
     }
 
     /// The three stages. All of them serve a call, or none: each takes its part in the call's one session.
@@ -115,13 +131,30 @@ impl Inner {
         if self.config.model.trim().is_empty() {
             return missing("it has no model", "set `model` to the id of one");
         }
-        if self.config.transcription_model.trim().is_empty() {
+        if self.config.url.is_empty() {
+            return missing(
+                "it has no address",
+                "set `url`, e.g. wss://RESOURCE.openai.azure.com/openai/v1/realtime",
+            );
+        }
+        let writes_down = self.config.provider == RealtimeProvider::Gemini;
+        if !writes_down && self.config.transcription_model.trim().is_empty() {
             return missing(
                 "it has no model that writes down what the caller says",
                 "set `transcription_model` to the id of one: the call needs the words to tell when a turn is over",
             );
         }
         Ok(())
+    }
+
+    /// What is shown to the service.
+    fn headers(&self) -> Headers {
+        let Some(key) = self.key.as_ref().map(Secret::expose) else { return Vec::new() };
+        match self.config.key_header.unwrap_or(self.config.provider.key_header()) {
+            KeyHeader::Authorization => vec![("authorization", format!("Bearer {key}"))],
+            KeyHeader::ApiKey => vec![("api-key", key.to_owned())],
+            KeyHeader::XGoogApiKey => vec![("x-goog-api-key", key.to_owned())],
+        }
     }
 
     fn no_session(&self) -> StageError {

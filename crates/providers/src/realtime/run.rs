@@ -7,9 +7,10 @@ use offhook_stage_api::{FailureKind, LlmEvent, SttCommand, SttEvent, TtsCommand,
 use offhook_stages::{CallInfo, Rx, StageError, Tx};
 use tokio::time::{Instant, sleep_until};
 
+use super::Inner;
+use super::dialect::Dialect;
 use super::line::Handed;
 use super::session::Session;
-use super::{Inner, KeyHeader};
 use crate::net::ws::{Message, Socket};
 
 /// A session that is lost so soon after the last isn't opened again.
@@ -20,6 +21,7 @@ pub(super) struct Running {
     pub(super) inner: Arc<Inner>,
     pub(super) call: CallInfo,
     pub(super) session: Session,
+    pub(super) dialect: Dialect,
     pub(super) commands: Rx<SttCommand>,
     pub(super) handed: Rx<Handed>,
     pub(super) events: Tx<SttEvent>,
@@ -48,7 +50,7 @@ impl Running {
     async fn serve_all(&mut self) -> Result<(), StageError> {
         let mut opened: Option<Instant> = None;
         loop {
-            let Some(mut socket) = self.connect().await? else { return Ok(()) };
+            let Some(mut socket) = self.connect(opened.is_some()).await? else { return Ok(()) };
             let since = opened.replace(Instant::now());
             let error = match self.converse(&mut socket).await {
                 Ok(()) => {
@@ -68,22 +70,25 @@ impl Running {
     }
 
     /// Opens the connection, and keeps what comes meanwhile. `None`: the call is over.
-    async fn connect(&mut self) -> Result<Option<Socket>, StageError> {
+    async fn connect(&mut self, again: bool) -> Result<Option<Socket>, StageError> {
         self.session.usage.requests += 1;
         let inner = Arc::clone(&self.inner);
-        let headers: Vec<(&'static str, String)> = match (&inner.key, inner.config.key_header) {
-            (None, _) => Vec::new(),
-            (Some(key), KeyHeader::Authorization) => {
-                vec![("authorization", format!("Bearer {}", key.expose()))]
+        let headers = inner.headers();
+        let call = Arc::clone(&self.call.call);
+        let (name, deadlines) = (&inner.config.name, &inner.config.deadlines);
+        let connecting = async {
+            if again {
+                inner.dial.reconnect(name, &inner.url, &headers, deadlines, &call).await
+            } else {
+                inner.dial.connect(name, &inner.url, &headers, deadlines).await
             }
-            (Some(key), KeyHeader::ApiKey) => vec![("api-key", key.expose().to_owned())],
         };
-        let connecting = Socket::connect(&inner.config.name, &inner.url, &headers, &inner.config.deadlines);
         let mut connecting = std::pin::pin!(connecting);
         loop {
             tokio::select! {
                 socket = &mut connecting => {
                     let socket = socket?;
+                    self.dialect.opened();
                     self.session.opened(Instant::now());
                     return Ok(Some(socket));
                 }
@@ -106,7 +111,13 @@ impl Running {
             }
             self.session.settle(Instant::now())?;
             for event in std::mem::take(&mut self.session.say) {
-                socket.send_text(event.to_string()).await?;
+                let passed = self.dialect.send(event);
+                for event in passed.wire {
+                    socket.send_text(event.to_string()).await?;
+                }
+                for heard in passed.heard {
+                    self.session.on_heard(heard, Instant::now())?;
+                }
             }
             self.tell().await;
             let due = self.session.due();
@@ -118,14 +129,25 @@ impl Running {
                     None => return Ok(()),
                 },
                 message = socket.recv() => match message? {
-                    Some(Message::Text(text)) => self.session.on_text(&text, Instant::now())?,
-                    Some(Message::Binary(_)) => {}
+                    Some(Message::Text(text)) => self.on_text(&text)?,
+                    // Gemini's text.
+                    Some(Message::Binary(octets)) => self.on_text(&String::from_utf8_lossy(&octets))?,
                     None => {
                         let what = "it closed the session in the midst of the call".to_owned();
                         return Err(StageError::Broken { stage: self.inner.config.name.clone(), what });
                     }
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+            }
+        }
+    }
+
+    fn on_text(&mut self, text: &str) -> Result<(), StageError> {
+        match self.dialect.receive(text) {
+            Ok(heard) => heard.into_iter().try_for_each(|heard| self.session.on_heard(heard, Instant::now())),
+            Err(error) => {
+                self.session.on_unreadable(&error);
+                Ok(())
             }
         }
     }

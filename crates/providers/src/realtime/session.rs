@@ -25,7 +25,7 @@ use super::RealtimeConfig;
 use super::ear::Ear;
 use super::reply::Reply;
 use super::wire;
-use crate::llm::{CallIdFormat, Message, messages, note};
+use crate::llm::{CallIdFormat, Memory, Message, messages, note};
 use notes::Told;
 
 /// Replies kept in mind: what is being said, what is awaited, and what was dropped just now.
@@ -343,7 +343,7 @@ impl Session {
             retold = true;
             self.ear.forget_sound();
             self.say.append(&mut self.ear.say);
-            written.extend(messages(&request, CallIdFormat::Token));
+            written.extend(messages(&request, CallIdFormat::Token, &Memory::default()));
         } else {
             self.answer_open_calls(&request.history);
             let keyed = |entry: &Entry| matches!(entry.content, Content::Digits { .. });

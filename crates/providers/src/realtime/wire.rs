@@ -105,7 +105,7 @@ pub(super) fn create(id: &str, message: &Message) -> Value {
     let item = match message {
         Message::User(text) => said("user", "input_text", text),
         Message::Assistant(text) => said("assistant", "output_text", text),
-        Message::Call { id: call, name, arguments } => {
+        Message::Call { id: call, name, arguments, .. } => {
             json!({"id": id, "type": "function_call", "call_id": call, "name": name, "arguments": arguments.to_string()})
         }
         Message::Result { id: call, text, failed, .. } => {
@@ -162,9 +162,17 @@ pub(super) enum Heard {
         delta: String,
     },
     #[serde(rename = "response.done")]
-    Done { response: Response },
+    Done {
+        response: Response,
+        /// Beside the response: xAI's bill.
+        #[serde(default, deserialize_with = "if_readable")]
+        usage: Option<Tokens>,
+    },
     #[serde(rename = "error")]
     Error { error: Trouble },
+    /// A bill that comes by itself (Gemini).
+    #[serde(skip)]
+    Used { usage: Tokens },
     #[serde(other)]
     Other,
 }
@@ -174,15 +182,20 @@ pub(super) enum Heard {
 pub(super) struct Response {
     pub(super) id: String,
     pub(super) status: String,
+    #[serde(deserialize_with = "if_readable")]
     pub(super) status_details: Option<Details>,
     pub(super) output: Vec<Item>,
     #[serde(deserialize_with = "if_readable")]
     pub(super) usage: Option<Tokens>,
 }
 
-/// A bill that can't be read is no reason to miss the end of a response.
-fn if_readable<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Tokens>, D::Error> {
-    Value::deserialize(from).map(|usage| serde_json::from_value(usage).ok())
+/// A bill or a detail that can't be read is no reason to miss the end of a response.
+fn if_readable<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::de::DeserializeOwned,
+{
+    Value::deserialize(from).map(|value| serde_json::from_value(value).ok())
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -260,9 +273,17 @@ impl Tokens {
 
 /// Whether the settings that the server tells are those without which a call is noise. What it doesn't tell is well.
 pub(super) fn is_mulaw(session: &Value) -> bool {
-    ["/audio/input/format/type", "/audio/output/format/type"]
-        .iter()
-        .all(|place| session.pointer(place).is_none_or(|format| format == "audio/pcmu"))
+    let is = |place: &&str| {
+        let format = session.pointer(place).filter(|format| !format.is_null());
+        format.is_none_or(|format| format == "audio/pcmu" || format == "g711_ulaw")
+    };
+    let places = [
+        "/audio/input/format/type",
+        "/audio/output/format/type",
+        "/input_audio_format",
+        "/output_audio_format",
+    ];
+    places.iter().all(is)
 }
 
 pub(super) fn sound(delta: &str) -> Option<Vec<u8>> {
@@ -277,10 +298,10 @@ mod tests {
     fn a_response_ends_whatever_its_bill_looks_like() {
         for usage in [r#"{"input_tokens":null}"#, "null", "[]"] {
             let text = format!(
-                r#"{{"type":"response.done","response":{{"id":"r","status":"completed","usage":{usage}}}}}"#
+                r#"{{"type":"response.done","response":{{"id":"r","status":"completed","status_details":"none","usage":{usage}}}}}"#
             );
             assert!(
-                matches!(serde_json::from_str(&text), Ok(Heard::Done { response }) if response.id == "r")
+                matches!(serde_json::from_str(&text), Ok(Heard::Done { response, .. }) if response.id == "r")
             );
         }
     }

@@ -6,14 +6,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use offhook_stage_api::{Expectation, SttCommand, SttEvent};
-use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Stt, Tx};
+use offhook_stages::{BoxFuture, CallInfo, Distance, Rx, StageError, Stt, Tx};
 use serde::{Deserialize, Serialize};
 
+use super::ahead::open_ahead;
 use super::dialect::{Dialect, Ear, Ended, Habits, Place, Say, Then};
 use super::live::serve;
 use super::outbox::Pace;
 use super::piece::{Piece, Word};
 use super::{PATIENCE, Terms, for_language, language, read, refused, what_of, with_query};
+use crate::net::dial::Dial;
 use crate::net::{Deadlines, Secret};
 
 const STAGE: &str = "deepgram";
@@ -97,17 +99,26 @@ impl Default for DeepgramConfig {
 pub(crate) struct Deepgram {
     config: DeepgramConfig,
     key: Option<Secret>,
+    dial: Dial,
 }
 
 impl Deepgram {
     pub(crate) fn new(config: DeepgramConfig, key: Option<Secret>) -> Self {
-        Self { config, key }
+        Self { config, key, dial: Dial::default() }
     }
 }
 
 impl Stt for Deepgram {
     fn name(&self) -> &str {
         STAGE
+    }
+
+    fn warm(&self, call: &CallInfo) -> BoxFuture<()> {
+        open_ahead(Line::new(self.config.clone(), self.key.clone(), call), self.dial.clone())
+    }
+
+    fn distance(&self) -> Distance {
+        self.dial.distance()
     }
 
     fn run(
@@ -117,7 +128,7 @@ impl Stt for Deepgram {
         events: Tx<SttEvent>,
     ) -> BoxFuture<Result<(), StageError>> {
         let line = Line::new(self.config.clone(), self.key.clone(), &call);
-        Box::pin(serve(line, call, commands, events))
+        Box::pin(serve(line, self.dial.clone(), call, commands, events))
     }
 }
 

@@ -6,15 +6,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use offhook_stage_api::{Expectation, SttCommand, SttEvent};
-use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Stt, Tx};
+use offhook_stages::{BoxFuture, CallInfo, Distance, Rx, StageError, Stt, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::ahead::open_ahead;
 use super::dialect::{Dialect, Ear, Ended, Habits, Place, Say, Then};
 use super::live::serve;
 use super::outbox::Pace;
 use super::piece::{Piece, Word};
 use super::{PATIENCE, Terms, primary, read, refused, what_of, with_query};
+use crate::net::dial::Dial;
 use crate::net::{Deadlines, Secret};
 
 const STAGE: &str = "deepgram_flux";
@@ -78,17 +80,26 @@ impl Default for FluxConfig {
 pub(crate) struct Flux {
     config: FluxConfig,
     key: Option<Secret>,
+    dial: Dial,
 }
 
 impl Flux {
     pub(crate) fn new(config: FluxConfig, key: Option<Secret>) -> Self {
-        Self { config, key }
+        Self { config, key, dial: Dial::default() }
     }
 }
 
 impl Stt for Flux {
     fn name(&self) -> &str {
         STAGE
+    }
+
+    fn warm(&self, _call: &CallInfo) -> BoxFuture<()> {
+        open_ahead(Line::new(self.config.clone(), self.key.clone()), self.dial.clone())
+    }
+
+    fn distance(&self) -> Distance {
+        self.dial.distance()
     }
 
     fn run(
@@ -98,7 +109,7 @@ impl Stt for Flux {
         events: Tx<SttEvent>,
     ) -> BoxFuture<Result<(), StageError>> {
         let line = Line::new(self.config.clone(), self.key.clone());
-        Box::pin(serve(line, call, commands, events))
+        Box::pin(serve(line, self.dial.clone(), call, commands, events))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What all streaming recognisers have in common: one WebSocket for the call, sound going out at the provider's pace, a
 //! final transcript asked for at each pause, and taken from what there is when it doesn't come.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_audio::SampleCount;
@@ -11,6 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use super::dialect::{Dialect, Ear, Ended, Habits, Say, Then};
 use super::outbox::{Next, Outbox};
 use super::timeline::Timeline;
+use crate::net::dial::Dial;
 use crate::net::ws::{Message, Socket};
 
 /// A provider's last words are waited for so long after the call.
@@ -23,6 +25,7 @@ const SPEECH: u64 = 3_200;
 /// Serves a call.
 pub(crate) async fn serve<D: Dialect>(
     dialect: D,
+    dial: Dial,
     call: CallInfo,
     commands: Rx<SttCommand>,
     events: Tx<SttEvent>,
@@ -32,6 +35,8 @@ pub(crate) async fn serve<D: Dialect>(
     let outbox = Outbox::new(habits.pace);
     let mut session = Session {
         dialect,
+        dial,
+        call: call.call,
         habits,
         ear: Ear::default(),
         outbox,
@@ -82,6 +87,8 @@ enum End {
 
 struct Session<D> {
     dialect: D,
+    dial: Dial,
+    call: Arc<str>,
     habits: Habits,
     ear: Ear,
     outbox: Outbox,
@@ -102,7 +109,7 @@ impl<D: Dialect> Session<D> {
     async fn serve(&mut self, commands: &Rx<SttCommand>) -> Result<(), StageError> {
         let mut reopened: Option<Instant> = None;
         loop {
-            let Some(mut socket) = self.connect(commands).await? else { return Ok(()) };
+            let Some(mut socket) = self.connect(commands, reopened.is_some()).await? else { return Ok(()) };
             match self.converse(&mut socket, commands).await {
                 Ok(End::CallOver) => {
                     socket.close().await;
@@ -129,7 +136,11 @@ impl<D: Dialect> Session<D> {
     }
 
     /// Opens the connection, and keeps what the caller says meanwhile. `None`: the call is over.
-    async fn connect(&mut self, commands: &Rx<SttCommand>) -> Result<Option<Socket>, StageError> {
+    async fn connect(
+        &mut self,
+        commands: &Rx<SttCommand>,
+        again: bool,
+    ) -> Result<Option<Socket>, StageError> {
         // The new session's address has it all.
         self.ear.say.clear();
         let place = self.dialect.open()?;
@@ -138,7 +149,14 @@ impl<D: Dialect> Session<D> {
         self.bill.meter.add(self.dialect.stage(), |usage| usage.requests += 1);
         let stage = self.dialect.stage().to_owned();
         let deadlines = self.habits.deadlines;
-        let connecting = Socket::connect(&stage, &place.url, &place.headers, &deadlines);
+        let (dial, call) = (self.dial.clone(), Arc::clone(&self.call));
+        let connecting = async {
+            if again {
+                dial.reconnect(&stage, &place.url, &place.headers, &deadlines, &call).await
+            } else {
+                dial.connect(&stage, &place.url, &place.headers, &deadlines).await
+            }
+        };
         let mut connecting = std::pin::pin!(connecting);
         loop {
             tokio::select! {

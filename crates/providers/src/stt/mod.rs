@@ -4,6 +4,7 @@
 //! [`WhisperConfig`] uploads what was said at each pause. All tell the call the caller's whole turn so far with each
 //! transcript, in places on the caller's time line.
 
+mod ahead;
 mod assemblyai;
 mod deepgram;
 mod dialect;

@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use offhook_stage_api::{Expectation, SttCommand, SttEvent};
-use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Stt, Tx};
+use offhook_stages::{BoxFuture, CallInfo, Distance, Rx, StageError, Stt, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::ahead::open_ahead;
 use super::dialect::{Dialect, Ear, Habits, Place, Then};
 use super::live::serve;
 use super::outbox::Pace;
 use super::piece::{Piece, Word};
 use super::{PATIENCE, for_language, read};
 use crate::net::Deadlines;
+use crate::net::dial::Dial;
 
 const STAGE: &str = "vosk";
 
@@ -61,17 +63,26 @@ impl Default for VoskConfig {
 #[derive(Clone, Debug)]
 pub(crate) struct Vosk {
     config: VoskConfig,
+    dial: Dial,
 }
 
 impl Vosk {
     pub(crate) fn new(config: VoskConfig) -> Self {
-        Self { config }
+        Self { config, dial: Dial::default() }
     }
 }
 
 impl Stt for Vosk {
     fn name(&self) -> &str {
         STAGE
+    }
+
+    fn warm(&self, call: &CallInfo) -> BoxFuture<()> {
+        open_ahead(Line::new(self.config.clone(), &call.language), self.dial.clone())
+    }
+
+    fn distance(&self) -> Distance {
+        self.dial.distance()
     }
 
     fn run(
@@ -81,7 +92,7 @@ impl Stt for Vosk {
         events: Tx<SttEvent>,
     ) -> BoxFuture<Result<(), StageError>> {
         let line = Line::new(self.config.clone(), &call.language);
-        Box::pin(serve(line, call, commands, events))
+        Box::pin(serve(line, self.dial.clone(), call, commands, events))
     }
 }
 

@@ -24,13 +24,14 @@ use std::sync::Arc;
 use offhook_audio::SampleRate;
 use offhook_stage_api::{TtsCommand, TtsEvent};
 use offhook_stages::speakable::SpeakableTts;
-use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Tts, Tx};
+use offhook_stages::{BoxFuture, CallInfo, Distance, Rx, StageError, Tts, Tx};
 
 pub use config::{
     AuraConfig, CartesiaConfig, ElevenlabsConfig, ElevenlabsHttpConfig, OpenaiConfig, SpeechFormat,
     TtsConfig, VoiceSettings,
 };
 
+use crate::net::dial::Dial;
 use crate::net::{Deadlines, Http, Secret};
 use config::voice_for;
 use fetch::{Asking, Fetch};
@@ -52,6 +53,7 @@ struct NetworkTts {
     voice: String,
     manner: Manner,
     kind: Kind,
+    dial: Dial,
 }
 
 enum Kind {
@@ -88,7 +90,7 @@ impl TtsConfig {
                 Kind::Http { asking, http, format }
             }
         };
-        let voice: Arc<dyn Tts> = Arc::new(NetworkTts { voice, manner, kind });
+        let voice: Arc<dyn Tts> = Arc::new(NetworkTts { voice, manner, kind, dial: Dial::default() });
         if speakable { Arc::new(SpeakableTts::new(voice)) } else { voice }
     }
 
@@ -134,30 +136,51 @@ impl Tts for NetworkTts {
         &self.voice
     }
 
+    fn distance(&self) -> Distance {
+        match &self.kind {
+            Kind::Http { http, .. } => http.distance(),
+            _ => self.dial.distance(),
+        }
+    }
+
+    fn warm(&self, call: &CallInfo) -> BoxFuture<()> {
+        let place = match &self.kind {
+            Kind::Http { asking, http, .. } => {
+                let (http, request) = (http.clone(), asking.request("", None, &call.language));
+                return Box::pin(async move {
+                    if let Ok(request) = request {
+                        http.warm(request.uri()).await;
+                    }
+                });
+            }
+            Kind::Elevenlabs(config, key) => place(&self.elevenlabs(config, key, &call.language)),
+            Kind::Aura(config, key) => place(&self.aura(config, key, &call.language)),
+            Kind::Cartesia(config, key) => place(&self.cartesia(config, key, &call.language)),
+        };
+        let (dial, name, deadlines) = (self.dial.clone(), self.manner.name.clone(), self.manner.deadlines);
+        Box::pin(async move { dial.open_ahead(&name, place.0, place.1, &deadlines).await })
+    }
+
     fn run(
         &self,
         call: CallInfo,
         commands: Rx<TtsCommand>,
         events: Tx<TtsEvent>,
     ) -> BoxFuture<Result<(), StageError>> {
-        let (name, manner) = (&self.manner.name, self.manner.clone());
+        let (manner, dial) = (self.manner.clone(), self.dial.clone());
         let language = Arc::clone(&call.language);
         match &self.kind {
             Kind::Elevenlabs(config, key) => {
-                let voice = voice_for(&config.voice, &config.voices, &language);
-                let dialect =
-                    elevenlabs_ws::ElevenlabsWs::new(name, config.clone(), voice, &language, key.clone());
-                Box::pin(Live::new(dialect, manner, Format::Mulaw, call, events).run(commands))
+                let dialect = self.elevenlabs(config, key, &language);
+                Box::pin(Live::new(dialect, manner, dial, Format::Mulaw, call, events).run(commands))
             }
             Kind::Aura(config, key) => {
-                let voice = voice_for(&config.voice, &config.voices, &language);
-                let dialect = aura::Aura::new(name, config.clone(), voice, key.clone());
-                Box::pin(Live::new(dialect, manner, Format::Mulaw, call, events).run(commands))
+                let dialect = self.aura(config, key, &language);
+                Box::pin(Live::new(dialect, manner, dial, Format::Mulaw, call, events).run(commands))
             }
             Kind::Cartesia(config, key) => {
-                let voice = voice_for(&config.voice, &config.voices, &language);
-                let dialect = cartesia::Cartesia::new(name, config.clone(), voice, &language, key.clone());
-                Box::pin(Live::new(dialect, manner, Format::Mulaw, call, events).run(commands))
+                let dialect = self.cartesia(config, key, &language);
+                Box::pin(Live::new(dialect, manner, dial, Format::Mulaw, call, events).run(commands))
             }
             Kind::Http { asking, http, format } => {
                 let (asking, http, format) = (Arc::clone(asking), http.clone(), *format);
@@ -165,6 +188,33 @@ impl Tts for NetworkTts {
             }
         }
     }
+}
+
+impl NetworkTts {
+    fn elevenlabs(
+        &self,
+        config: &ElevenlabsConfig,
+        key: &Option<Secret>,
+        language: &str,
+    ) -> elevenlabs_ws::ElevenlabsWs {
+        let voice = voice_for(&config.voice, &config.voices, language);
+        elevenlabs_ws::ElevenlabsWs::new(&self.manner.name, config.clone(), voice, language, key.clone())
+    }
+
+    fn aura(&self, config: &AuraConfig, key: &Option<Secret>, language: &str) -> aura::Aura {
+        let voice = voice_for(&config.voice, &config.voices, language);
+        aura::Aura::new(&self.manner.name, config.clone(), voice, key.clone())
+    }
+
+    fn cartesia(&self, config: &CartesiaConfig, key: &Option<Secret>, language: &str) -> cartesia::Cartesia {
+        let voice = voice_for(&config.voice, &config.voices, language);
+        cartesia::Cartesia::new(&self.manner.name, config.clone(), voice, language, key.clone())
+    }
+}
+
+/// Where a socket is opened.
+fn place(dialect: &impl live::Dialect) -> (String, crate::net::dial::Headers) {
+    (dialect.url(), dialect.headers())
 }
 
 /// A URL with a query.

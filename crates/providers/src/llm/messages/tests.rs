@@ -18,7 +18,7 @@ fn request(history: Vec<Content>, reason: ReplyReason) -> ReplyRequest {
 }
 
 fn written(history: Vec<Content>, reason: ReplyReason) -> Vec<Message> {
-    messages(&request(history, reason), CallIdFormat::Token)
+    messages(&request(history, reason), CallIdFormat::Token, &Memory::default())
 }
 
 fn caller(text: &str) -> Content {
@@ -54,7 +54,7 @@ fn assistant(text: &str) -> Message {
 }
 
 fn called(id: &str, name: &str, arguments: Value) -> Message {
-    Message::Call { id: id.to_owned(), name: name.to_owned(), arguments }
+    Message::Call { id: id.to_owned(), name: name.to_owned(), arguments, kept: None }
 }
 
 fn returned(id: &str, name: &str, text: &str) -> Message {

@@ -9,6 +9,7 @@ pub(super) fn config() -> RealtimeConfig {
         transcription_model: "a-scribe".to_owned(),
         ..RealtimeConfig::default()
     }
+    .completed()
 }
 
 /// A session, a clock, and everything that came out of it, a line each.

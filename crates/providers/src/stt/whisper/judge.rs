@@ -65,7 +65,10 @@ pub(super) fn judge(answer: &Answer, spoken: Duration, prompt: &str) -> (String,
     let mut confidence = None;
     if !answer.segments.is_empty() {
         let kept: Vec<&Segment> = answer.segments.iter().filter(|segment| is_likely(segment)).collect();
-        text = kept.iter().map(|segment| segment.text.trim()).collect::<Vec<_>>().join(" ");
+        // Segments that only mark times have no text of their own.
+        if answer.segments.iter().any(|segment| !segment.text.is_empty()) {
+            text = kept.iter().map(|segment| segment.text.trim()).collect::<Vec<_>>().join(" ");
+        }
         confidence =
             kept.iter().filter_map(|segment| segment.avg_logprob).min_by(f32::total_cmp).map(f32::exp);
     }

@@ -113,7 +113,7 @@ type Warming = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 fn warm(stage: &Whisper) -> Warming {
     let stage = stage.clone();
-    Box::pin(async move { stage.warm().await })
+    Box::pin(async move { stage.connect_ahead().await })
 }
 
 async fn until_warm(warming: &mut Option<Warming>) {

@@ -2,6 +2,7 @@
 //!
 //! Source: <https://platform.openai.com/docs/api-reference/audio/createTranscription>.
 
+mod answer;
 mod form;
 mod judge;
 mod listener;
@@ -12,9 +13,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use offhook_stage_api::{Expectation, SttCommand, SttEvent};
-use offhook_stages::{BoxFuture, CallInfo, Rx, StageError, Stt, Tx};
+use offhook_stages::{BoxFuture, CallInfo, Distance, Rx, StageError, Stt, Tx};
 use serde::{Deserialize, Serialize};
 
+use self::answer::parse;
 use self::form::Form;
 use self::judge::{Answer, judge};
 use super::wav::wav;
@@ -138,7 +140,7 @@ impl Whisper {
     }
 
     /// Opens a connection, so that the first words needn't wait for it.
-    async fn warm(&self) {
+    async fn connect_ahead(&self) {
         if let Ok(url) = self.url().parse() {
             self.http.warm(&url).await;
         }
@@ -258,28 +260,18 @@ struct Request {
     expectation: std::sync::Arc<Expectation>,
 }
 
-fn parse(body: &[u8], plain: bool) -> Result<Answer, StageError> {
-    let text = String::from_utf8_lossy(body);
-    if plain && !text.trim_start().starts_with('{') {
-        return Ok(Answer::plain(text.into_owned()));
-    }
-    let garbage = |what: &str| StageError::Garbage { stage: STAGE.to_owned(), what: what.to_owned() };
-    let value: serde_json::Value =
-        serde_json::from_str(&text).map_err(|_| garbage("an answer that is neither JSON nor text"))?;
-    if value.get("text").is_none() {
-        // Some servers say 200 and mean no.
-        return Err(garbage(if value.get("error").is_some() {
-            "an error in place of a transcript"
-        } else {
-            "an answer without a transcript"
-        }));
-    }
-    serde_json::from_value(value).map_err(|_| garbage("a transcript of an unknown form"))
-}
-
 impl Stt for Whisper {
     fn name(&self) -> &str {
         STAGE
+    }
+
+    fn warm(&self, _call: &CallInfo) -> BoxFuture<()> {
+        let this = self.clone();
+        Box::pin(async move { this.connect_ahead().await })
+    }
+
+    fn distance(&self) -> Distance {
+        self.http.distance()
     }
 
     fn run(
@@ -296,26 +288,6 @@ impl Stt for Whisper {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn answers_of_all_kinds_are_read() {
-        for (body, plain, text) in [
-            (
-                r#"{"text":"I'd like to move my appointment.","usage":{"type":"tokens","input_tokens":14}}"#,
-                false,
-                "I'd like to move my appointment.",
-            ),
-            (r#"{"text":" I'd like to\n"}"#, false, "I'd like to"),
-            (r#"{"text":"yes","x_groq":{"id":"req_01j"}}"#, true, "yes"),
-            ("yes\n", true, "yes"),
-        ] {
-            let read = parse(body.as_bytes(), plain).unwrap();
-            assert_eq!(judge(&read, Duration::from_secs(5), "").0, text);
-        }
-        for body in [r#"{"error":{"message":"no"}}"#, "{}", "<html>"] {
-            assert!(matches!(parse(body.as_bytes(), false), Err(StageError::Garbage { .. })));
-        }
-    }
 
     #[test]
     fn forms_differ_by_dialect() {

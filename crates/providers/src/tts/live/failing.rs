@@ -68,7 +68,8 @@ impl<D: Dialect> Live<D> {
 
     pub(super) async fn not_opened(&mut self, error: StageError) -> Result<(), End> {
         self.link = Link::Down;
-        let for_good = matches!(error.kind(), FailureKind::Refused | FailureKind::Unavailable);
+        let for_good =
+            matches!(error.kind(), FailureKind::Refused | FailureKind::Declined | FailureKind::Unavailable);
         tracing::warn!(call = %self.call.call, %error, "the voice can't be reached");
         while let Some(utterance) = self.queue.front().map(|(request, _)| request.utterance) {
             self.fail(utterance, &error).await?;

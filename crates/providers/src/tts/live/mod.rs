@@ -7,6 +7,7 @@ mod failing;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_stage_api::id::UtteranceId;
@@ -20,6 +21,7 @@ pub(super) use dialect::{Dialect, Heard};
 use super::Manner;
 use super::segment::{Said, Segment, nothing_to_say};
 use super::sound::Format;
+use crate::net::dial::Dial;
 use crate::net::ws::{Message, Socket};
 
 /// How long an acknowledgement is waited for before the connection is replaced.
@@ -66,6 +68,9 @@ impl From<Closed> for End {
 pub(super) struct Live<D> {
     dialect: D,
     manner: Manner,
+    dial: Dial,
+    /// A connection was opened before.
+    opened: bool,
     format: Format,
     call: CallInfo,
     events: Tx<TtsEvent>,
@@ -93,6 +98,7 @@ impl<D: Dialect> Live<D> {
     pub(super) fn new(
         dialect: D,
         manner: Manner,
+        dial: Dial,
         format: Format,
         call: CallInfo,
         events: Tx<TtsEvent>,
@@ -101,6 +107,8 @@ impl<D: Dialect> Live<D> {
             dialect,
             ahead: manner.ahead,
             manner,
+            dial,
+            opened: false,
             format,
             call,
             events,
@@ -172,9 +180,16 @@ impl<D: Dialect> Live<D> {
 
     fn open(&mut self) {
         let (name, url, headers) = (self.manner.name.clone(), self.dialect.url(), self.dialect.headers());
-        let deadlines = self.manner.deadlines;
+        let (deadlines, dial, call) = (self.manner.deadlines, self.dial.clone(), Arc::clone(&self.call.call));
+        // Whoever waits for a voice doesn't wait longer for a lost connection's sake.
+        let again = std::mem::replace(&mut self.opened, true) && self.queue.is_empty();
         self.link = Link::Opening(Box::pin(async move {
-            Socket::connect(&name, &url, &headers, &deadlines).await.map(Box::new)
+            let opened = if again {
+                dial.reconnect(&name, &url, &headers, &deadlines, &call).await
+            } else {
+                dial.connect(&name, &url, &headers, &deadlines).await
+            };
+            opened.map(Box::new)
         }));
     }
 

@@ -225,6 +225,7 @@ async fn a_provider_that_hangs_is_given_up() {
         "base_url": format!("ws://{address}")}));
     line.speak(1, 0, "One.");
     assert_eq!(line.hear(1).await, ["u1/s0 failed: TooSlow"]);
-    line.end().await.unwrap();
+    // The connection is replaced.
     server.await.unwrap();
+    line.end().await.unwrap();
 }

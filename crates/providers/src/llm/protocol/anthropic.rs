@@ -4,9 +4,10 @@ use offhook_stage_api::{ToolCall, ToolUse};
 use offhook_stages::{StageError, Usage};
 use serde_json::{Map, Value, json};
 
-use super::Ask;
-use super::messages::Message;
-use super::output::{Output, arguments, cut_off, json_event};
+use super::Progress;
+use crate::llm::ask::Ask;
+use crate::llm::messages::Message;
+use crate::llm::output::{Output, Placed, arguments, cut_off, json_event};
 use crate::net::{sse::Event, stream_failure};
 
 /// The request's body. What is the same in all calls comes first and is marked for the provider's cache, if there is enough of it;
@@ -60,7 +61,7 @@ fn messages(conversation: &[Message]) -> Vec<Value> {
         let (role, block) = match message {
             Message::User(text) => ("user", json!({"type": "text", "text": text})),
             Message::Assistant(text) => ("assistant", json!({"type": "text", "text": text})),
-            Message::Call { id, name, arguments } => {
+            Message::Call { id, name, arguments, .. } => {
                 ("assistant", json!({"type": "tool_use", "id": id, "name": name, "input": arguments}))
             }
             Message::Result { id, text, failed, .. } => (
@@ -68,14 +69,18 @@ fn messages(conversation: &[Message]) -> Vec<Value> {
                 json!({"type": "tool_result", "tool_use_id": id, "content": text, "is_error": failed}),
             ),
         };
-        match messages.last_mut() {
-            Some(last) if last["role"] == role => {
-                if let Some(blocks) = last["content"].as_array_mut() {
-                    blocks.push(block);
-                }
-            }
-            _ => messages.push(json!({"role": role, "content": [block]})),
+        if messages.last().is_none_or(|last| last["role"] != role) {
+            messages.push(json!({"role": role, "content": []}));
         }
+        let Some(blocks) = messages.last_mut().and_then(|last| last["content"].as_array_mut()) else {
+            continue;
+        };
+        if let Message::Call { kept: Some(Value::Array(thoughts)), .. } = message {
+            // A turn begins with its thoughts; what was said before the call stands behind them.
+            let at = blocks.iter().rposition(|block| block["type"] != "text").map_or(0, |at| at + 1);
+            blocks.splice(at..at, thoughts.iter().cloned());
+        }
+        blocks.push(block);
     }
     messages
 }
@@ -86,9 +91,13 @@ pub(crate) struct Reader {
     stage: String,
     /// The tool call that is being written: id, name, and its arguments so far.
     call: Option<(String, String, String)>,
+    /// Thoughts since the last tool call, as they are wanted back with it.
+    thoughts: Vec<Value>,
+    /// Whether text came, and something else behind it.
+    text: Placed,
     whole_input: Option<Map<String, Value>>,
     stop_reason: Option<String>,
-    pub(crate) usage: Usage,
+    usage: Usage,
     /// Of the input tokens, those that were written into the provider's cache.
     written: f64,
     ended: bool,
@@ -99,6 +108,8 @@ impl Reader {
         Self {
             stage: stage.to_owned(),
             call: None,
+            thoughts: Vec::new(),
+            text: Placed::default(),
             whole_input: None,
             stop_reason: None,
             usage: Usage::default(),
@@ -107,46 +118,79 @@ impl Reader {
         }
     }
 
-    /// Takes an event.
-    pub(crate) fn event(&mut self, event: &Event, out: &mut Vec<Output>) -> Result<(), StageError> {
+    /// A block begins; a server that doesn't stream gives it whole.
+    fn begin(&mut self, block: &Value, out: &mut Vec<Output>) {
+        let text = |name: &str| block.get(name).and_then(Value::as_str).unwrap_or("");
+        match text("type") {
+            "tool_use" => {
+                self.call = Some((text("id").to_owned(), text("name").to_owned(), String::new()));
+                // Proxies may give the input whole.
+                let whole = block.get("input").and_then(Value::as_object);
+                self.whole_input = whole.filter(|input| !input.is_empty()).cloned();
+                self.text.elsewhere();
+            }
+            "text" => self.text.say(text("text"), out),
+            "thinking" | "redacted_thinking" => {
+                self.thoughts.push(block.clone());
+                self.text.elsewhere();
+                out.push(Output::Thought);
+            }
+            _ => self.text.elsewhere(),
+        }
+    }
+
+    /// Adds to the thought that is being written.
+    fn think(&mut self, member: &str, more: &str) {
+        let thought = self.thoughts.last_mut().and_then(Value::as_object_mut);
+        let Some(thought) = thought.filter(|thought| thought.len() < 16) else { return };
+        match thought.get_mut(member) {
+            Some(Value::String(text)) => text.push_str(more),
+            _ => {
+                thought.insert(member.to_owned(), more.into());
+            }
+        }
+    }
+
+    /// A block is whole.
+    fn complete(&mut self, out: &mut Vec<Output>) -> Result<(), StageError> {
+        let Some((id, name, written)) = self.call.take() else { return Ok(()) };
+        let whole = self.whole_input.take().filter(|_| written.trim().is_empty());
+        let arguments = match whole {
+            Some(input) => Value::Object(input),
+            None => arguments(&self.stage, &name, &written)?,
+        };
+        if !self.thoughts.is_empty() {
+            out.push(Output::Keep(id.clone(), std::mem::take(&mut self.thoughts).into()));
+        }
+        out.push(Output::Tool(ToolCall { id, name, arguments }));
+        Ok(())
+    }
+}
+
+impl super::Reader for Reader {
+    fn event(&mut self, event: &Event, out: &mut Vec<Output>) -> Result<(), StageError> {
         let data = json_event(&self.stage, &event.data)?;
         let kind = data.get("type").and_then(Value::as_str).or(event.event.as_deref()).unwrap_or("");
         let text = |pointer: &str| data.pointer(pointer).and_then(Value::as_str).unwrap_or("");
         match kind {
             "message_start" => self.read_usage(data.pointer("/message/usage")),
-            "content_block_start" => match text("/content_block/type") {
-                "tool_use" => {
-                    let (id, name) = (text("/content_block/id"), text("/content_block/name"));
-                    self.call = Some((id.to_owned(), name.to_owned(), String::new()));
-                    // Proxies may give the input whole.
-                    let whole = data.pointer("/content_block/input").and_then(Value::as_object);
-                    self.whole_input = whole.filter(|input| !input.is_empty()).cloned();
-                }
-                "text" if !text("/content_block/text").is_empty() => {
-                    out.push(Output::Text(text("/content_block/text").to_owned()));
-                }
-                _ => {}
-            },
+            "content_block_start" => self.begin(&data["content_block"], out),
             "content_block_delta" => match text("/delta/type") {
-                "text_delta" => out.push(Output::Text(text("/delta/text").to_owned())),
+                "text_delta" => self.text.say(text("/delta/text"), out),
                 "input_json_delta" => {
                     if let Some((_, _, written)) = &mut self.call {
                         written.push_str(text("/delta/partial_json"));
                     }
                 }
-                // Thoughts, signatures and citations aren't speech.
+                "thinking_delta" => {
+                    self.think("thinking", text("/delta/thinking"));
+                    out.push(Output::Thought);
+                }
+                "signature_delta" => self.think("signature", text("/delta/signature")),
+                // Citations aren't speech.
                 _ => {}
             },
-            "content_block_stop" => {
-                if let Some((id, name, written)) = self.call.take() {
-                    let whole = self.whole_input.take().filter(|_| written.trim().is_empty());
-                    let arguments = match whole {
-                        Some(input) => Value::Object(input),
-                        None => arguments(&self.stage, &name, &written)?,
-                    };
-                    out.push(Output::Tool(ToolCall { id, name, arguments }));
-                }
-            }
+            "content_block_stop" => self.complete(out)?,
             "message_delta" => {
                 if let Some(reason) = data.pointer("/delta/stop_reason").and_then(Value::as_str) {
                     self.stop_reason = Some(reason.to_owned());
@@ -154,37 +198,54 @@ impl Reader {
                 self.read_usage(data.get("usage"));
             }
             "message_stop" => self.ended = true,
+            // The whole answer of a server that doesn't stream.
+            "message" => {
+                for block in data["content"].as_array().into_iter().flatten() {
+                    self.begin(block, out);
+                    self.complete(out)?;
+                }
+                self.stop_reason = data["stop_reason"].as_str().map(str::to_owned);
+                self.read_usage(data.get("usage"));
+                self.ended = true;
+            }
             "error" => {
                 return Err(stream_failure(&self.stage, data.get("error").unwrap_or(&data)));
             }
-            _ => {}
+            _ => {
+                if let Some(error) = data.get("error").filter(|error| !error.is_null()) {
+                    return Err(stream_failure(&self.stage, error));
+                }
+            }
         }
         Ok(())
     }
 
-    /// The stream has ended.
-    pub(crate) fn end(&mut self, _out: &mut Vec<Output>) -> Result<(), StageError> {
+    fn end(&mut self, _out: &mut Vec<Output>) -> Result<(), StageError> {
         if !self.ended && self.stop_reason.is_none() {
             return Err(cut_off(&self.stage));
         }
         if self.stop_reason.as_deref() == Some("refusal") {
             let what = "the model declined to go on with this conversation".to_owned();
-            let hint = "look at the agent's instructions".to_owned();
-            return Err(StageError::Refused { stage: self.stage.clone(), what, hint });
+            return Err(StageError::Declined { stage: self.stage.clone(), what });
         }
         Ok(())
     }
 
-    /// Whether the answer is whole: what may still come is its end mark.
-    pub(crate) const fn is_finished(&self) -> bool {
-        self.ended || self.stop_reason.is_some()
+    fn progress(&self) -> Progress {
+        let reason = self.stop_reason.as_deref();
+        Progress {
+            finished: self.ended || reason.is_some(),
+            over: self.ended,
+            cut_short: matches!(reason, Some("max_tokens" | "model_context_window_exceeded")),
+        }
     }
 
-    /// Whether nothing more is worth waiting for.
-    pub(crate) const fn is_over(&self) -> bool {
-        self.ended
+    fn usage(&self) -> Usage {
+        self.usage
     }
+}
 
+impl Reader {
     /// Counts are of the whole message so far, not of what is new.
     fn read_usage(&mut self, usage: Option<&Value>) {
         let count = |name: &str| usage.and_then(|usage| usage.get(name)).and_then(Value::as_f64);
