@@ -12,25 +12,23 @@ use prost::Message;
 
 /// A collector that takes one request; the first try it answers with 503.
 fn collect(listener: &TcpListener) -> (String, Vec<u8>) {
-    loop {
-        let (mut wire, _) = listener.accept().unwrap();
-        let (mut read, mut buffer) = (Vec::new(), [0; 4_096]);
-        let (head, length) = loop {
-            let count = wire.read(&mut buffer).unwrap();
-            read.extend_from_slice(&buffer[..count]);
-            if let Some(end) = read.windows(4).position(|four| four == b"\r\n\r\n") {
-                let head = String::from_utf8_lossy(&read[..end]).to_lowercase();
-                let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
-                break (head.clone(), (end + 4, length.parse::<usize>().unwrap()));
-            }
-        };
-        while read.len() < length.0 + length.1 {
-            let count = wire.read(&mut buffer).unwrap();
-            read.extend_from_slice(&buffer[..count]);
+    let (mut wire, _) = listener.accept().unwrap();
+    let (mut read, mut buffer) = (Vec::new(), [0; 4_096]);
+    let (head, length) = loop {
+        let count = wire.read(&mut buffer).unwrap();
+        read.extend_from_slice(&buffer[..count]);
+        if let Some(end) = read.windows(4).position(|four| four == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&read[..end]).to_lowercase();
+            let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
+            break (head.clone(), (end + 4, length.parse::<usize>().unwrap()));
         }
-        wire.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
-        return (head, read[length.0..].to_vec());
+    };
+    while read.len() < length.0 + length.1 {
+        let count = wire.read(&mut buffer).unwrap();
+        read.extend_from_slice(&buffer[..count]);
     }
+    wire.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+    (head, read[length.0..].to_vec())
 }
 
 #[test]

@@ -117,7 +117,8 @@ impl State {
 impl Collector for Providers {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let (sums, circuits) = self.sums();
-        let counters: [(&str, &str, fn(&LinkTotals) -> u64); 6] = [
+        type Counted = (&'static str, &'static str, fn(&LinkTotals) -> u64);
+        let counters: [Counted; 6] = [
             ("provider_requests", "What providers were asked: replies, utterances, transcripts", |t| t.asked),
             ("provider_answers", "What providers did to the end", |t| t.answered),
             ("provider_takeovers", "Requests that came because another provider had failed", |t| t.took_over),
