@@ -13,6 +13,8 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::agents::Provider;
 
+/// Name, meaning, and where it stands.
+type Counter = (&'static str, &'static str, fn(&LinkTotals) -> u64);
 /// Whose counters they are.
 type Key = (String, &'static str, String);
 type Failures = [(FailureKind, u64); 6];
@@ -117,8 +119,7 @@ impl State {
 impl Collector for Providers {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let (sums, circuits) = self.sums();
-        type Counted = (&'static str, &'static str, fn(&LinkTotals) -> u64);
-        let counters: [Counted; 6] = [
+        let counters: [Counter; 6] = [
             ("provider_requests", "What providers were asked: replies, utterances, transcripts", |t| t.asked),
             ("provider_answers", "What providers did to the end", |t| t.answered),
             ("provider_takeovers", "Requests that came because another provider had failed", |t| t.took_over),
