@@ -1,15 +1,19 @@
 //! The telephone: Twilio's playout and marks, a caller of sound, a recogniser and a voice.
 
+mod caller;
+mod voice;
+
 use std::collections::BTreeMap;
 
 use offhook_conversation::{Call, CallEvent, Input, UtteranceKind};
 use offhook_endpoint::DetectorKind;
 use offhook_media_line::{CallConfig, MediaInput, MediaLine, MediaWire, media_call};
-use offhook_stage_api::{
-    AudioChunk, Key, SpeakRequest, SttEvent, TimedWord, Transcript, TtsCommand, TtsEvent, UtteranceId,
-};
+use offhook_stage_api::{Key, SttEvent, TtsCommand, TtsEvent, UtteranceId};
 
-use super::scene::{Ear, End, Scene, Step};
+use caller::{Saying, WORD_US, caller_sounds, frames, sound, voice_frame};
+use voice::speak;
+
+use super::scene::{Ear, Scene, Step};
 use super::stages::failure;
 use super::{Books, Later, Side, World, configure};
 
@@ -18,12 +22,8 @@ const FRAMES: usize = 3;
 const MESSAGE_US: u64 = FRAMES as u64 * 20_000;
 /// Long after speech a frame comes each so often, which is enough for the line not to starve.
 const IDLE_US: u64 = 500_000;
-/// Until then sound comes as always, so that places in it are told from times as in a real call.
+/// Until then sound comes as always, so that places in it follow from times as in a real call.
 const LONG_AFTER_US: u64 = 3_000_000;
-/// The caller's words take so long.
-const WORD_US: u64 = 280_000;
-/// The agent's voice takes so many samples for a character.
-const CHARACTER: u64 = 500;
 
 pub enum Event {
     /// The caller makes this sound: what of what is said, and whether it is the last of it.
@@ -53,17 +53,6 @@ pub enum Event {
         generation: u32,
     },
     Mark(String),
-}
-
-/// What the caller says.
-struct Saying {
-    text: Option<&'static str>,
-    ear: Ear,
-    /// Where its sound began on the caller's time line.
-    from: Option<u64>,
-    next_partial: u64,
-    latest: u64,
-    length_us: u64,
 }
 
 /// A word of the agent's voice.
@@ -103,25 +92,6 @@ pub struct Media {
     generation: u32,
     marks: usize,
     pub hidden_frames: usize,
-}
-
-/// So many values of samples tell words apart: all but those of silence.
-const CODES: usize = 252;
-
-fn octet_of(code: usize) -> u8 {
-    let value = code % CODES + 1;
-    (if value < 127 { value } else { value + 1 }) as u8
-}
-
-fn voice_frame() -> [u8; FRAMES * 160] {
-    let mut frame = [0; FRAMES * 160];
-    for (n, octet) in frame.iter_mut().enumerate() {
-        let t = (n % 160) as f64 / 8_000.0;
-        let harmonics = (1..14)
-            .map(|k| (std::f64::consts::TAU * 150.0 * f64::from(k) * t).sin() / (1.0 + f64::from(k) / 4.0));
-        *octet = offhook_mulaw::encode((harmonics.sum::<f64>() * 2_500.0) as i16);
-    }
-    frame
 }
 
 impl Side for Media {
@@ -335,29 +305,6 @@ impl Side for Media {
 }
 
 impl Media {
-    fn words_in(&self, frame: &[u8]) -> Vec<(UtteranceId, usize, u64)> {
-        let mut all: Vec<(UtteranceId, usize, u64)> = Vec::new();
-        // The frame's ends may be faded.
-        for octet in frame[40..120].iter().step_by(8) {
-            let Some(&(id, place)) = self.code_of(*octet) else { continue };
-            match all.iter_mut().find(|(known, at, _)| *known == id && *at == place) {
-                Some((_, _, count)) => *count += 16,
-                None => all.push((id, place, 16)),
-            }
-        }
-        all
-    }
-
-    fn code_of(&self, octet: u8) -> Option<&(UtteranceId, usize)> {
-        let value = match usize::from(octet) {
-            0 | 127 | 255 => return None,
-            octet @ 1..127 => octet - 1,
-            octet => octet - 2,
-        };
-        let newest = self.codes.len().checked_sub(1)?;
-        self.codes.get(newest.checked_sub((newest + CODES - value) % CODES)?)
-    }
-
     fn arrives(world: &mut World<Self>, wire: MediaWire) {
         let now = world.now;
         let side = &mut world.side;
@@ -392,121 +339,5 @@ impl Media {
     fn send_mark(world: &mut World<Self>, name: String) {
         let at = world.from_twilio.arrives(world.now);
         world.side_later(at, Event::Mark(name));
-    }
-}
-
-/// Sound of the caller's line: after what is sounding already.
-fn caller_sounds(world: &mut World<Media>, text: Option<&'static str>, ear: Ear, length_us: u64) {
-    let start = world.side.caller_free.max(world.now);
-    let saying = world.side.sayings.len();
-    world.side.sayings.push(Saying { text, ear, from: None, next_partial: 300_000, latest: 0, length_us });
-    let silence = 4 * MESSAGE_US;
-    for from_us in (0..length_us + silence).step_by(MESSAGE_US as usize) {
-        let speech = from_us < length_us;
-        let last = from_us + MESSAGE_US == length_us;
-        let sent = start + from_us + MESSAGE_US;
-        world.side_later(sent, Event::Speaks { speech, saying, last });
-    }
-    world.side.caller_free = start + length_us + silence;
-    world.caller_until = world.caller_until.max(start + length_us);
-}
-
-fn frames(world: &mut World<Media>, payload: &[u8]) {
-    world.side.fed += payload.len() as u64;
-    world.feed(Input::Line(MediaInput::Media { timestamp_ms: None, payload }));
-}
-
-fn sound(world: &mut World<Media>, speech: bool, saying: usize, last: bool) {
-    let payload = if speech { world.side.voice_frame } else { [0xFF; FRAMES * 160] };
-    let begin = world.side.fed;
-    if speech {
-        world.caller_until = world.caller_until.max(world.now);
-    }
-    frames(world, &payload);
-    if !speech {
-        return;
-    }
-    let (now, fed, partials) = (world.now, world.side.fed, world.scene.setup.partials);
-    let said = &mut world.side.sayings[saying];
-    let from = *said.from.get_or_insert(begin);
-    let Some(text) = said.text else { return };
-    let until_us = (fed - from) / 8 * 1_000;
-    let mut events: Vec<(u64, SttEvent)> = Vec::new();
-    if partials && until_us >= said.next_partial && !last {
-        said.next_partial = until_us + 240_000;
-        let words: Vec<&str> = text.split_whitespace().take((until_us / WORD_US) as usize).collect();
-        let transcript = Transcript { from, until: fed, text: words.join(" "), ..Transcript::default() };
-        let at = (now + said.ear.partial_ms * 1_000).max(said.latest);
-        said.latest = at;
-        events.push((at, SttEvent::Partial(transcript)));
-    }
-    if last && !said.ear.lost {
-        let until = from + said.length_us / 1_000 * 8;
-        let transcript = Transcript { from, until, text: text.to_owned(), ..Transcript::default() };
-        events.push(((now + said.ear.final_ms * 1_000).max(said.latest), SttEvent::Final(transcript)));
-    }
-    for (at, event) in events {
-        world.side_later(at, Event::Stt(event));
-    }
-}
-
-/// The voice speaks a piece, after what it speaks of the utterance already.
-fn speak(world: &mut World<Media>, request: &SpeakRequest) {
-    let nth = world.side.pieces;
-    world.side.pieces += 1;
-    let take = world.scene.voice.get(nth).cloned().unwrap_or_default();
-    let (utterance, segment) = (request.utterance, request.segment);
-    let free = world.side.voice_free.get(&utterance).copied().unwrap_or(0);
-    let known = world.side.words.entry(utterance).or_default().len();
-    let mut octets = Vec::new();
-    let mut timed = Vec::new();
-    let words: Vec<&str> = request.text.split_whitespace().collect();
-    for (place, word) in words.iter().enumerate() {
-        let space = u64::from(place + 1 < words.len());
-        let samples = (word.chars().count() as u64 + space) * CHARACTER;
-        let start_ms = (octets.len() / 8) as u32;
-        octets.resize(octets.len() + samples as usize, octet_of(world.side.codes.len()));
-        world.side.codes.push((utterance, known + place));
-        timed.push(TimedWord { word: (*word).to_owned(), start_ms, end_ms: (octets.len() / 8) as u32 });
-        let word = Word { samples, sent: 0, at_once: Vec::new(), played: Vec::new() };
-        world.side.words.get_mut(&utterance).unwrap().push(word);
-    }
-    let chunks: Vec<Vec<u8>> = octets.chunks(2_000).map(<[u8]>::to_vec).collect();
-    let begin = free.max(world.now).saturating_add(take.first_ms * 1_000);
-    let mut at = begin;
-    let mut events = Vec::new();
-    if world.scene.setup.word_times {
-        events.push((at, TtsEvent::Words { utterance, segment, words: timed }));
-    }
-    let count = match take.end {
-        End::Whole => usize::MAX,
-        End::Fails(after) | End::Stalls(after) => after,
-    };
-    for chunk in chunks.iter().take(count) {
-        let audio = TtsEvent::Audio { utterance, segment, chunk: AudioChunk::Mulaw(chunk.clone().into()) };
-        events.push((at, audio));
-        at = at.saturating_add(chunk.len() as u64 * 125 * 100 / take.speed);
-    }
-    let end = match take.end {
-        End::Whole => Some(TtsEvent::Done { utterance, segment }),
-        End::Fails(_) => {
-            let failure = failure("voice");
-            Some(TtsEvent::Failed { utterance, segment, failure })
-        }
-        End::Stalls(_) => None,
-    };
-    if take.end != End::Whole || take.speed < 150 || world.side.mute {
-        world.books.voice_trouble();
-    }
-    if take.end != End::Whole || world.side.mute || free == u64::MAX {
-        world.side.broken.push(utterance);
-    }
-    world.books.voice_takes(begin.saturating_sub(world.now));
-    world.side.voice_free.insert(utterance, if end.is_none() { u64::MAX } else { at });
-    events.extend(end.map(|event| (at, event)));
-    if free != u64::MAX {
-        for (at, event) in events {
-            world.side_later(at, Event::Tts(event));
-        }
     }
 }
