@@ -224,7 +224,7 @@ impl Maker<'_> {
             self.heard(&own, &callers, speech_end, answer.map(|(_, answer)| answer));
         }
         if let (Some((turn, answer)), Some(speech_end)) = (answer, speech_end) {
-            self.answered(&own, turn, answer, speech_end, texts(&callers));
+            self.answered(&own, turn, answer, speech_end, &texts(&callers));
         }
         // Until the next turn, tools are this one's.
         let next = until.max(last.until_ms);
@@ -284,7 +284,7 @@ impl Maker<'_> {
         );
     }
 
-    fn answered(&mut self, turn: &str, agent: &Turn, answer: Answer, speech_end: u64, asked: String) {
+    fn answered(&mut self, turn: &str, agent: &Turn, answer: Answer, speech_end: u64, asked: &str) {
         let model = only(self.call, is_model).map(str::to_owned);
         let voice = only(self.call, |used| used.characters > 0).map(str::to_owned);
         let first_text = answer.first_text_ms.unwrap_or(answer.first_frame_ms);
@@ -303,7 +303,7 @@ impl Maker<'_> {
             let message = |role: &str, text: &str| {
                 serde_json::json!([{"role": role, "parts": [{"type": "text", "content": text}]}]).to_string()
             };
-            attributes.push(KeyValue::new("gen_ai.input.messages", message("user", &asked)));
+            attributes.push(KeyValue::new("gen_ai.input.messages", message("user", asked)));
             let said = agent.planned.as_deref().unwrap_or(&agent.text);
             attributes.push(KeyValue::new("gen_ai.output.messages", message("assistant", said)));
         }
