@@ -215,18 +215,19 @@ impl Conversation {
     /// More of the reply's text. It opens its mouth with its first word.
     fn write(&mut self, delta: &str, line: &mut dyn Line) {
         let Some(reply) = &mut self.reply else { return };
+        let text = reply.filter.push(delta);
+        self.write_out(text, line);
+    }
+
+    fn write_out(&mut self, text: String, line: &mut dyn Line) {
+        let Some(reply) = self.reply.as_mut().filter(|_| !text.is_empty()) else { return };
         if let Some(id) = reply.utterance {
             if let Some(said) = self.speech.get_mut(id) {
-                said.text.push_str(delta);
-                line.command(LineCommand::Append { id, text: delta.to_owned() }, self.now);
+                said.text.push_str(&text);
+                line.command(LineCommand::Append { id, text }, self.now);
             }
             return;
         }
-        reply.blank.push_str(delta);
-        if !reply.blank.chars().any(char::is_alphanumeric) {
-            return;
-        }
-        let text = std::mem::take(&mut reply.blank);
         let (id, held, by) = (reply.id, reply.is_speculative(), reply.interruptible);
         let purpose = if reply.reason == ReplyReason::Greeting {
             Purpose::Greeting(Some(id))
@@ -241,6 +242,9 @@ impl Conversation {
     }
 
     fn reply_written(&mut self, line: &mut dyn Line) {
+        let Some(reply) = &mut self.reply else { return };
+        let held = reply.filter.finish();
+        self.write_out(held, line);
         let Some(reply) = &mut self.reply else { return };
         reply.done = true;
         if let Some(said) = reply.utterance.and_then(|id| self.speech.get_mut(id)) {

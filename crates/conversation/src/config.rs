@@ -32,6 +32,9 @@ pub struct ConversationConfig {
     /// How the agent's tools behave in a call, by name. From the agent's file.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tools: BTreeMap<String, ToolBehaviour>,
+    /// BCP 47 tag of the language in which the call begins: how text is cut and read. From the agent's file; empty: English.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub language: String,
     /// The languages that the call may be switched to, by BCP 47 tag, with the engine's phrases in them. From the agent's file;
     /// the one that the call begins in is among them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::history::TurnNumber;
+use offhook_speakable::ThoughtFilter;
 use offhook_stage_api::{CallTime, Expectation, Interruptible, ReplyId, ReplyReason, ToolCall, UtteranceId};
 
 /// How certain it is that a reply is wanted.
@@ -24,8 +25,8 @@ pub(crate) struct Reply {
     pub(crate) phase: Phase,
     /// What it says, if it has said something.
     pub(crate) utterance: Option<UtteranceId>,
-    /// Text that has come and holds no word yet.
-    pub(crate) blank: String,
+    /// Takes what isn't meant for ears out of its text.
+    pub(crate) filter: ThoughtFilter,
     /// What may interrupt it, if it isn't as configured.
     pub(crate) interruptible: Option<Interruptible>,
     /// It is written to its end.
@@ -61,7 +62,7 @@ impl Reply {
             reason,
             phase,
             utterance: None,
-            blank: String::new(),
+            filter: ThoughtFilter::default(),
             interruptible: None,
             done: false,
             tools: Vec::new(),

@@ -71,6 +71,7 @@ beside_the_conversations! {
     voicemail: offhook_conversation::config::VoicemailConfig,
     tool_limits: offhook_conversation::config::ToolLimits,
     tools: std::collections::BTreeMap<String, offhook_conversation::config::ToolBehaviour>,
+    language: String,
     languages: std::collections::BTreeMap<String, offhook_conversation::LanguagePhrases>,
 }
 

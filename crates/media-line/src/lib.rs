@@ -18,7 +18,6 @@ mod inbound;
 mod line;
 mod outbound;
 mod playout;
-mod sentence;
 mod voice;
 mod wire;
 

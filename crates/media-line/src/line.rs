@@ -71,11 +71,12 @@ impl MediaLine {
     /// A line over which nothing has come yet.
     #[must_use]
     pub fn new(config: Arc<CallConfig>) -> Self {
+        let language = config.conversation.language.clone();
         Self {
             caller: CallerSide::new(&config),
             playout: Playout::new(config.playout.clone()),
             outbound: Outbound::new(Dbov(config.playout.level)),
-            voice: Voice::default(),
+            voice: Voice::new(language),
             tts_ended: None,
             hung_up: false,
             away: false,
@@ -190,7 +191,7 @@ impl MediaLine {
     }
 
     fn close(&mut self, id: UtteranceId) {
-        if let Some(piece) = self.voice.close(id) {
+        while let Some(piece) = self.voice.close(id) {
             self.speak(id, piece);
         }
         if let Some(utterance) = self.playout.get_mut(id) {

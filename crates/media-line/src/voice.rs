@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
+use offhook_speakable::SentenceCutter;
 use offhook_stage_api::{SpeakRequest, UtteranceId};
-
-use crate::sentence::SentenceCutter;
 
 /// An utterance whose text is still being written.
 #[derive(Debug)]
@@ -17,8 +16,10 @@ struct Writing {
 }
 
 /// Cuts the text of utterances into pieces that can be spoken on their own.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Voice {
+    /// BCP 47 tag of the language in which the call began.
+    language: String,
     writing: Vec<Writing>,
 }
 
@@ -41,8 +42,13 @@ impl Piece {
 }
 
 impl Voice {
+    pub(crate) const fn new(language: String) -> Self {
+        Self { language, writing: Vec::new() }
+    }
+
     pub(crate) fn open(&mut self, id: UtteranceId, phrase: bool, language: Option<Arc<str>>) {
-        self.writing.push(Writing { id, cutter: SentenceCutter::default(), phrase, language });
+        let cutter = SentenceCutter::new(language.as_deref().unwrap_or(&self.language));
+        self.writing.push(Writing { id, cutter, phrase, language });
     }
 
     /// More text: the next piece that can be spoken. Call it with no text until it gives none.
@@ -60,12 +66,15 @@ impl Voice {
         Some(Piece { text, last: false, language: writing.language.clone() })
     }
 
-    /// No more text comes: what is left of it.
+    /// No more text comes: what is left of it, piece by piece. Call it until it gives none; then the utterance is forgotten.
     pub(crate) fn close(&mut self, id: UtteranceId) -> Option<Piece> {
         let place = self.writing.iter().position(|writing| writing.id == id)?;
-        let mut writing = self.writing.swap_remove(place);
-        let text = writing.cutter.rest()?;
-        Some(Piece { text, last: true, language: writing.language })
+        let writing = self.writing.get_mut(place)?;
+        let Some(text) = writing.cutter.rest() else {
+            self.writing.swap_remove(place);
+            return None;
+        };
+        Some(Piece { text, last: writing.cutter.is_empty(), language: writing.language.clone() })
     }
 
     /// Forgets an utterance.

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use offhook_conversation::line::Heard;
+use offhook_speakable::{Piece, Speakable};
 use offhook_stage_api::{CallTime, UtteranceId};
 
 /// From text sent to its first sound; 320 to 340 ms were seen.
@@ -25,7 +26,8 @@ const LATEST: Duration = Duration::from_secs(8);
 #[derive(Clone, Debug)]
 struct Sent {
     id: UtteranceId,
-    text: String,
+    /// What is said, and the written text that it stands for.
+    text: Piece,
     /// It is of keys; they are no words.
     keys: bool,
     /// Nothing more will be sent of it.
@@ -38,13 +40,17 @@ struct Sent {
 }
 
 impl Sent {
+    fn spoken(&self) -> &str {
+        &self.text.text.spoken
+    }
+
     fn words(&self) -> usize {
-        if self.keys { 1 } else { words(&self.text).count() }
+        if self.keys { 1 } else { words(self.spoken()).count() }
     }
 
     /// Words that were spoken by now, as estimated.
     fn by_time(&self, now: CallTime) -> usize {
-        let length = self.until.since(self.began.max(self.until.back(spoken(&self.text))));
+        let length = self.until.since(self.began.max(self.until.back(spoken(self.spoken()))));
         let left = self.until.since(now);
         let share = 1.0 - (left.as_secs_f64() / length.as_secs_f64().max(0.001)).clamp(0.0, 1.0);
         ((self.words() as f64 * share) as usize).max(self.played)
@@ -52,15 +58,24 @@ impl Sent {
 
     fn heard(&self, count: usize) -> Heard {
         if self.keys {
-            return Heard { text: self.text.clone(), lasted: Duration::ZERO, ..Heard::default() };
+            let text = self.spoken().to_owned();
+            return Heard { text, lasted: Duration::ZERO, ..Heard::default() };
         }
-        let at = match words(&self.text).nth(count) {
-            Some(next) => next.as_ptr() as usize - self.text.as_ptr() as usize,
-            None => self.text.len(),
+        let all = self.spoken();
+        let at = match words(all).nth(count) {
+            Some(next) => next.as_ptr() as usize - all.as_ptr() as usize,
+            None => all.len(),
         };
-        let (heard, rest) = self.text.split_at_checked(at).unwrap_or((&self.text, ""));
+        let heard = all.get(..at).unwrap_or(all);
+        // What isn't said goes with what is before it.
+        let written = match heard.trim_end().len() {
+            0 => 0,
+            _ if at == all.len() => self.text.written.len(),
+            said => self.text.text.written_until(said),
+        };
+        let (text, rest) = self.text.written.split_at_checked(written).unwrap_or((&self.text.written, ""));
         Heard {
-            text: heard.trim().to_owned(),
+            text: text.trim().to_owned(),
             rest: rest.trim().to_owned(),
             lasted: spoken(heard),
             timed: false,
@@ -82,18 +97,18 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// More text of an utterance was sent.
-    pub(crate) fn sent(&mut self, id: UtteranceId, token: &str, now: CallTime) {
-        let length = CHARACTER * u32::try_from(token.chars().count()).unwrap_or(u32::MAX);
+    pub(crate) fn sent(&mut self, id: UtteranceId, token: &Piece, now: CallTime) {
+        let length = CHARACTER * u32::try_from(token.text.spoken.chars().count()).unwrap_or(u32::MAX);
         self.voice_until = self.voice_until.max(now + BEGINS_AFTER) + length;
         let until = self.voice_until;
         match self.sent.back_mut().filter(|last| last.id == id && !last.closed) {
             Some(last) => {
-                last.text.push_str(token);
+                last.text.append(token);
                 last.until = until;
             }
             None => self.sent.push_back(Sent {
                 id,
-                text: token.to_owned(),
+                text: token.clone(),
                 keys: false,
                 closed: false,
                 began: now,
@@ -107,7 +122,8 @@ impl Ledger {
     pub(crate) fn pressed(&mut self, id: UtteranceId, keys: usize, now: CallTime) {
         let length = KEY * u32::try_from(keys).unwrap_or(u32::MAX);
         self.voice_until = self.voice_until.max(now + BEGINS_AFTER) + length;
-        let text = format!("(pressed {keys} keys)");
+        let spoken = format!("(pressed {keys} keys)");
+        let text = Piece { text: Speakable { spoken, spans: Vec::new() }, written: String::new() };
         let until = self.voice_until;
         self.sent.push_back(Sent { id, text, keys: true, closed: true, began: now, until, played: 0 });
     }
@@ -276,7 +292,7 @@ impl Ledger {
 /// The words of a part, each with whether it begins a piece.
 fn pieces(sent: &Sent) -> Vec<(String, bool)> {
     let mut begins = true;
-    let text = if sent.keys { "keys" } else { sent.text.as_str() };
+    let text = if sent.keys { "keys" } else { sent.spoken() };
     let mut all = Vec::new();
     for word in words(text) {
         all.push((plain(word), begins));

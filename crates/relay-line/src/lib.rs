@@ -22,5 +22,6 @@ pub type RelayCall = Call<RelayLine>;
 /// the next ones after a [`RelayInput::Lost`] are [`RelayInput::Back`].
 #[must_use]
 pub fn relay_call(config: impl Into<Arc<ConversationConfig>>) -> RelayCall {
-    Call::on(RelayLine::default(), config.into(), false)
+    let config = config.into();
+    Call::on(RelayLine::new(&config.language), config, false)
 }

@@ -6,17 +6,27 @@ use std::time::Duration;
 
 use offhook_conversation::line::{Heard, Line, LineCommand, LineEvent, Opening};
 use offhook_conversation::{CallEvent, Deadline, Output, Transport, Why};
+use offhook_speakable::{Cleaner, Piece};
 use offhook_stage_api::{CallTime, Digits, Interruptible, Transcript, UtteranceId};
 
 use crate::ledger::{Ledger, merge};
 use crate::wire::{RelayInput, RelayWire};
 
+/// A stream that stops for so long behind a sentence won't go on with its last word.
+const SENTENCE_HELD: Duration = Duration::from_millis(200);
+/// The same in the midst of a sentence: a word or a number may yet go on.
+const WORD_HELD: Duration = Duration::from_millis(600);
+
 /// An utterance that isn't sent to its end.
 #[derive(Debug)]
 struct Sending {
     id: UtteranceId,
+    /// Makes its text speakable.
+    cleaner: Cleaner,
+    /// When text came last.
+    came: CallTime,
     /// Text that isn't sent yet.
-    text: String,
+    text: Piece,
     /// Keys to be pressed in place of text.
     keys: Option<Digits>,
     interruptible: bool,
@@ -28,9 +38,33 @@ struct Sending {
     begun: bool,
 }
 
+impl Sending {
+    /// More of its text can be said. True if it is the first.
+    fn take(&mut self, more: &Piece) -> bool {
+        let first = !self.begun && self.text.text.spoken.is_empty();
+        self.text.append(more);
+        first && !self.text.text.spoken.is_empty()
+    }
+
+    /// When what is held back goes out, if no more comes.
+    fn held_until(&self) -> Option<CallTime> {
+        let held = self.cleaner.held().trim_end();
+        let sentence = held.trim_end_matches(['"', '”', '»', ')', '*', '_']).ends_with(['.', '!', '?', '…', ':']);
+        let says = !self.closed && held.contains(char::is_alphanumeric);
+        says.then(|| self.came + if sentence { SENTENCE_HELD } else { WORD_HELD })
+    }
+
+    /// What was written and isn't sent.
+    fn unsent(&self) -> String {
+        format!("{}{}", self.text.written, self.cleaner.held()).trim().to_owned()
+    }
+}
+
 /// ConversationRelay, as far as it isn't I/O.
 #[derive(Debug, Default)]
 pub struct RelayLine {
+    /// BCP 47 tag of the language in which the call began.
+    first_language: String,
     sending: VecDeque<Sending>,
     ledger: Ledger,
     /// What was heard of utterances of which more is still to come.
@@ -57,12 +91,30 @@ fn position(at: CallTime) -> u64 {
 }
 
 impl RelayLine {
+    /// A line whose call begins in the language of this BCP 47 tag; empty: English.
+    #[must_use]
+    pub fn new(language: &str) -> Self {
+        Self { first_language: language.to_owned(), ..Self::default() }
+    }
+
     fn wire(&mut self, wire: RelayWire) {
         self.out.push_back(Output::Wire(wire));
     }
 
     fn text(&mut self, token: String, last: bool, interruptible: bool) {
         self.wire(RelayWire::Text { token, last, interruptible });
+    }
+
+    /// Takes what is held back for text that doesn't come.
+    fn flush_stalled(&mut self, now: CallTime) {
+        for sending in self.sending.iter_mut().filter(|sending| sending.held_until().is_some_and(|at| at <= now)) {
+            let more = sending.cleaner.flush();
+            if sending.take(&more) {
+                self.events.push_back(LineEvent::Ready(sending.id));
+            }
+            // What says nothing now is kept for what follows.
+            sending.came = now;
+        }
     }
 
     /// Sends what may go out, in order.
@@ -72,11 +124,17 @@ impl RelayLine {
                 return;
             }
             let (id, interruptible, closed) = (first.id, first.interruptible, first.closed);
-            let text = std::mem::take(&mut first.text);
             let keys = first.keys.take();
-            if text.is_empty() && keys.is_none() && !closed {
+            let silent = first.text.text.spoken.is_empty() && keys.is_none();
+            if silent && !closed {
                 return;
             }
+            if silent && !first.begun {
+                self.sending.pop_front();
+                self.events.push_back(LineEvent::Soundless(id));
+                continue;
+            }
+            let text = std::mem::take(&mut first.text);
             let begins = !std::mem::replace(&mut first.begun, true);
             if closed {
                 self.sending.pop_front();
@@ -93,7 +151,7 @@ impl RelayLine {
                 continue;
             }
             self.ledger.sent(id, &text, now);
-            self.text(text, closed, interruptible);
+            self.text(text.text.spoken, closed, interruptible);
             self.open = (!closed).then_some(id);
             if closed {
                 self.ledger.close(id);
@@ -140,7 +198,7 @@ impl RelayLine {
         // What was begun and isn't sent to its end is cut off as well.
         let rest = self.sending.iter().filter(|sending| sending.begun);
         for sending in rest {
-            let unsent = Heard { rest: sending.text.trim().to_owned(), ..Heard::default() };
+            let unsent = Heard { rest: sending.unsent(), ..Heard::default() };
             match all.iter_mut().find(|(known, _)| *known == sending.id) {
                 Some((_, known)) => *known = merge([std::mem::take(known), unsent].into_iter()),
                 None => all.push((sending.id, unsent)),
@@ -207,11 +265,13 @@ impl RelayLine {
 impl Line for RelayLine {
     fn command(&mut self, command: LineCommand, now: CallTime) {
         match command {
-            LineCommand::Open(Opening { id, before, held, interruptible, .. }) => {
+            LineCommand::Open(Opening { id, before, held, interruptible, language, .. }) => {
                 let place = before.and_then(|id| self.sending.iter().position(|other| other.id == id));
                 let sending = Sending {
                     id,
-                    text: String::new(),
+                    came: now,
+                    cleaner: Cleaner::new(language.as_deref().unwrap_or(&self.first_language)),
+                    text: Piece::default(),
                     keys: None,
                     interruptible: interruptible == Interruptible::Yes,
                     held,
@@ -222,15 +282,20 @@ impl Line for RelayLine {
             }
             LineCommand::Append { id, text } => {
                 if let Some(sending) = self.sending.iter_mut().find(|sending| sending.id == id) {
-                    if sending.text.is_empty() && !sending.begun {
+                    sending.came = now;
+                    let more = sending.cleaner.push(&text);
+                    if sending.take(&more) {
                         self.events.push_back(LineEvent::Ready(id));
                     }
-                    sending.text.push_str(&text);
                 }
             }
             LineCommand::Close(id) => {
                 if let Some(sending) = self.sending.iter_mut().find(|sending| sending.id == id) {
+                    let more = sending.cleaner.finish();
                     sending.closed = true;
+                    if sending.take(&more) {
+                        self.events.push_back(LineEvent::Ready(id));
+                    }
                 }
             }
             LineCommand::Release(id) => {
@@ -279,7 +344,7 @@ impl Line for RelayLine {
             }
             let unsent = self.sending.iter().find(|sending| sending.id == *id);
             if let Some(unsent) = unsent {
-                heard.rest = unsent.text.trim().to_owned();
+                heard.rest = unsent.unsent();
             }
             self.forget(*id);
             self.parts.retain(|(part, _)| part != id);
@@ -293,14 +358,16 @@ impl Line for RelayLine {
         cut.into_iter().next().map(|(_, heard)| heard).unwrap_or_default()
     }
 
-    fn press(&mut self, id: UtteranceId, digits: &Digits, _now: CallTime) -> Result<(), String> {
+    fn press(&mut self, id: UtteranceId, digits: &Digits, now: CallTime) -> Result<(), String> {
         let keys = digits.reveal();
         if keys.is_empty() || keys.chars().any(|key| key.is_ascii_alphabetic()) {
             return Err("`digits` must hold keys that this line can press: 0 to 9, *, #".to_owned());
         }
         let sending = Sending {
             id,
-            text: String::new(),
+            came: now,
+            cleaner: Cleaner::new(""),
+            text: Piece::default(),
             keys: Some(digits.clone()),
             interruptible: false,
             held: false,
@@ -328,7 +395,7 @@ impl Line for RelayLine {
 
     fn dry_since(&self, id: UtteranceId, _now: CallTime) -> Option<CallTime> {
         let sending = self.sending.iter().find(|sending| sending.id == id)?;
-        let dry = sending.begun && !sending.closed && sending.text.is_empty();
+        let dry = sending.begun && !sending.closed && sending.text.text.spoken.is_empty();
         dry.then(|| self.ledger.voice_until())
     }
 
@@ -341,7 +408,11 @@ impl Line for RelayLine {
     }
 
     fn deadline(&self) -> Option<Deadline> {
-        self.ledger.deadline().map(|at| Deadline::new(at, Why::Played))
+        let held = self.sending.iter().filter_map(Sending::held_until).min();
+        Deadline::earliest([
+            held.map(|at| Deadline::new(at, Why::Pace)),
+            self.ledger.deadline().map(|at| Deadline::new(at, Why::Played)),
+        ])
     }
 
     fn poll_event(&mut self) -> Option<LineEvent> {
@@ -352,6 +423,7 @@ impl Line for RelayLine {
         if self.hung_up {
             return;
         }
+        self.flush_stalled(now);
         self.pump(now);
         while let Some((id, heard)) = self.ledger.pop_over(now) {
             self.parts.push((id, heard));

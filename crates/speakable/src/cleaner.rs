@@ -13,6 +13,14 @@ pub struct Piece {
     pub written: String,
 }
 
+impl Piece {
+    /// Adds the stream's next piece.
+    pub fn append(&mut self, next: &Self) {
+        self.text.append(&next.text, self.written.len());
+        self.written.push_str(&next.written);
+    }
+}
+
 /// Makes a stream of text speakable, token by token: for a carrier that speaks itself, as ConversationRelay does.
 ///
 /// What is given out together is what [`speakable`](crate::speakable) makes of the whole, however the stream is cut. Only
@@ -50,6 +58,12 @@ impl Cleaner {
         self.give()
     }
 
+    /// Gives what was held back, because the stream has come to a stop; it may yet go on.
+    pub fn flush(&mut self) -> Piece {
+        self.scan.flush();
+        self.give()
+    }
+
     /// Gives what was held back. The next text begins a stream of its own, in the same language.
     pub fn finish(&mut self) -> Piece {
         self.scan.finish();
@@ -57,6 +71,12 @@ impl Cleaner {
         self.scan = self.scan.again();
         self.from = 0;
         piece
+    }
+
+    /// Written text that is held back.
+    #[must_use]
+    pub fn held(&self) -> &str {
+        &self.written
     }
 
     /// Whether anything was given out that a voice says.

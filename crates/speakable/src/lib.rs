@@ -18,12 +18,14 @@ mod rules;
 mod scan;
 mod sentence;
 mod text;
+mod thought;
 mod tongue;
 
 pub use cleaner::{Cleaner, Piece};
 pub use pieces::{LONGEST_PIECE, pieces};
 pub use sentence::{LONGEST_SENTENCE, SHORTEST_CLAUSE, SentenceCutter};
 pub use text::Speakable;
+pub use thought::ThoughtFilter;
 
 /// What to say for `text`, in the language of this BCP 47 tag. Empty if there is nothing to say.
 #[must_use]

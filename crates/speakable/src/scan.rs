@@ -101,6 +101,13 @@ impl Scan {
         self.out.finish();
     }
 
+    /// Goes to the end of what has come.
+    pub(crate) fn flush(&mut self) {
+        self.ended = true;
+        self.go();
+        self.ended = false;
+    }
+
     /// How many characters were looked at.
     pub(crate) fn steps(&self) -> u64 {
         self.meter.steps()

@@ -102,6 +102,12 @@ impl SentenceCutter {
         piece
     }
 
+    /// Nothing is left to say.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.text.get(self.start..).unwrap_or_default().chars().any(char::is_alphanumeric)
+    }
+
     /// How many characters were looked at.
     #[cfg(test)]
     pub(crate) const fn steps(&self) -> u64 {

@@ -296,3 +296,17 @@ proptest! {
         prop_assert_eq!(odd, None, "{:?} -> {:?}", text, spoken);
     }
 }
+
+#[test]
+fn a_stream_that_stops_gives_what_it_held_and_goes_on() {
+    let mut cleaner = Cleaner::new("en-US");
+    let mut piece = cleaner.push("It is in the town.");
+    assert_eq!((piece.text.spoken.as_str(), cleaner.held()), ("It is in the", " town."));
+    piece.append(&cleaner.flush());
+    assert_eq!((piece.text.spoken.as_str(), cleaner.held()), ("It is in the town.", ""));
+    piece.append(&cleaner.push(" It costs $5"));
+    piece.append(&cleaner.finish());
+    assert_eq!(piece.text.spoken, "It is in the town. It costs five dollars");
+    assert_eq!(piece.written, "It is in the town. It costs $5");
+    assert_eq!(piece.text.written_until("It is in the town. It costs five".len()), piece.written.len());
+}

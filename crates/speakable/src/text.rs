@@ -44,6 +44,28 @@ impl Speakable {
     }
 }
 
+impl Speakable {
+    /// Adds what follows it. `written` is how long the text is that it stands for so far.
+    pub fn append(&mut self, next: &Self, written: usize) {
+        let spoken = self.spoken.len();
+        self.spoken.push_str(&next.spoken);
+        let behind = |range: &Range<usize>, by: usize| range.start + by..range.end + by;
+        self.spans.extend(next.spans.iter().map(|(from, to)| (behind(from, spoken), behind(to, written))));
+    }
+
+    /// How much of the written text was said when the spoken one was said up to this byte: what stands for nothing said
+    /// goes with what is before it.
+    #[must_use]
+    pub fn written_until(&self, spoken: usize) -> usize {
+        let until = self.spans.partition_point(|(from, _)| from.start < spoken || from.end <= spoken);
+        match until.checked_sub(1).and_then(|last| self.spans.get(last)) {
+            None => 0,
+            Some((from, to)) if from.end > spoken && from.len() == to.len() => to.end - (from.end - spoken),
+            Some((_, to)) => to.end,
+        }
+    }
+}
+
 /// Collects spoken text.
 #[derive(Debug, Default)]
 pub(crate) struct Output {

@@ -12,7 +12,6 @@ pub mod id;
 mod interruptible;
 mod llm;
 mod stt;
-pub mod text;
 mod time;
 mod tool;
 pub mod tools;

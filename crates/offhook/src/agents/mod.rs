@@ -154,6 +154,7 @@ impl Agent {
         let conversation = call.conversation_mut();
         conversation.turn.model = self.stages.turn.is_some();
         conversation.tools.clone_from(&self.tool_behaviour);
+        conversation.language.clone_from(&self.language);
         conversation.languages.clone_from(&self.languages);
         if self.greeting.is_some() {
             conversation.phrases.greeting.clone_from(&self.greeting);

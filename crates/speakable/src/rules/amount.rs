@@ -75,6 +75,12 @@ fn plain(number: &Number<'_>, cursor: &Cursor<'_>, context: Context<'_, '_>) -> 
     let tongue = context.tongue;
     let bare = number.fraction.is_none() && !number.grouped;
     let figures = number.whole.len();
+    if bare && counts_things(*cursor) {
+        return Some(number.words(context, noun_form(number, *cursor, context)));
+    }
+    if bare && figures == 3 && is_emergency(&number.whole, context) {
+        return Some(tongue.spell_digits(&number.whole));
+    }
     if bare && is_code(figures, cursor, context) {
         return Some(if figures > 4 {
             tongue.grouped_digits(&number.whole)
@@ -93,6 +99,37 @@ fn plain(number: &Number<'_>, cursor: &Cursor<'_>, context: Context<'_, '_>) -> 
         return Some(said + " ");
     }
     Some(number.words(context, noun_form(number, *cursor, context)))
+}
+
+/// Things that are counted follow: no year and no code.
+fn counts_things(mut cursor: Cursor<'_>) -> bool {
+    const THINGS: [&str; 66] = [
+        "units", "pieces", "items", "copies", "boxes", "bottles", "pairs", "sets", "people", "persons", "meals", "sheets",
+        "packs", "bags", "customers", "users", "employees", "guests", "tickets", "points", "miles", "words", "votes", "rows",
+        "records", "orders", "calls", "seats", "rooms", "dollars", "euros", "pounds", "calories", "steps", "times", "days",
+        "hours", "minutes", "unidades", "piezas", "personas", "cajas", "botellas", "copias", "puntos", "millas", "palabras",
+        "clientes", "empleados", "dólares", "Stück", "Personen", "Einheiten", "Kisten", "Flaschen", "Leute", "Punkte",
+        "Kunden", "Mitarbeiter", "Exemplare", "Dollar", "unités", "pièces", "personnes", "bouteilles", "clients",
+    ];
+    cursor.space() && THINGS.contains(&cursor.letters())
+}
+
+/// Numbers that are dialled in need.
+fn is_emergency(figures: &str, context: Context<'_, '_>) -> bool {
+    if context.is(&ENGLISH) && matches!(figures, "911" | "988") {
+        return !context.place.word_before(0).eq_ignore_ascii_case("Porsche");
+    }
+    let dialled: &[&str] = if context.is(&ENGLISH) {
+        &["dial", "call", "text", "ring", "phone", "dialing", "calling"]
+    } else if context.is(&GERMAN) {
+        &["notruf", "wählen", "rufnummer", "unter", "nummer", "der", "die"]
+    } else if context.is(&SPANISH) {
+        &["al", "marque", "emergencias", "llame", "número"]
+    } else {
+        &[]
+    };
+    let known = ["911", "112", "110", "999", "111", "101", "411", "311", "211", "511", "611", "711", "811", "016", "061"];
+    known.contains(&figures) && context.place.follows(dialled, 2)
 }
 
 /// What the noun after it wants of a number, where it makes a difference.

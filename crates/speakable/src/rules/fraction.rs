@@ -1,6 +1,7 @@
 //! Parts of one.
 
 use super::Context;
+use super::measure::unit;
 use super::number::Number;
 use crate::cursor::Cursor;
 use crate::tongue::{ENGLISH, FRENCH, Form, GERMAN, SPANISH};
@@ -26,6 +27,9 @@ pub(super) fn with_part(
         _ => return None,
     };
     cursor.next();
+    if let Some(said) = half_more(number, parts, cursor, context) {
+        return Some(said);
+    }
     Some(mixed(number, name, parts, context))
 }
 
@@ -49,6 +53,9 @@ pub(super) fn parts(
             let name = (tongue.fraction)(above, below)
                 .filter(|_| ahead.at_word_end() && ahead.peek() != Some('/'))?;
             *cursor = ahead;
+            if let Some(said) = half_more(number, (above, below), cursor, context) {
+                return Some(said);
+            }
             return Some(mixed(number, &name, (above, below), context));
         }
         return None;
@@ -80,4 +87,32 @@ pub(super) fn mixed(number: &Number<'_>, name: &str, parts: (u64, u64), context:
         _ if context.is(&GERMAN) => format!("{whole} {name}"),
         _ => format!("{whole} {} {name}", context.tongue.words.and),
     }
+}
+
+/// The half stands behind its noun: "dos horas y media", "deux heures et demie".
+fn half_more(
+    number: &Number<'_>,
+    parts: (u64, u64),
+    cursor: &mut Cursor<'_>,
+    context: Context<'_, '_>,
+) -> Option<String> {
+    let (and, masculine, feminine) = match () {
+        () if parts != (1, 2) => return None,
+        () if context.is(&SPANISH) => ("y", "medio", "media"),
+        () if context.is(&FRENCH) => ("et", "demi", "demie"),
+        () => return None,
+    };
+    let mut ahead = *cursor;
+    let (noun, form) = if let Some((_, one, many, form)) = unit(&mut ahead, context) {
+        (if number.is_singular(context) { *one } else { *many }, *form)
+    } else {
+        ahead.space().then_some(())?;
+        let noun = ahead.letters();
+        (noun, (context.tongue.form_before)(noun))
+    };
+    let counted = noun.len() > 2 && !["por", "para", "pour", "sur", "del", "más", "plus", "que"].contains(&noun);
+    (counted && noun.starts_with(char::is_lowercase)).then_some(())?;
+    *cursor = ahead;
+    let half = if form == Form::Feminine { feminine } else { masculine };
+    Some(format!("{} {noun} {and} {half}", number.words(context, form)))
 }

@@ -10,6 +10,7 @@ mod money;
 mod number;
 mod ordinal;
 mod phone;
+mod roman;
 mod short;
 mod sign;
 mod web;
@@ -64,7 +65,8 @@ pub(crate) fn rule(place: &Place<'_>, language: &Language) -> Option<Match> {
             .or_else(|| calendar::date(context))
             .or_else(|| money::prefixed(context))
             .or_else(|| short::abbreviation(context))
-            .or_else(|| code::code(context)),
+            .or_else(|| code::code(context))
+            .or_else(|| roman::numeral(context)),
         c if c.is_alphabetic() && !inside => calendar::date(context).or_else(|| short::abbreviation(context)),
         c if c.is_alphanumeric() => sign::vulgar(context),
         _ => {

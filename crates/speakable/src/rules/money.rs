@@ -5,7 +5,7 @@ use super::amount::range;
 use super::measure::unit;
 use super::number::Number;
 use crate::cursor::{Cursor, Match};
-use crate::tongue::{Currency, FRENCH, Form, GERMAN, PESOS, SPANISH, Scale};
+use crate::tongue::{Currency, ENGLISH, FRENCH, Form, GERMAN, PESOS, SPANISH, Scale};
 
 /// A number behind a currency's sign.
 pub(super) fn prefixed(context: Context<'_, '_>) -> Option<Match> {
@@ -34,9 +34,36 @@ pub(super) fn prefixed(context: Context<'_, '_>) -> Option<Match> {
             number.words(context, currency.form) + joined + &money(&second, &currency, scaled, context)?;
         return Some(Match::words(ahead.read(), words));
     }
+    let currency = if is_attributive(cursor, context) {
+        // "a twenty dollar bill"
+        Currency { many: currency.one, cents: currency.cent, ..currency }
+    } else {
+        currency
+    };
     let words = money(&number, &currency, scaled, context)?;
     let words = words + &per(&mut cursor, context) + range(&mut cursor, context);
     Some(Match::words(cursor.read(), words))
+}
+
+/// The amount says what sort of thing the noun behind it is.
+fn is_attributive(mut cursor: Cursor<'_>, context: Context<'_, '_>) -> bool {
+    const NOUNS: [&str; 44] = [
+        "bill", "bills", "note", "notes", "coin", "coins", "gift", "fee", "fees", "deposit", "discount", "charge", "coupon",
+        "coupons", "voucher", "vouchers", "ticket", "tickets", "card", "credit", "refund", "minimum", "tip", "fine",
+        "payment", "copay", "reward", "bonus", "budget", "plan", "rebate", "surcharge", "increase", "subscription",
+        "membership", "loan", "deductible", "limit", "penalty", "donation", "item", "items", "meal", "deal",
+    ];
+    const NO_NOUNS: [&str; 34] = [
+        "and", "or", "for", "to", "in", "on", "at", "of", "off", "from", "with", "by", "if", "as", "but", "is", "was", "are",
+        "per", "each", "total", "more", "less", "extra", "you", "we", "i", "that", "which", "when", "will", "would", "today",
+        "a",
+    ];
+    if !context.is(&ENGLISH) || !cursor.space() {
+        return false;
+    }
+    let noun = cursor.letters();
+    let article = matches!(context.place.word_before(0).to_lowercase().as_str(), "a" | "an" | "another");
+    NOUNS.contains(&noun) || (article && noun.starts_with(char::is_lowercase) && !NO_NOUNS.contains(&noun))
 }
 
 /// "/month", "/kg" behind an amount.
