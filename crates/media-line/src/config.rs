@@ -29,7 +29,7 @@ impl CallConfig {
 }
 
 macro_rules! beside_the_conversations {
-    ($($field:ident: $type:ty,)*) => {
+    ($($(#[$attribute:meta])* $field:ident: $type:ty,)*) => {
         /// The fields as they stand in a file.
         #[derive(Clone, Debug, Default, Deserialize, Serialize)]
         #[serde(deny_unknown_fields, default)]
@@ -37,7 +37,7 @@ macro_rules! beside_the_conversations {
             mode: CallMode,
             inbound: InboundConfig,
             playout: PlayoutConfig,
-            $($field: $type,)*
+            $($(#[$attribute])* $field: $type,)*
         }
 
         impl From<Fields> for CallConfig {
@@ -71,6 +71,7 @@ beside_the_conversations! {
     voicemail: offhook_conversation::config::VoicemailConfig,
     tool_limits: offhook_conversation::config::ToolLimits,
     tools: std::collections::BTreeMap<String, offhook_conversation::config::ToolBehaviour>,
+    #[serde(skip_serializing_if = "String::is_empty")]
     language: String,
     languages: std::collections::BTreeMap<String, offhook_conversation::LanguagePhrases>,
 }

@@ -92,6 +92,11 @@ impl<'a> Cursor<'a> {
         self.take_while(char::is_alphabetic)
     }
 
+    /// Passes over so many bytes that were read before.
+    pub(crate) fn skip(&mut self, bytes: usize) {
+        self.rest = self.rest.get(bytes..).unwrap_or_default();
+    }
+
     /// Reads this text, if it is next.
     pub(crate) fn eat(&mut self, text: &str) -> bool {
         self.meter.step(1);

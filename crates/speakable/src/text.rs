@@ -74,6 +74,8 @@ pub(crate) struct Output {
     verbatim: bool,
     /// A blank that is said if more follows: its written range.
     blank: Option<Range<usize>>,
+    /// Something that isn't said stood at that blank.
+    hides: bool,
     /// The last character that was said, also of what was taken away.
     last: Option<char>,
     /// A letter or digit was said.
@@ -109,6 +111,7 @@ impl Output {
 
     fn flush_blank(&mut self, say: bool, text: &str, offset: usize) {
         let Some(written) = self.blank.take() else { return };
+        self.hides = false;
         let say = say && self.last.is_some_and(|c| c != ' ');
         let local = written.start.saturating_sub(offset)..written.end.saturating_sub(offset);
         let same = say && text.get(local) == Some(" ");
@@ -118,7 +121,8 @@ impl Output {
     /// A character as it is written. `text` begins at `offset` of the whole text.
     pub(crate) fn copy(&mut self, c: char, at: usize, text: &str, offset: usize) {
         // A blank before a mark was left by what isn't said: "Great 😀." French sets one before ! and ? of its own.
-        self.flush_blank(!matches!(c, ',' | '.'), text, offset);
+        let mark = matches!(c, ',' | '.') || (self.hides && matches!(c, '!' | '?' | ';' | ':'));
+        self.flush_blank(!mark, text, offset);
         self.push(c.encode_utf8(&mut [0; 4]), at..at + c.len_utf8(), true);
     }
 
@@ -137,6 +141,7 @@ impl Output {
             if let Some(blank) = &mut self.blank {
                 // What is left out between two blanks leaves one.
                 blank.end = written.end;
+                self.hides = true;
                 return;
             }
             return self.push("", written, false);
@@ -157,7 +162,8 @@ impl Output {
             && apart
             && self.last.is_some_and(char::is_alphanumeric)
             && begins.is_some_and(char::is_alphanumeric);
-        if (glued || spaced) && self.blank.is_none() {
+        let opened = self.last.is_some_and(|c| matches!(c, '(' | '“' | '¿' | '¡'));
+        if (glued || spaced) && !opened && self.blank.is_none() {
             self.blank(written.start..written.start);
         }
         self.flush_blank(true, text, offset);

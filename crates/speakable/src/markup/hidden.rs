@@ -3,13 +3,14 @@
 use crate::cursor::{Cursor, Match, Said};
 
 /// Openings and their ends. The end alone hides what was before it.
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 14] = [
     ("<think>", "</think>"),
     ("<thinking>", "</thinking>"),
     ("<thought>", "</thought>"),
     ("<reasoning>", "</reasoning>"),
     ("<reflection>", "</reflection>"),
     ("[THINK]", "[/THINK]"),
+    ("[thinking]", "[/thinking]"),
     ("◁think▷", "◁/think▷"),
     ("<tool_call>", "</tool_call>"),
     ("<function_calls>", "</function_calls>"),
@@ -19,7 +20,7 @@ const TAGS: [(&str, &str); 13] = [
     ("<style", "</style>"),
 ];
 /// So many of [`TAGS`] are thoughts.
-const THOUGHTS: usize = 7;
+const THOUGHTS: usize = 8;
 /// Fences of these languages hold text, or nothing is known of them.
 const TEXT: [&str; 6] = ["", "text", "txt", "markdown", "md", "plaintext"];
 

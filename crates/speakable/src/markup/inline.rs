@@ -11,6 +11,7 @@ pub(super) fn emphasis(place: &Place<'_>, mark: char) -> Option<Match> {
     let inner = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
     match mark {
+        '*' if run == 1 && crate::rules::keyed(place) => None,
         '*' if run == 1 && alone(place.previous()) && alone(next) && !place.begins_line && next.is_some() => {
             None
         }

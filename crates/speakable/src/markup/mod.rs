@@ -4,6 +4,7 @@ mod glyph;
 mod hidden;
 mod inline;
 mod line;
+mod stage;
 
 use crate::cursor::{Match, Place};
 
@@ -23,6 +24,16 @@ pub(crate) fn rule(place: &Place<'_>) -> Option<Match> {
         && let Some(found) = line::line_start(place.cursor)
     {
         return Some(found);
+    }
+    if matches!(first, ':' | ';' | '<' | '=' | 'x' | 'X' | '^')
+        && let Some(face) = stage::emoticon(place)
+    {
+        return Some(face);
+    }
+    if matches!(first, '[' | '(' | '*')
+        && let Some(direction) = stage::direction(place.cursor)
+    {
+        return Some(direction);
     }
     match first {
         '*' | '_' | '~' | '`' => inline::emphasis(place, first),

@@ -3,7 +3,7 @@
 use super::Context;
 use super::fraction::{parts, with_part};
 use super::measure::{dimension, unit};
-use super::money::{money_after, per, scale};
+use super::money::{money_after, per, per_period, scale};
 use super::number::Number;
 use super::ordinal::ordinal_or_decade;
 use super::short::followed_by_name;
@@ -13,13 +13,16 @@ use crate::tongue::{ENGLISH, FRENCH, Form, GERMAN, SPANISH};
 /// A number with all that belongs to it.
 pub(super) fn amount(context: Context<'_, '_>) -> Option<Match> {
     let mut cursor = context.place.cursor;
-    if let Some(version) = version(cursor, context) {
-        return Some(version);
+    if let Some(said) = version(cursor, context) {
+        return Some(said);
     }
     let number = Number::read(&mut cursor, context)?;
     let words = match money_after(&number, &mut cursor, context) {
         Some(words) => words + &per(&mut cursor, context),
-        None => counted(&number, &mut cursor, context)?,
+        None => {
+            let said = counted(&number, &mut cursor, context)?;
+            said + &per_period(&mut cursor, context)
+        }
     };
     let words = words + range(&mut cursor, context);
     Some(Match::words(cursor.read(), words))
@@ -63,6 +66,9 @@ fn counted(number: &Number<'_>, cursor: &mut Cursor<'_>, context: Context<'_, '_
         return Some(number.words(context, Form::Masculine) + &sides);
     }
     if let Some((sign, one, many, form)) = unit(cursor, context) {
+        // "1h 5m"
+        let after_hours = *sign == "m" && context.is(&ENGLISH) && is_hours(context.place.word_before(0));
+        let (one, many) = if after_hours { (&"minute", &"minutes") } else { (one, many) };
         let name = if number.is_singular(context) { one } else { many };
         let stop = if sign.ends_with('.') && cursor.at_sentence_end() { "." } else { "" };
         return Some(format!("{} {name}{stop}", number.words(context, *form)));
@@ -71,10 +77,16 @@ fn counted(number: &Number<'_>, cursor: &mut Cursor<'_>, context: Context<'_, '_
 }
 
 /// A number that counts nothing known: a year, a code, a number of things.
-fn plain(number: &Number<'_>, cursor: &Cursor<'_>, context: Context<'_, '_>) -> Option<String> {
+fn plain(number: &Number<'_>, cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<String> {
     let tongue = context.tongue;
     let bare = number.fraction.is_none() && !number.grouped;
     let figures = number.whole.len();
+    if bare
+        && context.is(&ENGLISH)
+        && let Some(said) = military(&number.whole, cursor, context)
+    {
+        return Some(said);
+    }
     if bare && counts_things(*cursor) {
         return Some(number.words(context, noun_form(number, *cursor, context)));
     }
@@ -92,6 +104,16 @@ fn plain(number: &Number<'_>, cursor: &Cursor<'_>, context: Context<'_, '_>) -> 
         Some(n) if bare && figures == 4 && (tongue.year_like)(n) => return Some((tongue.year)(n)),
         _ => {}
     }
+    if context.is(&GERMAN) && bare {
+        let mut ahead = *cursor;
+        ahead.eat("-");
+        let joined = ahead.eat_one(&["er", "fach", "mal", "jährig", "stündig", "tägig", "köpfig", "stellig", "prozentig"]);
+        if let Some(ending) = joined {
+            let rest = ahead.letters();
+            *cursor = ahead;
+            return Some(format!("{}{ending}{rest}", (tongue.cardinal)(number.value()?, Form::Masculine)));
+        }
+    }
     // "4G", "1080p": figures of a name.
     if cursor.peek().is_some_and(char::is_alphabetic) {
         let said =
@@ -99,6 +121,22 @@ fn plain(number: &Number<'_>, cursor: &Cursor<'_>, context: Context<'_, '_>) -> 
         return Some(said + " ");
     }
     Some(number.words(context, noun_form(number, *cursor, context)))
+}
+
+fn is_hours(word: &str) -> bool {
+    word.strip_suffix('h').is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit()))
+}
+
+/// "at 1300 hours"
+fn military(figures: &str, cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<String> {
+    let mut ahead = *cursor;
+    let clock = ahead.space() && ahead.eat_one(&["hours", "hrs"]).is_some() && ahead.at_word_end();
+    let timed = context.place.follows(&["at", "by", "until", "from", "to", "around", "before", "after"], 1);
+    let n: u64 = figures.parse().ok()?;
+    let fits = figures.len() == 4 && clock && n.is_multiple_of(100) && n <= 2_400;
+    (fits && (timed || figures.starts_with('0'))).then(|| *cursor = ahead)?;
+    let oh = if n < 1_000 { "oh " } else { "" };
+    Some(format!("{oh}{} hundred hours", context.tongue.count(n / 100)))
 }
 
 /// Things that are counted follow: no year and no code.
@@ -158,10 +196,14 @@ fn is_code(figures: usize, cursor: &Cursor<'_>, context: Context<'_, '_>) -> boo
     }
     let before = place.word_before(0);
     // "IL 62704"; "10115 Berlin".
+    // "Text JOIN to 55512"
+    let texted = matches!(figures, 5 | 6) && place.follows(&["text", "texto", "sms"], 4);
     let state = context.is(&ENGLISH) && before.len() == 2 && before.bytes().all(|c| c.is_ascii_uppercase());
-    let town =
-        context.is(&GERMAN) && place.before.trim_end().ends_with([',', '\n']) && followed_by_name(*cursor);
-    figures == 5 && (state || town)
+    let begins = place.before.trim_end();
+    let town = context.is(&GERMAN)
+        && (begins.is_empty() || begins.ends_with([',', '\n']) || place.follows(&["in", "nach", "plz"], 1))
+        && followed_by_name(*cursor);
+    texted || (figures == 5 && (state || town))
 }
 
 /// 1.2.3, and addresses of machines.
@@ -194,7 +236,7 @@ fn version(mut cursor: Cursor<'_>, context: Context<'_, '_>) -> Option<Match> {
 pub(super) fn range(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> &'static str {
     let mut ahead = *cursor;
     let spaced = ahead.space();
-    let sign = ahead.eat_any(&['-', '–', '—', ':', '−', '‑']);
+    let sign = ahead.eat_any(&['-', '–', '—', ':', '−', '‑', '~']);
     let evenly = spaced == ahead.space();
     let number = ahead.peek().is_some_and(|c| c.is_ascii_digit() || matches!(c, '$' | '€' | '£'));
     let ratio = sign == Some(':');

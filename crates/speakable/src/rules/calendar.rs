@@ -7,11 +7,26 @@ use crate::tongue::{Date, ENGLISH, FRENCH, Form, GERMAN, SPANISH, Tongue};
 
 /// A date, in figures or with its month's name.
 pub(super) fn date(context: Context<'_, '_>) -> Option<Match> {
-    let cursor = context.place.cursor;
-    if cursor.at_digit() {
-        return in_figures(context).or_else(|| day_then_month(context)).or_else(|| day_and_month(context));
+    let mut cursor = context.place.cursor;
+    let found = if cursor.at_digit() {
+        in_figures(context).or_else(|| day_then_month(context)).or_else(|| day_and_month(context))
+    } else {
+        month_then_day(context)
+    };
+    let Some(Match { length, said: crate::cursor::Said::Words(words) }) = found else { return weekday(context) };
+    // "Dec 24 - Jan 2"
+    cursor.skip(length);
+    let spaced = cursor.space();
+    if cursor.eat_any(&['-', '–', '—']).is_none() || spaced != cursor.space() {
+        return Some(Match::words(length, words));
     }
-    month_then_day(context).or_else(|| weekday(context))
+    let goes_on = cursor.at_digit() || month(&mut cursor.clone(), context.tongue).is_some();
+    let more = goes_on && !words.ends_with(' ');
+    Some(if more {
+        Match::words(cursor.read(), format!("{} {} ", words.trim_end_matches('.'), context.tongue.words.to))
+    } else {
+        Match::words(length, words)
+    })
 }
 
 fn say(date: &Date, cursor: &Cursor<'_>, context: Context<'_, '_>) -> Option<Match> {
@@ -87,19 +102,41 @@ fn in_figures(context: Context<'_, '_>) -> Option<Match> {
 
 /// "on 11/21"
 fn day_and_month(context: Context<'_, '_>) -> Option<Match> {
-    if !context.place.follows(context.tongue.date_words, 1) {
-        return None;
-    }
-    let mut cursor = context.place.cursor;
+    let place = context.place;
+    let before = place.word_before(0);
+    let weekday = context.tongue.days.contains(&before)
+        || context.tongue.days_short.iter().any(|names| before.len() > 1 && names.contains(&before));
+    let mut cursor = place.cursor;
     let a = small(&mut cursor)?;
     cursor.eat("/").then_some(())?;
     let b = small(&mut cursor)?;
-    (cursor.at_word_end() && !matches!(cursor.peek(), Some('/' | '%' | '-'))).then_some(())?;
+    // "exp 12/27"
+    let expires = ["exp", "expires", "expiry", "expiration", "expiring", "thru"].contains(&before.to_lowercase().as_str());
+    if context.is(&ENGLISH) && expires && (1..=12).contains(&a) && b >= 20 && cursor.at_word_end() {
+        let month = context.tongue.months.get(usize::try_from(a).ok()?.checked_sub(1)?).copied()?;
+        return Some(Match::words(cursor.read(), format!("{month} {}", (context.tongue.year)(2_000 + b))));
+    }
+    // "12/24-12/26"
+    let span = {
+        let mut ahead = cursor;
+        let dash = ahead.eat_any(&['-', '–']).is_some();
+        let until = ahead;
+        (dash && small(&mut ahead).is_some() && ahead.eat("/") && small(&mut ahead).is_some()
+            && ahead.at_word_end() && ahead.peek() != Some('/'))
+            .then_some(until)
+    };
+    let to = matches!(place.near().trim_end().chars().next_back(), Some('-' | '–')) && place.near().contains('/');
+    if !(weekday || to || span.is_some() || place.follows(context.tongue.date_words, 1)) {
+        return None;
+    }
+    (cursor.at_word_end() && (span.is_some() || !matches!(cursor.peek(), Some('/' | '%' | '-')))).then_some(())?;
     let day_first = context.language.day_first;
     let swapped = if day_first { b <= 12 } else { a > 12 };
     let (month, day) = if swapped { (b, a) } else { (a, b) };
     let date = Date { day, month: usize::try_from(month).ok()?.checked_sub(1)?, year: None, day_first };
-    say(&date, &cursor, context)
+    let Some(until) = span else { return say(&date, &cursor, context) };
+    let Match { said: crate::cursor::Said::Words(words), .. } = say(&date, &until, context)? else { return None };
+    Some(Match::words(until.read(), format!("{words} {} ", context.tongue.words.to)))
 }
 
 /// The month of this name or abbreviation; takes an abbreviation's full stop.
@@ -171,6 +208,15 @@ fn month_then_day(context: Context<'_, '_>) -> Option<Match> {
     let index = month(&mut cursor, tongue)?;
     let written = cursor.taken_since(&start);
     let name = tongue.months.get(index).copied().unwrap_or_default();
+    // "Jan–Mar"
+    let mut ahead = cursor;
+    if ahead.eat_any(&['-', '–']).is_some()
+        && let Some(last) = month(&mut ahead, tongue)
+        && ahead.at_word_end()
+    {
+        let last = tongue.months.get(last).copied().unwrap_or_default();
+        return Some(Match::words(ahead.read(), format!("{name} {} {last}", tongue.words.to)));
+    }
     let short = written.len() != name.len() || written.ends_with('.');
     let before_year = {
         let mut ahead = cursor;
@@ -220,6 +266,12 @@ fn weekday(context: Context<'_, '_>) -> Option<Match> {
         return Some(Match::words(ahead.read(), words));
     }
     let mut ahead = cursor;
+    // "Mon/Wed/Fri"
+    if ahead.eat("/") && short_day(&mut ahead, context.tongue).is_some() && !stopped {
+        cursor.eat("/");
+        return Some(Match::words(cursor.read(), format!("{day}, ")));
+    }
+    let mut ahead = cursor;
     let comma = ahead.eat(",");
     ahead.space().then_some(())?;
     let mut named = ahead;
@@ -229,10 +281,15 @@ fn weekday(context: Context<'_, '_>) -> Option<Match> {
     // "mar 3" may be a Tuesday, "Sun 5" a sun: a mark or a date's figures make it a day.
     let clear = comma
         || stopped
-        || (digits.len() <= 2 && matches!(figures.peek(), Some('.' | '/' | ':' | 'h' | ' ')));
+        || (digits.len() <= 2 && matches!(figures.peek(), Some('.' | '/' | ':' | 'h' | ' ')))
+        || (context.is(&ENGLISH) && matches!(figures.peek(), Some('-' | '–' | 'a' | 'p')));
     let german = context.is(&GERMAN) && !(comma || stopped) && !matches!(figures.peek(), Some('.' | ':'));
     let figures = !digits.is_empty() && clear && !german;
-    (dated || figures).then(|| Match::words(cursor.read(), day))
+    // "du lun. au ven."
+    let mut next = cursor;
+    next.space();
+    let bare = stopped && !comma && next.peek().is_some_and(|c| c.is_lowercase() || c.is_ascii_digit());
+    (dated || figures || bare).then(|| Match::words(cursor.read(), day))
 }
 
 fn short_day(cursor: &mut Cursor<'_>, tongue: &Tongue) -> Option<&'static str> {

@@ -25,8 +25,13 @@ pub(super) fn time(context: Context<'_, '_>) -> Option<Match> {
             cursor = ahead;
         }
     }
-    let to = range(&mut cursor, context);
-    Some(Match::words(cursor.read(), words + to))
+    let mut to = range(&mut cursor, context).to_owned();
+    let mut ahead = cursor;
+    if to.is_empty() && ahead.eat_one(&[" - ", " – ", " — "]).is_some() && ahead.at_digit() {
+        cursor = ahead;
+        to = format!(" {} ", context.tongue.words.to);
+    }
+    Some(Match::words(cursor.read(), words + &to))
 }
 
 /// Reads a time.
@@ -72,7 +77,14 @@ pub(super) fn parse(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option
             return None;
         }
     }
-    let half = half_of_day(&mut ahead, context);
+    let mut half = half_of_day(&mut ahead, context);
+    // "7:15a"
+    if half.is_none() && colon && context.is(&ENGLISH) {
+        let mut short = ahead;
+        if let Some(letter) = short.eat_any(&['a', 'p']).filter(|_| short.at_word_end()) {
+            (ahead, half) = (short, Some(letter == 'p'));
+        }
+    }
     time.half = half;
     let bare = !marked && !dotted;
     if half.is_some() {

@@ -12,6 +12,9 @@ pub(super) fn code(context: Context<'_, '_>) -> Option<Match> {
     if let Some(account) = account(context) {
         return Some(account);
     }
+    if let Some(postcode) = postcode(context) {
+        return Some(postcode);
+    }
     let mut cursor = context.place.cursor;
     let taken = cursor.take_while(|c| c.is_ascii_alphanumeric() || c == '-');
     let token = taken.trim_end_matches('-');
@@ -19,7 +22,8 @@ pub(super) fn code(context: Context<'_, '_>) -> Option<Match> {
     let (digits, capitals, small) =
         (count(char::is_ascii_digit), count(char::is_ascii_uppercase), count(char::is_ascii_lowercase));
     let letters = capitals + small;
-    let short_runs = token.split(|c: char| !c.is_ascii_alphabetic()).all(|run| run.len() <= 3);
+    let mixed = token.len() >= 10 && small == 0 && digits >= 4 && capitals >= 4;
+    let short_runs = mixed || token.split(|c: char| !c.is_ascii_alphabetic()).all(|run| run.len() <= 3);
     let switches = token
         .as_bytes()
         .windows(2)
@@ -33,6 +37,19 @@ pub(super) fn code(context: Context<'_, '_>) -> Option<Match> {
         return None;
     }
     Some(Match::words(token.len(), spell(token, context)))
+}
+
+/// "SW1A 2AA", "K1A 0B6"
+fn postcode(context: Context<'_, '_>) -> Option<Match> {
+    let mut cursor = context.place.cursor;
+    let outer = cursor.take_while(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+    cursor.space().then_some(())?;
+    let inner = cursor.take_while(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+    let kinds = |text: &str| text.chars().map(|c| if c.is_ascii_digit() { '9' } else { 'A' }).collect::<String>();
+    let british = ["A9", "A99", "AA9", "AA99", "A9A", "AA9A"].contains(&kinds(outer).as_str()) && kinds(inner) == "9AA";
+    let canadian = kinds(outer) == "A9A" && kinds(inner) == "9A9";
+    (cursor.at_word_end() && (british || canadian))
+        .then(|| Match::words(cursor.read(), format!("{}, {}", spell(outer, context), spell(inner, context))))
 }
 
 /// "DE89 3704 0044 0532 0130 00"
@@ -53,7 +70,11 @@ fn account(context: Context<'_, '_>) -> Option<Match> {
         }
         let group = ahead.take_while(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
         let whole = (1..=4).contains(&group.len()) && ahead.at_word_end();
-        if !whole || !group.contains(|c: char| c.is_ascii_digit()) {
+        let bank = groups.len() == 1 && group.len() == 4 && {
+            let mut next = ahead;
+            next.space() && next.at_digit()
+        };
+        if !whole || !(bank || group.contains(|c: char| c.is_ascii_digit())) {
             break;
         }
         groups.push(group);

@@ -1,6 +1,7 @@
 //! Parts of one.
 
 use super::Context;
+use super::half::{half_more, half_of};
 use super::measure::unit;
 use super::number::Number;
 use crate::cursor::Cursor;
@@ -14,7 +15,12 @@ pub(super) fn with_part(
 ) -> Option<String> {
     let words = &context.tongue.words;
     let mut ahead = *cursor;
-    if context.is(&ENGLISH) && ahead.eat_any(&['\'', '′', '’']).is_some() && ahead.at_digit() {
+    if let Some(said) = inches(number, cursor, context) {
+        return Some(said);
+    }
+    let foot = context.is(&ENGLISH) && ahead.eat_any(&['\'', '′', '’']).is_some();
+    ahead.space();
+    if foot && ahead.at_digit() {
         let inches = ahead.digits().parse().ok().filter(|n| *n < 12)?;
         ahead.eat_any(&['"', '″', '”']);
         ahead.at_word_end().then(|| *cursor = ahead)?;
@@ -30,7 +36,31 @@ pub(super) fn with_part(
     if let Some(said) = half_more(number, parts, cursor, context) {
         return Some(said);
     }
-    Some(mixed(number, name, parts, context))
+    Some(mixed(number, name, parts, context) + &of_unit(cursor, context, true))
+}
+
+/// `12"`, where it isn't the end of a quotation.
+fn inches(number: &Number<'_>, cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<String> {
+    let mut ahead = *cursor;
+    let mark = ahead.eat_any(&['"', '″']).filter(|_| context.is(&ENGLISH))?;
+    let before: Vec<char> = context.place.near().chars().collect();
+    let quotes = before.iter().enumerate().filter(|(at, c)| {
+        let digit = at.checked_sub(1).and_then(|at| before.get(at)).is_some_and(char::is_ascii_digit);
+        **c == '"' && !digit
+    });
+    let quoted = mark == '"' && !quotes.count().is_multiple_of(2);
+    (!quoted && ahead.at_word_end()).then(|| *cursor = ahead)?;
+    let attributive = ahead.space() && ahead.peek().is_some_and(char::is_lowercase);
+    let name = if attributive || number.is_one() { "inch" } else { "inches" };
+    Some(format!("{} {name}", number.words(context, Form::Count)))
+}
+
+/// The unit behind a number with a part, with a blank before it.
+fn of_unit(cursor: &mut Cursor<'_>, context: Context<'_, '_>, many: bool) -> String {
+    if context.is(&ENGLISH) && cursor.eat_any(&['"', '″']).is_some() {
+        return if many { " inches" } else { " inch" }.to_owned();
+    }
+    unit(cursor, context).map_or(String::new(), |unit| format!(" {}", if many { unit.2 } else { unit.1 }))
 }
 
 /// 3/4, 24/7, 1 1/2
@@ -56,7 +86,7 @@ pub(super) fn parts(
             if let Some(said) = half_more(number, (above, below), cursor, context) {
                 return Some(said);
             }
-            return Some(mixed(number, &name, (above, below), context));
+            return Some(mixed(number, &name, (above, below), context) + &of_unit(cursor, context, true));
         }
         return None;
     }
@@ -66,11 +96,28 @@ pub(super) fn parts(
     (ahead.at_word_end() && ahead.peek() != Some('/')).then_some(())?;
     let (n, below_n) = (number.value()?, below.parse::<u64>().ok()?);
     *cursor = ahead;
-    if below_n == n || matches!((n, below_n), (24, 7) | (9, 11)) {
+    if matches!((n, below_n), (24, 7) | (9, 11) | (50, 50) | (20, 20)) {
         return Some(format!("{} {}", tongue.count(n), tongue.count(below_n)));
     }
+    // "2026/0031"; "2025/26".
+    if below.starts_with('0') || (n >= 1_000 && below.len() > 2) {
+        let said = [tongue.spell_digits(&number.whole), tongue.spell_digits(below)];
+        return Some(said.join(&format!(" {} ", tongue.words.slash)));
+    }
+    if (1_900..2_100).contains(&n) && below_n == (n + 1) % 100 {
+        return Some(format!("{} {}", (tongue.year)(n), tongue.count(below_n)));
+    }
+    if (n, below_n) == (1, 2)
+        && let Some(said) = half_of(cursor, context)
+    {
+        return Some(said);
+    }
     if let Some(name) = (tongue.fraction)(n, below_n).filter(|_| n < below_n) {
-        return Some(name);
+        return Some(name + &of_unit(cursor, context, false));
+    }
+    if n > below_n {
+        let over = if context.is(&ENGLISH) && n >= 60 && below_n >= 30 { "over" } else { tongue.words.slash };
+        return Some(format!("{} {over} {}", number.words(context, Form::Count), tongue.count(below_n)));
     }
     let count = number.words(context, Form::Count);
     Some(format!("{count} {} {}", tongue.words.out_of, tongue.count(below_n)))
@@ -87,32 +134,4 @@ pub(super) fn mixed(number: &Number<'_>, name: &str, parts: (u64, u64), context:
         _ if context.is(&GERMAN) => format!("{whole} {name}"),
         _ => format!("{whole} {} {name}", context.tongue.words.and),
     }
-}
-
-/// The half stands behind its noun: "dos horas y media", "deux heures et demie".
-fn half_more(
-    number: &Number<'_>,
-    parts: (u64, u64),
-    cursor: &mut Cursor<'_>,
-    context: Context<'_, '_>,
-) -> Option<String> {
-    let (and, masculine, feminine) = match () {
-        () if parts != (1, 2) => return None,
-        () if context.is(&SPANISH) => ("y", "medio", "media"),
-        () if context.is(&FRENCH) => ("et", "demi", "demie"),
-        () => return None,
-    };
-    let mut ahead = *cursor;
-    let (noun, form) = if let Some((_, one, many, form)) = unit(&mut ahead, context) {
-        (if number.is_singular(context) { *one } else { *many }, *form)
-    } else {
-        ahead.space().then_some(())?;
-        let noun = ahead.letters();
-        (noun, (context.tongue.form_before)(noun))
-    };
-    let counted = noun.len() > 2 && !["por", "para", "pour", "sur", "del", "más", "plus", "que"].contains(&noun);
-    (counted && noun.starts_with(char::is_lowercase)).then_some(())?;
-    *cursor = ahead;
-    let half = if form == Form::Feminine { feminine } else { masculine };
-    Some(format!("{} {noun} {and} {half}", number.words(context, form)))
 }

@@ -24,6 +24,10 @@ pub(super) fn unit(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<
         }
     }
     let (unit, mut after) = best?;
+    // "5 in" may be five in something.
+    if unit.0 == "in" && cursor.peek().is_some_and(char::is_whitespace) {
+        return None;
+    }
     // "500 W. 5th Ave.": a direction.
     let mut stop = after;
     if unit.0.len() == 1 && unit.0.starts_with(char::is_uppercase) && stop.eat(".") && !stop.at_sentence_end()

@@ -5,15 +5,19 @@ mod calendar;
 mod clock;
 mod code;
 mod fraction;
+mod half;
 mod measure;
 mod money;
 mod number;
 mod ordinal;
 mod phone;
+mod phrase;
 mod roman;
 mod short;
 mod sign;
 mod web;
+
+pub(crate) use sign::keyed;
 
 use crate::cursor::{Match, Place};
 use crate::language::Language;
@@ -51,7 +55,9 @@ pub(crate) fn rule(place: &Place<'_>, language: &Language) -> Option<Match> {
     let inside = previous.is_some_and(|c| c.is_alphanumeric() || c == '_');
     match first {
         '0'..='9' if inside => code::within_word(context),
+        '₀'..='₉' => sign::vulgar(context),
         '0'..='9' => web::address(place, tongue)
+            .or_else(|| phrase::fixed(context))
             .or_else(|| calendar::date(context))
             .or_else(|| clock::time(context))
             .or_else(|| phone::phone(context))

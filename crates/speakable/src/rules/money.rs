@@ -12,6 +12,12 @@ pub(super) fn prefixed(context: Context<'_, '_>) -> Option<Match> {
     let mut cursor = context.place.cursor;
     let currency = currency(&mut cursor, context)?;
     cursor.space();
+    // "$-5"
+    let mut ahead = cursor;
+    let minus = ahead.eat_any(&['-', '−']).is_some() && ahead.at_digit();
+    if minus {
+        cursor = ahead;
+    }
     let number = Number::read(&mut cursor, context)?;
     let scaled = scale(&mut cursor, context);
     // "$20 USD"
@@ -40,9 +46,16 @@ pub(super) fn prefixed(context: Context<'_, '_>) -> Option<Match> {
     } else {
         currency
     };
+    // "$5 dollars"
+    let mut again = cursor;
+    if again.space() && [currency.one, currency.many].contains(&again.letters()) && again.at_word_end() {
+        cursor = again;
+    }
     let words = money(&number, &currency, scaled, context)?;
     let words = words + &per(&mut cursor, context) + range(&mut cursor, context);
-    Some(Match::words(cursor.read(), words))
+    let minus = if minus { format!("{} ", context.tongue.words.minus) } else { String::new() };
+    let apart = if context.place.previous().is_some_and(char::is_alphabetic) { " " } else { "" };
+    Some(Match::words(cursor.read(), format!("{apart}{minus}{words}")))
 }
 
 /// The amount says what sort of thing the noun behind it is.
@@ -64,6 +77,23 @@ fn is_attributive(mut cursor: Cursor<'_>, context: Context<'_, '_>) -> bool {
     let noun = cursor.letters();
     let article = matches!(context.place.word_before(0).to_lowercase().as_str(), "a" | "an" | "another");
     NOUNS.contains(&noun) || (article && noun.starts_with(char::is_lowercase) && !NO_NOUNS.contains(&noun))
+}
+
+/// What an amount is for, where it is no unit.
+pub(super) const PERIODS: [&str; 31] = [
+    "day", "week", "month", "year", "hour", "night", "person", "visit", "minute", "Tag", "Woche", "Monat", "Jahr", "Stunde",
+    "Nacht", "Person", "día", "semana", "mes", "año", "hora", "noche", "persona", "jour", "semaine", "mois", "an", "heure",
+    "nuit", "personne", "Minute",
+];
+
+/// "8/day"
+pub(super) fn per_period(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> String {
+    let mut ahead = *cursor;
+    let found = ahead.eat("/") && {
+        let mut word = ahead;
+        PERIODS.contains(&word.letters())
+    };
+    if found { per(cursor, context) } else { String::new() }
 }
 
 /// "/month", "/kg" behind an amount.
@@ -119,7 +149,22 @@ pub(super) fn money_after(
     if scaled.is_some() {
         let _of = joined.eat_one(&["de ", "d'", "d’"]);
     }
+    // "20-€-Schein"
+    let hyphened = joined.eat("-");
     let currency = currency(&mut joined, context)?;
+    if hyphened {
+        let whole = joined.eat("-") && joined.peek().is_some_and(char::is_alphabetic) && scaled.is_none();
+        whole.then(|| *cursor = joined)?;
+        return Some(format!("{}-{}-", number.words(context, Form::Masculine), currency.one));
+    }
+    // "12€50"
+    let mut parts = joined;
+    let cents = parts.digits();
+    if cents.len() == 2 && number.fraction.is_none() && scaled.is_none() && parts.at_word_end() {
+        let number = Number { whole: number.whole.clone(), fraction: Some(cents), grouped: number.grouped };
+        *cursor = parts;
+        return money(&number, &currency, None, context);
+    }
     // "5 $3 coupons": the sign belongs to what follows.
     joined.at_word_end().then(|| *cursor = joined)?;
     money(number, &currency, scaled, context)

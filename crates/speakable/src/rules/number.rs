@@ -35,6 +35,16 @@ impl<'a> Number<'a> {
         if first.len() <= 3 && !first.starts_with('0') {
             number.groups(cursor, context);
         }
+        // "12,- €"
+        let mut ahead = *cursor;
+        if ahead.eat_one(&[",--", ",-", ",–", ".-", ".–"]).is_some() && !ahead.at_digit() && ahead.at_word_end() {
+            let mut end = ahead;
+            end.space();
+            if matches!(end.peek(), None | Some('€' | '\n' | '.' | ',')) || end.peek().is_some_and(|c| c.is_ascii_uppercase()) {
+                *cursor = ahead;
+                return Some(number);
+            }
+        }
         let mut ahead = *cursor;
         let marks: &[char] = match ahead.peek() {
             _ if !number.grouped => &['.', ','],

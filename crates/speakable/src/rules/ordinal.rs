@@ -24,7 +24,11 @@ pub(super) fn ordinal_or_decade(
         return german_ordinal(n, cursor, context);
     }
     let mut ahead = *cursor;
-    let decade = context.is(&ENGLISH) && n.is_multiple_of(10) && matches!(number.whole.len(), 2 | 4);
+    let before = context.place.word_before(0);
+    let named = ["the", "early", "mid", "late", "his", "her", "their", "my", "your", "our", "and", "or", "to"];
+    let quoted = matches!(context.place.previous(), Some('\'' | '’' | '-'));
+    let short = number.whole.len() == 2 && (quoted || named.contains(&before.to_lowercase().as_str()));
+    let decade = context.is(&ENGLISH) && n.is_multiple_of(10) && (short || number.whole.len() == 4);
     if !(decade && ahead.eat("s") && ahead.at_word_end()) {
         return None;
     }
@@ -67,10 +71,27 @@ fn german_ordinal(n: u64, cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> 
     const CASES: [&str; 14] =
         ["am", "den", "dem", "vom", "zum", "im", "der", "die", "das", "des", "zur", "ein", "beim", "jeden"];
     let mut ahead = *cursor;
-    (n <= 999 && ahead.eat(".") && ahead.space()).then_some(())?;
+    let before = context.place.word_before(0);
+    (n <= 999 && ahead.eat(".")).then_some(())?;
+    // "vom 3.-5. Mai"
+    let mut span = ahead;
+    span.space();
+    if span.eat_any(&['-', '–']).is_some() {
+        span.space();
+        let dash = span;
+        if (1..=2).contains(&span.digits().len()) && span.eat(".") && n <= 31 {
+            *cursor = dash;
+            return Some(format!("{} bis ", crate::tongue::ordinal_after(n, before)));
+        }
+        return None;
+    }
+    // "am 1."
+    if ahead.at_sentence_end() && ["am", "vom", "zum", "der", "dem", "den", "beim"].contains(&before) && n <= 31 {
+        return Some(crate::tongue::ordinal_after(n, before));
+    }
+    ahead.space().then_some(())?;
     let mut word = ahead;
     let noun = word.letters();
-    let before = context.place.word_before(0);
     let cased = CASES.contains(&before.to_lowercase().as_str());
     let lower = noun.starts_with(char::is_lowercase) && cased;
     let follows_or = noun == "oder" || noun == "und";
@@ -88,5 +109,10 @@ fn german_ordinal(n: u64, cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> 
         _ if feminine && !cased => "die",
         before => before,
     };
-    Some(crate::tongue::ordinal_after(n, before))
+    let neuter = ["OG", "Obergeschoss", "Stockwerk", "Mal", "Quartal", "Kapitel", "Jahrhundert", "Halbjahr"];
+    let said = crate::tongue::ordinal_after(n, before);
+    Some(match said.strip_suffix("er").filter(|_| neuter.contains(&noun)) {
+        Some(stem) => format!("{stem}es"),
+        None => said,
+    })
 }

@@ -48,20 +48,58 @@ fn read<'a>(cursor: &mut Cursor<'a>) -> Groups<'a> {
 pub(super) fn phone(context: Context<'_, '_>) -> Option<Match> {
     let mut cursor = context.place.cursor;
     let plus = cursor.eat("+");
-    let found = read(&mut cursor);
+    let mut found = read(&mut cursor);
+    if let Some(said) = vanity(&found, cursor, plus, context) {
+        return Some(said);
+    }
+    if plus && found.groups.get(1) == Some(&"0") && found.bracketed {
+        // "+49 (0)30": dialled only without the country's code.
+        found.groups.remove(1);
+    }
     if !cursor.at_word_end() {
         return None;
     }
     let total: usize = found.groups.iter().map(|group| group.len()).sum();
-    let number = (plus || found.bracketed) && total >= 7;
+    let coded = is_coded(&found, total, cursor, context);
+    let number = coded || ((plus || found.bracketed) && total >= 7);
     if total > MOST_DIGITS || !(number || is_digits(&found, total, context)) {
         return None;
     }
-    let mut words = say(&found.groups, plus, context);
+    let spelled = || found.groups.iter().map(|group| context.tongue.spell_digits(group)).collect::<Vec<_>>();
+    let mut words = if coded && context.is(&FRENCH) { spelled().join(", ") } else { say(&found.groups, plus, context) };
     if let Some(extension) = extension(&mut cursor, context) {
         words = format!("{words}, {} {extension}", context.tongue.words.extension);
     }
     Some(Match::words(cursor.read(), words))
+}
+
+/// "code is 904-122", "order #4471-22"
+fn is_coded(found: &Groups<'_>, total: usize, mut cursor: Cursor<'_>, context: Context<'_, '_>) -> bool {
+    let marks = |fits: &[char]| !found.marks.is_empty() && found.marks.iter().all(|mark| fits.contains(mark));
+    let place = context.place;
+    let numbered = ["nr", "no", "nº", "n", "n°", "number", "nummer", "número", "numéro", "núm"];
+    let coded = place.previous() == Some('#')
+        || place.follows(&numbered, 1)
+        || place.follows(context.tongue.codes, 3);
+    let dashed = marks(&['-', '‑', '–', '.', '/']) && total >= 4;
+    let blank = marks(&[' ']) && total >= 4 && place.follows(context.tongue.codes, 2);
+    let counts = cursor.space() && cursor.peek().is_some_and(char::is_lowercase) && total < 6;
+    coded && (dashed || blank) && !counts
+}
+
+/// "1-800-FLOWERS"
+fn vanity(found: &Groups<'_>, mut cursor: Cursor<'_>, plus: bool, context: Context<'_, '_>) -> Option<Match> {
+    let free = |group: &str| group.len() == 3 && matches!(group.get(..1), Some("8" | "9"));
+    let fits = match found.groups.as_slice() {
+        [one, area] => *one == "1" && free(area),
+        [area] => free(area) && !plus,
+        _ => false,
+    };
+    cursor.eat_any(&['-', '.']).filter(|_| fits)?;
+    cursor.peek().filter(char::is_ascii_uppercase)?;
+    let mut letters = cursor;
+    let word = letters.take_while(|c| c.is_ascii_uppercase() || c == '-');
+    (word.len() >= 4).then(|| Match::words(cursor.read(), say(&found.groups, plus, context) + ", "))
 }
 
 /// Whether these groups are no numbers of their own.
@@ -78,9 +116,12 @@ fn is_digits(found: &Groups<'_>, total: usize, context: Context<'_, '_>) -> bool
         // A French number has ten.
         [10] => first.starts_with('0'),
         [_] => false,
+        [5, 4] if mark == Some('-') && context.is(&ENGLISH) => true,
         [3, 4] => matches!(mark, Some('-' | '.')) || context.is(&ENGLISH),
         [_, _] => nought && total >= 6 && mark != Some('.') && (mark != Some('/') || total >= 8),
-        [4, 4, 4, .., 1..=4] => true,
+        [4, 4, 4, .., 1..=4] | [4, 6, 4..=5] => true,
+        // "12/24-12/26": two days.
+        [1 | 2, 1 | 2, 1 | 2, 1 | 2] if found.marks.first() == Some(&'/') => false,
         _ if !same && total >= 7 => true,
         _ => match mark {
             Some('-' | '‑' | '–') => lengths.iter().all(|length| *length <= 6),

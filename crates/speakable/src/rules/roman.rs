@@ -34,14 +34,14 @@ const RULERS: [&str; 62] = [
 const QUEENS: [&str; 7] =
     ["Elizabeth", "Mary", "Catherine", "Isabel", "Elisabeth", "Katharina", "Élisabeth"];
 /// What is numbered (lower case), in all languages.
-const NUMBERED: [&str; 74] = [
+const NUMBERED: [&str; 75] = [
     "chapter", "part", "volume", "book", "act", "scene", "war", "phase", "type", "class", "level", "grade", "stage",
     "section", "article", "title", "schedule", "appendix", "annex", "bowl", "factor", "tier", "episode", "season",
     "vol", "mark", "division", "group", "exhibit", "form", "category", "unit", "kapitel", "teil", "band", "akt",
     "klasse", "stufe", "artikel", "typ", "hartz", "weltkrieg", "gruppe", "kategorie", "abschnitt", "anhang",
     "capítulo", "parte", "tomo", "volumen", "acto", "fase", "tipo", "título", "artículo", "siglo", "clase", "nivel",
     "anexo", "grupo", "categoría", "mundial", "chapitre", "partie", "tome", "acte", "titre", "livre", "classe",
-    "niveau", "annexe", "groupe", "catégorie", "guerre",
+    "niveau", "annexe", "groupe", "catégorie", "guerre", "s",
 ];
 
 /// The number that these letters are, if they are one as it is written.
@@ -69,7 +69,10 @@ pub(super) fn numeral(context: Context<'_, '_>) -> Option<Match> {
         return None;
     }
     let n = value(letters)?;
+    // "Le" is no fiftieth.
+    let clear = letters.chars().all(|c| matches!(c, 'I' | 'V' | 'X'));
     if context.is(&FRENCH)
+        && clear
         && let Some(said) = french_ordinal(n, &mut cursor, context)
     {
         return Some(Match::words(cursor.read(), said));
@@ -77,23 +80,22 @@ pub(super) fn numeral(context: Context<'_, '_>) -> Option<Match> {
     cursor.at_word_end().then_some(())?;
     let tongue = context.tongue;
     let before = context.place.word_before(0);
-    let small = |c: char| matches!(c, 'I' | 'V' | 'X');
-    let pronoun = letters == "I" && context.is(&ENGLISH) && goes_on(cursor);
     if RULERS.contains(&before) {
-        let titled = ["King", "Queen", "Pope", "Emperor", "Tsar", "Prince"].contains(&context.place.word_before(1));
-        if pronoun && !titled {
-            return None;
-        }
-        return Some(ruler(n, before, cursor, context));
+        let titled =
+            ["King", "Queen", "Pope", "Emperor", "Tsar", "Prince"].contains(&context.place.word_before(1));
+        let pronoun = letters == "I" && context.is(&ENGLISH) && !titled && goes_on(cursor);
+        return (!pronoun).then(|| ruler(n, before, cursor, context));
     }
     if let Some(said) = before_noun(n, &mut cursor, context) {
         return Some(Match::words(cursor.read(), said));
     }
     let numbered = NUMBERED.contains(&before.to_lowercase().as_str());
     let capital = before.starts_with(char::is_uppercase);
-    let sequel = capital && letters.len() >= 2 && letters.chars().all(small) && !before.contains('.');
+    let sequel = capital && letters.len() >= 2 && clear && !before.contains('.');
     let fits = if letters.len() == 1 { numbered && (capital || letters != "I") } else { numbered || sequel };
-    (fits && !(pronoun && before != "War")).then(|| Match::words(cursor.read(), tongue.count(n)))
+    // Only where it matters is what follows looked at: a stream's first word is often "I".
+    let pronoun = fits && letters == "I" && context.is(&ENGLISH) && before != "War" && goes_on(cursor);
+    (fits && !pronoun).then(|| Match::words(cursor.read(), tongue.count(n)))
 }
 
 /// A word without a capital follows, as it does after "I".
@@ -140,6 +142,9 @@ fn french_ordinal(n: u64, cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> 
 
 /// "II Guerra Mundial", "der II. Weltkrieg"
 fn before_noun(n: u64, cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<String> {
+    if !(context.is(&GERMAN) || context.is(&SPANISH)) {
+        return None;
+    }
     let mut ahead = *cursor;
     let stop = ahead.eat(".");
     ahead.space().then_some(())?;

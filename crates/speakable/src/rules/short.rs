@@ -39,6 +39,7 @@ pub(super) fn abbreviation(context: Context<'_, '_>) -> Option<Match> {
             When::BeforeName => name && !street,
             When::NotBeforeName => !name || street,
             When::BeforeNumber => before_number,
+            When::AtEnd => cursor.at_sentence_end() || matches!(cursor.peek(), Some(')' | ',' | ';')),
             When::AfterNumber => place.word_before(0).ends_with(|c: char| c.is_ascii_digit()),
         };
         if !fits {

@@ -2,7 +2,9 @@
 
 use super::Context;
 use super::amount::range;
-use crate::cursor::{Match, Place};
+use super::half::half_of;
+use crate::cursor::{Cursor, Match, Place};
+use crate::tongue::{ENGLISH, FRENCH, GERMAN, SPANISH};
 
 /// " - " and its like between words: a pause, in every language.
 pub(super) fn dash(place: &Place<'_>, first: char) -> Option<Match> {
@@ -25,6 +27,24 @@ pub(super) fn dash(place: &Place<'_>, first: char) -> Option<Match> {
 pub(super) fn vulgar(context: Context<'_, '_>) -> Option<Match> {
     let words = &context.tongue.words;
     let first = context.place.cursor.peek()?;
+    let mut after = context.place.cursor;
+    after.next();
+    if first == '½'
+        && let Some(said) = half_of(&mut after, context)
+    {
+        return Some(Match::words(after.read(), said));
+    }
+    let script = |c: char| "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().position(|known| known == c);
+    let mut scripts = context.place.cursor;
+    let written = scripts.take_while(|c| script(c).is_some());
+    let digits: Vec<usize> = written.chars().filter_map(script).collect();
+    if !digits.is_empty() && !matches!(digits.as_slice(), [2 | 3]) {
+        let n = digits.iter().take(9).fold(0_u64, |n, digit| n * 10 + *digit as u64);
+        return Some(Match::words(written.len(), format!(" {} {} ", power(context), context.tongue.count(n))));
+    }
+    if let Some(below) = "₀₁₂₃₄₅₆₇₈₉".chars().position(|known| known == first) {
+        return Some(Match::words(first.len_utf8(), format!(" {} ", context.tongue.count(below as u64))));
+    }
     let said = match first {
         '½' => words.half,
         '¼' => words.quarter,
@@ -38,6 +58,43 @@ pub(super) fn vulgar(context: Context<'_, '_>) -> Option<Match> {
     Some(Match::words(first.len_utf8(), said))
 }
 
+fn power(context: Context<'_, '_>) -> &'static str {
+    match context {
+        c if c.is(&ENGLISH) => "to the power of",
+        c if c.is(&GERMAN) => "hoch",
+        c if c.is(&SPANISH) => "elevado a",
+        _ => "puissance",
+    }
+}
+
+/// "5 > 3": compared with what stands before.
+fn compared(less: bool, context: Context<'_, '_>) -> &'static str {
+    match (less, context) {
+        (true, c) if c.is(&ENGLISH) => "is less than",
+        (false, c) if c.is(&ENGLISH) => "is greater than",
+        (true, c) if c.is(&GERMAN) => "ist kleiner als",
+        (false, c) if c.is(&GERMAN) => "ist größer als",
+        (true, c) if c.is(&SPANISH) => "es menor que",
+        (false, c) if c.is(&SPANISH) => "es mayor que",
+        (true, _) => "est inférieur à",
+        (false, _) => "est supérieur à",
+    }
+}
+
+/// "10 - 15 minutes": of something, and more than the number before: a range, no sum.
+fn spaced_range(mut cursor: Cursor<'_>, context: Context<'_, '_>) -> bool {
+    let before = context.place.near().trim_end();
+    let digits = before.len() - before.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let first = before.get(before.len() - digits..).and_then(|digits| digits.parse::<u64>().ok());
+    cursor.space();
+    let second = cursor.digits().parse::<u64>().ok();
+    let of_something = matches!(cursor.peek(), Some('%' | '€' | '$' | '£' | '°')) || {
+        let mut ahead = cursor;
+        ahead.space() && ahead.peek().is_some_and(|c| c.is_alphabetic() || matches!(c, '%' | '€'))
+    };
+    first.zip(second).is_some_and(|(first, second)| first < second) && of_something
+}
+
 /// A sign that has a word.
 pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
     let place = context.place;
@@ -48,7 +105,7 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
     let number = cursor.peek().is_some_and(|c| c.is_ascii_digit() || matches!(c, '$' | '€' | '£' | '.'));
     let spaced = cursor.peek().is_none_or(char::is_whitespace);
     let begins =
-        previous.is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '~' | '≈' | '≥' | '≤' | '<' | '>'));
+        previous.is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '~' | '≈' | '≥' | '≤' | '<' | '>' | '^'));
     let before_digit = place.before.trim_end().ends_with(|c: char| c.is_ascii_digit() || c == '½');
     let after = |word: &str| Some(Match::words(first.len_utf8(), format!(" {word} ")));
     match first {
@@ -56,7 +113,13 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
         '-' | '−' | '–' if spaced && before_digit && previous.is_some_and(char::is_whitespace) => {
             let mut ahead = cursor;
             ahead.space();
-            if ahead.at_digit() { after(words.minus) } else { None }
+            if !ahead.at_digit() {
+                None
+            } else if spaced_range(cursor, context) {
+                after(words.to)
+            } else {
+                after(words.minus)
+            }
         }
         '–' if before_digit && number => {
             let mut start = place.cursor;
@@ -68,9 +131,47 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
         '=' if cursor.peek() == Some('=') || cursor.peek() == Some('>') => Some(Match::words(2, " ")),
         '=' => after(words.equals),
         '×' => after(words.times),
+        '*' if keyed(place) => after(key_name(first, context)),
+        '#' if keyed(place) && !cursor.at_digit() => after(key_name(first, context)),
         '*' if before_digit => after(words.times),
         '÷' => after(words.divided),
-        '~' | '≈' if number => after(words.about),
+        '~' if before_digit && number => after(words.to),
+        '≈' if number || before_number(cursor) => after(words.about),
+        '~' if number => after(words.about),
+        '∞' => after(if context.is(&GERMAN) { "unendlich" } else if context.is(&SPANISH) { "infinito" } else if context.is(&FRENCH) { "infini" } else { "infinity" }),
+        '√' if context.is(&ENGLISH) => after("square root of"),
+        '√' if context.is(&GERMAN) => after("Wurzel aus"),
+        '√' if context.is(&SPANISH) => after("raíz de"),
+        '√' => after("racine de"),
+        ':' if context.is(&GERMAN) && before_digit && spaced && before_number(cursor) => after(words.divided),
+        '/' if before_digit && previous == Some(' ') && before_number(cursor) => after(words.divided),
+        '§' if cursor.eat("§") => {
+            let plural = match context {
+                c if c.is(&GERMAN) => "Paragrafen",
+                c if c.is(&SPANISH) => "artículos",
+                c if c.is(&FRENCH) => "paragraphes",
+                _ => "sections",
+            };
+            Some(Match::words(cursor.read(), format!(" {plural} ")))
+        }
+        '*' | ':' | '_' if context.is(&GERMAN) && previous.is_some_and(char::is_lowercase) && gendered(cursor) => {
+            Some(Match::nothing(1))
+        }
+        '/' if context.is(&GERMAN) && previous.is_some_and(char::is_lowercase) && gendered(cursor) => {
+            Some(Match::words(1, " "))
+        }
+        '@' if context.is(&SPANISH) && previous.is_some_and(char::is_alphabetic) && ends_gendered(cursor) => {
+            Some(Match::words(1, "o"))
+        }
+        '(' | '·' | '.' if context.is(&FRENCH) && previous.is_some_and(char::is_alphabetic) => {
+            let length = ["(e)", "(ne)", "(s)", "·e·", "·e", ".e."].iter().find(|ending| {
+                let mut ahead = place.cursor;
+                let found = ahead.eat(ending);
+                let mut end = ahead;
+                found && (ahead.at_word_end() && !ending.ends_with('.') || end.eat("s") && end.at_word_end())
+            });
+            length.map(|ending| Match::nothing(ending.len()))
+        }
         '#' if cursor.at_digit() => after(words.number),
         '#' if cursor.peek().is_some_and(char::is_alphabetic) => Some(Match::nothing(1)),
         '<' | '>' => {
@@ -81,6 +182,7 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
                 ahead.peek().is_some_and(|c| c.is_ascii_digit() || matches!(c, '$' | '€' | '£'))
             };
             let said = match (first, or_equal) {
+                (_, false) if before_digit && ahead_number && previous == Some(' ') => compared(first == '<', context),
                 _ if !ahead_number => return Some(Match::words(cursor.read(), " ")),
                 ('<', true) => words.at_most,
                 ('<', false) => words.less,
@@ -101,6 +203,7 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
         '%' => after(words.percent),
         '°' => after(words.degrees),
         '→' | '⇒' | '➜' => Some(Match::words(first.len_utf8(), ", ")),
+        '^' if (cursor.at_digit() && !single_power(cursor)) || cursor.peek() == Some('-') => after(power(context)),
         '^' if cursor.eat("2") && cursor.at_word_end() => {
             Some(Match::words(2, format!(" {} ", words.squared)))
         }
@@ -138,6 +241,57 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
     }
 }
 
+/// Words before the keys of a telephone (lower case), in all languages.
+const KEYED: [&str; 30] = [
+    "press", "pressing", "dial", "hit", "key", "by", "then", "enter", "the", "or", "drücken", "taste", "mit", "dann", "wählen",
+    "pulse", "marque", "tecla", "luego", "oprima", "presione", "appuyez", "sur", "touche", "puis", "tapez", "par", "de", "la",
+    "die",
+];
+
+/// A key of a telephone: * or # on its own, or before digits.
+pub(crate) fn keyed(place: &Place<'_>) -> bool {
+    let mut cursor = place.cursor;
+    cursor.next();
+    let apart = cursor.peek().is_none_or(|c| c.is_whitespace() || c.is_ascii_digit() || matches!(c, '.' | ',' | '!' | '?' | ')'));
+    apart && place.previous().is_some_and(|c| c.is_whitespace() || c == '"') && place.follows(&KEYED, 1)
+}
+
+fn key_name(key: char, context: Context<'_, '_>) -> &'static str {
+    match (key, context) {
+        ('*', c) if c.is(&ENGLISH) => "star",
+        ('*', c) if c.is(&GERMAN) => "Stern",
+        ('*', c) if c.is(&SPANISH) => "asterisco",
+        ('*', _) => "étoile",
+        (_, c) if c.is(&ENGLISH) => if c.language.day_first { "hash" } else { "pound" },
+        (_, c) if c.is(&GERMAN) => "Raute",
+        (_, c) if c.is(&SPANISH) => "almohadilla",
+        _ => "dièse",
+    }
+}
+
+/// A square or a cube.
+fn single_power(mut cursor: Cursor<'_>) -> bool {
+    cursor.eat_any(&['2', '3']).is_some() && cursor.at_word_end()
+}
+
+/// A number comes next, perhaps after a space.
+fn before_number(mut cursor: Cursor<'_>) -> bool {
+    cursor.space();
+    cursor.at_digit()
+}
+
+/// "Kund:innen"
+fn gendered(mut cursor: Cursor<'_>) -> bool {
+    cursor.eat("-");
+    (cursor.eat("innen") || cursor.eat("in")) && cursor.at_word_end()
+}
+
+/// "niñ@s"
+fn ends_gendered(mut cursor: Cursor<'_>) -> bool {
+    cursor.eat("s");
+    cursor.at_word_end()
+}
+
 /// Between words it offers a choice; elsewhere it is a blank.
 fn slash(context: Context<'_, '_>) -> Option<Match> {
     let words = &context.tongue.words;
@@ -152,6 +306,10 @@ fn slash(context: Context<'_, '_>) -> Option<Match> {
     let mut ahead = cursor;
     let choice = ahead.eat(words.or) && ahead.at_word_end();
     let choice = !choice && !and && !path && small(context.place.previous()) && small(cursor.peek());
-    let said = if choice { format!(" {} ", words.or) } else { " ".to_owned() };
+    let mut period = cursor;
+    let period = super::money::PERIODS.contains(&period.letters()) && before.ends_with(['s', 'n', 'e']);
+    let said = if period && !path {
+        format!(" {} ", words.per)
+    } else if choice { format!(" {} ", words.or) } else { " ".to_owned() };
     Some(Match::words(1, said))
 }

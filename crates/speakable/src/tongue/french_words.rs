@@ -85,6 +85,7 @@ pub(super) const SCALES: &[Scale] = &[
 
 pub(super) const UNITS: &[Unit] = &[
     ("°C", "degré Celsius", "degrés Celsius", M),
+    ("° C", "degré Celsius", "degrés Celsius", M),
     ("°F", "degré Fahrenheit", "degrés Fahrenheit", M),
     ("°", "degré", "degrés", M),
     ("km/h", "kilomètre heure", "kilomètres heure", M),
@@ -118,6 +119,7 @@ pub(super) const UNITS: &[Unit] = &[
     ("Go", "gigaoctet", "gigaoctets", M),
     ("Mo", "mégaoctet", "mégaoctets", M),
     ("ko", "kilooctet", "kilooctets", M),
+    ("Mb/s", "mégabit par seconde", "mégabits par seconde", M),
     ("Mbit/s", "mégabit par seconde", "mégabits par seconde", M),
     ("kWh", "kilowattheure", "kilowattheures", M),
     ("kW", "kilowatt", "kilowatts", M),
@@ -152,7 +154,11 @@ pub(super) const SHORTS: &[Short] = &[
     ("env.", "environ", Always),
     ("max.", "maximum", Always),
     ("min.", "minimum", Always),
+    ("av. J.-C.", "avant Jésus-Christ", Always),
+    ("ap. J.-C.", "après Jésus-Christ", Always),
     ("av.", "avenue", Always),
+    ("St-", "Saint-", Always),
+    ("Ste-", "Sainte-", Always),
     ("Av.", "avenue", Always),
     ("bd", "boulevard", Always),
     ("Bd", "boulevard", Always),
@@ -186,8 +192,6 @@ pub(super) const SHORTS: &[Short] = &[
     ("svp", "s'il vous plaît", Always),
     ("SVP", "s'il vous plaît", Always),
     ("RDC", "rez-de-chaussée", Always),
-    ("av. J.-C.", "avant Jésus-Christ", Always),
-    ("ap. J.-C.", "après Jésus-Christ", Always),
     ("vs", "contre", Always),
 ];
 
@@ -198,6 +202,8 @@ pub(super) const NO_STOP: &[&str] = &[
 ];
 
 pub(super) const CODES: &[&str] = &[
+    "finissant",
+    "terminant",
     "code",
     "pin",
     "référence",

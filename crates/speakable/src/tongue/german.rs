@@ -175,11 +175,18 @@ fn date(date: &Date, place: &Place<'_>) -> String {
     let month = GERMAN.months.get(date.month).copied().unwrap_or_default();
     let in_year = date.year.map_or(String::new(), |n| format!(" {}", year(n)));
     let comma_before = place.before.trim_end().ends_with(',');
-    let weekday = GERMAN.days.contains(&place.word_before(0));
+    // "vom 3.-5. Mai"
+    let last = place.word_before(0);
+    let in_span = !last.is_empty() && last.bytes().all(|c| c.is_ascii_digit());
+    let before = place.word_before(usize::from(in_span));
+    let named = GERMAN.days_short.iter().any(|names| names.contains(&before));
+    let weekday = named || GERMAN.days.contains(&before);
     let day = if weekday && comma_before {
-        format!("der {}", ordinal_after(date.day, "der"))
+        let on = matches!(place.word_before(1), "am" | "Am" | "vom" | "zum");
+        let article = if on { "dem" } else { "der" };
+        format!("{article} {}", ordinal_after(date.day, article))
     } else {
-        ordinal_after(date.day, place.word_before(0))
+        ordinal_after(date.day, before)
     };
     format!("{day} {month}{in_year}")
 }

@@ -91,6 +91,7 @@ pub(super) const SCALES: &[Scale] = &[
 ];
 
 pub(super) const UNITS: &[Unit] = &[
+    ("° C", "Grad Celsius", "Grad Celsius", M),
     ("°C", "Grad Celsius", "Grad Celsius", M),
     ("°F", "Grad Fahrenheit", "Grad Fahrenheit", M),
     ("°", "Grad", "Grad", M),
@@ -145,6 +146,22 @@ pub(super) const UNITS: &[Unit] = &[
 ];
 
 pub(super) const SHORTS: &[Short] = &[
+    ("Zi.", "Zimmer", BeforeNumber),
+    ("tgl.", "täglich", Always),
+    ("p. a.", "pro Jahr", Always),
+    ("p.a.", "pro Jahr", Always),
+    ("zw.", "zwischen", BeforeNumber),
+    ("Tabl.", "Tabletten", Always),
+    ("ff.", "folgende", Always),
+    ("Bd.", "Band", BeforeNumber),
+    ("Fa.", "Firma", Always),
+    ("Nr", "Nummer", BeforeNumber),
+    ("s. o.", "siehe oben", Always),
+    ("s. u.", "siehe unten", Always),
+    ("u.v.m.", "und vieles mehr", Always),
+    ("u. v. m.", "und vieles mehr", Always),
+    ("e. V.", "e V", Always),
+    ("e.V.", "e V", Always),
     ("z. B.", "zum Beispiel", Always),
     ("z.B.", "zum Beispiel", Always),
     ("Z. B.", "Zum Beispiel", Always),
@@ -278,6 +295,7 @@ pub(super) const NO_STOP: &[&str] = &[
 ];
 
 pub(super) const CODES: &[&str] = &[
+    "bestellung",
     "code",
     "pin",
     "bestellnummer",

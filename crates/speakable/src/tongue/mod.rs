@@ -85,6 +85,8 @@ pub(crate) enum When {
     NotBeforeName,
     /// A number stands before.
     AfterNumber,
+    /// Its sentence or bracket ends.
+    AtEnd,
 }
 
 /// Words for signs.

@@ -93,6 +93,7 @@ pub(super) const SCALES: &[Scale] = &[
 pub(super) const UNITS: &[Unit] = &[
     ("°C", "grado Celsius", "grados Celsius", M),
     ("ºC", "grado Celsius", "grados Celsius", M),
+    ("° C", "grado Celsius", "grados Celsius", M),
     ("°F", "grado Fahrenheit", "grados Fahrenheit", M),
     ("°", "grado", "grados", M),
     ("km/h", "kilómetro por hora", "kilómetros por hora", M),
@@ -136,7 +137,7 @@ pub(super) const UNITS: &[Unit] = &[
     ("dB", "decibelio", "decibelios", M),
     ("kcal", "kilocaloría", "kilocalorías", F),
     ("CV", "caballo", "caballos", M),
-    ("x", "por", "por", M),
+    ("x", "vez", "veces", F),
 ];
 
 pub(super) const SHORTS: &[Short] = &[
@@ -192,6 +193,14 @@ pub(super) const SHORTS: &[Short] = &[
     ("dpto.", "departamento", Always),
     ("depto.", "departamento", Always),
     ("C.P.", "código postal", Always),
+    ("km", "kilómetro", BeforeNumber),
+    ("L-V", "lunes a viernes", Always),
+    ("L–V", "lunes a viernes", Always),
+    ("L a V", "lunes a viernes", Always),
+    ("s.", "siglo", BeforeName),
+    ("dto.", "descuento", Always),
+    ("hab.", "habitantes", Always),
+    ("Pág.", "página", Always),
     ("etc.", "etcétera", Always),
     ("aprox.", "aproximadamente", Always),
     ("máx.", "máximo", Always),
