@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use crate::http::Wire;
 use crate::messages::Messages;
 use crate::place::{CallPlan, Progress, millis};
-use crate::playout::Playout;
+use crate::playout::{Gap, Playout};
 use crate::report::{CallReport, Reply, has_voice};
 use crate::script::Script;
 
@@ -36,20 +36,23 @@ pub(crate) struct OnTheLine<'a, P> {
     hang_up_after: u64,
     longest: u64,
     began: Instant,
+    /// Where the stream begins on the call's clock, milliseconds: streams before it lie behind.
+    base_ms: u64,
 }
 
 impl<'a, P: FnMut(Progress)> OnTheLine<'a, P> {
-    pub(crate) fn new(plan: &CallPlan, report: CallReport, progress: &'a mut P) -> Self {
+    pub(crate) fn new(plan: &CallPlan, stream: StreamSid, report: CallReport, progress: &'a mut P) -> Self {
         Self {
-            messages: Messages::new(plan.account_sid.clone(), plan.call_sid.clone(), plan.stream_sid.clone()),
-            stream: plan.stream_sid.clone(),
+            messages: Messages::new(plan.account_sid.clone(), plan.call_sid.clone(), stream.clone()),
+            stream,
             playout: Playout::default(),
-            report,
             progress,
             told: Vec::new(),
             hang_up_after: millis(plan.hang_up_after),
             longest: millis(plan.longest),
             began: Instant::now(),
+            base_ms: report.caller_sound.len() as u64 / 8,
+            report,
         }
     }
 
@@ -68,7 +71,7 @@ impl<'a, P: FnMut(Progress)> OnTheLine<'a, P> {
         socket: WebSocketStream<Box<dyn Wire>>,
         mut script: Script,
         found: &StreamFound,
-    ) -> CallReport {
+    ) -> (CallReport, Script) {
         let (mut sink, mut source) = socket.split();
         let (outgoing, mut waiting) = mpsc::channel::<Message>(WAITING);
         let writer = tokio::spawn(async move {
@@ -115,13 +118,14 @@ impl<'a, P: FnMut(Progress)> OnTheLine<'a, P> {
         drop(outgoing);
         let _late = tokio::time::timeout(Duration::from_secs(2), writer).await;
         self.report.ended_by = ended_by.to_owned();
-        self.report.length_ms = ticks * 20;
-        self.report.gaps = self.playout.gaps().to_vec();
-        self.report
+        self.report.length_ms = self.base_ms + ticks * 20;
+        let gaps = self.playout.gaps().iter();
+        self.report.gaps.extend(gaps.map(|gap| Gap { at_ms: self.base_ms + gap.at_ms, ..*gap }));
+        (self.report, script)
     }
 
     fn send(&mut self, outgoing: &mpsc::Sender<Message>, text: String) {
-        self.report.messages.push((millis(self.began.elapsed()), "twilio", text.clone()));
+        self.report.messages.push((self.base_ms + millis(self.began.elapsed()), "twilio", text.clone()));
         if let Err(mpsc::error::TrySendError::Full(_)) = outgoing.try_send(Message::Text(text.into())) {
             self.find(31930, format!("{WAITING} messages wait; caller audio is dropped"));
         }
@@ -134,7 +138,7 @@ impl<'a, P: FnMut(Progress)> OnTheLine<'a, P> {
         script: &mut Script,
         outgoing: &mpsc::Sender<Message>,
     ) -> Option<&'static str> {
-        let now_ms = (ticks - 1) * 20;
+        let now_ms = self.base_ms + (ticks - 1) * 20;
         let heard = self.playout.tick();
         self.report.agent_sound.extend_from_slice(&heard.frame);
         for mark in heard.marks {
@@ -225,7 +229,7 @@ impl<'a, P: FnMut(Progress)> OnTheLine<'a, P> {
                 return Some("server");
             }
         };
-        self.report.messages.push((millis(self.began.elapsed()), "server", text.to_string()));
+        self.report.messages.push((self.base_ms + millis(self.began.elapsed()), "server", text.to_string()));
         match parse_outbound(&text, &self.stream) {
             Ok(Outbound::Media(octets)) => {
                 self.report.media_messages += 1;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use offhook_twilio::StreamSid;
 use offhook_twilio::twiml::{Finding, StreamFound};
 use offhook_twilio::webhook::WebhookForm;
 use tokio::task::JoinHandle;
@@ -16,20 +17,21 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Notifier<'a> {
     plan: &'a CallPlan,
+    stream: StreamSid,
     found: &'a StreamFound,
     /// One task: requests keep their order.
     last: Option<JoinHandle<Vec<String>>>,
 }
 
 impl<'a> Notifier<'a> {
-    pub(crate) fn new(plan: &'a CallPlan, found: &'a StreamFound) -> Self {
-        Self { plan, found, last: None }
+    pub(crate) fn new(plan: &'a CallPlan, stream: &StreamSid, found: &'a StreamFound) -> Self {
+        Self { plan, stream: stream.clone(), found, last: None }
     }
 
     /// Tells of an event, after those before it.
     pub(crate) fn tell(&mut self, event: &'static str, error: Option<&Finding>) {
         let Some(url) = self.found.status_callback.clone() else { return };
-        let stream = self.plan.stream_sid.as_str();
+        let stream = self.stream.as_str();
         let mut form = WebhookForm::default()
             .with("AccountSid", self.plan.account_sid.as_str())
             .with("CallSid", self.plan.call_sid.as_str())

@@ -20,6 +20,8 @@ use crate::relay;
 use crate::report::CallReport;
 use crate::script::Script;
 
+/// A server that ends every stream and asks for the next is given up.
+const MOST_STREAMS: u32 = 10;
 /// What a voice server may take to answer the handshake.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -113,33 +115,55 @@ pub async fn place_typed(
         stream_sid: plan.stream_sid.to_string(),
         ..CallReport::default()
     };
-    let found = match fetch_twiml(&plan, &mut report, &mut progress).await {
-        Ok(Found::Stream(found)) => found,
-        Ok(Found::Relay(found)) => return relay::place(plan, found, typed, report, progress).await,
+    let first = Asked { url: plan.url.clone(), get: false, form: call_form(&plan, "ringing"), after: false };
+    let mut found = match fetch_twiml(first, &plan, &mut report, &mut progress).await {
+        Ok(found) => found,
         Err(finding) => return Err(PlaceError::Refused(finding, Box::new(report))),
     };
-    let (script, opening) = match plan.script.in_sound() {
-        Err(line) => (Script::default(), Err(no_words(&line.text))),
-        Ok(script) => (script, open_socket(&plan, &found.url, "Twilio.TmeWs/1.0", &mut report).await),
-    };
-    let mut notifier = Notifier::new(&plan, &found);
-    let socket = match opening {
-        Ok(socket) => socket,
-        Err(finding) => {
-            notifier.tell("stream-error", Some(&finding));
-            report.findings.extend(notifier.finish().await);
-            return Err(PlaceError::Refused(finding, Box::new(report)));
+    let mut script = plan.script.clone();
+    for nth in 0..MOST_STREAMS {
+        let stream = match found {
+            Found::Stream(stream) => stream,
+            Found::Relay(relay) => {
+                return relay::place(CallPlan { script: script.remaining(), ..plan }, relay, typed, report, progress).await;
+            }
+        };
+        let (spoken, opening) = match script.in_sound() {
+            Err(line) => (Script::default(), Err(no_words(&line.text))),
+            Ok(script) => (script, open_socket(&plan, &stream.url, "Twilio.TmeWs/1.0", &mut report).await),
+        };
+        let sid = nth_stream(&plan.stream_sid, nth);
+        let mut notifier = Notifier::new(&plan, &sid, &stream);
+        let socket = match opening {
+            Ok(socket) => socket,
+            Err(finding) => {
+                notifier.tell("stream-error", Some(&finding));
+                report.findings.extend(notifier.finish().await);
+                return Err(PlaceError::Refused(finding, Box::new(report)));
+            }
+        };
+        notifier.tell("stream-started", None);
+        progress(Progress::Streaming { url: stream.url.clone() });
+        let line = OnTheLine::new(&plan, sid, report, &mut progress);
+        (report, script) = line.talk(socket, spoken, &stream).await;
+        notifier.tell("stream-stopped", None);
+        let next = go_on(&plan, &stream, &mut report, &mut progress).await;
+        report.findings.extend(notifier.finish().await);
+        match next {
+            Some(next) => found = next,
+            None => break,
         }
-    };
-    notifier.tell("stream-started", None);
-    progress(Progress::Streaming { url: found.url.clone() });
-    let line = OnTheLine::new(&plan, report, &mut progress);
-    let mut report = line.talk(socket, script, &found).await;
-    notifier.tell("stream-stopped", None);
-    go_on(&plan, &found, &mut report).await;
-    report.findings.extend(notifier.finish().await);
+    }
     report.conclude();
     Ok(report)
+}
+
+/// Each stream of a call has an id of its own.
+fn nth_stream(first: &StreamSid, nth: u32) -> StreamSid {
+    let id = first.as_str();
+    let (head, tail) = id.split_at_checked(id.len().saturating_sub(2)).unwrap_or((id, ""));
+    let tail = u32::from_str_radix(tail, 16).unwrap_or(0);
+    StreamSid::parse(&format!("{head}{:02x}", (tail + nth) % 256)).unwrap_or_else(|_| first.clone())
 }
 
 /// What a document connects to.
@@ -160,26 +184,38 @@ fn no_words(text: &str) -> Finding {
 /// So many documents, one leading to the next, are read.
 const MOST_DOCUMENTS: usize = 10;
 
+/// A document that is asked for.
+struct Asked {
+    url: String,
+    get: bool,
+    form: WebhookForm,
+    /// A stream came before it.
+    after: bool,
+}
+
 async fn fetch_twiml(
+    asked: Asked,
     plan: &CallPlan,
     report: &mut CallReport,
     progress: &mut impl FnMut(Progress),
 ) -> Result<Found, Finding> {
-    let form = call_form(plan, "ringing");
-    let (mut url, mut by_get) = (plan.url.clone(), false);
+    let Asked { mut url, get: mut by_get, form, after } = asked;
     for nth in 0..MOST_DOCUMENTS {
         let asked = Instant::now();
         let answer = fetch(&url, by_get, &form, plan.auth_token.as_ref())
             .await
             .map_err(|failed| Finding::new(failed.code, failed.what))?;
-        if nth == 0 {
+        if nth == 0 && !after {
             report.webhook_ms = millis(asked.elapsed());
             progress(Progress::Webhook { status: answer.status });
         }
         let document = check(answer.status, answer.content_type.as_deref(), &answer.body);
         for finding in &document.findings {
             progress(Progress::Found(finding.clone()));
-            report.findings.push(finding.to_string());
+            report.findings.push(if after { format!("after the stream: {finding}") } else { finding.to_string() });
+        }
+        if after {
+            report.after.clone_from(&document.verbs);
         }
         // A query is dropped, and the stream opened all the same.
         let fatal = |finding: &Finding| !finding.is_warning() && finding.code != 31920;
@@ -202,8 +238,8 @@ async fn fetch_twiml(
         }
         if let Some(stream) = document.stream.filter(|stream| !stream.url.is_empty()) {
             if stream.action.is_none() {
-                let after = document.verbs.iter().skip_while(|verb| *verb != "Connect").skip(1);
-                report.after = after.cloned().collect();
+                let next = document.verbs.iter().skip_while(|verb| *verb != "Connect").skip(1);
+                report.after = next.cloned().collect();
             }
             return Ok(Found::Stream(resolve_stream(stream, &answer.url)));
         }
@@ -289,21 +325,25 @@ pub(crate) async fn open_socket(
     Ok(socket)
 }
 
-/// The stream has ended: does what the TwiML says next, as Twilio would.
-async fn go_on(plan: &CallPlan, found: &StreamFound, report: &mut CallReport) {
-    let Some(action) = &found.action else { return };
+/// The stream has ended: does what the TwiML says next, as Twilio would. Gives what the call goes on with, if it does.
+async fn go_on(
+    plan: &CallPlan,
+    found: &StreamFound,
+    report: &mut CallReport,
+    progress: &mut impl FnMut(Progress),
+) -> Option<Found> {
+    let url = found.action.clone()?;
     let live = report.ended_by == "server";
     let form = call_form(plan, if live { "in-progress" } else { "completed" });
-    match fetch(action, false, &form, plan.auth_token.as_ref()).await {
-        Ok(answer) => {
-            let next = check(answer.status, answer.content_type.as_deref(), &answer.body);
-            report
-                .findings
-                .extend(next.findings.iter().map(|finding| format!("after the stream: {finding}")));
-            report.after = next.verbs;
-        }
+    let asked = Asked { url, get: false, form, after: true };
+    let before = report.findings.len();
+    match fetch_twiml(asked, plan, report, progress).await {
+        Ok(next) => live.then_some(next),
+        // What the document itself says wrong stands there already, and one that connects to nothing ends the call as it should.
+        Err(failed) if failed.code == 12200 || failed.code == 0 || report.findings.len() > before => None,
         Err(failed) => {
-            report.findings.push(format!("after the stream: {}", Finding::new(failed.code, failed.what)));
+            report.findings.push(format!("after the stream: {failed}"));
+            None
         }
     }
 }

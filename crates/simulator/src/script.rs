@@ -106,6 +106,12 @@ impl Script {
         Ok(script)
     }
 
+    /// The lines that weren't said.
+    #[must_use]
+    pub(crate) fn remaining(&self) -> Self {
+        Self::new(self.lines.get(self.next..).unwrap_or_default().to_vec())
+    }
+
     /// Adds a line behind the others.
     pub(crate) fn push(&mut self, line: Line) {
         self.lines.push(line);

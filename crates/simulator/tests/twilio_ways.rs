@@ -71,15 +71,18 @@ async fn one(mut wire: TcpStream, answers: &[(&str, &str)], own: String, asked: 
 /// Says half a second of something, and closes.
 async fn stream(wire: TcpStream) {
     let mut socket = tokio_tungstenite::accept_async(wire).await.unwrap();
+    let mut sid = String::new();
     while let Some(Ok(message)) = socket.next().await {
         let text = message.into_text().unwrap_or_default();
         if text.contains("\"event\":\"start\"") {
+            let start: serde_json::Value = serde_json::from_str(&text).unwrap();
+            start["streamSid"].as_str().unwrap().clone_into(&mut sid);
             break;
         }
     }
     // 4 000 octets of 0x0F, a loud tone of nothing: base64 of three of them is `Dw8P`.
     let media = format!(
-        r#"{{"event":"media","streamSid":"{SID}","media":{{"payload":"{}"}}}}"#,
+        r#"{{"event":"media","streamSid":"{sid}","media":{{"payload":"{}"}}}}"#,
         "Dw8P".repeat(1_333)
     );
     socket.send(Message::text(media)).await.unwrap();
@@ -207,4 +210,26 @@ async fn the_streams_callbacks_are_told() {
         "{:?}",
         report.findings
     );
+}
+
+#[tokio::test]
+async fn a_stream_that_the_action_asks_for_is_opened() {
+    let again = "200 OK\r\ncontent-type: text/xml\r\n\r\n<Response><Say>One moment.</Say><Connect><Stream \
+                 url=\"wss://{own}/second\"/></Connect><Hangup/></Response>";
+    let answers: &'static [_] = vec![("/voice", STREAM), ("/after", again)].leak();
+    let (own, asked) = serve(answers).await;
+    let report = call(&own).await.unwrap();
+    assert_eq!(lines(&asked), ["POST /voice", "GET /media", "POST /after", "GET /second"]);
+    assert_eq!((report.findings.len(), report.after.join(" ").as_str()), (0, "Hangup"), "{:?}", report.findings);
+    // Both streams' sound stands one behind the other.
+    assert_eq!((report.media_messages, report.agent.len()), (2, 2), "{:?}", report.agent);
+    assert!(report.length_ms == report.caller_sound.len() as u64 / 8 && report.agent[1].from_ms > report.agent[0].until_ms);
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_stream_after_stream_is_left() {
+    let answers: &'static [_] = vec![("/voice", STREAM), ("/after", STREAM)].leak();
+    let (own, asked) = serve(answers).await;
+    let report = call(&own).await.unwrap();
+    assert_eq!(lines(&asked).iter().filter(|line| *line == "GET /media").count(), 10, "{:?}", report.ended_by);
 }

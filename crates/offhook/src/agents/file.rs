@@ -116,6 +116,12 @@ fn english() -> String {
     "en-US".to_owned()
 }
 
+/// What is said when no model can be had, unless the agent has words of its own: at first, and at last.
+pub(crate) const LAST_WORDS: [&str; 2] = [
+    "I'm sorry, I missed that. Could you say it once more?",
+    "I'm sorry, I can't help you at the moment. Please call again a little later. Goodbye.",
+];
+
 /// `[agent.last_words]`: what is said when no model can be had.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -136,9 +142,8 @@ impl Default for LastWordsTable {
     fn default() -> Self {
         Self {
             greeting: "Hello. How can I help you?".to_owned(),
-            again: "I'm sorry, I missed that. Could you say it once more?".to_owned(),
-            goodbye: "I'm sorry, I can't help you at the moment. Please call again a little later. Goodbye."
-                .to_owned(),
+            again: LAST_WORDS[0].to_owned(),
+            goodbye: LAST_WORDS[1].to_owned(),
             transfer: None,
             languages: BTreeMap::new(),
         }

@@ -31,6 +31,7 @@ use offhook_script::{AgentMode, Recogniser, SHIPPED, Script, ScriptedAgent, Tran
 use offhook_session::{StageSet, Tools};
 use offhook_stages::Stt;
 
+pub(crate) use file::LAST_WORDS;
 use still::{Idle, Wordless};
 
 /// One of an agent's providers, and how it fares over all calls.

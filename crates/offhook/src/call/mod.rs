@@ -1,8 +1,10 @@
 //! `offhook call`: plays Twilio against any Media Streams or ConversationRelay server.
 
 mod caller;
+mod known;
 mod outcome;
 mod picture;
+mod rows;
 pub(crate) mod speak;
 mod table;
 
@@ -20,6 +22,7 @@ use crate::record::{Record, record_path};
 use crate::wav;
 pub(crate) use caller::Caller;
 use outcome::Outcome;
+use rows::Evidence;
 
 /// `offhook call`
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -162,7 +165,7 @@ pub(crate) fn run(args: &CallArgs) -> anyhow::Result<ExitCode> {
     match place_call(args) {
         Err(error) if args.json => {
             let outcome = Outcome::impossible(&error);
-            say(&outcome::to_json(&CallReport::default(), None, &outcome)?);
+            say(&outcome::to_json(&CallReport::default(), &Evidence::default(), &outcome)?);
             Ok(ExitCode::from(2))
         }
         done => done,
@@ -195,7 +198,7 @@ fn place_call(args: &CallArgs) -> anyhow::Result<ExitCode> {
         Ok(report) => report,
         Err(PlaceError::Refused(finding, report)) => {
             if args.json {
-                say(&outcome::to_json(&report, None, &Outcome::refused(&finding))?);
+                say(&outcome::to_json(&report, &Evidence::default(), &Outcome::refused(&finding))?);
             } else {
                 say(&paint(&format!("no call: {finding}"), "31"));
             }
@@ -204,20 +207,22 @@ fn place_call(args: &CallArgs) -> anyhow::Result<ExitCode> {
     };
     let record =
         args.record.as_deref().and_then(|folder| read_record(&record_path(folder, &report.call_sid)));
-    let outcome = outcome::judge(&report, record.as_ref(), &caller.expect);
+    let phrases = if record.is_none() { known::instead_of_answers(&report) } else { Vec::new() };
+    let evidence = Evidence { record, phrases };
+    let outcome = outcome::judge(&report, &evidence, &caller.expect);
     if let Some(folder) = &args.out {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("can't make the folder {}", folder.display()))?;
         wav::write_stereo(&folder.join("call.wav"), &report.caller_sound, &report.agent_sound)?;
-        picture::draw(&folder.join("call.png"), &report, record.as_ref())?;
+        picture::draw(&folder.join("call.png"), &report, &evidence)?;
     }
     if let Some(path) = &args.messages {
         write_messages(path, &report.messages)?;
     }
     if args.json {
-        say(&outcome::to_json(&report, record.as_ref(), &outcome)?);
+        say(&outcome::to_json(&report, &evidence, &outcome)?);
     } else {
-        table::print(&report, record.as_ref(), &outcome);
+        table::print(&report, &evidence, &outcome);
         if let Some(folder) = &args.out {
             say(&format!("sound    {}", folder.join("call.wav").display()));
             say(&format!("picture  {}", folder.join("call.png").display()));

@@ -5,15 +5,16 @@ use std::path::Path;
 use offhook_conversation::CallEvent;
 use offhook_simulator::CallReport;
 
-use super::outcome::rows;
+use super::rows::{Evidence, rows};
 use crate::record::Record;
 use crate::timeline::{Lane, Timeline};
 
 /// Draws a call and writes it as PNG.
-pub(crate) fn draw(path: &Path, report: &CallReport, record: Option<&Record>) -> anyhow::Result<()> {
+pub(crate) fn draw(path: &Path, report: &CallReport, evidence: &Evidence) -> anyhow::Result<()> {
+    let record = evidence.record.as_ref();
     let title = format!("{}   {:.1} s", report.call_sid, report.length_ms as f64 / 1_000.0);
     let mut picture = Timeline::new(&title, report.length_ms);
-    let rows = rows(report, record);
+    let rows = rows(report, evidence);
     for (index, row) in rows.iter().enumerate() {
         let next = rows.get(index + 1).map_or(report.length_ms, |next| next.reply.from_ms);
         let text = row.heard.as_deref().unwrap_or(&row.reply.said);

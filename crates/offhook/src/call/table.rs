@@ -2,14 +2,14 @@
 
 use offhook_simulator::CallReport;
 
-use super::outcome::{Outcome, rows};
+use super::outcome::Outcome;
+use super::rows::{Evidence, rows};
 use crate::console::{paint, say};
-use crate::record::Record;
 
 /// Prints the turns, and what Twilio would say.
-pub(crate) fn print(report: &CallReport, record: Option<&Record>, outcome: &Outcome) {
+pub(crate) fn print(report: &CallReport, evidence: &Evidence, outcome: &Outcome) {
     say("");
-    let rows = rows(report, record);
+    let rows = rows(report, evidence);
     if !rows.is_empty() {
         say(&paint("turns: times in ms after the end of the caller's speech", "1"));
         say(&format!(

@@ -28,7 +28,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    pub(crate) fn new(plan: &CallPlan, typed: Option<mpsc::Receiver<String>>) -> Self {
+    pub(crate) fn new(plan: &CallPlan, typed: Option<mpsc::Receiver<String>>, now_ms: u64) -> Self {
         // Words last as long as their sound, or as it takes to say them.
         let spoken = |line: &Line| match &line.say {
             Say::Words => {
@@ -39,7 +39,7 @@ impl Caller {
         };
         let script = Script::new(plan.script.lines().iter().map(spoken).collect());
         let drop_at_ms = plan.drop_after.map(millis);
-        Self { script, typed, now_ms: 0, sessions: 0, drop_at_ms }
+        Self { script, typed, now_ms, sessions: 0, drop_at_ms }
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) async fn place<P: FnMut(Progress)>(
     mut report: CallReport,
     mut progress: P,
 ) -> Result<CallReport, PlaceError> {
-    let mut caller = Caller::new(&plan, typed);
+    let mut caller = Caller::new(&plan, typed, report.caller_sound.len() as u64 / 8);
     for _ in 0..MOST_SESSIONS {
         let opened = open_socket(&plan, &found.url, "Jetty/11.0.24", &mut report).await;
         let socket = match opened {
