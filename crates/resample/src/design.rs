@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use offhook_audio::SampleRate;
 
 /// Kaiser's β. 98 dB of stop-band in theory, about what 16-bit samples can show.
-const BETA: f64 = 9.8;
+pub(crate) const BETA: f64 = 9.8;
 /// Middle of the slope, −6 dB: at half of 8 kHz the filter is symmetric, and on the way up inputs stay as they are. With β and
 /// the length the slope is 1 200 Hz wide: from 3 400 Hz, where the telephone band ends, to 4 600 Hz, where its image begins.
 const CUT_HZ: usize = 4_000;
@@ -155,7 +155,7 @@ fn outer_bits(rows: &[Vec<f64>], is_outer: impl Fn(usize) -> bool) -> u32 {
 }
 
 /// sin(πx)/(πx) at x = `numerator / denominator`.
-fn sinc(numerator: usize, denominator: usize) -> f64 {
+pub(crate) fn sinc(numerator: usize, denominator: usize) -> f64 {
     if numerator == 0 {
         return 1.0;
     }
@@ -173,7 +173,7 @@ fn sinc(numerator: usize, denominator: usize) -> f64 {
 
 /// The modified Bessel function of the first kind and order zero, of twice the square root of its argument, by its
 /// series: to 11 digits up to β.
-fn bessel_i0(quarter_square: f64) -> f64 {
+pub(crate) fn bessel_i0(quarter_square: f64) -> f64 {
     (1..=16).rev().fold(1.0, |sum, k| 1.0 + quarter_square / f64::from(k * k) * sum)
 }
 

@@ -1,4 +1,5 @@
-//! Streaming sample rate conversion between 8 kHz and 16, 22.05, 24, 44.1 and 48 kHz, with small known delay.
+//! Streaming sample rate conversion between 8 kHz and 16, 22.05, 24, 44.1 and 48 kHz, and from any other rate of 4 to 192 kHz,
+//! with small known delay.
 //!
 //! What: 16-bit mono, chunks of any length in, the same samples out however the stream is cut. After `n` samples in all,
 //! exactly ⌈n · to / from⌉ have come out, so a 20 ms frame in is 20 ms out (at 22.05 and 44.1 kHz too: 441 and 882).
@@ -29,6 +30,7 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod any;
 mod design;
 mod dot;
 mod filter;
@@ -37,6 +39,7 @@ use std::time::Duration;
 
 use offhook_audio::SampleRate;
 
+use any::AnyRate;
 use filter::Filter;
 
 /// A rate that can't be converted.
@@ -52,7 +55,7 @@ impl std::fmt::Display for UnsupportedRate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "can't convert {} to {}: one must be 8000 Hz, the other 8000, 16000, 22050, 24000, 44100 or 48000 Hz",
+            "can't convert {} to {}: from 4000 to 192000 Hz to 8000 Hz, or from 8000 to 16000, 22050, 24000, 44100 or 48000 Hz",
             self.from, self.to
         )
     }
@@ -81,12 +84,30 @@ impl std::fmt::Display for OutputTooShort {
 
 impl std::error::Error for OutputTooShort {}
 
+/// How a stream is converted.
+#[derive(Clone, Debug)]
+enum Kind {
+    /// By the table of a usual rate.
+    Usual(Filter),
+    /// From any other.
+    Any(AnyRate),
+}
+
+macro_rules! each {
+    ($kind:expr, $filter:ident => $what:expr) => {
+        match $kind {
+            Kind::Usual($filter) => $what,
+            Kind::Any($filter) => $what,
+        }
+    };
+}
+
 /// Converts one stream.
 #[derive(Clone, Debug)]
 pub struct Resampler {
     from: SampleRate,
     /// `None` for equal rates.
-    filter: Option<Filter>,
+    filter: Option<Kind>,
     /// Whether there is something to flush.
     begun: bool,
 }
@@ -101,7 +122,9 @@ impl Resampler {
         let filter = if from == to {
             None
         } else {
-            Some(Filter::new(design::table(from, to).ok_or(UnsupportedRate { from, to })?))
+            let usual = design::table(from, to).map(|table| Kind::Usual(Filter::new(table)));
+            let any = || AnyRate::new(from.hz()).filter(|_| to == SampleRate::HZ_8000).map(Kind::Any);
+            Some(usual.or_else(any).ok_or(UnsupportedRate { from, to })?)
         };
         Ok(Self { from, filter, begun: false })
     }
@@ -109,7 +132,7 @@ impl Resampler {
     /// Forgets the stream.
     pub fn reset(&mut self) {
         if let Some(filter) = &mut self.filter {
-            filter.reset();
+            each!(filter, filter => filter.reset());
         }
         self.begun = false;
     }
@@ -117,33 +140,33 @@ impl Resampler {
     /// How much later a sound comes out than it went in: 3 ms on the way up, 2.5 to 2.7 ms on the way down.
     #[must_use]
     pub fn delay(&self) -> Duration {
-        let samples = self.filter.as_ref().map_or(0, Filter::delay) as u64;
+        let samples = self.filter.as_ref().map_or(0, |filter| each!(filter, filter => filter.delay())) as u64;
         self.from.duration_of(offhook_audio::SampleCount(samples))
     }
 
     /// An upper bound on how many samples come out for so many that go in.
     #[must_use]
     pub fn max_output_len(&self, input_len: usize) -> usize {
-        self.filter.as_ref().map_or(input_len, |filter| filter.max_output_len(input_len))
+        self.filter.as_ref().map_or(input_len, |filter| each!(filter, filter => filter.max_output_len(input_len)))
     }
 
     /// An upper bound on how many samples [`flush`](Self::flush) appends.
     #[must_use]
     pub fn max_flush_len(&self) -> usize {
-        self.filter.as_ref().map_or(0, |filter| filter.max_output_len(filter.delay()))
+        self.filter.as_ref().map_or(0, |filter| each!(filter, filter => filter.max_output_len(filter.delay())))
     }
 
     /// How many samples come out if so many go in now.
     #[must_use]
     pub fn output_len(&self, input_len: usize) -> usize {
-        self.filter.as_ref().map_or(input_len, |filter| filter.output_len(input_len))
+        self.filter.as_ref().map_or(input_len, |filter| each!(filter, filter => filter.output_len(input_len)))
     }
 
     /// Takes samples, and appends what comes out. Allocates only if `output` lacks the capacity.
     pub fn process(&mut self, input: &[i16], output: &mut Vec<i16>) {
         self.begun |= !input.is_empty();
         let Some(filter) = &mut self.filter else { return output.extend_from_slice(input) };
-        filter.process(input, append(output, filter.output_len(input.len())));
+        each!(filter, filter => filter.process(input, append(output, filter.output_len(input.len()))));
     }
 
     /// Takes samples, puts what comes out at the start of `output`, and tells how many that are.
@@ -155,7 +178,7 @@ impl Resampler {
         let output = output.get_mut(..needed).ok_or(OutputTooShort { needed, found })?;
         self.begun |= !input.is_empty();
         match &mut self.filter {
-            Some(filter) => filter.process(input, output),
+            Some(filter) => each!(filter, filter => filter.process(input, output)),
             None => output.copy_from_slice(input),
         }
         Ok(needed)
@@ -167,7 +190,7 @@ impl Resampler {
         if let Some(filter) = &mut self.filter
             && self.begun
         {
-            filter.flush(append(output, filter.output_len(filter.delay())));
+            each!(filter, filter => filter.flush(append(output, filter.output_len(filter.delay()))));
         }
         self.reset();
     }

@@ -299,8 +299,63 @@ proptest! {
         let (mut a, mut b) = (Vec::new(), Vec::new());
         Resampler::new(rate(from), rate(to)).unwrap().process(&input, &mut a);
         let mut plain = Resampler::new(rate(from), rate(to)).unwrap();
-        plain.filter.as_mut().unwrap().plain();
+        let Some(Kind::Usual(filter)) = &mut plain.filter else { panic!("a usual rate") };
+        filter.plain();
         plain.process(&input, &mut b);
         prop_assert_eq!(a, b);
+    }
+}
+
+const ODD_RATES: [u32; 9] = [4_000, 6_000, 11_025, 12_000, 12_345, 32_000, 37_800, 96_000, 192_000];
+
+#[test]
+fn any_other_rate_comes_to_8_khz() {
+    for from in ODD_RATES {
+        for hz in [300.0, 1_000.0, 1_700.0, 2_400.0, 3_400.0] {
+            // The slope of a narrower rate begins lower.
+            if hz > f64::from(from) * 0.5 - 600.0 {
+                continue;
+            }
+            let gain = db(amplitude(&convert(from, 8_000, &sine(hz, from, 0.5)), hz, 8_000) / 12_000.0);
+            assert!(gain.abs() <= 0.05, "{from} at {hz} Hz: {gain:.3} dB");
+        }
+        for alias in [300.0, 1_000.0, 2_000.0, 3_400.0] {
+            for hz in [8_000.0 - alias, 8_000.0 + alias] {
+                if hz < f64::from(from) / 2.0 {
+                    let level =
+                        db(amplitude(&convert(from, 8_000, &sine(hz, from, 0.5)), alias, 8_000) / 12_000.0);
+                    assert!(level <= -85.0, "{from}: {hz} Hz as {alias} Hz: {level:.1} dB");
+                }
+            }
+        }
+        let silence = vec![0; from as usize / 50];
+        assert_eq!(convert(from, 8_000, &silence).len(), (silence.len() * 8_000).div_ceil(from as usize));
+    }
+    for odd in [1, 7, 3_999, 192_001, u32::MAX] {
+        assert!(Resampler::new(rate(odd), SampleRate::HZ_8000).is_err(), "{odd}");
+    }
+    assert!(Resampler::new(SampleRate::HZ_8000, rate(12_000)).is_err());
+}
+
+proptest! {
+    #[test]
+    fn any_rate_gives_the_same_however_the_stream_is_cut(which in 0..ODD_RATES.len(), sizes in prop::collection::vec(1_usize..900, 1..40)) {
+        let from = ODD_RATES[which];
+        let input = sine(700.0, from, 1.3);
+        let whole = convert(from, 8_000, &input);
+        let mut resampler = Resampler::new(rate(from), SampleRate::HZ_8000).unwrap();
+        let (mut rest, mut cut) = (&input[..], Vec::new());
+        for size in sizes.iter().cycle() {
+            let (now, later) = rest.split_at((*size).min(rest.len()));
+            let before = cut.len();
+            let expected = resampler.output_len(now.len());
+            resampler.process(now, &mut cut);
+            prop_assert_eq!(cut.len() - before, expected);
+            rest = later;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        prop_assert_eq!(cut, whole);
     }
 }

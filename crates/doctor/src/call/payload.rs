@@ -11,6 +11,15 @@ const LEAST_JUDGED: usize = 2_000;
 /// Octets that are kept: ten seconds of 16-bit samples at 24 kHz.
 pub(crate) const MOST_KEPT: usize = 480_000;
 
+/// Whether these octets came of hexadecimal digits that were read as base64: of its 64 signs no more than 16 were used.
+fn is_hex(sound: &[u8]) -> bool {
+    use base64::Engine;
+    let text = sound.get(..sound.len().min(WINDOW) / 3 * 3).unwrap_or_default();
+    let text = base64::engine::general_purpose::STANDARD_NO_PAD.encode(text);
+    let kinds: std::collections::BTreeSet<u8> = text.bytes().collect();
+    text.len() >= 80 && kinds.len() >= 4 && kinds.iter().all(u8::is_ascii_hexdigit)
+}
+
 /// Judges the first payload, and the sound of the call.
 pub(crate) fn judge(first: &[u8], sound: &[u8]) -> Option<(&'static Cause, String)> {
     if let Some(wav) = first.strip_prefix(b"RIFF") {
@@ -30,6 +39,10 @@ pub(crate) fn judge(first: &[u8], sound: &[u8]) -> Option<(&'static Cause, Strin
             &causes::ENCODED_TWICE,
             format!("the payload, decoded from base64, is {name} once more"),
         ));
+    }
+    if is_hex(first) || is_hex(sound) {
+        let what = "the payload is hexadecimal digits, which base64 reads as something else".to_owned();
+        return Some((&causes::ENCODED_TWICE, what));
     }
     if sound.len() < LEAST_JUDGED {
         return None;
@@ -231,6 +244,22 @@ mod tests {
         offhook_mulaw::decode_slice(mulaw, &mut samples);
         let all = samples.iter().flat_map(|sample| vec![*sample; times]);
         all.flat_map(|sample| if big { sample.to_be_bytes() } else { sample.to_le_bytes() }).collect()
+    }
+
+    #[test]
+    fn hexadecimal_digits_in_place_of_base64_are_known() {
+        use base64::Engine;
+        for capital in [false, true] {
+            let hex = |octets: &[u8]| -> String {
+                octets.iter().map(|o| if capital { format!("{o:02X}") } else { format!("{o:02x}") }).collect()
+            };
+            let read = |octets: &[u8]| base64::engine::general_purpose::STANDARD.decode(hex(octets)).unwrap();
+            let speech = fixture("pizza-1");
+            let whole: Vec<u8> = speech.chunks_exact(160).flat_map(read).collect();
+            // The first frames are silence: one digit over and over.
+            let first = read(&[0xFF; 160]);
+            assert_eq!(judge(&first, &whole).map(|(cause, _)| cause.id), Some("encoded-twice"));
+        }
     }
 
     #[test]

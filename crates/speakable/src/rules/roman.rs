@@ -34,14 +34,14 @@ const RULERS: [&str; 62] = [
 const QUEENS: [&str; 7] =
     ["Elizabeth", "Mary", "Catherine", "Isabel", "Elisabeth", "Katharina", "Élisabeth"];
 /// What is numbered (lower case), in all languages.
-const NUMBERED: [&str; 75] = [
+const NUMBERED: [&str; 74] = [
     "chapter", "part", "volume", "book", "act", "scene", "war", "phase", "type", "class", "level", "grade", "stage",
     "section", "article", "title", "schedule", "appendix", "annex", "bowl", "factor", "tier", "episode", "season",
     "vol", "mark", "division", "group", "exhibit", "form", "category", "unit", "kapitel", "teil", "band", "akt",
     "klasse", "stufe", "artikel", "typ", "hartz", "weltkrieg", "gruppe", "kategorie", "abschnitt", "anhang",
     "capítulo", "parte", "tomo", "volumen", "acto", "fase", "tipo", "título", "artículo", "siglo", "clase", "nivel",
     "anexo", "grupo", "categoría", "mundial", "chapitre", "partie", "tome", "acte", "titre", "livre", "classe",
-    "niveau", "annexe", "groupe", "catégorie", "guerre", "s",
+    "niveau", "annexe", "groupe", "catégorie", "guerre",
 ];
 
 /// The number that these letters are, if they are one as it is written.
@@ -89,10 +89,11 @@ pub(super) fn numeral(context: Context<'_, '_>) -> Option<Match> {
     if let Some(said) = before_noun(n, &mut cursor, context) {
         return Some(Match::words(cursor.read(), said));
     }
-    let numbered = NUMBERED.contains(&before.to_lowercase().as_str());
+    let century = before == "s" && context.is(&SPANISH);
+    let numbered = century || NUMBERED.contains(&before.to_lowercase().as_str());
     let capital = before.starts_with(char::is_uppercase);
     let sequel = capital && letters.len() >= 2 && clear && !before.contains('.');
-    let fits = if letters.len() == 1 { numbered && (capital || letters != "I") } else { numbered || sequel };
+    let fits = if letters.len() == 1 { clear && numbered && (capital || letters != "I") } else { numbered || sequel };
     // Only where it matters is what follows looked at: a stream's first word is often "I".
     let pronoun = fits && letters == "I" && context.is(&ENGLISH) && before != "War" && goes_on(cursor);
     (fits && !pronoun).then(|| Match::words(cursor.read(), tongue.count(n)))
