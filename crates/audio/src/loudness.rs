@@ -107,7 +107,11 @@ impl LoudnessMatcher {
             return f32::INFINITY;
         }
         let level = 10_f32.powf(self.target.0 / 10.0) * CAUTIOUS_LEVEL;
-        (level / energy(block).max(1e-9)).sqrt().min(if self.blocks > 0 { CAUTIOUS_GAIN } else { f32::INFINITY })
+        (level / energy(block).max(1e-9)).sqrt().min(if self.blocks > 0 {
+            CAUTIOUS_GAIN
+        } else {
+            f32::INFINITY
+        })
     }
 
     fn learn(&mut self, block: &[i16]) {

@@ -1,11 +1,14 @@
 //! The TwiML of an answer: is it read, and does it lead to a stream that can speak?
 
+mod relay;
+
 use offhook_twilio::twiml::check;
 
 use crate::causes::{self, Cause};
 use crate::finding::{Check, Report};
 use crate::text::{bare_ampersand, before_xml};
 use crate::tree::{Element, read, text_place};
+use relay::judge_relay;
 
 /// Longest document that Twilio takes (error 11750).
 const LONGEST: usize = 64 * 1024;
@@ -201,68 +204,6 @@ fn walk(elements: &[Element], report: &mut Report) -> Leads {
     Leads::Nowhere
 }
 
-/// Values that don't belong together: Twilio refuses the session with 64101.
-fn judge_relay(elements: &[Element], at: usize, relay: &Element, report: &mut Report) {
-    let languages =
-        elements.iter().filter(|element| element.parent == Some(at) && element.name == "Language");
-    for element in std::iter::once(relay).chain(languages) {
-        let get =
-            |name: &str| element.get(name).or_else(|| relay.get(name)).filter(|value| !value.is_empty());
-        let mut say = |what: String| {
-            report.add(Check::Document, &causes::RELAY_MISMATCH, format!("line {}: {what}", element.line));
-        };
-        if let (Some(provider), Some(voice)) = (get("ttsProvider").or(Some("ElevenLabs")), get("voice"))
-            && let Some(whose) = whose_voice(voice)
-            && whose != provider
-            && element.get("voice").or(element.get("ttsProvider")).is_some()
-        {
-            let named = if get("ttsProvider").is_some() { "" } else { " (the default)" };
-            say(format!("voice=\"{voice}\" is one of {whose}, and ttsProvider is {provider}{named}"));
-        }
-        if let (Some(provider), Some(model)) = (get("transcriptionProvider"), get("speechModel")) {
-            let deepgram = ["nova", "flux", "enhanced", "base"].iter().any(|name| model.starts_with(name));
-            let google =
-                ["telephony", "long", "short", "chirp", "latest_"].iter().any(|name| model.starts_with(name));
-            if (provider == "Google" && deepgram) || (provider == "Deepgram" && google) {
-                say(format!("speechModel=\"{model}\" is none of {provider}'s"));
-            }
-        }
-    }
-    let multi = ["language", "transcriptionLanguage"].iter().any(|name| relay.get(name) == Some("multi"));
-    if multi && relay.get("transcriptionProvider") == Some("Google") {
-        let what =
-            format!("line {}: the language `multi` needs transcriptionProvider=\"Deepgram\"", relay.line);
-        report.add(Check::Document, &causes::RELAY_MISMATCH, what);
-    }
-}
-
-/// Whose voice it is, as far as its name tells for certain.
-fn whose_voice(name: &str) -> Option<&'static str> {
-    let google = [
-        "-Journey-",
-        "-Wavenet-",
-        "-Neural2-",
-        "-Standard-",
-        "-Studio-",
-        "-Chirp",
-        "-News-",
-        "-Polyglot-",
-        "-Casual-",
-    ];
-    // Amazon's are a name and an engine, ElevenLabs' ids have 20 letters and digits, and perhaps settings behind a dash.
-    let amazon = ["-Neural", "-Generative", "-Long-Form"];
-    let id = name.split('-').next().unwrap_or("");
-    if google.iter().any(|part| name.contains(part)) {
-        Some("Google")
-    } else if amazon.iter().any(|engine| name.ends_with(engine)) {
-        Some("Amazon")
-    } else if id.len() == 20 && id.bytes().all(|letter| letter.is_ascii_alphanumeric()) {
-        Some("ElevenLabs")
-    } else {
-        None
-    }
-}
-
 fn parameters(elements: &[Element], stream: usize) -> Vec<(String, String)> {
     let inner =
         elements.iter().filter(|element| element.parent == Some(stream) && element.name == "Parameter");
@@ -354,110 +295,4 @@ fn judge_after(stream: &Element, one_way: bool, after: &[(usize, &Element)], rep
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn causes_of(body: &str) -> Vec<&'static str> {
-        let mut report = Report::default();
-        judge(body.as_bytes(), &mut report);
-        report.findings.iter().map(|finding| finding.cause).collect()
-    }
-
-    #[test]
-    fn each_fault_has_its_cause() {
-        let stream = "<Connect><Stream url=\"wss://h/m\"/></Connect>";
-        let start = "<Start><Stream url=\"wss://h/m\"/></Start>";
-        let url = |url: &str| format!("<Response><Connect><Stream url=\"{url}\"/></Connect></Response>");
-        let relay = |values: &str| {
-            format!("<Response><Connect><ConversationRelay url=\"wss://h/r\" {values}/></Connect></Response>")
-        };
-        let cases = [
-            (String::from(" \n"), "empty-body"),
-            ("\u{feff}<Response/>".into(), "before-prolog"),
-            ("\n<?xml version=\"1.0\"?><Response/>".into(), "before-prolog"),
-            ("<!DOCTYPE html><title>Log in</title>".into(), "html-page"),
-            ("\"<Response/>\"".into(), "json-instead"),
-            ("&lt;?xml version=&#34;1.0&#34;?&gt;&lt;Response/&gt;".into(), "document-escaped"),
-            ("<Response><Say>Tom & Jerry</Say></Response>".into(), "bare-ampersand"),
-            (url("wss://h/m?a=1&b=2"), "bare-ampersand"),
-            ("<Response><Say>x</Response>".into(), "not-well-formed"),
-            ("<Response><Say>\u{1}</Say></Response>".into(), "control-character"),
-            ("<Resp/>".into(), "root-not-response"),
-            ("<Response/>".into(), "empty-response"),
-            ("<Response><connect><stream url=\"wss://h\"/></connect></Response>".into(), "stream-lost"),
-            ("<Response><Stream url=\"wss://h\"/></Response>".into(), "stream-lost"),
-            (url("ws://h/m"), "stream-url-scheme"),
-            (url("https://h/m"), "stream-url-scheme"),
-            (url("/m"), "stream-url-relative"),
-            (url("wss://h m/x"), "stream-url-broken"),
-            (url("wss://h/m?id=1"), "stream-url-query"),
-            (url(""), "stream-url-missing"),
-            (format!("<Response>{start}</Response>"), "start-then-nothing"),
-            (format!("<Response>{start}<Pause length=\"40\"/></Response>"), "start-is-one-way"),
-            (format!("<Response><Hangup/>{stream}</Response>"), "stream-unreachable"),
-            (format!("<Response>{stream}<Pause/></Response>"), "pause-after-stream"),
-            (
-                "<Response><Connect><ConversationRelay url=\"https://h/r\"/></Connect></Response>".into(),
-                "relay-url",
-            ),
-            (
-                "<Response><Connect><ConversationRelay url=\"wss://h/r\" ttsProvider=\"Azure\"/></Connect></Response>".into(),
-                "relay-value",
-            ),
-            (
-                format!("<Response>{}</Response>", stream.replace("/>", " audioFormat=\"audio/l16\"/>")),
-                "other-format",
-            ),
-            (
-                format!("<Response>{}</Response>", stream.replace("/>", " track=\"both_tracks\"/>")),
-                "track-wrong",
-            ),
-            (format!("<Response>{}</Response>", stream.replace("/>", " trak=\"x\"/>")), "unknown-attribute"),
-            ("<Response><Connect/></Response>".into(), "connect-empty"),
-            ("<Response><Connect action=\"/x\">\n</Connect><Hangup/></Response>".into(), "connect-empty"),
-            (relay("ttsProvider=\"Google\" voice=\"Joanna-Neural\""), "relay-values-mismatch"),
-            (relay("voice=\"en-US-Journey-O\""), "relay-values-mismatch"),
-            (relay("ttsProvider=\"Amazon\" voice=\"UgBBYS2sOqTuMpoF3BR0\""), "relay-values-mismatch"),
-            (relay("transcriptionProvider=\"Google\" speechModel=\"nova-3-general\""), "relay-values-mismatch"),
-            (relay("transcriptionProvider=\"Deepgram\" speechModel=\"telephony\""), "relay-values-mismatch"),
-            (relay("language=\"multi\" transcriptionProvider=\"Google\""), "relay-values-mismatch"),
-            ("<Response><Say>hello</Say></Response>".into(), "no-stream"),
-            (
-                format!("<?xml version=\"1.0\"?><Response>{}</Response>", "<!-- x -->".repeat(7_000)),
-                "document-too-long",
-            ),
-        ];
-        for (body, cause) in cases {
-            assert_eq!(causes_of(&body).first(), Some(&cause), "{:.80}", body);
-        }
-    }
-
-    #[test]
-    fn a_compressed_document_is_told_as_such() {
-        let mut report = Report::default();
-        judge(&[0x1F, 0x8B, 8, 0, 0, 0, 0, 0], &mut report);
-        assert_eq!(report.findings.first().map(|finding| finding.cause), Some("compressed"));
-    }
-
-    #[test]
-    fn good_documents_have_no_fault() {
-        for body in [
-            "<Response><Connect><Stream url=\"wss://h/m\"/></Connect></Response>",
-            "\n<Response>\n<Say voice=\"alice\">Hi</Say><Connect action=\"/x\"><Stream url=\"wss://h:8443/m\" track=\"inbound_track\"><Parameter name=\"a\" value=\"1 &amp; 2\"/></Stream></Connect><Hangup/></Response>",
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- agent --><Response><Start><Stream url=\"wss://h/tap\" track=\"both_tracks\"/></Start><Connect><Stream url=\"wss://h/m\"/></Connect></Response>",
-            "<Response><Connect><ConversationRelay url=\"wss://h/r\" ttsProvider=\"Amazon\" voice=\"Joanna-Neural\" transcriptionProvider=\"Deepgram\" speechModel=\"nova-3-general\"><Language code=\"sv-SE\" voice=\"Elin-Neural\" transcriptionProvider=\"Google\" speechModel=\"long\"/></ConversationRelay></Connect></Response>",
-            "<Response><Connect><ConversationRelay url=\"wss://h/r\" voice=\"UgBBYS2sOqTuMpoF3BR0-flash_v2_5-1.2_0.6_0.8\" speechModel=\"flux\"/></Connect></Response>",
-            "<Response><Start><Stream url=\"wss://h/tap\"/></Start><Dial>+14155550100</Dial></Response>",
-        ] {
-            assert_eq!(causes_of(body), Vec::<&str>::new(), "{body}");
-        }
-    }
-
-    #[test]
-    fn the_ampersand_is_shown_with_its_place() {
-        let mut report = Report::default();
-        judge(b"<Response>\n  <Redirect>https://h/?a=1&b=2</Redirect>\n</Response>", &mut report);
-        let what = &report.findings.first().unwrap().what;
-        assert_eq!(what, "line 2, column 27: `&b=2` has an `&` that begins no entity");
-    }
-}
+mod tests;

@@ -49,7 +49,8 @@ impl Sending {
     /// When what is held back goes out, if no more comes.
     fn held_until(&self) -> Option<CallTime> {
         let held = self.cleaner.held().trim_end();
-        let sentence = held.trim_end_matches(['"', '”', '»', ')', '*', '_']).ends_with(['.', '!', '?', '…', ':']);
+        let sentence =
+            held.trim_end_matches(['"', '”', '»', ')', '*', '_']).ends_with(['.', '!', '?', '…', ':']);
         let says = !self.closed && held.contains(char::is_alphanumeric);
         says.then(|| self.came + if sentence { SENTENCE_HELD } else { WORD_HELD })
     }
@@ -107,7 +108,9 @@ impl RelayLine {
 
     /// Takes what is held back for text that doesn't come.
     fn flush_stalled(&mut self, now: CallTime) {
-        for sending in self.sending.iter_mut().filter(|sending| sending.held_until().is_some_and(|at| at <= now)) {
+        for sending in
+            self.sending.iter_mut().filter(|sending| sending.held_until().is_some_and(|at| at <= now))
+        {
             let more = sending.cleaner.flush();
             if sending.take(&more) {
                 self.events.push_back(LineEvent::Ready(sending.id));

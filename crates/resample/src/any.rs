@@ -51,7 +51,8 @@ impl Kernel {
     fn at(&self, distance: u64) -> f64 {
         let scaled = distance * self.fine;
         let (index, rest) = (scaled / TO, scaled % TO);
-        let at = |index: u64| usize::try_from(index).ok().and_then(|at| self.side.get(at)).copied().unwrap_or(0.0);
+        let at =
+            |index: u64| usize::try_from(index).ok().and_then(|at| self.side.get(at)).copied().unwrap_or(0.0);
         let (low, high) = (at(index), at(index + 1));
         low + (high - low) * (rest as f64 / TO as f64)
     }

@@ -147,13 +147,17 @@ impl Resampler {
     /// An upper bound on how many samples come out for so many that go in.
     #[must_use]
     pub fn max_output_len(&self, input_len: usize) -> usize {
-        self.filter.as_ref().map_or(input_len, |filter| each!(filter, filter => filter.max_output_len(input_len)))
+        self.filter
+            .as_ref()
+            .map_or(input_len, |filter| each!(filter, filter => filter.max_output_len(input_len)))
     }
 
     /// An upper bound on how many samples [`flush`](Self::flush) appends.
     #[must_use]
     pub fn max_flush_len(&self) -> usize {
-        self.filter.as_ref().map_or(0, |filter| each!(filter, filter => filter.max_output_len(filter.delay())))
+        self.filter
+            .as_ref()
+            .map_or(0, |filter| each!(filter, filter => filter.max_output_len(filter.delay())))
     }
 
     /// How many samples come out if so many go in now.

@@ -125,7 +125,14 @@ pub async fn place_typed(
         let stream = match found {
             Found::Stream(stream) => stream,
             Found::Relay(relay) => {
-                return relay::place(CallPlan { script: script.remaining(), ..plan }, relay, typed, report, progress).await;
+                return relay::place(
+                    CallPlan { script: script.remaining(), ..plan },
+                    relay,
+                    typed,
+                    report,
+                    progress,
+                )
+                .await;
             }
         };
         let (spoken, opening) = match script.in_sound() {
@@ -212,7 +219,11 @@ async fn fetch_twiml(
         let document = check(answer.status, answer.content_type.as_deref(), &answer.body);
         for finding in &document.findings {
             progress(Progress::Found(finding.clone()));
-            report.findings.push(if after { format!("after the stream: {finding}") } else { finding.to_string() });
+            report.findings.push(if after {
+                format!("after the stream: {finding}")
+            } else {
+                finding.to_string()
+            });
         }
         if after {
             report.after.clone_from(&document.verbs);

@@ -220,10 +220,18 @@ async fn a_stream_that_the_action_asks_for_is_opened() {
     let (own, asked) = serve(answers).await;
     let report = call(&own).await.unwrap();
     assert_eq!(lines(&asked), ["POST /voice", "GET /media", "POST /after", "GET /second"]);
-    assert_eq!((report.findings.len(), report.after.join(" ").as_str()), (0, "Hangup"), "{:?}", report.findings);
+    assert_eq!(
+        (report.findings.len(), report.after.join(" ").as_str()),
+        (0, "Hangup"),
+        "{:?}",
+        report.findings
+    );
     // Both streams' sound stands one behind the other.
     assert_eq!((report.media_messages, report.agent.len()), (2, 2), "{:?}", report.agent);
-    assert!(report.length_ms == report.caller_sound.len() as u64 / 8 && report.agent[1].from_ms > report.agent[0].until_ms);
+    assert!(
+        report.length_ms == report.caller_sound.len() as u64 / 8
+            && report.agent[1].from_ms > report.agent[0].until_ms
+    );
 }
 
 #[tokio::test]
@@ -231,5 +239,10 @@ async fn a_server_that_asks_for_stream_after_stream_is_left() {
     let answers: &'static [_] = vec![("/voice", STREAM), ("/after", STREAM)].leak();
     let (own, asked) = serve(answers).await;
     let report = call(&own).await.unwrap();
-    assert_eq!(lines(&asked).iter().filter(|line| *line == "GET /media").count(), 10, "{:?}", report.ended_by);
+    assert_eq!(
+        lines(&asked).iter().filter(|line| *line == "GET /media").count(),
+        10,
+        "{:?}",
+        report.ended_by
+    );
 }

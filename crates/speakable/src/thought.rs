@@ -46,7 +46,8 @@ mod tests {
     fn filtered(text: &str, size: usize) -> Vec<String> {
         let mut filter = ThoughtFilter::default();
         let chars: Vec<char> = text.chars().collect();
-        let mut out: Vec<String> = chars.chunks(size).map(|token| filter.push(&String::from_iter(token))).collect();
+        let mut out: Vec<String> =
+            chars.chunks(size).map(|token| filter.push(&String::from_iter(token))).collect();
         out.push(filter.finish());
         out.retain(|text| !text.is_empty());
         out

@@ -1,5 +1,6 @@
 //! A short call: Twilio's messages, a caller who waits, speaks, and speaks over the answer; and what the server did.
 
+mod figures;
 mod judge;
 mod payload;
 mod rate;

@@ -185,12 +185,15 @@ mod tests {
         let mut outbound = Outbound::new(Dbov(-18.0));
         let mut all = Vec::new();
         // One after the other takes over: their levels lie 20 dB apart.
-        for (amplitude, rate) in [(6_000.0, Some(24_000)), (14_000.0, None), (2_500.0, None), (25_000.0, Some(11_025))] {
+        for (amplitude, rate) in
+            [(6_000.0, Some(24_000)), (14_000.0, None), (2_500.0, None), (25_000.0, Some(11_025))]
+        {
             let sound = voice(rate.unwrap_or(8_000), amplitude, 4.0);
             all.push(levels(&mut outbound, &sound, rate, 2_400)[1..].to_vec());
         }
         let all: Vec<f32> = all.concat();
-        let spread = all.iter().copied().fold(f32::MIN, f32::max) - all.iter().copied().fold(f32::MAX, f32::min);
+        let spread =
+            all.iter().copied().fold(f32::MIN, f32::max) - all.iter().copied().fold(f32::MAX, f32::min);
         assert!(spread < 1.5, "{all:?}");
     }
 

@@ -79,7 +79,8 @@ pub(super) fn instead_of_answers(report: &CallReport) -> Vec<Option<String>> {
     let next = |from: u64| report.replies.iter().map(|reply| reply.from_ms).filter(|at| *at > from).min();
     let answers = report.replies.iter().map(|reply| {
         let until = next(reply.from_ms).unwrap_or(u64::MAX);
-        let heard = report.agent.iter().filter(|spurt| spurt.from_ms >= reply.until_ms && spurt.from_ms < until);
+        let heard =
+            report.agent.iter().filter(|spurt| spurt.from_ms >= reply.until_ms && spurt.from_ms < until);
         let mut utterances: Vec<(u64, u64)> = Vec::new();
         for spurt in heard {
             match utterances.last_mut() {
@@ -117,8 +118,11 @@ fn cepstra(octets: &[u8]) -> Vec<Cepstrum> {
         (0..FRAME).map(|n| 0.5 - 0.5 * (2.0 * PI * n as f64 / (FRAME - 1) as f64).cos()).collect();
     let mut frames: Vec<(f64, Cepstrum)> = Vec::new();
     for frame in samples.windows(FRAME).step_by(HOP) {
-        let frame: Vec<f64> =
-            frame.iter().zip(&window).map(|(sample, weight)| f64::from(*sample) / 32_768.0 * weight).collect();
+        let frame: Vec<f64> = frame
+            .iter()
+            .zip(&window)
+            .map(|(sample, weight)| f64::from(*sample) / 32_768.0 * weight)
+            .collect();
         let energy = frame.iter().map(|sample| sample * sample).sum::<f64>() / FRAME as f64;
         let power: Vec<f64> = (0..BINS)
             .map(|bin| {
@@ -155,10 +159,14 @@ fn cepstra(octets: &[u8]) -> Vec<Cepstrum> {
         frames.push((10.0 * (energy + 1e-10).log10(), cepstrum));
     }
     let loudest = frames.iter().map(|(level, _)| *level).fold(f64::NEG_INFINITY, f64::max);
-    let mut loud: Vec<Cepstrum> =
-        frames.into_iter().filter(|(level, _)| *level > loudest - 35.0).map(|(_, cepstrum)| cepstrum).collect();
+    let mut loud: Vec<Cepstrum> = frames
+        .into_iter()
+        .filter(|(level, _)| *level > loudest - 35.0)
+        .map(|(_, cepstrum)| cepstrum)
+        .collect();
     let count = loud.len().max(1) as f64;
-    let mean: Cepstrum = std::array::from_fn(|k| loud.iter().filter_map(|frame| frame.get(k)).sum::<f64>() / count);
+    let mean: Cepstrum =
+        std::array::from_fn(|k| loud.iter().filter_map(|frame| frame.get(k)).sum::<f64>() / count);
     for frame in &mut loud {
         for (value, mean) in frame.iter_mut().zip(&mean) {
             *value -= mean;
@@ -169,7 +177,8 @@ fn cepstra(octets: &[u8]) -> Vec<Cepstrum> {
 
 /// How far a phrase is from the part of what was heard that fits it best.
 fn distance(phrase: &[Cepstrum], heard: &[Cepstrum]) -> f64 {
-    let apart = |a: &Cepstrum, b: &Cepstrum| a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt();
+    let apart =
+        |a: &Cepstrum, b: &Cepstrum| a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt();
     let far = f64::INFINITY;
     let row = |frame: &Cepstrum| heard.iter().map(|other| apart(frame, other)).collect::<Vec<f64>>();
     let mut phrase_frames = phrase.iter();

@@ -138,11 +138,7 @@ struct Json<'a> {
 }
 
 /// The whole call as one object.
-pub(crate) fn to_json(
-    report: &CallReport,
-    evidence: &Evidence,
-    outcome: &Outcome,
-) -> anyhow::Result<String> {
+pub(crate) fn to_json(report: &CallReport, evidence: &Evidence, outcome: &Outcome) -> anyhow::Result<String> {
     let turns = rows(report, evidence);
     Ok(serde_json::to_string(&Json { good: outcome.is_good(), outcome, turns, call: report })?)
 }

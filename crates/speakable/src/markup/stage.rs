@@ -4,15 +4,51 @@ use crate::cursor::{Cursor, Match, Place};
 
 /// The longest first, of those that begin alike.
 const EMOTICONS: [&str; 21] = [
-    ":-)", ":)", ":-D", ":D", ";-)", ";)", ":-(", ":(", ":-P", ":P", ":-p", ":p", ":'(", ":-/", "<3", "=)", "xD", "XD", "^_^", ":-O",
-    ":O",
+    ":-)", ":)", ":-D", ":D", ";-)", ";)", ":-(", ":(", ":-P", ":P", ":-p", ":p", ":'(", ":-/", "<3", "=)",
+    "xD", "XD", "^_^", ":-O", ":O",
 ];
 /// Words that begin a direction (lower case).
 const DIRECTIONS: [&str; 40] = [
-    "laughs", "laughing", "laughter", "chuckles", "chuckling", "giggles", "sighs", "sighing", "pause", "pauses", "pausing",
-    "smiles", "smiling", "whispers", "whispering", "gasps", "coughs", "clears", "nods", "grins", "winks", "music", "beep",
-    "silence", "applause", "breathes", "inhales", "exhales", "warmly", "cheerfully", "softly", "excitedly", "thinking",
-    "typing", "ríe", "risas", "lacht", "seufzt", "rires", "soupire",
+    "laughs",
+    "laughing",
+    "laughter",
+    "chuckles",
+    "chuckling",
+    "giggles",
+    "sighs",
+    "sighing",
+    "pause",
+    "pauses",
+    "pausing",
+    "smiles",
+    "smiling",
+    "whispers",
+    "whispering",
+    "gasps",
+    "coughs",
+    "clears",
+    "nods",
+    "grins",
+    "winks",
+    "music",
+    "beep",
+    "silence",
+    "applause",
+    "breathes",
+    "inhales",
+    "exhales",
+    "warmly",
+    "cheerfully",
+    "softly",
+    "excitedly",
+    "thinking",
+    "typing",
+    "ríe",
+    "risas",
+    "lacht",
+    "seufzt",
+    "rires",
+    "soupire",
 ];
 /// Longer ones are text.
 const LONGEST: usize = 48;
@@ -22,7 +58,8 @@ pub(super) fn emoticon(place: &Place<'_>) -> Option<Match> {
     let begins = place.previous().is_none_or(char::is_whitespace);
     EMOTICONS.iter().filter(|_| begins).find_map(|face| {
         let mut cursor = place.cursor;
-        let ends = cursor.eat(face) && cursor.peek().is_none_or(|c| c.is_whitespace() || matches!(c, '.' | ',' | '!' | '?'));
+        let ends = cursor.eat(face)
+            && cursor.peek().is_none_or(|c| c.is_whitespace() || matches!(c, '.' | ',' | '!' | '?'));
         // "<3 min" is a comparison.
         let counts = *face == "<3" && {
             let mut ahead = cursor;
@@ -47,6 +84,7 @@ pub(super) fn direction(mut cursor: Cursor<'_>) -> Option<Match> {
         return None;
     }
     let inner = cursor.take_while(|c| c != close && c != '\n' && !c.is_ascii_digit());
-    let whole = inner.len() <= LONGEST && cursor.next() == Some(close) && !matches!(cursor.peek(), Some('(' | '['));
+    let whole =
+        inner.len() <= LONGEST && cursor.next() == Some(close) && !matches!(cursor.peek(), Some('(' | '['));
     whole.then(|| Match::nothing(cursor.read()))
 }

@@ -107,7 +107,17 @@ fn plain(number: &Number<'_>, cursor: &mut Cursor<'_>, context: Context<'_, '_>)
     if context.is(&GERMAN) && bare {
         let mut ahead = *cursor;
         ahead.eat("-");
-        let joined = ahead.eat_one(&["er", "fach", "mal", "jährig", "stündig", "tägig", "köpfig", "stellig", "prozentig"]);
+        let joined = ahead.eat_one(&[
+            "er",
+            "fach",
+            "mal",
+            "jährig",
+            "stündig",
+            "tägig",
+            "köpfig",
+            "stellig",
+            "prozentig",
+        ]);
         if let Some(ending) = joined {
             let rest = ahead.letters();
             *cursor = ahead;
@@ -124,7 +134,8 @@ fn plain(number: &Number<'_>, cursor: &mut Cursor<'_>, context: Context<'_, '_>)
 }
 
 fn is_hours(word: &str) -> bool {
-    word.strip_suffix('h').is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit()))
+    word.strip_suffix('h')
+        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit()))
 }
 
 /// "at 1300 hours"
@@ -142,12 +153,72 @@ fn military(figures: &str, cursor: &mut Cursor<'_>, context: Context<'_, '_>) ->
 /// Things that are counted follow: no year and no code.
 fn counts_things(mut cursor: Cursor<'_>) -> bool {
     const THINGS: [&str; 66] = [
-        "units", "pieces", "items", "copies", "boxes", "bottles", "pairs", "sets", "people", "persons", "meals", "sheets",
-        "packs", "bags", "customers", "users", "employees", "guests", "tickets", "points", "miles", "words", "votes", "rows",
-        "records", "orders", "calls", "seats", "rooms", "dollars", "euros", "pounds", "calories", "steps", "times", "days",
-        "hours", "minutes", "unidades", "piezas", "personas", "cajas", "botellas", "copias", "puntos", "millas", "palabras",
-        "clientes", "empleados", "dólares", "Stück", "Personen", "Einheiten", "Kisten", "Flaschen", "Leute", "Punkte",
-        "Kunden", "Mitarbeiter", "Exemplare", "Dollar", "unités", "pièces", "personnes", "bouteilles", "clients",
+        "units",
+        "pieces",
+        "items",
+        "copies",
+        "boxes",
+        "bottles",
+        "pairs",
+        "sets",
+        "people",
+        "persons",
+        "meals",
+        "sheets",
+        "packs",
+        "bags",
+        "customers",
+        "users",
+        "employees",
+        "guests",
+        "tickets",
+        "points",
+        "miles",
+        "words",
+        "votes",
+        "rows",
+        "records",
+        "orders",
+        "calls",
+        "seats",
+        "rooms",
+        "dollars",
+        "euros",
+        "pounds",
+        "calories",
+        "steps",
+        "times",
+        "days",
+        "hours",
+        "minutes",
+        "unidades",
+        "piezas",
+        "personas",
+        "cajas",
+        "botellas",
+        "copias",
+        "puntos",
+        "millas",
+        "palabras",
+        "clientes",
+        "empleados",
+        "dólares",
+        "Stück",
+        "Personen",
+        "Einheiten",
+        "Kisten",
+        "Flaschen",
+        "Leute",
+        "Punkte",
+        "Kunden",
+        "Mitarbeiter",
+        "Exemplare",
+        "Dollar",
+        "unités",
+        "pièces",
+        "personnes",
+        "bouteilles",
+        "clients",
     ];
     cursor.space() && THINGS.contains(&cursor.letters())
 }
@@ -166,7 +237,10 @@ fn is_emergency(figures: &str, context: Context<'_, '_>) -> bool {
     } else {
         &[]
     };
-    let known = ["911", "112", "110", "999", "111", "101", "411", "311", "211", "511", "611", "711", "811", "016", "061"];
+    let known = [
+        "911", "112", "110", "999", "111", "101", "411", "311", "211", "511", "611", "711", "811", "016",
+        "061",
+    ];
     known.contains(&figures) && context.place.follows(dialled, 2)
 }
 

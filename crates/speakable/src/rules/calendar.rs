@@ -13,7 +13,9 @@ pub(super) fn date(context: Context<'_, '_>) -> Option<Match> {
     } else {
         month_then_day(context)
     };
-    let Some(Match { length, said: crate::cursor::Said::Words(words) }) = found else { return weekday(context) };
+    let Some(Match { length, said: crate::cursor::Said::Words(words) }) = found else {
+        return weekday(context);
+    };
     // "Dec 24 - Jan 2"
     cursor.skip(length);
     let spaced = cursor.space();
@@ -111,7 +113,8 @@ fn day_and_month(context: Context<'_, '_>) -> Option<Match> {
     cursor.eat("/").then_some(())?;
     let b = small(&mut cursor)?;
     // "exp 12/27"
-    let expires = ["exp", "expires", "expiry", "expiration", "expiring", "thru"].contains(&before.to_lowercase().as_str());
+    let expires = ["exp", "expires", "expiry", "expiration", "expiring", "thru"]
+        .contains(&before.to_lowercase().as_str());
     if context.is(&ENGLISH) && expires && (1..=12).contains(&a) && b >= 20 && cursor.at_word_end() {
         let month = context.tongue.months.get(usize::try_from(a).ok()?.checked_sub(1)?).copied()?;
         return Some(Match::words(cursor.read(), format!("{month} {}", (context.tongue.year)(2_000 + b))));
@@ -121,21 +124,29 @@ fn day_and_month(context: Context<'_, '_>) -> Option<Match> {
         let mut ahead = cursor;
         let dash = ahead.eat_any(&['-', '–']).is_some();
         let until = ahead;
-        (dash && small(&mut ahead).is_some() && ahead.eat("/") && small(&mut ahead).is_some()
-            && ahead.at_word_end() && ahead.peek() != Some('/'))
-            .then_some(until)
+        (dash
+            && small(&mut ahead).is_some()
+            && ahead.eat("/")
+            && small(&mut ahead).is_some()
+            && ahead.at_word_end()
+            && ahead.peek() != Some('/'))
+        .then_some(until)
     };
-    let to = matches!(place.near().trim_end().chars().next_back(), Some('-' | '–')) && place.near().contains('/');
+    let to =
+        matches!(place.near().trim_end().chars().next_back(), Some('-' | '–')) && place.near().contains('/');
     if !(weekday || to || span.is_some() || place.follows(context.tongue.date_words, 1)) {
         return None;
     }
-    (cursor.at_word_end() && (span.is_some() || !matches!(cursor.peek(), Some('/' | '%' | '-')))).then_some(())?;
+    (cursor.at_word_end() && (span.is_some() || !matches!(cursor.peek(), Some('/' | '%' | '-'))))
+        .then_some(())?;
     let day_first = context.language.day_first;
     let swapped = if day_first { b <= 12 } else { a > 12 };
     let (month, day) = if swapped { (b, a) } else { (a, b) };
     let date = Date { day, month: usize::try_from(month).ok()?.checked_sub(1)?, year: None, day_first };
     let Some(until) = span else { return say(&date, &cursor, context) };
-    let Match { said: crate::cursor::Said::Words(words), .. } = say(&date, &until, context)? else { return None };
+    let Match { said: crate::cursor::Said::Words(words), .. } = say(&date, &until, context)? else {
+        return None;
+    };
     Some(Match::words(until.read(), format!("{words} {} ", context.tongue.words.to)))
 }
 

@@ -43,10 +43,12 @@ pub(super) fn code(context: Context<'_, '_>) -> Option<Match> {
 fn postcode(context: Context<'_, '_>) -> Option<Match> {
     let mut cursor = context.place.cursor;
     let outer = cursor.take_while(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
-    let kinds = |text: &str| text.chars().map(|c| if c.is_ascii_digit() { '9' } else { 'A' }).collect::<String>();
+    let kinds =
+        |text: &str| text.chars().map(|c| if c.is_ascii_digit() { '9' } else { 'A' }).collect::<String>();
     // What follows is looked at only where it matters: a stream's first word may be a capital.
     let outer_kinds = kinds(outer);
-    (["A9", "A99", "AA9", "AA99", "A9A", "AA9A"].contains(&outer_kinds.as_str()) && cursor.space()).then_some(())?;
+    (["A9", "A99", "AA9", "AA99", "A9A", "AA9A"].contains(&outer_kinds.as_str()) && cursor.space())
+        .then_some(())?;
     let inner = cursor.take_while(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
     let fits = kinds(inner) == "9AA" || (outer_kinds == "A9A" && kinds(inner) == "9A9");
     (cursor.at_word_end() && fits)

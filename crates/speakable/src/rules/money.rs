@@ -61,15 +61,55 @@ pub(super) fn prefixed(context: Context<'_, '_>) -> Option<Match> {
 /// The amount says what sort of thing the noun behind it is.
 fn is_attributive(mut cursor: Cursor<'_>, context: Context<'_, '_>) -> bool {
     const NOUNS: [&str; 44] = [
-        "bill", "bills", "note", "notes", "coin", "coins", "gift", "fee", "fees", "deposit", "discount", "charge", "coupon",
-        "coupons", "voucher", "vouchers", "ticket", "tickets", "card", "credit", "refund", "minimum", "tip", "fine",
-        "payment", "copay", "reward", "bonus", "budget", "plan", "rebate", "surcharge", "increase", "subscription",
-        "membership", "loan", "deductible", "limit", "penalty", "donation", "item", "items", "meal", "deal",
+        "bill",
+        "bills",
+        "note",
+        "notes",
+        "coin",
+        "coins",
+        "gift",
+        "fee",
+        "fees",
+        "deposit",
+        "discount",
+        "charge",
+        "coupon",
+        "coupons",
+        "voucher",
+        "vouchers",
+        "ticket",
+        "tickets",
+        "card",
+        "credit",
+        "refund",
+        "minimum",
+        "tip",
+        "fine",
+        "payment",
+        "copay",
+        "reward",
+        "bonus",
+        "budget",
+        "plan",
+        "rebate",
+        "surcharge",
+        "increase",
+        "subscription",
+        "membership",
+        "loan",
+        "deductible",
+        "limit",
+        "penalty",
+        "donation",
+        "item",
+        "items",
+        "meal",
+        "deal",
     ];
     const NO_NOUNS: [&str; 34] = [
-        "and", "or", "for", "to", "in", "on", "at", "of", "off", "from", "with", "by", "if", "as", "but", "is", "was", "are",
-        "per", "each", "total", "more", "less", "extra", "you", "we", "i", "that", "which", "when", "will", "would", "today",
-        "a",
+        "and", "or", "for", "to", "in", "on", "at", "of", "off", "from", "with", "by", "if", "as", "but",
+        "is", "was", "are", "per", "each", "total", "more", "less", "extra", "you", "we", "i", "that",
+        "which", "when", "will", "would", "today", "a",
     ];
     if !context.is(&ENGLISH) || !cursor.space() {
         return false;
@@ -81,9 +121,9 @@ fn is_attributive(mut cursor: Cursor<'_>, context: Context<'_, '_>) -> bool {
 
 /// What an amount is for, where it is no unit.
 pub(super) const PERIODS: [&str; 31] = [
-    "day", "week", "month", "year", "hour", "night", "person", "visit", "minute", "Tag", "Woche", "Monat", "Jahr", "Stunde",
-    "Nacht", "Person", "día", "semana", "mes", "año", "hora", "noche", "persona", "jour", "semaine", "mois", "an", "heure",
-    "nuit", "personne", "Minute",
+    "day", "week", "month", "year", "hour", "night", "person", "visit", "minute", "Tag", "Woche", "Monat",
+    "Jahr", "Stunde", "Nacht", "Person", "día", "semana", "mes", "año", "hora", "noche", "persona", "jour",
+    "semaine", "mois", "an", "heure", "nuit", "personne", "Minute",
 ];
 
 /// "8/day"

@@ -37,10 +37,15 @@ impl<'a> Number<'a> {
         }
         // "12,- €"
         let mut ahead = *cursor;
-        if ahead.eat_one(&[",--", ",-", ",–", ".-", ".–"]).is_some() && !ahead.at_digit() && ahead.at_word_end() {
+        if ahead.eat_one(&[",--", ",-", ",–", ".-", ".–"]).is_some()
+            && !ahead.at_digit()
+            && ahead.at_word_end()
+        {
             let mut end = ahead;
             end.space();
-            if matches!(end.peek(), None | Some('€' | '\n' | '.' | ',')) || end.peek().is_some_and(|c| c.is_ascii_uppercase()) {
+            if matches!(end.peek(), None | Some('€' | '\n' | '.' | ','))
+                || end.peek().is_some_and(|c| c.is_ascii_uppercase())
+            {
                 *cursor = ahead;
                 return Some(number);
             }

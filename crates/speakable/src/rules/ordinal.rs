@@ -25,7 +25,8 @@ pub(super) fn ordinal_or_decade(
     }
     let mut ahead = *cursor;
     let before = context.place.word_before(0);
-    let named = ["the", "early", "mid", "late", "his", "her", "their", "my", "your", "our", "and", "or", "to"];
+    let named =
+        ["the", "early", "mid", "late", "his", "her", "their", "my", "your", "our", "and", "or", "to"];
     let quoted = matches!(context.place.previous(), Some('\'' | '’' | '-'));
     let short = number.whole.len() == 2 && (quoted || named.contains(&before.to_lowercase().as_str()));
     let decade = context.is(&ENGLISH) && n.is_multiple_of(10) && (short || number.whole.len() == 4);
@@ -86,7 +87,10 @@ fn german_ordinal(n: u64, cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> 
         return None;
     }
     // "am 1."
-    if ahead.at_sentence_end() && ["am", "vom", "zum", "der", "dem", "den", "beim"].contains(&before) && n <= 31 {
+    if ahead.at_sentence_end()
+        && ["am", "vom", "zum", "der", "dem", "den", "beim"].contains(&before)
+        && n <= 31
+    {
         return Some(crate::tongue::ordinal_after(n, before));
     }
     ahead.space().then_some(())?;

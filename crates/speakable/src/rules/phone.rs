@@ -66,7 +66,8 @@ pub(super) fn phone(context: Context<'_, '_>) -> Option<Match> {
         return None;
     }
     let spelled = || found.groups.iter().map(|group| context.tongue.spell_digits(group)).collect::<Vec<_>>();
-    let mut words = if coded && context.is(&FRENCH) { spelled().join(", ") } else { say(&found.groups, plus, context) };
+    let mut words =
+        if coded && context.is(&FRENCH) { spelled().join(", ") } else { say(&found.groups, plus, context) };
     if let Some(extension) = extension(&mut cursor, context) {
         words = format!("{words}, {} {extension}", context.tongue.words.extension);
     }

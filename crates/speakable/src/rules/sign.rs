@@ -40,7 +40,10 @@ pub(super) fn vulgar(context: Context<'_, '_>) -> Option<Match> {
     let digits: Vec<usize> = written.chars().filter_map(script).collect();
     if !digits.is_empty() && !matches!(digits.as_slice(), [2 | 3]) {
         let n = digits.iter().take(9).fold(0_u64, |n, digit| n * 10 + *digit as u64);
-        return Some(Match::words(written.len(), format!(" {} {} ", power(context), context.tongue.count(n))));
+        return Some(Match::words(
+            written.len(),
+            format!(" {} {} ", power(context), context.tongue.count(n)),
+        ));
     }
     if let Some(below) = "₀₁₂₃₄₅₆₇₈₉".chars().position(|known| known == first) {
         return Some(Match::words(first.len_utf8(), format!(" {} ", context.tongue.count(below as u64))));
@@ -104,8 +107,8 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
     let previous = place.previous();
     let number = cursor.peek().is_some_and(|c| c.is_ascii_digit() || matches!(c, '$' | '€' | '£' | '.'));
     let spaced = cursor.peek().is_none_or(char::is_whitespace);
-    let begins =
-        previous.is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '~' | '≈' | '≥' | '≤' | '<' | '>' | '^'));
+    let begins = previous
+        .is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '~' | '≈' | '≥' | '≤' | '<' | '>' | '^'));
     let before_digit = place.before.trim_end().ends_with(|c: char| c.is_ascii_digit() || c == '½');
     let after = |word: &str| Some(Match::words(first.len_utf8(), format!(" {word} ")));
     match first {
@@ -138,7 +141,15 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
         '~' if before_digit && number => after(words.to),
         '≈' if number || before_number(cursor) => after(words.about),
         '~' if number => after(words.about),
-        '∞' => after(if context.is(&GERMAN) { "unendlich" } else if context.is(&SPANISH) { "infinito" } else if context.is(&FRENCH) { "infini" } else { "infinity" }),
+        '∞' => after(if context.is(&GERMAN) {
+            "unendlich"
+        } else if context.is(&SPANISH) {
+            "infinito"
+        } else if context.is(&FRENCH) {
+            "infini"
+        } else {
+            "infinity"
+        }),
         '√' if context.is(&ENGLISH) => after("square root of"),
         '√' if context.is(&GERMAN) => after("Wurzel aus"),
         '√' if context.is(&SPANISH) => after("raíz de"),
@@ -154,7 +165,9 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
             };
             Some(Match::words(cursor.read(), format!(" {plural} ")))
         }
-        '*' | ':' | '_' if context.is(&GERMAN) && previous.is_some_and(char::is_lowercase) && gendered(cursor) => {
+        '*' | ':' | '_'
+            if context.is(&GERMAN) && previous.is_some_and(char::is_lowercase) && gendered(cursor) =>
+        {
             Some(Match::nothing(1))
         }
         '/' if context.is(&GERMAN) && previous.is_some_and(char::is_lowercase) && gendered(cursor) => {
@@ -182,7 +195,9 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
                 ahead.peek().is_some_and(|c| c.is_ascii_digit() || matches!(c, '$' | '€' | '£'))
             };
             let said = match (first, or_equal) {
-                (_, false) if before_digit && ahead_number && previous == Some(' ') => compared(first == '<', context),
+                (_, false) if before_digit && ahead_number && previous == Some(' ') => {
+                    compared(first == '<', context)
+                }
                 _ if !ahead_number => return Some(Match::words(cursor.read(), " ")),
                 ('<', true) => words.at_most,
                 ('<', false) => words.less,
@@ -203,7 +218,9 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
         '%' => after(words.percent),
         '°' => after(words.degrees),
         '→' | '⇒' | '➜' => Some(Match::words(first.len_utf8(), ", ")),
-        '^' if (cursor.at_digit() && !single_power(cursor)) || cursor.peek() == Some('-') => after(power(context)),
+        '^' if (cursor.at_digit() && !single_power(cursor)) || cursor.peek() == Some('-') => {
+            after(power(context))
+        }
         '^' if cursor.eat("2") && cursor.at_word_end() => {
             Some(Match::words(2, format!(" {} ", words.squared)))
         }
@@ -243,16 +260,18 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
 
 /// Words before the keys of a telephone (lower case), in all languages.
 const KEYED: [&str; 30] = [
-    "press", "pressing", "dial", "hit", "key", "by", "then", "enter", "the", "or", "drücken", "taste", "mit", "dann", "wählen",
-    "pulse", "marque", "tecla", "luego", "oprima", "presione", "appuyez", "sur", "touche", "puis", "tapez", "par", "de", "la",
-    "die",
+    "press", "pressing", "dial", "hit", "key", "by", "then", "enter", "the", "or", "drücken", "taste", "mit",
+    "dann", "wählen", "pulse", "marque", "tecla", "luego", "oprima", "presione", "appuyez", "sur", "touche",
+    "puis", "tapez", "par", "de", "la", "die",
 ];
 
 /// A key of a telephone: * or # on its own, or before digits.
 pub(crate) fn keyed(place: &Place<'_>) -> bool {
     let mut cursor = place.cursor;
     cursor.next();
-    let apart = cursor.peek().is_none_or(|c| c.is_whitespace() || c.is_ascii_digit() || matches!(c, '.' | ',' | '!' | '?' | ')'));
+    let apart = cursor
+        .peek()
+        .is_none_or(|c| c.is_whitespace() || c.is_ascii_digit() || matches!(c, '.' | ',' | '!' | '?' | ')'));
     apart && place.previous().is_some_and(|c| c.is_whitespace() || c == '"') && place.follows(&KEYED, 1)
 }
 
@@ -262,7 +281,13 @@ fn key_name(key: char, context: Context<'_, '_>) -> &'static str {
         ('*', c) if c.is(&GERMAN) => "Stern",
         ('*', c) if c.is(&SPANISH) => "asterisco",
         ('*', _) => "étoile",
-        (_, c) if c.is(&ENGLISH) => if c.language.day_first { "hash" } else { "pound" },
+        (_, c) if c.is(&ENGLISH) => {
+            if c.language.day_first {
+                "hash"
+            } else {
+                "pound"
+            }
+        }
         (_, c) if c.is(&GERMAN) => "Raute",
         (_, c) if c.is(&SPANISH) => "almohadilla",
         _ => "dièse",
@@ -310,6 +335,10 @@ fn slash(context: Context<'_, '_>) -> Option<Match> {
     let period = super::money::PERIODS.contains(&period.letters()) && before.ends_with(['s', 'n', 'e']);
     let said = if period && !path {
         format!(" {} ", words.per)
-    } else if choice { format!(" {} ", words.or) } else { " ".to_owned() };
+    } else if choice {
+        format!(" {} ", words.or)
+    } else {
+        " ".to_owned()
+    };
     Some(Match::words(1, said))
 }

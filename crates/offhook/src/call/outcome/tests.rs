@@ -32,9 +32,7 @@ fn record(events: Value) -> Record {
 fn with(what: &str, text: &str) -> Record {
     let ended = json!({"t_ms": 3_400, "event": "turn_ended", "text": "two pizzas", "began_ms": 2_000,
                        "speech_end_ms": 3_000, "decided_ms": 3_400, "evidence": "yes_no"});
-    record(
-        json!([ended, {"t_ms": 3_700, "event": "speaking", "utterance": 2, "what": what, "text": text}]),
-    )
+    record(json!([ended, {"t_ms": 3_700, "event": "speaking", "utterance": 2, "what": what, "text": text}]))
 }
 
 #[test]
@@ -50,9 +48,7 @@ fn only_an_answer_is_an_answer() {
         json!([{"t_ms": 20, "event": "speaking", "utterance": 1, "what": "greeting", "text": "Hello."}]);
     assert!(!good(&record(greeting)).is_good());
     let mut troubled = with("reply", "Two pizzas, got it.");
-    troubled
-        .events
-        .extend(record(json!([{"t_ms": 1, "event": "trouble", "message": "openai: 401"}])).events);
+    troubled.events.extend(record(json!([{"t_ms": 1, "event": "trouble", "message": "openai: 401"}])).events);
     assert_eq!(good(&troubled).missing, ["on the server: openai: 401"]);
 }
 
@@ -122,7 +118,11 @@ fn every_outcome_has_the_documented_shape() {
         to_json(&spoken, &whole, &judge(&spoken, &whole, &[])),
         to_json(&report(), &Evidence::default(), &judge(&report(), &Evidence::default(), &["x".into()])),
         to_json(&CallReport::default(), &Evidence::default(), &refused),
-        to_json(&CallReport::default(), &Evidence::default(), &Outcome::impossible(&anyhow::anyhow!("a.txt is text"))),
+        to_json(
+            &CallReport::default(),
+            &Evidence::default(),
+            &Outcome::impossible(&anyhow::anyhow!("a.txt is text")),
+        ),
     ];
     let mut members: Option<Vec<String>> = None;
     for case in cases {

@@ -1,0 +1,145 @@
+//! Speech at its own rate and at others.
+
+use super::*;
+
+fn fixture(name: &str) -> Vec<u8> {
+    let path = format!("{}/../../fixtures/callers/{name}.wav", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(path).unwrap().split_off(58)
+}
+
+/// Speech of several lines, its rate multiplied by `times` in the plainest way there is.
+fn speech(names: &[&str], times: usize) -> Vec<u8> {
+    let octets: Vec<u8> = names.iter().flat_map(|name| fixture(name)).collect();
+    let mut samples = vec![0_i16; octets.len()];
+    offhook_mulaw::decode_slice(&octets, &mut samples);
+    let between = |pair: &[i16]| {
+        let (one, next) = (f64::from(pair[0]), f64::from(pair[1]));
+        (0..times)
+            .map(move |part| (one + (next - one) * part as f64 / times as f64) as i16)
+            .collect::<Vec<_>>()
+    };
+    let more: Vec<i16> = samples.windows(2).flat_map(between).collect();
+    let mut octets = vec![0; more.len()];
+    offhook_mulaw::encode_slice(&more, &mut octets);
+    octets
+}
+
+const LINES: [&[&str]; 4] =
+    [&["pizza-1", "pizza-2"], &["pizza-4", "pizza-5"], &["booking-1", "booking-2"], &["loud", "pizza-6"]];
+
+#[test]
+fn speech_at_its_own_rate_is_left_alone() {
+    for names in LINES {
+        let octets = speech(names, 1);
+        assert_eq!(judge(&octets.repeat(2), &Pace::default()), None, "{names:?}");
+    }
+    for name in ["hum", "ringback", "keys-in-band", "clicks", "noisy", "quiet", "loud"] {
+        assert_eq!(judge(&fixture(name).repeat(2), &Pace::default()), None, "{name}");
+    }
+}
+
+#[test]
+fn speech_at_other_rates_is_known() {
+    for names in LINES {
+        for times in [2, 3] {
+            let found = judge(&speech(names, times), &Pace::default()).map(|(cause, _)| cause.id);
+            assert_eq!(found, Some("wrong-rate"), "{names:?} {times}");
+        }
+    }
+}
+
+#[test]
+fn a_steady_pace_tells_the_rate() {
+    let paced = |octets: usize, every: u64| {
+        let mut pace = Pace::default();
+        (0..200).for_each(|n| pace.note(n * every, octets));
+        pace
+    };
+    assert_eq!(paced(160, 20).made_at(), None);
+    assert_eq!(paced(320, 20).made_at(), Some(16_000));
+    assert_eq!(paced(960, 40).made_at(), Some(24_000));
+    assert_eq!(paced(8_000, 20).made_at(), None);
+    let mut bursts = Pace::default();
+    (0..100).for_each(|n| bursts.note(n * 100, if n % 10 < 2 { 8_000 } else { 0 }));
+    assert_eq!(bursts.made_at(), None);
+    let (_, what) = judge(&speech(LINES[0], 3), &paced(480, 20)).unwrap();
+    assert!(what.contains("24000 octets come a second"), "{what}");
+}
+
+/// Speech of 4 s and more of real and synthetic callers, where the shared recordings are at hand.
+fn shared() -> Vec<(String, Vec<u8>)> {
+    let up = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let Some(shared) = up.map(|up| up.join("shared")).find(|folder| folder.join("audio/vad").is_dir()) else {
+        return Vec::new();
+    };
+    let mut pieces = Vec::new();
+    let read = |folder: &str, keep: fn(&str) -> bool| {
+        let mut paths: Vec<_> =
+            std::fs::read_dir(shared.join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|kind| kind == "wav"));
+        paths.sort();
+        let name = |path: &std::path::Path| path.file_stem().unwrap().to_string_lossy().into_owned();
+        let files = paths.iter().map(|path| (name(path), std::fs::read(path).unwrap()));
+        files
+            .filter(|(name, _)| keep(name))
+            .map(|(name, file)| (name, file[58.min(file.len())..].to_vec()))
+            .collect::<Vec<_>>()
+    };
+    for (name, octets) in read("audio/vad", |name| name.starts_with("clean")) {
+        pieces.extend(
+            octets
+                .chunks(40_000)
+                .filter(|piece| piece.len() == 40_000)
+                .map(|piece| (name.clone(), piece.to_vec())),
+        );
+    }
+    // Phrases of one voice, one after the other.
+    let mut voices: std::collections::BTreeMap<String, Vec<u8>> = std::collections::BTreeMap::new();
+    for (name, octets) in read("audio-synth/phrases", |_| true) {
+        voices.entry(name.rsplit('-').next().unwrap().to_owned()).or_default().extend(octets);
+    }
+    for (name, octets) in voices {
+        pieces.extend(
+            octets
+                .chunks(40_000)
+                .filter(|piece| piece.len() == 40_000)
+                .map(|piece| (name.clone(), piece.to_vec())),
+        );
+    }
+    pieces
+}
+
+#[test]
+fn callers_are_told_from_the_same_at_double_rate() {
+    let pieces = shared();
+    let (mut false_alarms, mut found, mut all) = (Vec::new(), 0, 0);
+    // Every third is enough, and takes ten seconds.
+    for (name, piece) in pieces.iter().step_by(3) {
+        let at_once = Pace::default();
+        if judge(piece, &at_once).is_some() {
+            false_alarms.push(name.clone());
+        }
+        let mut samples = vec![0_i16; piece.len()];
+        offhook_mulaw::decode_slice(piece, &mut samples);
+        let double: Vec<i16> =
+            samples.windows(2).flat_map(|two| [two[0], i16::midpoint(two[0], two[1])]).collect();
+        let mut octets = vec![0; double.len()];
+        offhook_mulaw::encode_slice(&double, &mut octets);
+        let score = |octets: &[u8]| {
+            let mut samples = vec![0_i16; octets.len()];
+            offhook_mulaw::decode_slice(octets, &mut samples);
+            let samples: Vec<f64> = samples.into_iter().map(f64::from).collect();
+            Figures::take(&samples).map(|figures| (figures.score(), figures.may_be_slow_speech(), figures))
+        };
+        all += 1;
+        let is = judge(&octets, &at_once).is_some();
+        found += usize::from(is);
+        if std::env::var_os("FIGURES").is_some() {
+            eprintln!("F {name} own {:?}", score(piece));
+            eprintln!("F {name} double {is} {:?}", score(&octets));
+        }
+    }
+    eprintln!("double rate: {found} of {all}, false alarms: {false_alarms:?}");
+    assert!(false_alarms.is_empty(), "{false_alarms:?}");
+    assert!(found * 100 >= all * 85, "{found} of {all}");
+}
