@@ -222,6 +222,15 @@ pub enum SpeechFormat {
     Wav,
 }
 
+/// A rate that can be converted.
+fn any_rate<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let rate = u32::deserialize(deserializer)?;
+    if super::sound::RATES.contains(&rate) {
+        return Ok(rate);
+    }
+    Err(serde::de::Error::custom(format!("sample_rate is {rate} Hz: a voice's sound has 4000 to 192000")))
+}
+
 const fn pcm_rate() -> u32 {
     24_000
 }
@@ -246,8 +255,8 @@ pub struct OpenaiConfig {
     /// What to ask for. Default `pcm`; Groq gives `wav`.
     #[serde(default)]
     pub format: SpeechFormat,
-    /// The rate of `pcm`, in hertz. Default 24000.
-    #[serde(default = "pcm_rate")]
+    /// The rate of `pcm`, in hertz: 4000 to 192000. Default 24000.
+    #[serde(default = "pcm_rate", deserialize_with = "any_rate")]
     pub sample_rate: u32,
     /// Fields to add to each request, e.g. `sample_rate` for Speaches; they replace ours of the same name.
     #[serde(default)]

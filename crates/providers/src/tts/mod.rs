@@ -11,6 +11,7 @@ mod config;
 mod elevenlabs_http;
 mod elevenlabs_ws;
 mod fetch;
+mod layout;
 mod live;
 mod openai_speech;
 mod segment;

@@ -7,6 +7,7 @@ use offhook_audio::{SampleCount, SampleRate};
 use offhook_stage_api::AudioChunk;
 use offhook_stages::StageError;
 
+use super::layout::Layout;
 use crate::sniff::{Asked, ENOUGH, WavHeader, sniff};
 
 /// What a provider was asked for.
@@ -14,12 +15,14 @@ use crate::sniff::{Asked, ENOUGH, WavHeader, sniff};
 pub(super) enum Format {
     /// G.711 μ-law at 8 kHz.
     Mulaw,
-    /// Linear samples of this rate, little endian; with a WAV header, the header's rate counts.
+    /// Linear samples of this rate, little endian; with a WAV header, what the header tells counts.
     Pcm(SampleRate),
-    /// WAV: linear samples of the rate that its header tells.
+    /// WAV: samples of the rate, coding and channels that its header tells.
     Wav,
 }
 
+/// Rates that can be converted, in hertz.
+pub(super) const RATES: std::ops::RangeInclusive<u32> = 4_000..=192_000;
 /// No sentence takes longer to say; a provider that sends more has lost its way.
 const LONGEST: Duration = Duration::from_secs(600);
 /// Silence before the first word that is left alone.
@@ -36,8 +39,10 @@ pub(super) struct Sound {
     format: Format,
     /// The first bytes, until they suffice for a judgement.
     head: Option<Vec<u8>>,
-    /// The first half of a sample that was cut in two.
-    half: Option<u8>,
+    /// How samples lie in the bytes.
+    layout: Layout,
+    /// The first part of a sample that was cut in two.
+    part: Vec<u8>,
     /// Bytes of sound still to come, if a header told.
     left: Option<usize>,
     rate: SampleRate,
@@ -55,7 +60,17 @@ impl Sound {
         };
         let trim = Trim { held: Vec::new(), cut: 0, open: !trim };
         let head = Some(Vec::new());
-        Self { stage: stage.to_owned(), format, head, half: None, left: None, rate, trim, received: 0 }
+        Self {
+            stage: stage.to_owned(),
+            format,
+            head,
+            layout: Layout::MONO_16,
+            part: Vec::new(),
+            left: None,
+            rate,
+            trim,
+            received: 0,
+        }
     }
 
     /// Takes the next bytes, however they are cut.
@@ -115,9 +130,10 @@ impl Sound {
             Format::Pcm(_) | Format::Wav if first.starts_with(b"RIFF") => {
                 let header = WavHeader::read(first).map_err(|what| self.garbage(what))?;
                 self.left = header.length;
-                self.rate =
-                    SampleRate::new(header.rate).ok_or_else(|| self.garbage("WAV of 0 Hz".to_owned()))?;
-                if (header.tag, header.channels, header.bits) == (1, 1, 16) {
+                let rate = SampleRate::new(header.rate).filter(|rate| RATES.contains(&rate.hz()));
+                self.rate = rate.ok_or_else(|| self.garbage(format!("WAV of {} Hz", header.rate)))?;
+                if let Some(layout) = Layout::new(header.tag, header.channels, header.bits) {
+                    self.layout = layout;
                     head.drain(..header.sound_at);
                     return Ok(head);
                 }
@@ -154,17 +170,18 @@ impl Sound {
         let samples: Vec<Sample> = if self.format == Format::Mulaw {
             bytes.iter().map(|octet| Sample::Mulaw(*octet)).collect()
         } else {
-            let mut all = bytes.iter().copied();
-            let mut samples = Vec::with_capacity(bytes.len() / 2 + 1);
-            while let Some(low) = self.half.take().or_else(|| all.next()) {
-                match all.next() {
-                    Some(high) => samples.push(Sample::Linear(i16::from_le_bytes([low, high]))),
-                    None => {
-                        self.half = Some(low);
-                        break;
-                    }
-                }
+            let (layout, frame) = (self.layout, self.layout.frame());
+            let mut samples = Vec::with_capacity(bytes.len() / frame + 1);
+            let missing = if self.part.is_empty() { 0 } else { frame - self.part.len() };
+            let (first, bytes) = bytes.split_at_checked(missing).unwrap_or((bytes, &[]));
+            self.part.extend_from_slice(first);
+            if self.part.len() == frame {
+                samples.push(Sample::Linear(layout.sample(&self.part)));
+                self.part.clear();
             }
+            let frames = bytes.chunks_exact(frame);
+            self.part.extend_from_slice(frames.remainder());
+            samples.extend(frames.map(|frame| Sample::Linear(layout.sample(frame))));
             samples
         };
         self.received += samples.len() as u64;
@@ -307,6 +324,60 @@ mod tests {
             let (heard, rate) = collect(&mut Sound::new("x", format, false), &bytes, &sizes).unwrap();
             prop_assert_eq!(heard, samples);
             prop_assert_eq!(rate.hz(), if wave { 22_050 } else { 24_000 });
+        }
+    }
+
+    #[test]
+    fn every_coding_of_wav_is_read() {
+        let samples = tone(3_000);
+        let header = |tag: u16, channels: u16, bits: u16, rate: u32| {
+            let mut wav = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0".to_vec();
+            wav.extend([tag.to_le_bytes(), channels.to_le_bytes()].concat());
+            wav.extend(rate.to_le_bytes());
+            wav.extend([0, 0, 0, 0, 0, 0]);
+            wav.extend(bits.to_le_bytes());
+            wav.extend(b"data\0\0\0\0");
+            wav
+        };
+        let wide = |sample: i16| f64::from(sample) / 32_767.0;
+        let codings: [(u16, u16, fn(i16, f64) -> Vec<u8>, u16); 7] = [
+            (1, 8, |sample, _| vec![((sample >> 8) + 128) as u8], 256),
+            (1, 24, |sample, _| (i32::from(sample) << 8).to_le_bytes()[..3].to_vec(), 0),
+            (1, 32, |sample, _| (i32::from(sample) << 16).to_le_bytes().to_vec(), 0),
+            (3, 32, |_, wide| (wide as f32).to_le_bytes().to_vec(), 1),
+            (3, 64, |_, wide| wide.to_le_bytes().to_vec(), 1),
+            (6, 8, |sample, _| vec![offhook_mulaw::alaw::encode(sample)], 64),
+            (7, 8, |sample, _| vec![offhook_mulaw::encode(sample)], 64),
+        ];
+        for (tag, bits, code, apart) in codings {
+            for channels in [1, 2] {
+                let mut bytes = header(tag, channels, bits, 32_000);
+                for sample in &samples {
+                    (0..channels).for_each(|_| bytes.extend(code(*sample, wide(*sample))));
+                }
+                let format = Format::Pcm(SampleRate::HZ_24000);
+                let (heard, rate) =
+                    collect(&mut Sound::new("x", format, false), &bytes, &[1_000, 7, 333]).unwrap();
+                assert_eq!((heard.len(), rate.hz()), (3_000, 32_000), "{tag} {bits} {channels}");
+                let worst =
+                    heard.iter().zip(&samples).map(|(one, other)| one.abs_diff(*other)).max().unwrap();
+                assert!(worst <= apart, "{tag} {bits} {channels}: {worst}");
+            }
+        }
+        // Numbers that are none are silence, and what can't be converted is told while another voice can take over.
+        let mut bytes = header(3, 1, 32, 16_000);
+        bytes.extend(f32::NAN.to_le_bytes().repeat(2_000));
+        let (heard, _) = collect(&mut Sound::new("x", Format::Wav, false), &bytes, &[500]).unwrap();
+        assert!(heard.iter().all(|sample| *sample == 0));
+        for (tag, channels, bits, rate) in
+            [(1, 1, 16, 0), (1, 1, 16, 7), (1, 1, 16, 400_000), (2, 1, 4, 8_000), (1, 0, 16, 8_000)]
+        {
+            let mut bytes = header(tag, channels, bits, rate);
+            bytes.extend([1; 4_000]);
+            assert!(
+                collect(&mut Sound::new("x", Format::Wav, false), &bytes, &[500]).is_err(),
+                "{tag} {channels} {bits} {rate}"
+            );
         }
     }
 
