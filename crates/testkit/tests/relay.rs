@@ -401,8 +401,7 @@ fn what_is_being_said_ends_before_the_language_changes() {
     let mut phone = RelayPhone::new(of_two_languages(), &[switches("Of course.", "es-ES")]);
     phone.says(3_000, "Spanish, please.");
     phone.until(6_000);
-    let places =
-        ["“Of", "course.” .", "language es-ES"].map(|what| phone.timeline.find(what).unwrap());
+    let places = ["“Of", "course.” .", "language es-ES"].map(|what| phone.timeline.find(what).unwrap());
     assert!(places.is_sorted(), "{}", phone.timeline);
 }
 
