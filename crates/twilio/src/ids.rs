@@ -17,7 +17,8 @@ macro_rules! sid {
     ($(#[$doc:meta])* $name:ident, $what:literal, $prefix:literal, $example:literal) => {
         $(#[$doc])*
         ///
-        /// Test clients shorten theirs, so any 1 to 64 ASCII letters, digits, `-` and `_` are taken; Twilio's own have 34.
+        /// Test clients shorten theirs, so any 1 to 64 ASCII letters, digits, `-` and `_` are taken; Twilio's own have 34. Telnyx's, which
+        /// speaks ConversationRelay too, are UUIDs, or begin with `v2:`.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
 
@@ -28,7 +29,9 @@ macro_rules! sid {
             /// If it is empty, too long, or has characters that no identifier has.
             pub fn parse(sid: &str) -> Result<Self, BadSid> {
                 let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-                let good = !sid.is_empty() && sid.len() <= LONGEST && sid.bytes().all(plain);
+                // Telnyx's call control ids: "v2:T02ll…".
+                let bare = sid.strip_prefix("v2:").or_else(|| sid.strip_prefix("v3:")).unwrap_or(sid);
+                let good = !bare.is_empty() && sid.len() <= LONGEST && bare.bytes().all(plain);
                 if good { Ok(Self(sid.into())) } else { Err(BadSid { what: $what, example: $example }) }
             }
 

@@ -223,6 +223,18 @@ mod tests {
     const SETUP: &str = r#"{"type":"setup","sessionId":"VX11","accountSid":"AC11","parentCallSid":"","callSid":"CA11","from":"+14155550100","to":"+14155550101","forwardedFrom":"","callType":"PSTN","callerName":"","direction":"inbound","callStatus":"RINGING","customParameters":{"token":"x"}}"#;
 
     #[test]
+    fn telnyx_dialect_is_understood() {
+        // As its documentation has it: ids of its own, no `callType`, and more fields.
+        let setup = r#"{"type":"setup","sessionId":"7a7e6a4f-0000-4000-8000-000000000001","accountSid":"1f1a8b6f-0000-4000-8000-000000000002","callSid":"v2:T02llQxIyaRkhfRKxgAP8nY511EhFLizdvdUKJiSw8d6A9BborherQ","callControlId":"v2:T02llQxIyaRkhfRKxgAP8nY511EhFLizdvdUKJiSw8d6A9BborherQ","callSessionId":"ff55","callLegId":"428c","from":"+13125550100","to":"+13125550101","direction":"inbound","callerName":"","callStatus":"active","customParameters":{"customer_id":"c1"}}"#;
+        let Inbound::Setup(setup) = parse(setup).unwrap() else { panic!("no setup") };
+        assert!(setup.call_sid.as_str().starts_with("v2:T02") && !setup.call_sid.is_twilios());
+        assert_eq!(setup.parameters["customer_id"], "c1");
+        for bad in ["v2:", "v2:../x", "v2:a:b", "x:y", "v2:a/b"] {
+            assert!(CallSid::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn twilios_own_messages_are_understood() {
         let messages = [
             SETUP,
