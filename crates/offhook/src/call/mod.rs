@@ -17,7 +17,7 @@ use offhook_simulator::{CallPlan, CallReport, Line, PlaceError, Progress, Say, S
 use offhook_twilio::signature::AuthToken;
 use offhook_twilio::{AccountSid, CallSid, StreamSid};
 
-use crate::console::{paint, say};
+use crate::console::{complain, paint, say};
 use crate::record::{Record, record_path};
 use crate::wav;
 pub(crate) use caller::Caller;
@@ -56,10 +56,10 @@ pub(crate) struct CallArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     every: Option<Duration>,
     /// Say the lines of --say again and again
-    #[arg(long = "loop", value_name = "TIMES", default_value_t = 1)]
+    #[arg(long = "loop", value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
     /// Keys to press when the agent has finished, after all lines
-    #[arg(long, value_name = "KEYS")]
+    #[arg(long, value_name = "KEYS", value_parser = parse_keys)]
     dtmf: Option<String>,
     /// Hang up when the agent has been silent for so long after the last line
     #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "4s")]
@@ -166,6 +166,10 @@ pub(crate) fn run(args: &CallArgs) -> anyhow::Result<ExitCode> {
         Err(error) if args.json => {
             let outcome = Outcome::impossible(&error);
             say(&outcome::to_json(&CallReport::default(), &Evidence::default(), &outcome)?);
+            Ok(ExitCode::from(2))
+        }
+        Err(error) => {
+            complain(&error);
             Ok(ExitCode::from(2))
         }
         done => done,
@@ -287,6 +291,16 @@ fn file_name(path: &std::path::Path) -> String {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a telephone has keys for.
+fn parse_keys(text: &str) -> Result<String, String> {
+    let wrong = text.chars().find(|key| !key.is_ascii_digit() && !matches!(key, '*' | '#' | 'A'..='D'));
+    match wrong {
+        Some(key) => Err(format!("`{key}` is no key: a telephone has 0 to 9, *, #, and A to D")),
+        None if text.is_empty() => Err("there are no keys in it".to_owned()),
+        None => Ok(text.to_owned()),
+    }
 }
 
 /// `250ms`, `2s`, `3m`.
