@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::fraction::{parts, with_part};
-use super::measure::{dimension, unit};
+use super::measure::{dimension, unit, unit_per_unit};
 use super::money::{money_after, per, per_period, scale};
 use super::number::Number;
 use super::ordinal::ordinal_or_decade;
@@ -64,6 +64,9 @@ fn counted(number: &Number<'_>, cursor: &mut Cursor<'_>, context: Context<'_, '_
     }
     if let Some(sides) = dimension(cursor, context) {
         return Some(number.words(context, Form::Masculine) + &sides);
+    }
+    if let Some(said) = unit_per_unit(cursor, context) {
+        return Some(format!("{} {said}", number.words(context, Form::Masculine)));
     }
     if let Some((sign, one, many, form)) = unit(cursor, context) {
         // "1h 5m"
@@ -265,7 +268,9 @@ fn is_code(figures: usize, cursor: &Cursor<'_>, context: Context<'_, '_>) -> boo
     let codes = context.tongue.codes;
     let place = context.place;
     let near = place.follows(codes, 2);
-    if (figures >= 4 && place.follows(codes, 4)) || (figures == 3 && near) {
+    // "**** 4242"
+    let masked = figures == 4 && place.near().trim_end().ends_with(['*', '•', '·']);
+    if masked || (figures >= 4 && place.follows(codes, 4)) || (figures == 3 && near) {
         return true;
     }
     let before = place.word_before(0);

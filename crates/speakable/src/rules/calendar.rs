@@ -88,6 +88,18 @@ fn in_figures(context: Context<'_, '_>) -> Option<Match> {
         // "2026-11-21T15:30:00Z"
         let found = clock::parse(&mut ahead, context)?;
         ahead.eat("Z");
+        // An offset from Greenwich.
+        let mut offset = ahead;
+        if offset.eat_any(&['+', '-']).is_some() && offset.digits().len() == 2 {
+            offset.eat(":");
+            offset.digits();
+            ahead = offset;
+        }
+        // The stop of "p.m." is the sentence's.
+        let mut stop = ahead;
+        if stop.eat(".") && stop.at_sentence_end() {
+            ahead = stop;
+        }
         let Match { said: crate::cursor::Said::Words(words), .. } = say(&date, &cursor, context)? else {
             return None;
         };
@@ -134,7 +146,12 @@ fn day_and_month(context: Context<'_, '_>) -> Option<Match> {
     };
     let to =
         matches!(place.near().trim_end().chars().next_back(), Some('-' | '–')) && place.near().contains('/');
-    if !(weekday || to || span.is_some() || place.follows(context.tongue.date_words, 1)) {
+    // "12/5 at 7pm"
+    let timed = {
+        let mut ahead = cursor;
+        context.is(&ENGLISH) && ahead.eat_one(&[" at ", " @ "]).is_some() && ahead.at_digit()
+    };
+    if !(weekday || to || timed || span.is_some() || place.follows(context.tongue.date_words, 1)) {
         return None;
     }
     (cursor.at_word_end() && (span.is_some() || !matches!(cursor.peek(), Some('/' | '%' | '-'))))
@@ -233,6 +250,16 @@ fn month_then_day(context: Context<'_, '_>) -> Option<Match> {
         let mut ahead = cursor;
         ahead.space() && ahead.digits().len() == 4 && ahead.at_word_end()
     };
+    // "Dec. '25"
+    let mut quoted = cursor;
+    if context.is(&ENGLISH)
+        && short
+        && quoted.space()
+        && quoted.eat_any(&['\'', '’']).is_some()
+        && quoted.at_digit()
+    {
+        return Some(Match::words(cursor.read(), name));
+    }
     if !context.is(&ENGLISH) || before_year {
         return (short && before_year).then(|| Match::words(cursor.read(), name));
     }
@@ -281,6 +308,20 @@ fn weekday(context: Context<'_, '_>) -> Option<Match> {
     if ahead.eat("/") && short_day(&mut ahead, context.tongue).is_some() && !stopped {
         cursor.eat("/");
         return Some(Match::words(cursor.read(), format!("{day}, ")));
+    }
+    // "10 PM Fri & Sat"
+    let before = context.place.word_before(0).to_lowercase();
+    let led =
+        ["on", "and", "next", "this", "every", "closed", "until", "through", "from", "to", "till", "by"];
+    let led = led.contains(&before.as_str())
+        || context.place.near().trim_end().ends_with('&')
+        || ["am", "pm", "a.m", "p.m", "m"].contains(&before.as_str());
+    let mut next = cursor;
+    next.space();
+    let ends = cursor.at_sentence_end() || matches!(next.peek(), Some('&' | ',' | ';' | ')' | '.'));
+    if context.is(&ENGLISH) && led && ends && cursor.at_word_end() {
+        let stop = if stopped && cursor.at_sentence_end() { "." } else { "" };
+        return Some(Match::words(cursor.read(), format!("{day}{stop}")));
     }
     let mut ahead = cursor;
     let comma = ahead.eat(",");

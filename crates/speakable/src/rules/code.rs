@@ -32,7 +32,10 @@ pub(super) fn code(context: Context<'_, '_>) -> Option<Match> {
     let named = context.place.follows(context.tongue.codes, 3);
     let one_case = small == 0 || (capitals == 0 && (named || switches >= 3 && token.len() >= 6));
     let long = token.len() >= if named { 3 } else { 5 };
-    let fits = long && token.len() <= LONGEST && short_runs && one_case && letters >= 1 && digits >= 1;
+    // "12x8x6": sides.
+    let sides = token.split('x').all(|side| !side.is_empty() && side.bytes().all(|c| c.is_ascii_digit()));
+    let fits =
+        !sides && long && token.len() <= LONGEST && short_runs && one_case && letters >= 1 && digits >= 1;
     if !fits || (digits < 2 && !named) || cursor.peek().is_some_and(char::is_alphanumeric) {
         return None;
     }

@@ -18,7 +18,7 @@ pub(super) fn unit(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<
         if longer
             && after.eat(unit.0)
             && after.at_word_end()
-            && !after.peek().is_some_and(|c| c == '/' || c == '²')
+            && !after.peek().is_some_and(|c| matches!(c, '/' | '²' | '\'' | '’'))
         {
             best = Some((unit, after));
         }
@@ -46,6 +46,24 @@ pub(super) fn unit(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<
     }
     *cursor = after;
     Some(unit)
+}
+
+/// "50 mg/ml"
+pub(super) fn unit_per_unit(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<String> {
+    let mut ahead = *cursor;
+    ahead.space();
+    let start = ahead;
+    let letters = ahead.letters();
+    ahead.eat("/").then_some(())?;
+    let whole = |sign: &str| context.tongue.units.iter().any(|unit| unit.0 == sign);
+    let above = context.tongue.units.iter().find(|unit| unit.0 == letters)?;
+    // What is a unit as a whole has a name of its own.
+    let mut rest = ahead;
+    let below = rest.letters();
+    let together = format!("{letters}/{below}");
+    let below = context.tongue.units.iter().find(|unit| unit.0 == below && !whole(&together))?;
+    (rest.at_word_end() && start.peek().is_some_and(char::is_alphabetic)).then(|| *cursor = rest)?;
+    Some(format!("{} {} {}", above.2, context.tongue.words.per, below.1))
 }
 
 /// 3 x 4, 3×4×5

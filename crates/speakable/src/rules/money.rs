@@ -52,7 +52,13 @@ pub(super) fn prefixed(context: Context<'_, '_>) -> Option<Match> {
         cursor = again;
     }
     let words = money(&number, &currency, scaled, context)?;
-    let words = words + &per(&mut cursor, context) + range(&mut cursor, context);
+    let mut words = words + &per(&mut cursor, context) + range(&mut cursor, context);
+    // "$5 - $10"
+    let mut ahead = cursor;
+    if ahead.eat_one(&[" - ", " – "]).is_some() && self::currency(&mut ahead.clone(), context).is_some() {
+        cursor = ahead;
+        words = format!("{words} {} ", context.tongue.words.to);
+    }
     let minus = if minus { format!("{} ", context.tongue.words.minus) } else { String::new() };
     let apart = if context.place.previous().is_some_and(char::is_alphabetic) { " " } else { "" };
     Some(Match::words(cursor.read(), format!("{apart}{minus}{words}")))

@@ -119,6 +119,8 @@ fn is_digits(found: &Groups<'_>, total: usize, context: Context<'_, '_>) -> bool
         [_] => false,
         [5, 4] if mark == Some('-') && context.is(&ENGLISH) => true,
         [3, 4] => matches!(mark, Some('-' | '.')) || context.is(&ENGLISH),
+        // "12-3456789"
+        [2, 7] if mark == Some('-') => true,
         [_, _] => nought && total >= 6 && mark != Some('.') && (mark != Some('/') || total >= 8),
         [4, 4, 4, .., 1..=4] | [4, 6, 4..=5] => true,
         // "12/24-12/26": two days.

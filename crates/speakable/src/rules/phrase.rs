@@ -4,7 +4,7 @@ use super::Context;
 use crate::cursor::Match;
 use crate::tongue::{ENGLISH, FRENCH, Tongue};
 
-const PHRASES: [(&Tongue, &str, &str); 23] = [
+const PHRASES: [(&Tongue, &str, &str); 24] = [
     (&FRENCH, "24h/24", "vingt-quatre heures sur vingt-quatre"),
     (&FRENCH, "24 h/24", "vingt-quatre heures sur vingt-quatre"),
     (&FRENCH, "24h sur 24", "vingt-quatre heures sur vingt-quatre"),
@@ -28,6 +28,7 @@ const PHRASES: [(&Tongue, &str, &str); 23] = [
     (&ENGLISH, "24/7/365", "twenty-four seven, three hundred sixty-five"),
     (&ENGLISH, "1099 form", "ten ninety-nine form"),
     (&ENGLISH, "7-Eleven", "seven eleven"),
+    (&ENGLISH, "50-50", "fifty fifty"),
 ];
 
 /// A phrase that is always said so.

@@ -192,7 +192,7 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
             let ahead_number = {
                 let mut ahead = cursor;
                 ahead.space();
-                ahead.peek().is_some_and(|c| c.is_ascii_digit() || matches!(c, '$' | '€' | '£'))
+                ahead.peek().is_some_and(|c| c.is_ascii_digit() || matches!(c, '$' | '€' | '£' | '.'))
             };
             let said = match (first, or_equal) {
                 (_, false) if before_digit && ahead_number && previous == Some(' ') => {
@@ -233,6 +233,10 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
         }
         '.' if cursor.at_digit() && previous.is_none_or(|c| c.is_whitespace() || c == '$') => {
             after(words.point)
+        }
+        // ".docx"
+        '.' if previous.is_some_and(char::is_whitespace) && cursor.peek().is_some_and(char::is_lowercase) => {
+            after(words.dot)
         }
         // "p.m.", "U.S.": letters keep their stops.
         '.' if place.before.chars().rev().nth(1).is_none_or(|c| !c.is_alphanumeric())

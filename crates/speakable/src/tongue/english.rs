@@ -59,7 +59,7 @@ pub(crate) static ENGLISH: Tongue = Tongue {
     shorts: SHORTS,
     no_stop: NO_STOP,
     codes: CODES,
-    date_words: &["on", "by", "until", "from", "since", "before", "after", "through", "till", "due"],
+    date_words: &["on", "by", "until", "from", "since", "before", "after", "through", "till", "due", "eta"],
     form_before: |_| Form::Count,
     year_like: |n| (1_100..=2_099).contains(&n) && n != 2_000 && !(n < 1_900 && n.is_multiple_of(1_000)),
     clock: &["o'clock", "hrs", "hours", "h"],
