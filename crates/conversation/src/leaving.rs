@@ -147,7 +147,8 @@ impl Conversation {
         }
         let asked = |text: &str| crate::voicemail::asks_who_calls(text);
         if !beeped
-            && (asked(&self.turn.words()) || self.reply.as_ref().is_some_and(|reply| asked(reply.basis())))
+            && (asked(&self.turn.words())
+                || self.reply.as_ref().and_then(|reply| reply.basis.as_deref()).is_some_and(asked))
         {
             // It is a phone that screens its calls, and is being answered.
             self.voicemail = crate::voicemail::Voicemail::Screened { message };
