@@ -335,7 +335,12 @@ fn weekday(context: Context<'_, '_>) -> Option<Match> {
         || stopped
         || (digits.len() <= 2 && matches!(figures.peek(), Some('.' | '/' | ':' | 'h' | ' ')))
         || (context.is(&ENGLISH) && matches!(figures.peek(), Some('-' | '–' | 'a' | 'p')));
-    let german = context.is(&GERMAN) && !(comma || stopped) && !matches!(figures.peek(), Some('.' | ':'));
+    let opens = context.is(&GERMAN)
+        && matches!(figures.peek(), Some('-' | '–'))
+        && !matches!(day, "Sonntag" | "Donnerstag");
+    let clear = clear || opens;
+    let german =
+        context.is(&GERMAN) && !(comma || stopped || opens) && !matches!(figures.peek(), Some('.' | ':'));
     let figures = !digits.is_empty() && clear && !german;
     // "du lun. au ven."
     let mut next = cursor;

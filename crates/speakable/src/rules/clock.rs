@@ -93,7 +93,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option
         return None;
     }
     let clock = clock_word(&mut ahead, context);
-    if dotted && half.is_none() && !clock {
+    if dotted && half.is_none() && !clock && !until_clock(ahead, context) {
         return None;
     }
     if time.hour == 24 && time.minute.unwrap_or(0) > 0 {
@@ -104,6 +104,18 @@ pub(super) fn parse(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option
     ((ahead.at_word_end() || (colon && ahead.peek() == Some('Z'))) && !more).then_some(())?;
     *cursor = ahead;
     Some(time)
+}
+
+/// "8.00 bis 16.30 Uhr"
+fn until_clock(mut cursor: Cursor<'_>, context: Context<'_, '_>) -> bool {
+    if !context.is(&GERMAN) || cursor.eat_one(&[" bis ", " - ", " – ", "-", "–"]).is_none() {
+        return false;
+    }
+    let hours = cursor.digits().len();
+    if cursor.eat(".") {
+        cursor.digits();
+    }
+    (1..=2).contains(&hours) && clock_word(&mut cursor, context)
 }
 
 /// "Uhr", "h", "horas": in the words already.

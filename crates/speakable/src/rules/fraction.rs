@@ -26,6 +26,11 @@ pub(super) fn with_part(
         ahead.at_word_end().then(|| *cursor = ahead)?;
         return Some(format!("{} foot {}", number.words(context, Form::Count), context.tongue.count(inches)));
     }
+    // "1 ½"
+    let mut spaced = *cursor;
+    if spaced.space() && matches!(spaced.peek(), Some('½' | '¼' | '¾')) {
+        *cursor = spaced;
+    }
     let (name, parts) = match cursor.peek()? {
         '½' => (words.half, (1, 2)),
         '¼' => (words.quarter, (1, 4)),

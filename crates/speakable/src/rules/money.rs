@@ -179,7 +179,13 @@ pub(super) fn scale(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option
             Some(_) => false,
             None => ahead.eat(sign),
         };
-        (found && ahead.at_word_end()).then(|| *cursor = ahead).is_some()
+        // "$20 M.N."
+        let initials = ahead.peek() == Some('.') && {
+            let mut after = ahead;
+            after.next();
+            after.peek().is_some_and(char::is_alphanumeric)
+        };
+        (found && ahead.at_word_end() && !initials).then(|| *cursor = ahead).is_some()
     })
 }
 

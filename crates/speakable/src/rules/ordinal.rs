@@ -94,6 +94,11 @@ fn german_ordinal(n: u64, cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> 
         return Some(crate::tongue::ordinal_after(n, before));
     }
     ahead.space().then_some(())?;
+    // "die 2. 300 €"
+    if ahead.at_digit() && ["die", "der", "das"].contains(&before) && n <= 31 {
+        cursor.eat(".");
+        return Some(crate::tongue::ordinal_after(n, before));
+    }
     let mut word = ahead;
     let noun = word.letters();
     let cased = CASES.contains(&before.to_lowercase().as_str());

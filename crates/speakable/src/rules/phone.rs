@@ -65,9 +65,13 @@ pub(super) fn phone(context: Context<'_, '_>) -> Option<Match> {
     if total > MOST_DIGITS || !(number || is_digits(&found, total, context)) {
         return None;
     }
+    let single = found.groups.iter().all(|group| group.len() == 1);
     let spelled = || found.groups.iter().map(|group| context.tongue.spell_digits(group)).collect::<Vec<_>>();
-    let mut words =
-        if coded && context.is(&FRENCH) { spelled().join(", ") } else { say(&found.groups, plus, context) };
+    let mut words = if coded && context.is(&FRENCH) {
+        spelled().join(if single { " " } else { ", " })
+    } else {
+        say(&found.groups, plus, context)
+    };
     if let Some(extension) = extension(&mut cursor, context) {
         words = format!("{words}, {} {extension}", context.tongue.words.extension);
     }

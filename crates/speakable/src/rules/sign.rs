@@ -263,10 +263,10 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
 }
 
 /// Words before the keys of a telephone (lower case), in all languages.
-const KEYED: [&str; 30] = [
+const KEYED: [&str; 34] = [
     "press", "pressing", "dial", "hit", "key", "by", "then", "enter", "the", "or", "drücken", "taste", "mit",
     "dann", "wählen", "pulse", "marque", "tecla", "luego", "oprima", "presione", "appuyez", "sur", "touche",
-    "puis", "tapez", "par", "de", "la", "die",
+    "puis", "tapez", "par", "de", "la", "die", "o", "ou", "oder", "u",
 ];
 
 /// A key of a telephone: * or # on its own, or before digits.

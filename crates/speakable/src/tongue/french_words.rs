@@ -133,6 +133,7 @@ pub(super) const UNITS: &[Unit] = &[
 ];
 
 pub(super) const SHORTS: &[Short] = &[
+    ("M. et", "monsieur et", Always),
     ("M.", "monsieur", BeforeName),
     ("MM.", "messieurs", BeforeName),
     ("Mme", "madame", Always),

@@ -1,6 +1,6 @@
 //! German: words for signs, units, money and abbreviations.
 
-use super::When::{Always, BeforeName, BeforeNumber};
+use super::When::{AfterNumber, Always, BeforeName, BeforeNumber};
 use super::{Currency, Form, Scale, Short, Unit, Words};
 
 const M: Form = Form::Masculine;
@@ -147,6 +147,14 @@ pub(super) const UNITS: &[Unit] = &[
 
 pub(super) const SHORTS: &[Short] = &[
     ("Zi.", "Zimmer", BeforeNumber),
+    ("Jh.", "Jahrhundert", Always),
+    ("v.", "von", BeforeNumber),
+    ("einschl.", "einschließlich", Always),
+    ("z. Hd.", "zu Händen", Always),
+    ("z.Hd.", "zu Händen", Always),
+    ("c/o", "bei", Always),
+    ("EL", "Esslöffel", AfterNumber),
+    ("TL", "Teelöffel", AfterNumber),
     ("tgl.", "täglich", Always),
     ("p. a.", "pro Jahr", Always),
     ("p.a.", "pro Jahr", Always),
