@@ -6,6 +6,7 @@
 
 mod ledger;
 mod line;
+mod sending;
 mod wire;
 
 use std::sync::Arc;

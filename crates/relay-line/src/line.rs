@@ -1,65 +1,19 @@
 //! ConversationRelay as a line under a conversation.
 
+mod transport;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_conversation::line::{Heard, Line, LineCommand, LineEvent, Opening};
-use offhook_conversation::{CallEvent, Deadline, Output, Transport, Why};
+use offhook_conversation::{Deadline, Output, Why};
 use offhook_speakable::{Cleaner, Piece};
 use offhook_stage_api::{CallTime, Digits, Interruptible, Transcript, UtteranceId};
 
 use crate::ledger::{Ledger, merge};
-use crate::wire::{RelayInput, RelayWire};
-
-/// A stream that stops for so long behind a sentence won't go on with its last word.
-const SENTENCE_HELD: Duration = Duration::from_millis(200);
-/// The same in the midst of a sentence: a word or a number may yet go on.
-const WORD_HELD: Duration = Duration::from_millis(600);
-
-/// An utterance that isn't sent to its end.
-#[derive(Debug)]
-struct Sending {
-    id: UtteranceId,
-    /// Makes its text speakable.
-    cleaner: Cleaner,
-    /// When text came last.
-    came: CallTime,
-    /// Text that isn't sent yet.
-    text: Piece,
-    /// Keys to be pressed in place of text.
-    keys: Option<Digits>,
-    interruptible: bool,
-    /// Its reply is speculative.
-    held: bool,
-    /// No more text comes.
-    closed: bool,
-    /// Some of it was sent.
-    begun: bool,
-}
-
-impl Sending {
-    /// More of its text can be said. True if it is the first.
-    fn take(&mut self, more: &Piece) -> bool {
-        let first = !self.begun && self.text.text.spoken.is_empty();
-        self.text.append(more);
-        first && !self.text.text.spoken.is_empty()
-    }
-
-    /// When what is held back goes out, if no more comes.
-    fn held_until(&self) -> Option<CallTime> {
-        let held = self.cleaner.held().trim_end();
-        let sentence =
-            held.trim_end_matches(['"', '”', '»', ')', '*', '_']).ends_with(['.', '!', '?', '…', ':']);
-        let says = !self.closed && held.contains(char::is_alphanumeric);
-        says.then(|| self.came + if sentence { SENTENCE_HELD } else { WORD_HELD })
-    }
-
-    /// What was written and isn't sent.
-    fn unsent(&self) -> String {
-        format!("{}{}", self.text.written, self.cleaner.held()).trim().to_owned()
-    }
-}
+use crate::sending::Sending;
+use crate::wire::RelayWire;
 
 /// ConversationRelay, as far as it isn't I/O.
 #[derive(Debug, Default)]
@@ -438,32 +392,4 @@ impl Line for RelayLine {
             }
         }
     }
-}
-
-impl Transport for RelayLine {
-    type Input<'a> = RelayInput<'a>;
-    type Wire = RelayWire;
-
-    fn handle(&mut self, input: RelayInput<'_>, now: CallTime) {
-        match input {
-            RelayInput::Prompt { text, last, .. } => self.on_prompt(text.trim(), last, now),
-            RelayInput::Dtmf(key) => self.events.push_back(LineEvent::Keyed(key)),
-            RelayInput::Interrupt { heard, .. } => self.on_interrupt(heard, now),
-            RelayInput::AgentSpeaking(speaking) => self.ledger.on_sounds(speaking, now),
-            RelayInput::CallerSpeaking(speaking) => self.on_speaking(speaking, now),
-            RelayInput::Played(text) => self.ledger.on_played(text),
-            RelayInput::Refused(why) => {
-                let message = format!("Twilio could not use something: {why}");
-                self.events.push_back(LineEvent::Notice(CallEvent::Trouble { message }));
-            }
-            RelayInput::Lost => self.on_lost(now),
-            RelayInput::Back => self.events.push_back(LineEvent::Back),
-        }
-    }
-
-    fn poll_output(&mut self) -> Option<Output<RelayWire>> {
-        self.out.pop_front()
-    }
-
-    fn start(&mut self, _now: CallTime) {}
 }

@@ -16,6 +16,7 @@ mod live;
 mod openai_speech;
 mod segment;
 mod sound;
+mod trim;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;

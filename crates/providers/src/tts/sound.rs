@@ -8,6 +8,7 @@ use offhook_stage_api::AudioChunk;
 use offhook_stages::StageError;
 
 use super::layout::Layout;
+use super::trim::{Sample, Trim};
 use crate::sniff::{Asked, ENOUGH, WavHeader, sniff};
 
 /// What a provider was asked for.
@@ -25,12 +26,6 @@ pub(super) enum Format {
 pub(super) const RATES: std::ops::RangeInclusive<u32> = 4_000..=192_000;
 /// No sentence takes longer to say; a provider that sends more has lost its way.
 const LONGEST: Duration = Duration::from_secs(600);
-/// Silence before the first word that is left alone.
-const TRIM_ABOVE_MS: usize = 80;
-/// What is left of a longer one, so that no soft onset is cut.
-const KEEP_MS: usize = 30;
-/// Samples (full scale 32 767) that are no silence.
-const LOUD: u16 = 160;
 
 /// One segment's sound.
 #[derive(Debug)]
@@ -205,66 +200,11 @@ impl Sound {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sample {
-    Mulaw(u8),
-    Linear(i16),
-}
-
-impl Sample {
-    const fn linear(self) -> i16 {
-        match self {
-            Self::Mulaw(octet) => offhook_mulaw::decode(octet),
-            Self::Linear(sample) => sample,
-        }
-    }
-
-    const fn octet(self) -> u8 {
-        match self {
-            Self::Mulaw(octet) => octet,
-            Self::Linear(sample) => offhook_mulaw::encode(sample),
-        }
-    }
-}
-
-/// Leaves out a long silence before the first sound.
-#[derive(Debug)]
-struct Trim {
-    held: Vec<Sample>,
-    cut: usize,
-    open: bool,
-}
-
-impl Trim {
-    fn push(&mut self, samples: Vec<Sample>, rate: SampleRate) -> Vec<Sample> {
-        if self.open {
-            return samples;
-        }
-        let per_ms = rate.hz() as usize / 1_000;
-        let (keep, above) = (KEEP_MS * per_ms, TRIM_ABOVE_MS * per_ms);
-        let quiet_before = self.held.len();
-        let first = samples.iter().position(|sample| sample.linear().unsigned_abs() > LOUD);
-        self.held.extend(samples);
-        let quiet = first.map_or(self.held.len(), |first| quiet_before + first);
-        if self.cut > 0 || quiet > above {
-            let out = quiet.saturating_sub(keep);
-            self.held.drain(..out);
-            self.cut += out;
-        }
-        self.open = first.is_some();
-        if self.open { std::mem::take(&mut self.held) } else { Vec::new() }
-    }
-
-    fn finish(&mut self) -> Vec<Sample> {
-        self.open = true;
-        std::mem::take(&mut self.held)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::trim::KEEP_MS;
     use super::*;
 
     fn tone(count: usize) -> Vec<i16> {
