@@ -173,8 +173,8 @@ fn a_slice_that_is_too_short_is_refused_and_nothing_taken() {
 
 #[test]
 fn unknown_rates_are_refused_in_words() {
-    let error = Resampler::new(rate(11_025), SampleRate::HZ_8000).unwrap_err();
-    assert!(error.to_string().starts_with("can't convert 11025 Hz to 8000 Hz"));
+    let error = Resampler::new(rate(7), SampleRate::HZ_8000).err().unwrap();
+    assert!(error.to_string().starts_with("can't convert 7 Hz to 8000 Hz"));
 }
 
 /// What the filter is meant to be, without phases kept, blocks or a window: zeros before the sound, whole numbers.
