@@ -1,6 +1,6 @@
 //! Text that is written bit by bit, passed on by the sentence.
 
-use offhook_stage_api::text::SHORTEST_CLAUSE;
+use offhook_speakable::SHORTEST_CLAUSE;
 
 /// A sentence of so many characters is passed on by the word.
 const RUN_ON: usize = 200;
