@@ -280,7 +280,8 @@ mod tests {
             wav
         };
         let wide = |sample: i16| f64::from(sample) / 32_767.0;
-        let codings: [(u16, u16, fn(i16, f64) -> Vec<u8>, u16); 7] = [
+        type Coding = (u16, u16, fn(i16, f64) -> Vec<u8>, u16);
+        let codings: [Coding; 7] = [
             (1, 8, |sample, _| vec![((sample >> 8) + 128) as u8], 256),
             (1, 24, |sample, _| (i32::from(sample) << 8).to_le_bytes()[..3].to_vec(), 0),
             (1, 32, |sample, _| (i32::from(sample) << 16).to_le_bytes().to_vec(), 0),
