@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::application::{plan, recogniser};
+use crate::application::{plan, recogniser, utterances};
 use crate::server::{self, Server, line};
 use offhook_simulator::{CallReport, When, place};
 
@@ -149,7 +149,7 @@ async fn tools_of_an_mcp_server_book_a_table_after_the_callers_yes() {
     };
     let end = ToolCall { name: "end_call".into(), arguments: serde_json::json!({}) };
     let script = OfDoubles {
-        caller: ["Two people.", "Yes please.", "", "", ""].map(Into::into).to_vec(),
+        caller: utterances(&["Two people.", "Yes please."]),
         answers: vec![
             rule("two people", "", vec![booking()]),
             Rule {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use offhook_doubles::{Doubles, DoublesConfig, Script as OfDoubles};
+use offhook_doubles::{Doubles, DoublesConfig, Script as OfDoubles, Utterance};
 use offhook_simulator::{CallPlan, Line, Script};
 use offhook_twilio::{AccountSid, CallSid, StreamSid};
 use serde_json::Value;
@@ -91,10 +91,20 @@ pub(crate) fn token(text: &str, last: bool) -> String {
     serde_json::json!({"type": "text", "token": text, "last": last}).to_string()
 }
 
+/// Utterances whose words are all said at their beginning: however short the sound is, none is left for the next.
+pub(crate) fn utterances(texts: &[&str]) -> Vec<Utterance> {
+    // What is heard after that is nothing, not the beginning again.
+    let all = texts.iter().chain(&["", "", ""]);
+    all.map(|text| {
+        let ends_ms = (1..).map(|word| word * 60).take(text.split_whitespace().count()).collect();
+        Utterance { text: (*text).to_owned(), ends_ms }
+    })
+    .collect()
+}
+
 /// A recogniser that hears this, an utterance each; ended when dropped. And the table of an agent that listens by it.
 pub(crate) async fn recogniser(hears: &[&str]) -> (Doubles, String) {
-    // What is heard after that is nothing, not the beginning again.
-    let caller = hears.iter().chain(&["", "", ""]).map(|text| (*text).into()).collect();
+    let caller = utterances(hears);
     let script = OfDoubles { caller, ..OfDoubles::default() };
     let doubles = Doubles::start(DoublesConfig { script, ..DoublesConfig::default() }).await.unwrap();
     let table = format!(

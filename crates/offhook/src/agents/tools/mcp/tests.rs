@@ -171,14 +171,14 @@ fn a_hostile_server_costs_only_its_tools() {
     let tools = connect(&table(&url, "timeout = \"500ms\"")).unwrap();
     let find = &tools["crm__find_order"];
     assert!(use_tool(find, json!({"order": "long"})).unwrap_err().contains("can't be used"));
-    assert!(use_tool(find, json!({"order": "never"})).unwrap_err().contains("no result within 500ms"));
+    assert!(use_tool(find, json!({"order": "never"})).unwrap_err().contains("within 500ms"));
     // Nobody there.
     assert!(connect(&table("http://127.0.0.1:1/mcp", "")).unwrap().is_empty());
 }
 
 #[test]
 fn results_are_text_and_of_a_bounded_length() {
-    let text = |result: Value| protocol::result_text(&result, 20);
+    let text = |result: Value| protocol::result_text(&result, 30);
     assert_eq!(
         text(json!({"structuredContent": {"a": 1}, "content": [{"type": "text", "text": "x"}]})),
         r#"{"a":1}"#
