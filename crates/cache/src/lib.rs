@@ -16,7 +16,7 @@ use offhook_stage_api::{AudioChunk, SpeakRequest, TtsCommand, TtsEvent};
 use offhook_stages::{
     BoxFuture, CallInfo, Distance, Rx, StageError, Tts, Tx, WhenFull, bounded, stops_short,
 };
-use store::{Key, Spoken};
+use store::{CachedAudio, Key};
 pub use store::{SpokenStore, SpokenTotals};
 
 /// Longer texts don't repeat.
@@ -71,7 +71,7 @@ impl Tts for CachedTts {
         let (to_voice, voice_commands) = bounded(QUEUE, WhenFull::PushBack);
         let (voice_events, from_voice) = bounded(QUEUE, WhenFull::PushBack);
         let voice = self.voice.run(call.clone(), voice_commands, voice_events);
-        let mut desk = Desk {
+        let mut task = CacheTask {
             prefix: format!("{}/{}", self.voice.name(), self.voice.voice()),
             language: Arc::clone(&call.language),
             store: Arc::clone(&self.store),
@@ -85,7 +85,7 @@ impl Tts for CachedTts {
                     // A voice that ended has said what it had to say; what it left in its queue comes first.
                     biased;
                     Some(event) = from_voice.recv() => {
-                        desk.note(&event);
+                        task.note(&event);
                         if events.send(event).await.is_err() {
                             return Ok(());
                         }
@@ -93,14 +93,14 @@ impl Tts for CachedTts {
                     command = commands.recv(), if to_voice.is_some() => match command {
                         None => to_voice = None,
                         Some(command) => {
-                            for event in desk.recall(&command) {
+                            for event in task.recall(&command) {
                                 if events.send(event).await.is_err() {
                                     return Ok(());
                                 }
                             }
-                            if let Some(to_voice) = to_voice.as_ref().filter(|_| desk.is_for_voice(&command))
+                            if let Some(to_voice) = to_voice.as_ref().filter(|_| task.is_for_voice(&command))
                                 && to_voice.offer(command.clone()).is_err()
-                                && let Some(event) = desk.refuse(&command)
+                                && let Some(event) = task.refuse(&command)
                                 && events.send(event).await.is_err()
                             {
                                 return Ok(());
@@ -109,7 +109,7 @@ impl Tts for CachedTts {
                     },
                     outcome = &mut voice => {
                         while let Ok(event) = from_voice.try_recv() {
-                            desk.note(&event);
+                            task.note(&event);
                             if events.send(event).await.is_err() {
                                 break;
                             }
@@ -123,7 +123,7 @@ impl Tts for CachedTts {
 }
 
 /// What one call is having spoken.
-struct Desk {
+struct CacheTask {
     /// Names the voice in keys.
     prefix: String,
     /// The language of texts that name none.
@@ -139,7 +139,7 @@ struct Open {
     key: Option<Key>,
     text: String,
     language: Arc<str>,
-    spoken: Spoken,
+    spoken: CachedAudio,
 }
 
 impl Open {
@@ -150,7 +150,7 @@ impl Open {
     }
 }
 
-impl Desk {
+impl CacheTask {
     fn key(&self, request: &SpeakRequest) -> Option<Key> {
         let language = request.language.as_ref().unwrap_or(&self.language);
         let prefix = || format!("{}/{language}", self.prefix);
@@ -168,7 +168,7 @@ impl Desk {
         let Some(spoken) = known else {
             let language = request.language.as_ref().unwrap_or(&self.language);
             let (text, language) = (request.text.clone(), Arc::clone(language));
-            let open = Open { key, text, language, spoken: Spoken::default() };
+            let open = Open { key, text, language, spoken: CachedAudio::default() };
             self.open.insert((utterance, segment), open);
             return Vec::new();
         };

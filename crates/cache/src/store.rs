@@ -18,12 +18,12 @@ impl Key {
 
 /// A spoken text's sound and words, as they came.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Spoken {
+pub(super) struct CachedAudio {
     pub(super) chunks: Vec<AudioChunk>,
     pub(super) words: Vec<TimedWord>,
 }
 
-impl Spoken {
+impl CachedAudio {
     fn octets(&self) -> usize {
         let sound = self.chunks.iter().map(|chunk| match chunk {
             AudioChunk::Mulaw(octets) => octets.len(),
@@ -44,11 +44,11 @@ pub struct SpokenTotals {
     pub octets: usize,
 }
 
-/// Spoken texts, shared by all calls of a server. Holds so many octets at most; the least lately used go first.
+/// Audio of spoken texts, shared by all calls of a server. Holds so many octets at most; the least lately used go first.
 #[derive(Debug)]
 pub struct SpokenStore {
     most_octets: usize,
-    texts: Mutex<(LruCache<Key, Arc<Spoken>>, usize)>,
+    texts: Mutex<(LruCache<Key, Arc<CachedAudio>>, usize)>,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -78,7 +78,7 @@ impl SpokenStore {
         }
     }
 
-    pub(super) fn get(&self, key: &Key) -> Option<Arc<Spoken>> {
+    pub(super) fn get(&self, key: &Key) -> Option<Arc<CachedAudio>> {
         let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
         let found = texts.0.get(key).cloned();
         let count = if found.is_some() { &self.hits } else { &self.misses };
@@ -87,7 +87,7 @@ impl SpokenStore {
     }
 
     /// Keeps a text. Nothing spoken is nothing to keep: the voice may do better next time.
-    pub(super) fn put(&self, key: Key, spoken: Spoken) {
+    pub(super) fn put(&self, key: Key, spoken: CachedAudio) {
         let octets = spoken.octets();
         if spoken.chunks.is_empty() || octets > self.most_octets {
             return;
@@ -108,8 +108,8 @@ impl SpokenStore {
 mod tests {
     use super::*;
 
-    fn spoken(octets: usize) -> Spoken {
-        Spoken { chunks: vec![AudioChunk::Mulaw(vec![0; octets].into())], words: Vec::new() }
+    fn spoken(octets: usize) -> CachedAudio {
+        CachedAudio { chunks: vec![AudioChunk::Mulaw(vec![0; octets].into())], words: Vec::new() }
     }
 
     #[test]

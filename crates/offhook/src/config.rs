@@ -11,6 +11,7 @@ use offhook_twilio::twiml::{RelayOptions, TranscriptionProvider, TtsProvider};
 use serde::Deserialize;
 
 use crate::api::ApiConfig;
+use crate::calls::config::OutboundConfig;
 use crate::outbox::EventsConfig;
 use crate::prices::Prices;
 use crate::rest::Account;
@@ -19,7 +20,6 @@ use crate::serve::http::HttpConfig;
 use crate::serve::metrics::MetricsConfig;
 use crate::serve::overload::OverloadConfig;
 use crate::stored::{RecordingConfig, StoreConfig};
-use crate::switchboard::config::OutboundConfig;
 
 /// The example that `--help` speaks of; a test holds it to be valid and to tell the defaults.
 #[cfg(test)]

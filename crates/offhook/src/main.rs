@@ -4,6 +4,7 @@
 mod agents;
 mod api;
 mod call;
+mod calls;
 mod canvas;
 mod check;
 mod config;
@@ -29,7 +30,6 @@ mod rest;
 mod routing;
 mod serve;
 mod stored;
-mod switchboard;
 mod timeline;
 mod vad;
 mod wav;

@@ -17,9 +17,9 @@ use offhook_stages::Usage;
 use offhook_tape::{Header, SoundOut, TapedLine, write_header, write_input, write_output};
 use serde::{Deserialize, Serialize};
 
+use crate::calls::outcome::Outcome;
 use crate::keeper::{Keeper, Sound, Tape, safe};
 use crate::prices::Cost;
-use crate::switchboard::outcome::Outcome;
 
 /// The record of a call: what happened, for people and programs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

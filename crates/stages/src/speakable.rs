@@ -65,26 +65,26 @@ impl Tts for SpeakableTts {
         Box::pin(async move {
             tokio::pin!(voice);
             let mut to_voice = Some(to_voice);
-            let mut desk = Desk::default();
+            let mut task = SpeakableTask::default();
             loop {
                 tokio::select! {
                     // A voice that ended has said what it had to say; what it left in its queue comes first.
                     biased;
                     Some(event) = from_voice.recv() => {
-                        if desk.pass(event, &events).await.is_err() {
+                        if task.pass(event, &events).await.is_err() {
                             return Ok(());
                         }
                     }
                     command = commands.recv(), if to_voice.is_some() => match command {
                         None => to_voice = None,
                         Some(command) => {
-                            let command = desk.prepare(command, &language);
-                            if desk.pass_silent(&events).await.is_err() {
+                            let command = task.prepare(command, &language);
+                            if task.pass_silent(&events).await.is_err() {
                                 return Ok(());
                             }
                             if let (Some(to_voice), Some(command)) = (&to_voice, command)
                                 && let Err(refused) = to_voice.offer(command)
-                                && desk.refuse(refused, &events).await.is_err()
+                                && task.refuse(refused, &events).await.is_err()
                             {
                                 return Ok(());
                             }
@@ -92,7 +92,7 @@ impl Tts for SpeakableTts {
                     },
                     outcome = &mut voice => {
                         while let Ok(event) = from_voice.try_recv() {
-                            if desk.pass(event, &events).await.is_err() {
+                            if task.pass(event, &events).await.is_err() {
                                 break;
                             }
                         }
@@ -106,7 +106,7 @@ impl Tts for SpeakableTts {
 
 /// What one call is having spoken otherwise than it was written.
 #[derive(Default)]
-struct Desk {
+struct SpeakableTask {
     open: VecDeque<((UtteranceId, SegmentId), Timing)>,
     /// What the voice was given and hasn't finished.
     pending: VecDeque<(UtteranceId, SegmentId)>,
@@ -114,7 +114,7 @@ struct Desk {
     silent: VecDeque<(UtteranceId, SegmentId)>,
 }
 
-impl Desk {
+impl SpeakableTask {
     /// What the voice is told; nothing of a text that says nothing.
     fn prepare(&mut self, command: TtsCommand, language: &str) -> Option<TtsCommand> {
         let request = match command {

@@ -163,7 +163,9 @@ fn stt(tables: &[Table], keyterms: &[String]) -> anyhow::Result<Vec<Link<dyn Stt
         match ears() {
             Ok(stage) => links.push(Link::new(stage, Deadlines::STT, &LinkConfig::default())),
             Err(error) if links.is_empty() => return Err(error),
-            Err(error) => tracing::warn!("when no recogniser can be reached, calls will be deaf: {error:#}"),
+            Err(error) => tracing::warn!(
+                "no speech-to-text provider is available when the others can't be reached: {error:#}"
+            ),
         }
     }
     Ok(links)

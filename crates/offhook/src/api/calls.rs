@@ -17,13 +17,13 @@ use serde_json::{Value, json};
 
 use super::limits::{Before, LONGEST_KEY};
 use super::{Api, as_json, refusal, too_many};
+use crate::calls::live_call::LiveCall;
+use crate::calls::{CallRegistry, NotPlaced, Order};
 use crate::rest::RestError;
 use crate::serve::Shared;
 use crate::serve::address::PublicBase;
 use crate::serve::http::body::{BodyError, collect};
 use crate::serve::http::{Answer, typed};
-use crate::switchboard::live::Live;
-use crate::switchboard::{NotPlaced, Order, Switchboard};
 
 /// Longest body taken.
 const LONGEST_BODY: usize = 64 * 1024;
@@ -49,9 +49,9 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Answer> {
     serde_json::from_slice(body).map_err(|error| wrong(&format!("the body: {error}")))
 }
 
-pub(super) fn find(sid: &str, switchboard: &Switchboard) -> Result<Arc<Live>, Answer> {
+pub(super) fn find(sid: &str, registry: &CallRegistry) -> Result<Arc<LiveCall>, Answer> {
     let unknown = || refusal(StatusCode::NOT_FOUND, "unknown", "there is no such call, or it is long over");
-    switchboard.call(sid).ok_or_else(unknown)
+    registry.call(sid).ok_or_else(unknown)
 }
 
 /// `POST /calls`
@@ -88,10 +88,10 @@ pub(super) async fn place(request: Request, api: &Api, shared: &Arc<Shared>) -> 
         }
         return Err(too_many(wait, "more calls than `calls_per_second` in [outbound] lets through"));
     }
-    let (switchboard, remembered) = (Arc::clone(&shared.switchboard), Arc::clone(&api.remembered));
+    let (registry, remembered) = (Arc::clone(&shared.registry), Arc::clone(&api.remembered));
     // A task of its own: whoever asked may leave, but what was begun is brought to its end.
     let placing = tokio::spawn(async move {
-        let (status, body, again) = match switchboard.place(order, &base).await {
+        let (status, body, again) = match registry.place(order, &base).await {
             Ok(live) => (StatusCode::CREATED, live.snapshot(), false),
             Err(error) => not_placed(&error),
         };
@@ -137,12 +137,12 @@ fn not_placed(error: &NotPlaced) -> (StatusCode, Value, bool) {
 }
 
 /// `GET /calls`: the newest; with `?running=true` those that are not over.
-pub(super) fn list(query: Option<&str>, switchboard: &Switchboard) -> Result<Answer, Answer> {
+pub(super) fn list(query: Option<&str>, registry: &CallRegistry) -> Result<Answer, Answer> {
     let running = flag(query, "running")?;
-    let known = switchboard.calls();
+    let known = registry.calls();
     let wanted = known.iter().filter(|live| !running || !live.is_over());
     let calls: Vec<Value> = wanted.take(MOST_LISTED).map(|live| live.summary()).collect();
-    Ok(as_json(StatusCode::OK, &json!({ "calls": calls, "agents": switchboard.agents() })))
+    Ok(as_json(StatusCode::OK, &json!({ "calls": calls, "agents": registry.agents() })))
 }
 
 /// A parameter that is true or false; false if it isn't there.
@@ -160,29 +160,29 @@ fn flag(query: Option<&str>, name: &str) -> Result<bool, Answer> {
 }
 
 /// `GET /calls/{sid}`
-pub(super) async fn show(sid: &str, switchboard: &Switchboard) -> Result<Answer, Answer> {
-    let live = find(sid, switchboard)?;
-    switchboard.refresh(&live).await;
+pub(super) async fn show(sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
+    let live = find(sid, registry)?;
+    registry.refresh(&live).await;
     Ok(as_json(StatusCode::OK, &live.snapshot()))
 }
 
 /// `DELETE /calls/{sid}`: politely, after what is being said; with `?now=true` at once.
-pub(super) async fn end(query: Option<&str>, sid: &str, switchboard: &Switchboard) -> Result<Answer, Answer> {
-    let live = find(sid, switchboard)?;
+pub(super) async fn end(query: Option<&str>, sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
+    let live = find(sid, registry)?;
     let now = flag(query, "now")?;
-    let polite = live.facts().talking && !now;
+    let polite = live.record().talking && !now;
     if live.is_over() {
         return Ok(as_json(StatusCode::OK, &live.snapshot()));
     }
     if polite {
         return wish(&live, Control::HangUp);
     }
-    let reaches_twilio = switchboard.rest.is_some();
+    let reaches_twilio = registry.rest.is_some();
     let not_ended = |error: String| match reaches_twilio {
         true => refusal(StatusCode::BAD_GATEWAY, "not_ended", &error),
         false => refusal(StatusCode::CONFLICT, "not_talking", "there is no stream that could be closed"),
     };
-    switchboard.end(&live).await.map_err(not_ended)?;
+    registry.end(&live).await.map_err(not_ended)?;
     Ok(accepted())
 }
 
@@ -190,7 +190,7 @@ fn accepted() -> Answer {
     as_json(StatusCode::ACCEPTED, &json!({ "accepted": true }))
 }
 
-fn wish(live: &Live, control: Control) -> Result<Answer, Answer> {
+fn wish(live: &LiveCall, control: Control) -> Result<Answer, Answer> {
     live.wish(control).map(|()| accepted()).map_err(|error| match error {
         ControlError::Over => {
             let message = "nobody can be talked to: the call still rings, or is over";
@@ -209,14 +209,14 @@ struct SayBody {
 }
 
 /// `POST /calls/{sid}/say`
-pub(super) async fn say(request: Request, sid: &str, switchboard: &Switchboard) -> Result<Answer, Answer> {
-    let live = find(sid, switchboard)?;
+pub(super) async fn say(request: Request, sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
+    let live = find(sid, registry)?;
     let SayBody { text, interruptible } = parse(&body(request).await?)?;
     if text.trim().is_empty() || text.chars().count() > LONGEST_TEXT {
         return Err(wrong(&format!("`text` must have 1 to {LONGEST_TEXT} characters")));
     }
     // Whoever has taken the model's seat answers the caller, if an answer is waited for.
-    if live.facts().talking && live.seat.answer(&text, interruptible) {
+    if live.record().talking && live.seat.answer(&text, interruptible) {
         return Ok(accepted());
     }
     wish(&live, Control::Say { text, interruptible })
@@ -232,11 +232,11 @@ struct SeatBody {
 pub(super) async fn take_over(
     request: Request,
     sid: &str,
-    switchboard: &Switchboard,
+    registry: &CallRegistry,
 ) -> Result<Answer, Answer> {
-    let live = find(sid, switchboard)?;
+    let live = find(sid, registry)?;
     let SeatBody { on } = parse(&body(request).await?)?;
-    if !live.facts().talking {
+    if !live.record().talking {
         let message = "nobody can be talked to: the call still rings, or is over";
         return Err(refusal(StatusCode::CONFLICT, "not_talking", message));
     }
@@ -251,14 +251,10 @@ struct TransferBody {
 }
 
 /// `POST /calls/{sid}/transfer`: once the last words were heard.
-pub(super) async fn transfer(
-    request: Request,
-    sid: &str,
-    switchboard: &Switchboard,
-) -> Result<Answer, Answer> {
-    let live = find(sid, switchboard)?;
+pub(super) async fn transfer(request: Request, sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
+    let live = find(sid, registry)?;
     let TransferBody { to } = parse(&body(request).await?)?;
-    if !switchboard.config.allows(&to) {
+    if !registry.config.allows(&to) {
         let message = format!("callers may not be handed to {to}: `allow` in [outbound] doesn't have it");
         return Err(refusal(StatusCode::FORBIDDEN, "not_allowed", &message));
     }
@@ -272,8 +268,8 @@ struct PressBody {
 }
 
 /// `POST /calls/{sid}/dtmf`
-pub(super) async fn press(request: Request, sid: &str, switchboard: &Switchboard) -> Result<Answer, Answer> {
-    let live = find(sid, switchboard)?;
+pub(super) async fn press(request: Request, sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
+    let live = find(sid, registry)?;
     let PressBody { digits } = parse(&body(request).await?)?;
     let keys = Digits::new(&digits);
     if keys.reveal().is_empty() || keys.reveal().len() != digits.len() || digits.len() > 64 {

@@ -14,9 +14,9 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::calls::find;
+use crate::calls::CallRegistry;
+use crate::calls::live_call::{LiveCall, Told};
 use crate::serve::http::Answer;
-use crate::switchboard::Switchboard;
-use crate::switchboard::live::{Live, Told};
 
 /// Proxies cut connections on which nothing comes.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -29,8 +29,8 @@ enum Then {
 }
 
 /// Streams a call: what is known, then what happens, to its end.
-pub(super) fn stream(sid: &str, switchboard: &Switchboard) -> Result<Answer, Answer> {
-    let live = find(sid, switchboard)?;
+pub(super) fn stream(sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
+    let live = find(sid, registry)?;
     // Listens first, so that nothing is lost between.
     let listener = live.listen();
     let events = stream::unfold((Then::Snapshot, live, listener), next);
@@ -38,8 +38,8 @@ pub(super) fn stream(sid: &str, switchboard: &Switchboard) -> Result<Answer, Ans
 }
 
 /// Streams all calls: what happens from now on, each event with its `call`. Ends only with the reader.
-pub(super) fn stream_of_all(switchboard: &Switchboard) -> Answer {
-    streamed(stream::unfold(switchboard.bus().listen(), next_of_all))
+pub(super) fn stream_of_all(registry: &CallRegistry) -> Answer {
+    streamed(stream::unfold(registry.bus().listen(), next_of_all))
 }
 
 async fn next_of_all(
@@ -65,7 +65,7 @@ pub(super) fn streamed(
     answer
 }
 
-type State = (Then, Arc<Live>, Receiver<Told>);
+type State = (Then, Arc<LiveCall>, Receiver<Told>);
 
 async fn next((then, live, mut listener): State) -> Option<(Result<Frame<Bytes>, Infallible>, State)> {
     let (text, then) = match then {

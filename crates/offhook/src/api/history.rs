@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::calls::{body, parse, wrong};
 use super::{as_json, refusal};
+use crate::calls::CallRegistry;
 use crate::serve::http::{Answer, typed};
-use crate::switchboard::Switchboard;
 
-fn store(switchboard: &Switchboard) -> Result<&Store, Answer> {
+fn store(registry: &CallRegistry) -> Result<&Store, Answer> {
     let hint = "no calls are kept: set `record`, or `url` in [store], and restart the server";
-    switchboard.store.as_ref().ok_or_else(|| refusal(StatusCode::NOT_FOUND, "off", hint))
+    registry.store.as_ref().ok_or_else(|| refusal(StatusCode::NOT_FOUND, "off", hint))
 }
 
 async fn answer<T>(pending: Pending<T>) -> Result<T, Answer> {
@@ -39,14 +39,14 @@ fn as_answer(status: StatusCode, value: &impl Serialize) -> Answer {
 }
 
 /// `GET /v1/history`
-pub(super) async fn list(query: Option<&str>, switchboard: &Switchboard) -> Result<Answer, Answer> {
-    let page = answer(store(switchboard)?.list(filter(query)?)).await?;
+pub(super) async fn list(query: Option<&str>, registry: &CallRegistry) -> Result<Answer, Answer> {
+    let page = answer(store(registry)?.list(filter(query)?)).await?;
     Ok(as_answer(StatusCode::OK, &page))
 }
 
 /// `GET /v1/report`: figures of the calls that a filter finds.
-pub(super) async fn report(query: Option<&str>, switchboard: &Switchboard) -> Result<Answer, Answer> {
-    let report = answer(store(switchboard)?.report(filter(query)?)).await?;
+pub(super) async fn report(query: Option<&str>, registry: &CallRegistry) -> Result<Answer, Answer> {
+    let report = answer(store(registry)?.report(filter(query)?)).await?;
     Ok(as_answer(StatusCode::OK, &report))
 }
 
@@ -54,9 +54,9 @@ pub(super) async fn report(query: Option<&str>, switchboard: &Switchboard) -> Re
 const LONGEST: u64 = 256 * 1024 * 1024;
 
 /// `GET /v1/history/{sid}/recording`: what there is of it by now, while the call lasts.
-pub(super) async fn recording(sid: &str, switchboard: &Switchboard) -> Result<Answer, Answer> {
+pub(super) async fn recording(sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
     let none = || refusal(StatusCode::NOT_FOUND, "unknown", "no sound was kept of such a call");
-    let (path, kind) = switchboard.recording(sid).ok_or_else(none)?;
+    let (path, kind) = registry.recording(sid).ok_or_else(none)?;
     let read = tokio::task::spawn_blocking(move || {
         let short = std::fs::metadata(&path).is_ok_and(|about| about.len() <= LONGEST);
         short.then(|| std::fs::read(&path).ok()).flatten()
@@ -74,22 +74,22 @@ fn filter(query: Option<&str>) -> Result<Filter, Answer> {
 }
 
 /// `GET /v1/history/{sid}`
-pub(super) async fn show(sid: &str, switchboard: &Switchboard) -> Result<Answer, Answer> {
-    match answer(store(switchboard)?.show(sid)).await? {
+pub(super) async fn show(sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
+    match answer(store(registry)?.show(sid)).await? {
         Some(document) => Ok(as_answer(StatusCode::OK, &document)),
         None => Err(refusal(StatusCode::NOT_FOUND, "unknown", "no such call was kept")),
     }
 }
 
 /// `DELETE /v1/history/{sid}`: for good, everywhere.
-pub(super) async fn delete(sid: &str, switchboard: &Switchboard) -> Result<Answer, Answer> {
-    let store = store(switchboard)?;
-    if switchboard.call(sid).is_some_and(|live| !live.is_over()) {
+pub(super) async fn delete(sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
+    let store = store(registry)?;
+    if registry.call(sid).is_some_and(|live| !live.is_over()) {
         let message = "the call is not over: end it first, by DELETE /calls/{sid}";
         return Err(refusal(StatusCode::CONFLICT, "in_progress", message));
     }
     let receipt = answer(store.delete(Subject::Call(sid.to_owned()))).await?;
-    Ok(receipted(receipt, switchboard))
+    Ok(receipted(receipt, registry))
 }
 
 #[derive(Deserialize)]
@@ -99,11 +99,11 @@ struct DeletionBody {
 }
 
 /// `POST /v1/deletions`: all calls from or to a number.
-pub(super) async fn delete_number(request: Request, switchboard: &Switchboard) -> Result<Answer, Answer> {
-    let store = store(switchboard)?;
+pub(super) async fn delete_number(request: Request, registry: &CallRegistry) -> Result<Answer, Answer> {
+    let store = store(registry)?;
     let DeletionBody { number } = parse(&body(request).await?)?;
     let number = number.to_string();
-    let is_on_the_line = switchboard
+    let is_on_the_line = registry
         .calls()
         .iter()
         .any(|live| !live.is_over() && (live.about.from == number || live.about.to == number));
@@ -112,12 +112,12 @@ pub(super) async fn delete_number(request: Request, switchboard: &Switchboard) -
         return Err(refusal(StatusCode::CONFLICT, "in_progress", message));
     }
     let receipt = answer(store.delete(Subject::Number(number))).await?;
-    Ok(receipted(receipt, switchboard))
+    Ok(receipted(receipt, registry))
 }
 
 /// Files go too; then it is receipted.
-fn receipted(mut receipt: Receipt, switchboard: &Switchboard) -> Answer {
-    switchboard.forget(&mut receipt);
+fn receipted(mut receipt: Receipt, registry: &CallRegistry) -> Answer {
+    registry.forget(&mut receipt);
     tracing::info!(calls = receipt.calls.len(), objects = receipt.objects, "calls were deleted");
     as_answer(StatusCode::OK, &receipt)
 }

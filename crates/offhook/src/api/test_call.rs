@@ -11,23 +11,23 @@ use serde_json::{Value, json};
 use super::calls::{body, parse, wrong};
 use super::{as_json, refusal};
 use crate::agents::{Agent, Provider};
+use crate::calls::{BEGINS_WITHIN, TestCall};
 use crate::serve::Shared;
 use crate::serve::http::Answer;
 use crate::serve::signed::for_upgrade;
-use crate::switchboard::{BEGINS_WITHIN, TestCall};
 
 /// `GET /server`
 pub(super) fn server(shared: &Shared) -> Answer {
-    let switchboard = &shared.switchboard;
-    let names = switchboard.agents();
-    let served = names.iter().filter_map(|name| switchboard.agent(name));
+    let registry = &shared.registry;
+    let names = registry.agents();
+    let served = names.iter().filter_map(|name| registry.agent(name));
     let agents: Vec<Value> = served.map(|served| about(&served.agent)).collect();
-    let talking = switchboard.calls().iter().filter(|live| live.facts().talking).count();
+    let talking = registry.calls().iter().filter(|live| live.record().talking).count();
     as_json(
         StatusCode::OK,
         &json!({
             "version": env!("CARGO_PKG_VERSION"), "agents": agents, "draining": !shared.life.takes_calls(),
-            "talking": talking, "places_calls": switchboard.rest.is_some(), "keeps_calls": switchboard.written().is_some(),
+            "talking": talking, "places_calls": registry.rest.is_some(), "keeps_calls": registry.written().is_some(),
             "signed": !shared.is_open(),
         }),
     )
@@ -83,18 +83,18 @@ pub(super) async fn check(request: Request) -> Result<Answer, Answer> {
 pub(super) async fn announce(request: Request, shared: &Arc<Shared>) -> Result<Answer, Answer> {
     let body = body(request).await?;
     let wish: TestCall = if body.is_empty() { TestCall::default() } else { parse(&body)? };
-    let live = shared.switchboard.announce(wish).map_err(|why| wrong(&why))?;
+    let live = shared.registry.announce(wish).map_err(|why| wrong(&why))?;
     let sid = live.sid().unwrap_or_default();
     let ticket = shared.tokens.issue(&for_upgrade(&sid));
-    let served = shared.switchboard.serves(Some(&live));
+    let served = shared.registry.serves(Some(&live));
     let answer = json!({
         "sid": sid, "agent": live.about.agent, "transport": carried(served.agent.transport), "from": live.about.from,
         "to": live.about.to, "webhook": format!("/voice?ref={}", live.about.reference), "ticket": ticket,
     });
-    let switchboard = Arc::clone(&shared.switchboard);
+    let registry = Arc::clone(&shared.registry);
     tokio::spawn(async move {
         tokio::time::sleep(BEGINS_WITHIN).await;
-        switchboard.give_up(&live);
+        registry.give_up(&live);
     });
     Ok(as_json(StatusCode::CREATED, &answer))
 }

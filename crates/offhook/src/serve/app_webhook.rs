@@ -16,10 +16,10 @@ use super::routes::{AFTER_APP_PATH, APP_PATH, STREAM_PATH};
 use super::voice::{Checked, check, parameters};
 use super::{Edge, Shared};
 use crate::agents::{FAILED, Webhook};
-use crate::switchboard::{Expected, Served, SessionOfApp, transfer_document};
+use crate::calls::{Expected, Served, SessionOfApp, transfer_document};
 
 /// Who and what a call is, as Twilio's request says.
-pub(super) fn facts(form: &WebhookForm, agent: &str) -> CallFacts {
+pub(super) fn call_facts(form: &WebhookForm, agent: &str) -> CallFacts {
     let field = |name: &str| form.get(name).unwrap_or("").chars().take(256).collect::<String>();
     CallFacts {
         account: field("AccountSid"),
@@ -57,7 +57,7 @@ pub(crate) async fn follow(request: Request, edge: &Edge) -> Answer {
         return text(StatusCode::FORBIDDEN, "this address was not made by this server\n");
     }
     let call = checked.form.get("CallSid").unwrap_or("").to_owned();
-    let served = shared.switchboard.serves_call(&call);
+    let served = shared.registry.serves_call(&call);
     match &served.agent.webhook {
         Some(webhook) => forward(&checked, &call, edge, (&served, webhook), (url, &checked.form)).await,
         None => text(StatusCode::NOT_FOUND, "the call's agent has no application of its own\n"),
@@ -72,18 +72,18 @@ pub(crate) async fn after(request: Request, edge: &Edge) -> Answer {
         Err(refusal) => return refusal,
     };
     let call = checked.form.get("CallSid").unwrap_or("").to_owned();
-    let live = shared.switchboard.call(&call);
-    let to = live.as_ref().and_then(|live| live.facts().transferred_to.clone());
+    let live = shared.registry.call(&call);
+    let to = live.as_ref().and_then(|live| live.record().transferred_to.clone());
     if let (Some(live), Some(to)) = (&live, to.and_then(|to| PhoneNumber::parse(&to).ok())) {
         return typed(StatusCode::OK, MIME, transfer_document(live, &to, Some(&checked.base)).to_xml());
     }
-    let expected = shared.switchboard.expected(&call);
+    let expected = shared.registry.expected(&call);
     let session = expected.as_ref().and_then(|expected| expected.session.as_ref());
     let (Some(expected), Some(session)) = (&expected, session) else { return hang_up() };
     let Some(action) = &session.asked.action else { return hang_up() };
     let (ended, handoff) = live.as_ref().map_or((None, None), |live| {
-        let facts = live.facts();
-        (facts.ended, facts.handoff.clone())
+        let record = live.record();
+        (record.ended, record.handoff.clone())
     });
     let form = report(checked.form.clone(), session, ended, handoff.as_ref());
     match &expected.template.agent.webhook {
@@ -195,18 +195,18 @@ fn expect(
     shared: &Shared,
     (template, webhook): (&Served, &Webhook),
 ) -> anyhow::Result<Arc<Expected>> {
-    let before = shared.switchboard.expected(call);
+    let before = shared.registry.expected(call);
     let number = before.as_ref().map_or(0, |before| before.number + u32::from(before.session.is_some()));
     let session = SessionOfApp::new(asked.clone());
     let agent = webhook.agent_for(&template.agent, asked, &session.id)?;
     let call_config = Arc::new(agent.call_config(&template.call));
-    let mut facts = facts(&checked.form, &agent.name);
+    let mut facts = call_facts(&checked.form, &agent.name);
     facts.tenant = before.as_ref().map(|before| before.facts.tenant.clone()).unwrap_or_default();
     let served = Arc::new(Served { agent, call: call_config, relay: template.relay.clone() });
     let template = Arc::new(template.clone());
     let decision = before.as_ref().map(|before| before.decision.clone()).unwrap_or_default();
     let expected = Expected { served, template, facts, number, session: Some(session), decision };
-    Ok(shared.switchboard.expect(call, expected))
+    Ok(shared.registry.expect(call, expected))
 }
 
 fn hang_up() -> Answer {

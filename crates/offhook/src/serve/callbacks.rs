@@ -12,8 +12,8 @@ use super::Edge;
 use super::http::{Answer, text, typed};
 use super::life::Phase;
 use super::voice::{Checked, check};
-use crate::switchboard::live::Live;
-use crate::switchboard::transfer_document;
+use crate::calls::live_call::LiveCall;
+use crate::calls::transfer_document;
 
 /// A call whose stream is lost so often isn't connected again: something loses it each time.
 const MOST_AGAIN: u32 = 5;
@@ -37,12 +37,12 @@ pub(crate) async fn status(request: Request, edge: &Edge) -> Answer {
     let number = |name: &str| form.get(name).and_then(|text| text.parse::<u64>().ok());
     let status = form.get("CallStatus").and_then(CallStatus::parse);
     if let (Some(live), Some(status)) =
-        (shared.switchboard.spoken_of(checked.reference(), sid(&checked)), status)
+        (shared.registry.spoken_of(checked.reference(), sid(&checked)), status)
     {
-        tracing::info!(call = sid(&checked), ?status, "Twilio tells how the call goes");
+        tracing::info!(call = sid(&checked), ?status, "status callback");
         let sip_code = number("SipResponseCode").and_then(|code| u16::try_from(code).ok());
         let told = (number("CallDuration"), sip_code);
-        shared.switchboard.on_status(&live, status, number("SequenceNumber"), told);
+        shared.registry.on_status(&live, status, number("SequenceNumber"), told);
         if status.is_over() {
             // A session of text whose socket is lost can't tell it.
             super::relay::over(sid(&checked), shared);
@@ -60,11 +60,11 @@ pub(crate) async fn answered_by(request: Request, edge: &Edge) -> Answer {
         Ok(checked) => checked,
         Err(refusal) => return refusal,
     };
-    let live = shared.switchboard.spoken_of(checked.reference(), sid(&checked));
+    let live = shared.registry.spoken_of(checked.reference(), sid(&checked));
     if let (Some(live), Some(who)) = (live, checked.form.get("AnsweredBy")) {
         let who = AnsweredBy::parse(who);
-        tracing::info!(call = sid(&checked), ?who, "Twilio tells who answered");
-        shared.switchboard.on_answered_by(&live, who).await;
+        tracing::info!(call = sid(&checked), ?who, "answering-machine detection");
+        shared.registry.on_answered_by(&live, who).await;
     }
     noted()
 }
@@ -80,8 +80,8 @@ pub(crate) async fn stream(request: Request, edge: &Edge) -> Answer {
         let why: String =
             checked.form.get("StreamError").unwrap_or("no reason was given").chars().take(300).collect();
         tracing::warn!(call = sid(&checked), why, "Twilio says that the stream failed");
-        if let Some(live) = shared.switchboard.call(sid(&checked)) {
-            live.facts().troubles.push(format!("Twilio says that the stream failed: {why}"));
+        if let Some(live) = shared.registry.call(sid(&checked)) {
+            live.record().troubles.push(format!("Twilio says that the stream failed: {why}"));
         }
     }
     noted()
@@ -94,8 +94,8 @@ pub(crate) async fn after_stream(request: Request, edge: &Edge) -> Answer {
         Ok(checked) => checked,
         Err(refusal) => return refusal,
     };
-    let live = shared.switchboard.call(sid(&checked));
-    let to = live.as_ref().and_then(|live| live.facts().transferred_to.clone());
+    let live = shared.registry.call(sid(&checked));
+    let to = live.as_ref().and_then(|live| live.record().transferred_to.clone());
     if let (Some(live), Some(to)) = (&live, to.and_then(|to| PhoneNumber::parse(&to).ok())) {
         return document(&transfer_document(live, &to, Some(&checked.base)));
     }
@@ -111,7 +111,7 @@ const LOST_RINGS_S: u32 = 30;
 
 /// The stream broke off in the middle of the call: it is connected again, and the conversation goes on where it was heard. Where that
 /// can't be, the caller is told so. `None` if the call was over.
-fn connect_again(checked: &Checked, live: Option<&Live>, edge: &Edge) -> Option<Response> {
+fn connect_again(checked: &Checked, live: Option<&LiveCall>, edge: &Edge) -> Option<Response> {
     let shared = &edge.shared;
     let status = checked.form.get("CallStatus").and_then(CallStatus::parse);
     if status.is_some_and(CallStatus::is_over) {
@@ -119,22 +119,22 @@ fn connect_again(checked: &Checked, live: Option<&Live>, edge: &Edge) -> Option<
     }
     let sid = sid(checked);
     let goes_on = live.is_some_and(|live| {
-        let facts = live.facts();
-        !facts.over && facts.ended.is_none()
-    }) && (shared.streams.has(sid) || live.is_some_and(Live::is_cut_off));
+        let record = live.record();
+        !record.over && record.ended.is_none()
+    }) && (shared.streams.has(sid) || live.is_some_and(LiveCall::is_cut_off));
     if live.is_some() && !goes_on {
         return None;
     }
     let again: u32 = checked.query.get("again").and_then(|again| again.parse().ok()).unwrap_or(0);
     if goes_on && again < MOST_AGAIN && shared.life.phase() <= Phase::Draining {
-        let served = shared.switchboard.serves(live);
+        let served = shared.registry.serves(live);
         match super::voice::document(checked, sid, shared, (&served, again + 1)) {
             Ok(document) => return Some(document),
             Err(error) => tracing::error!(call = sid, %error, "a call can't be connected again"),
         }
     }
     tracing::warn!(call = sid, again, "a call's stream was lost for good: the caller is told so");
-    let config = &shared.switchboard.config;
+    let config = &shared.registry.config;
     let sorry = Response::default().then(Verb::Say(config.lost.clone()));
     let Some(to) = &config.lost_transfer else { return Some(sorry.then(Verb::Hangup)) };
     // A caller's own number is shown by itself; we call others by our own.
@@ -154,16 +154,16 @@ pub(crate) async fn after_transfer(request: Request, edge: &Edge) -> Answer {
     let became = checked.form.get("DialCallStatus").unwrap_or("");
     tracing::info!(call = sid(&checked), became, "a transfer is over");
     let taken = matches!(became, "completed" | "answered");
-    if let Some(live) = shared.switchboard.call(sid(&checked)) {
+    if let Some(live) = shared.registry.call(sid(&checked)) {
         if !taken {
-            live.facts().troubles.push(format!("the transfer was not taken: {}", short(became)));
+            live.record().troubles.push(format!("the transfer was not taken: {}", short(became)));
             if let Some(again) = back_to_agent(&checked, &live, edge).await {
                 return document(&again);
             }
         }
-        shared.switchboard.conclude(&live);
+        shared.registry.conclude(&live);
     }
-    let sorry = &shared.switchboard.config.transfer_failed;
+    let sorry = &shared.registry.config.transfer_failed;
     let next = if taken || sorry.is_empty() {
         Response::default()
     } else {
@@ -173,17 +173,17 @@ pub(crate) async fn after_transfer(request: Request, edge: &Edge) -> Answer {
 }
 
 /// Connects the caller to the agent again, who is told that nobody took them. `None` if they have hung up, or the agent can't.
-async fn back_to_agent(checked: &Checked, live: &Live, edge: &Edge) -> Option<Response> {
+async fn back_to_agent(checked: &Checked, live: &LiveCall, edge: &Edge) -> Option<Response> {
     let shared = &edge.shared;
     let status = checked.form.get("CallStatus").and_then(CallStatus::parse);
     if status.is_some_and(CallStatus::is_over) || shared.life.phase() > Phase::Draining {
         return None;
     }
-    shared.switchboard.until_left(live).await;
+    shared.registry.until_left(live).await;
     if !live.come_back(checked.form.get("DialCallStatus").unwrap_or("")) {
         return None;
     }
-    let served = shared.switchboard.serves(Some(live));
+    let served = shared.registry.serves(Some(live));
     // The connections to the providers can be opened until the stream comes.
     edge.workers.warm(served.agent.stages.clone(), served.agent.language.clone());
     super::voice::document(checked, sid(checked), shared, (&served, 0))

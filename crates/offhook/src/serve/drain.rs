@@ -11,8 +11,8 @@ use super::life::{Life, Phase};
 use super::progress::InProgress;
 use super::signals::{Signals, Wish};
 use super::systemd;
+use crate::calls::CallRegistry;
 use crate::console::say;
-use crate::switchboard::Switchboard;
 
 /// A goodbye takes so long at most.
 const GOODBYE: Duration = Duration::from_secs(15);
@@ -39,7 +39,7 @@ enum Until {
 /// Drains, from the first signal to the end of the last call.
 pub(super) async fn drain(
     time: Duration,
-    (life, calls, switchboard): (&Life, &InProgress, &Switchboard),
+    (life, calls, registry): (&Life, &InProgress, &CallRegistry),
     signals: &mut Signals,
 ) -> Ended {
     life.advance(Phase::Draining);
@@ -57,10 +57,10 @@ pub(super) async fn drain(
     life.advance(Phase::Closing);
     say(&format!("closing: {left} calls are ended"));
     if first == Until::Time {
-        switchboard.say_goodbye();
+        registry.say_goodbye();
         wait(GOODBYE, calls, signals.stop()).await;
     }
-    switchboard.cut_calls();
+    registry.cut_calls();
     wait(HASTE, calls, signals.stop()).await;
     Ended::Cut(left)
 }

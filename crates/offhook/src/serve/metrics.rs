@@ -23,9 +23,9 @@ use subtle::ConstantTimeEq;
 use super::Shared;
 use super::http::{Answer, text, typed};
 use crate::api::Api;
+use crate::calls::CallRegistry;
 use crate::config::Config;
 use crate::metrics::{Disk, Label, Pacing, Process, Providers};
-use crate::switchboard::Switchboard;
 
 /// The type that OpenMetrics has.
 const MIME: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -77,7 +77,7 @@ impl Metrics {
         self
     }
 
-    pub(crate) fn new(switchboard: &Switchboard) -> Self {
+    pub(crate) fn new(registry: &CallRegistry) -> Self {
         let mut new = Self {
             registry: Registry::default(),
             calls: Family::default(),
@@ -107,11 +107,11 @@ impl Metrics {
         };
         new.registry.register_collector(Box::new(Process::default()));
         let all = new.registry.sub_registry_with_prefix("offhook");
-        switchboard.metrics().register(all);
-        switchboard.watch_providers(&new.providers);
+        registry.metrics().register(all);
+        registry.watch_providers(&new.providers);
         all.register_collector(Box::new(Arc::clone(&new.providers)));
         all.register_collector(Box::new(Arc::clone(&new.pacing)));
-        if let Some(folder) = switchboard.folder() {
+        if let Some(folder) = registry.folder() {
             all.register_collector(Box::new(Disk(folder.to_owned())));
         }
         let calls = "Streams and sessions that are over, by how they ended";
@@ -207,7 +207,7 @@ impl Metrics {
         for (counter, count) in counters {
             counter.inner().store(count, Ordering::Relaxed);
         }
-        if let Some(written) = shared.switchboard.written() {
+        if let Some(written) = shared.registry.written() {
             let counters = [
                 (&self.tape_octets, &written.tape_octets),
                 (&self.disk_failures, &written.failures),

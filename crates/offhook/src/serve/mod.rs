@@ -14,9 +14,9 @@ pub(crate) mod metrics;
 pub(crate) mod overload;
 mod page;
 mod panics;
-mod parking;
 mod progress;
 mod proxies;
+mod reconnect;
 mod relay;
 mod retention;
 mod roster;
@@ -44,11 +44,11 @@ use offhook_twilio::signature::Keys;
 use tokio::net::TcpListener;
 
 use crate::api::Api;
+use crate::calls::CallRegistry;
 use crate::config::Config;
 use crate::keeper::Keeper;
 use crate::outbox::Outbox;
 use crate::rest::Rest;
-use crate::switchboard::Switchboard;
 pub(crate) use args::ServeArgs;
 use drain::Ended;
 use failures::Failures;
@@ -58,8 +58,8 @@ use metrics::{Metrics, MetricsAccess};
 use offhook_media_line::MediaLine;
 use offhook_relay_line::RelayLine;
 use overload::Overload;
-use parking::Parking;
 use progress::InProgress;
+use reconnect::Reconnects;
 pub(crate) use roster::relay_options;
 use signals::Signals;
 use tokens::Tokens;
@@ -74,16 +74,16 @@ const LAST_RECORDS: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Shared {
     agent: String,
-    pub(crate) switchboard: Arc<Switchboard>,
+    pub(crate) registry: Arc<CallRegistry>,
     pub(crate) api: Option<Api>,
     pub(crate) public_url: Option<String>,
     keys: ArcSwap<Keys>,
     failures: Failures,
     pub(crate) tokens: Tokens,
     routing: route::Routing,
-    parking: Parking<RelayLine>,
+    reconnects: Reconnects<RelayLine>,
     /// The same for Media Streams.
-    streams: Parking<MediaLine>,
+    streams: Reconnects<MediaLine>,
     overload: Overload,
     pub(crate) metrics: Metrics,
     metrics_access: MetricsAccess,
@@ -132,10 +132,10 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let traces = TraceSettings::from_environment(|name| std::env::var(name).ok());
     let telemetry = traces.map(Telemetry::start).transpose()?;
     let shared = Arc::new(shared(args, &config, (listen, descriptors), (keeper, store, telemetry), count)?);
-    if let Some(store) = &shared.switchboard.store {
-        let calls = Arc::downgrade(&shared.switchboard);
+    if let Some(store) = &shared.registry.store {
+        let calls = Arc::downgrade(&shared.registry);
         if let Some(keep_for) = config.store.keep_for {
-            retention::start(&shared.switchboard, store, keep_for)?;
+            retention::start(&shared.registry, store, keep_for)?;
         }
         store.watch(move || calls.upgrade().map(|calls| calls.in_progress()).unwrap_or_default());
     }
@@ -147,8 +147,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let ended = runtime.block_on(serve(args, (listen, &config), &edge, &loader));
     // Workers first: calls that are cut write their records when they are dropped.
     edge.workers.stop(LAST_RECORDS);
-    let whole = shared.switchboard.settle(LAST_RECORDS);
-    if let Some(telemetry) = &shared.switchboard.telemetry {
+    let whole = shared.registry.settle(LAST_RECORDS);
+    if let Some(telemetry) = &shared.registry.telemetry {
         telemetry.flush(LAST_RECORDS);
     }
     runtime.shutdown_background();
@@ -180,7 +180,7 @@ fn shared(
     let token = api_token.or_else(|| own_token.clone());
     let api = token.map(|token| Api::new(&token, &config.api, config.outbound.calls_per_second));
     let outbox = Outbox::start(&config.events)?;
-    let switchboard = Switchboard::new(
+    let registry = CallRegistry::new(
         config.outbound.clone(),
         rest,
         roster,
@@ -189,17 +189,17 @@ fn shared(
         config.recording.form(),
     )
     .telling(outbox);
-    let tool_calls = switchboard.tool_calls.clone();
+    let tool_calls = registry.tool_calls.clone();
     Ok(Shared {
         console: config.console && api.is_some(),
         api,
         public_url: config.public_url.clone(),
         tokens: Tokens::new(config.secret()?.as_deref())?,
         routing: route::Routing::new(config),
-        parking: Parking::default(),
-        streams: Parking::default(),
+        reconnects: Reconnects::default(),
+        streams: Reconnects::default(),
         overload: Overload::new(config.overload.clone(), workers),
-        metrics: Metrics::new(&switchboard).with_tools(&tool_calls),
+        metrics: Metrics::new(&registry).with_tools(&tool_calls),
         metrics_access: MetricsAccess::new(config)?,
         show: args.show,
         life: Arc::default(),
@@ -212,22 +212,22 @@ fn shared(
         keys: ArcSwap::from_pointee(keys),
         failures: Failures::default(),
         agent: about,
-        switchboard: Arc::new(switchboard),
+        registry: Arc::new(registry),
     })
 }
 
 /// Takes in the calls that an earlier process has left in the middle. What Twilio doesn't connect again has ended.
 fn resume(shared: &Arc<Shared>) {
-    let resumed = shared.switchboard.resume();
+    let resumed = shared.registry.resume();
     if resumed.is_empty() {
         return;
     }
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
-        tokio::time::sleep(2 * parking::BACK_WITHIN).await;
-        for live in resumed.iter().filter_map(|sid| shared.switchboard.call(sid)) {
+        tokio::time::sleep(2 * reconnect::BACK_WITHIN).await;
+        for live in resumed.iter().filter_map(|sid| shared.registry.call(sid)) {
             if live.is_cut_off() {
-                shared.switchboard.conclude(&live);
+                shared.registry.conclude(&live);
             }
         }
     });
@@ -262,7 +262,7 @@ async fn serve(
     systemd::ready();
     let life = async {
         drain::until_stop(&mut signals, async || roster::reload(args, shared, loader).await).await;
-        let who = (&*shared.life, &shared.calls, &*shared.switchboard);
+        let who = (&*shared.life, &shared.calls, &*shared.registry);
         let ended = drain::drain(config.drain, who, &mut signals).await;
         shared.life.advance(Phase::Ending);
         ended

@@ -20,51 +20,51 @@ use tokio_tungstenite::WebSocketStream;
 
 use super::address::PublicBase;
 use super::http::{Answer, typed};
-use super::parking::{BACK_WITHIN, Badge, Became};
+use super::reconnect::{BACK_WITHIN, Became, Lease};
 use super::routes::{AFTER_RELAY_PATH, RELAY_PATH};
 use super::socket::{broke, is_announced};
 use super::voice::{Checked, check, parameters};
 use super::{Edge, Shared};
-use crate::switchboard::{Announced, Served, Watched, transfer_document};
+use crate::calls::{Announced, CallObserver, Served, transfer_document};
 
 /// A call whose socket is lost so often isn't connected again: something loses it each time.
 const MOST_AGAIN: u32 = 5;
 
-/// Serves the session. A call whose socket is lost waits for Twilio to connect it anew.
+/// Serves the session. A call whose socket is lost waits for Twilio to connect it again.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     socket: WebSocketStream<S>,
     shared: &Arc<Shared>,
     base: Option<&PublicBase>,
 ) {
     let counted = shared.calls.count();
-    let mut badge = None;
+    let mut lease = None;
     let admit = async |setup: &SetupMessage| {
         let (admitted, leave, given) = admit(setup, shared, base).await?;
-        badge = Some((given, setup.call_sid.to_string()));
+        lease = Some((given, setup.call_sid.to_string()));
         Ok((admitted, Some(leave)))
     };
     let served = AssertUnwindSafe(serve_relay(socket, admit)).catch_unwind().await;
     drop(counted);
     let Ok((report, call)) = served else {
-        if let Some((badge, sid)) = badge {
-            // Whoever leads it now, it isn't this session.
-            let _became = shared.parking.left(&sid, badge, None);
+        if let Some((lease, sid)) = lease {
+            // Another session may hold it now, but not this one.
+            let _became = shared.reconnects.release(&sid, lease, None);
             broke(&sid, shared);
         }
         return;
     };
     shared.metrics.count_relay(&report);
     log(&report);
-    let Some((badge, sid)) = badge else { return };
-    match shared.parking.left(&sid, badge, call) {
-        Became::Led => {}
-        Became::Over => shared.switchboard.hung_up(&sid),
-        Became::Parked => {
+    let Some((lease, sid)) = lease else { return };
+    match shared.reconnects.release(&sid, lease, call) {
+        Became::Leased => {}
+        Became::Over => shared.registry.hung_up(&sid),
+        Became::Waiting => {
             let shared = Arc::clone(shared);
             tokio::task::spawn_local(async move {
                 tokio::time::sleep(BACK_WITHIN).await;
-                if shared.parking.give_up_late(&sid) {
-                    shared.switchboard.hung_up(&sid);
+                if shared.reconnects.give_up_late(&sid) {
+                    shared.registry.hung_up(&sid);
                 }
             });
         }
@@ -73,8 +73,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// The call is over, whatever became of its session.
 pub(super) fn over(sid: &str, shared: &Shared) {
-    if shared.parking.give_up(sid) || shared.streams.give_up(sid) {
-        shared.switchboard.hung_up(sid);
+    if shared.reconnects.give_up(sid) || shared.streams.give_up(sid) {
+        shared.registry.hung_up(sid);
     }
 }
 
@@ -107,12 +107,12 @@ pub(super) async fn after(request: Request, edge: &Edge) -> Answer {
         let fix = errors::lookup(code).map_or("", |error| error.fix);
         tracing::warn!(call = sid, code, message, fix, "Twilio ended a session of text");
     }
-    let live = shared.switchboard.call(sid);
+    let live = shared.registry.call(sid);
     let response = Response::default();
     let goes_on =
         handoff.may_go_on() && again < MOST_AGAIN && live.as_ref().is_none_or(|live| !live.is_over());
     let response = if goes_on {
-        let served = shared.switchboard.serves(live.as_deref());
+        let served = shared.registry.serves(live.as_deref());
         match connect(&checked, sid, shared, (&served, again + 1)) {
             Ok(connect) => response.then(Verb::Connect(connect)),
             Err(error) => {
@@ -122,7 +122,7 @@ pub(super) async fn after(request: Request, edge: &Edge) -> Answer {
         }
     } else {
         over(sid, shared);
-        let to = live.as_ref().and_then(|live| live.facts().transferred_to.clone());
+        let to = live.as_ref().and_then(|live| live.record().transferred_to.clone());
         match (live, to.and_then(|to| PhoneNumber::parse(&to).ok())) {
             (Some(live), Some(to)) => {
                 let document = transfer_document(&live, &to, Some(&checked.base));
@@ -142,21 +142,21 @@ async fn admit(
     setup: &SetupMessage,
     shared: &Arc<Shared>,
     base: Option<&PublicBase>,
-) -> Result<(Admitted<RelayLine, Watched>, oneshot::Receiver<Leave>, Badge), String> {
+) -> Result<(Admitted<RelayLine, CallObserver>, oneshot::Receiver<Leave>, Lease), String> {
     let sid = setup.call_sid.as_str();
     let call = Announced { sid, parameters: &setup.parameters };
     is_announced(call, shared)?;
-    let admitted = if let Some(parked) = shared.parking.take(sid).await {
+    let admitted = if let Some(waiting) = shared.reconnects.take(sid).await {
         tracing::info!(call = sid, session = %setup.session_sid, "the call is back");
-        Admitted::Back(parked)
+        Admitted::Back(waiting)
     } else {
-        let setup_of_call = shared.switchboard.admit(call, Transport::ConversationRelay, base)?;
+        let setup_of_call = shared.registry.admit(call, Transport::ConversationRelay, base)?;
         tracing::info!(call = sid, session = %setup.session_sid, "the call begins");
-        let watched = shared.switchboard.watch(sid, Transport::ConversationRelay, shared.show);
+        let watched = shared.registry.watch(sid, Transport::ConversationRelay, shared.show);
         Admitted::New(Box::new(setup_of_call), watched)
     };
-    let (badge, leave) = shared.parking.lead(sid);
-    Ok((admitted, leave, badge))
+    let (lease, leave) = shared.reconnects.acquire(sid);
+    Ok((admitted, leave, lease))
 }
 
 fn log(report: &RelayReport) {

@@ -6,21 +6,21 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use offhook_store::{Store, Subject};
 
-use crate::switchboard::Switchboard;
+use crate::calls::CallRegistry;
 
 /// Looked for so often.
 const EVERY: Duration = Duration::from_secs(600);
 
 /// Starts the thread; it ends with the server.
-pub(super) fn start(switchboard: &Arc<Switchboard>, store: &Store, keep_for: Duration) -> anyhow::Result<()> {
-    let (switchboard, store) = (Arc::downgrade(switchboard), store.clone());
+pub(super) fn start(registry: &Arc<CallRegistry>, store: &Store, keep_for: Duration) -> anyhow::Result<()> {
+    let (registry, store) = (Arc::downgrade(registry), store.clone());
     let thread = std::thread::Builder::new().name("retention".into());
-    thread.spawn(move || run(&switchboard, &store, keep_for)).context("the thread that deletes old calls")?;
+    thread.spawn(move || run(&registry, &store, keep_for)).context("the thread that deletes old calls")?;
     Ok(())
 }
 
-fn run(switchboard: &Weak<Switchboard>, store: &Store, keep_for: Duration) {
-    while let Some(calls) = switchboard.upgrade() {
+fn run(registry: &Weak<CallRegistry>, store: &Store, keep_for: Duration) {
+    while let Some(calls) = registry.upgrade() {
         let bound = SystemTime::now().checked_sub(keep_for).unwrap_or(UNIX_EPOCH);
         let bound = bound.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let before = Subject::Before(i64::try_from(bound).unwrap_or(0), None);

@@ -10,8 +10,8 @@ use offhook_twilio::twiml::RelayOptions;
 use super::args::ServeArgs;
 use super::{Shared, systemd};
 use crate::agents::{self, Agent};
+use crate::calls::{Roster, Served};
 use crate::config::Config;
-use crate::switchboard::{Roster, Served};
 
 /// Loads the agents of a configuration.
 pub(super) fn load(config: &Config, transport: Option<Transport>) -> anyhow::Result<Roster> {
@@ -75,8 +75,8 @@ pub(super) async fn reload(args: &ServeArgs, shared: &Arc<Shared>, loader: &Load
         }
         Ok(Ok((roster, keys, api_token))) => {
             tracing::info!(agents = ?roster.names(), "agents, prices and keys were read again");
-            shared.switchboard.replace(roster);
-            shared.switchboard.watch_providers(&shared.metrics.providers);
+            shared.registry.replace(roster);
+            shared.registry.watch_providers(&shared.metrics.providers);
             shared.keys.store(Arc::new(keys));
             if let Some(tls) = &shared.tls {
                 tls.renew();

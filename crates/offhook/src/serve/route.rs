@@ -7,9 +7,9 @@ use offhook_stages::CallFacts;
 use offhook_twilio::webhook::WebhookForm;
 
 use super::Shared;
+use crate::calls::Served;
 use crate::config::Config;
 use crate::routing::{Asker, Decision, Limits, RouteTable, choose};
-use crate::switchboard::Served;
 
 /// How calls that come in are routed.
 #[derive(Debug)]
@@ -49,18 +49,18 @@ pub(super) async fn admit(
         if !limits.any() {
             continue;
         }
-        let load = shared.switchboard.load(tenant, &facts.from, now);
+        let load = shared.registry.load(tenant, &facts.from, now);
         if let Some(bound) = limits.reached(&load) {
             tracing::warn!(call, tenant, bound, ?load, "a call was not taken: a limit is reached");
             return Err(limits.full.clone());
         }
     }
     let served = match &decision.agent {
-        Some(name) => shared.switchboard.agent(name).unwrap_or_else(|| {
+        Some(name) => shared.registry.agent(name).unwrap_or_else(|| {
             tracing::error!(call, agent = name, "there is no such agent: the server's own answers");
-            shared.switchboard.serves(None)
+            shared.registry.serves(None)
         }),
-        None => shared.switchboard.serves(None),
+        None => shared.registry.serves(None),
     };
     facts.agent.clone_from(&served.agent.name);
     if decision.language.is_none() && decision.greeting.is_none() {

@@ -22,11 +22,11 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::address::PublicBase;
 use super::http::{Answer, Stall, Wire, text};
-use super::parking::{BACK_WITHIN, Badge, Became};
+use super::reconnect::{BACK_WITHIN, Became, Lease};
 use super::voice::TOKEN;
 use super::workers::{LoadGuard, Upgraded};
 use super::{Edge, Shared, relay, signed};
-use crate::switchboard::{Announced, Watched};
+use crate::calls::{Announced, CallObserver};
 
 /// The answer to the handshake must have gone out within this.
 const UPGRADED_WITHIN: Duration = Duration::from_secs(10);
@@ -44,7 +44,7 @@ pub(crate) enum Carries {
 /// subprotocol and no extension negotiated: Twilio sends and takes none.
 pub(crate) fn upgrade(mut request: Request, edge: &Arc<Edge>, carries: Carries) -> Answer {
     let shared = &edge.shared;
-    if carries == Carries::Sound && !shared.switchboard.carries(Transport::MediaStreams) {
+    if carries == Carries::Sound && !shared.registry.carries(Transport::MediaStreams) {
         return text(
             StatusCode::NOT_FOUND,
             "this agent's calls are carried as text: its WebSocket is /conversation-relay\n",
@@ -138,8 +138,8 @@ pub(super) async fn serve(
     let admitting = Arc::clone(&shared);
     let mut named = None;
     let admit = async |start: &StartMessage| {
-        let (admitted, leave, badge) = admit(start, &admitting, base.as_ref()).await?;
-        named = Some((badge, start.call_sid.to_string()));
+        let (admitted, leave, lease) = admit(start, &admitting, base.as_ref()).await?;
+        named = Some((lease, start.call_sid.to_string()));
         Ok((admitted, Some(leave)))
     };
     let call = open_call(socket, admit).await;
@@ -153,8 +153,8 @@ pub(super) async fn serve(
 
 /// Serves a call to the end of its stream. One whose stream broke waits for Twilio to connect it again.
 async fn run<G>(
-    call: OpenCall<Wire, Watched>,
-    (badge, sid): (Badge, String),
+    call: OpenCall<Wire, CallObserver>,
+    (lease, sid): (Lease, String),
     shared: Arc<Shared>,
     counted: G,
 ) {
@@ -162,13 +162,13 @@ async fn run<G>(
     drop(counted);
     let Ok((report, lost)) = served else {
         // Whoever leads it now, it isn't this stream.
-        let _became = shared.streams.left(&sid, badge, None);
+        let _became = shared.streams.release(&sid, lease, None);
         return broke(&sid, &shared);
     };
-    match shared.streams.left(&sid, badge, lost) {
-        Became::Led => log(&report),
+    match shared.streams.release(&sid, lease, lost) {
+        Became::Leased => log(&report),
         Became::Over => conclude(report, &shared),
-        Became::Parked => {
+        Became::Waiting => {
             log(&report);
             tokio::time::sleep(BACK_WITHIN).await;
             if shared.streams.give_up_late(&sid) {
@@ -182,10 +182,10 @@ async fn run<G>(
 pub(super) fn broke(sid: &str, shared: &Shared) {
     shared.metrics.panics.inc();
     tracing::error!(call = sid, "the call ended, for its code broke");
-    if let Some(live) = shared.switchboard.call(sid) {
-        live.facts().troubles.push("a fault of this program ended the call".to_owned());
+    if let Some(live) = shared.registry.call(sid) {
+        live.record().troubles.push("a fault of this program ended the call".to_owned());
     }
-    shared.switchboard.hung_up(sid);
+    shared.registry.hung_up(sid);
 }
 
 /// A call is over, or did not begin.
@@ -194,10 +194,10 @@ fn conclude(mut report: SessionReport, shared: &Shared) {
     let refused = matches!(report.end, SessionEnd::Failed(SessionError::Refused(_)));
     if let Some(start) = report.start.as_ref().filter(|_| !refused) {
         let sid = start.call_sid.as_str();
-        if let Some(live) = shared.switchboard.call(sid) {
+        if let Some(live) = shared.registry.call(sid) {
             live.remember(std::mem::take(&mut report.history));
         }
-        shared.switchboard.hung_up(sid);
+        shared.registry.hung_up(sid);
     }
     log(&report);
 }
@@ -222,7 +222,7 @@ async fn admit(
     start: &StartMessage,
     shared: &Arc<Shared>,
     base: Option<&PublicBase>,
-) -> Result<(Admitted<MediaLine, Watched>, oneshot::Receiver<Leave>, Badge), String> {
+) -> Result<(Admitted<MediaLine, CallObserver>, oneshot::Receiver<Leave>, Lease), String> {
     let sid = start.call_sid.as_str();
     let call = Announced { sid, parameters: &start.parameters };
     is_announced(call, shared)?;
@@ -230,12 +230,12 @@ async fn admit(
         tracing::info!(call = sid, stream = %start.stream_sid, "the call is back");
         Admitted::Back(lost)
     } else {
-        let setup = shared.switchboard.admit(call, Transport::MediaStreams, base)?;
+        let setup = shared.registry.admit(call, Transport::MediaStreams, base)?;
         tracing::info!(call = sid, stream = %start.stream_sid, "the call begins");
-        Admitted::New(Box::new(setup), shared.switchboard.watch(sid, Transport::MediaStreams, shared.show))
+        Admitted::New(Box::new(setup), shared.registry.watch(sid, Transport::MediaStreams, shared.show))
     };
-    let (badge, leave) = shared.streams.lead(sid);
-    Ok((admitted, leave, badge))
+    let (lease, leave) = shared.streams.acquire(sid);
+    Ok((admitted, leave, lease))
 }
 
 fn log(report: &SessionReport) {

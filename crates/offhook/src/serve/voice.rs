@@ -14,8 +14,8 @@ use super::http::body::{BodyError, collect};
 use super::http::{Answer, text, typed};
 use super::routes::STREAM_PATH;
 use super::{Edge, Shared, signed};
+use crate::calls::{Expected, Served};
 use crate::routing::Decision;
-use crate::switchboard::{Expected, Served};
 
 /// Longest form taken; Twilio's have about 1 kB.
 const LONGEST_FORM: usize = 16 * 1024;
@@ -52,7 +52,7 @@ pub(crate) async fn answer(request: Request, edge: &Edge) -> Answer {
         return typed(StatusCode::OK, MIME, elsewhere.to_xml());
     }
     let call = checked.form.get("CallSid").unwrap_or("");
-    let live = shared.switchboard.spoken_of(checked.reference(), call);
+    let live = shared.registry.spoken_of(checked.reference(), call);
     if checked.reference().is_some() && live.is_none() {
         tracing::warn!(
             call,
@@ -60,9 +60,9 @@ pub(crate) async fn answer(request: Request, edge: &Edge) -> Answer {
         );
         return typed(StatusCode::OK, MIME, Response::default().then(Verb::Hangup).to_xml());
     }
-    let mut facts = super::app_webhook::facts(&checked.form, "");
+    let mut facts = super::app_webhook::call_facts(&checked.form, "");
     let (served, decision) = match live.as_deref() {
-        Some(live) => (shared.switchboard.serves(Some(live)), Decision::default()),
+        Some(live) => (shared.registry.serves(Some(live)), Decision::default()),
         None => match super::route::admit(call, &mut facts, &checked.form, shared).await {
             Ok(routed) => routed,
             Err(words) => {
@@ -74,10 +74,10 @@ pub(crate) async fn answer(request: Request, edge: &Edge) -> Answer {
     facts.agent.clone_from(&served.agent.name);
     if let Some(webhook) = &served.agent.webhook {
         // What it was routed by holds for the application's sessions, too.
-        shared.switchboard.expect(call, Expected::plain(Arc::clone(&served), facts, decision));
+        shared.registry.expect(call, Expected::plain(Arc::clone(&served), facts, decision));
         return super::app_webhook::answer(&checked, call, edge, &served, webhook).await;
     }
-    shared.switchboard.expect(call, Expected::plain(Arc::clone(&served), facts, decision));
+    shared.registry.expect(call, Expected::plain(Arc::clone(&served), facts, decision));
     // The stream comes in a moment: until then the connections to the providers can be opened.
     edge.workers.warm(served.agent.stages.clone(), served.agent.language.clone());
     match document(&checked, call, shared, (&served, 0)) {

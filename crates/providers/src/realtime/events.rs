@@ -37,19 +37,19 @@ impl Session {
     pub(super) fn on_heard(&mut self, heard: Heard, now: Instant) -> Result<(), StageError> {
         match heard {
             Heard::SessionUpdated { session } => self.on_settings(&session)?,
-            Heard::Committed { item_id } => self.ear.on_committed(item_id),
-            Heard::CallerDelta { item_id, delta } => self.ear.on_delta(&item_id, &delta),
+            Heard::Committed { item_id } => self.input.on_committed(item_id),
+            Heard::CallerDelta { item_id, delta } => self.input.on_delta(&item_id, &delta),
             Heard::CallerDone { item_id, transcript, usage } => {
                 if let Ok(tokens) = serde_json::from_value::<Tokens>(usage) {
                     tokens.add_to(&mut self.transcription);
                 }
                 self.transcription.requests += 1;
-                self.ear.on_transcript(&item_id, Some(transcript));
+                self.input.on_transcript(&item_id, Some(transcript));
             }
             Heard::CallerFailed { item_id } => {
                 self.transcription.requests += 1;
                 self.transcription.failures += 1;
-                self.ear.on_transcript(&item_id, None);
+                self.input.on_transcript(&item_id, None);
             }
             Heard::Created { response } => {
                 self.sign(now);
@@ -180,7 +180,7 @@ impl Session {
             reply.cut_rest(&response.output, &mut say);
         }
         let judgement = judge(&stage, reply, 1);
-        reply.mouth.finish(now);
+        reply.output.finish(now);
         self.say.append(&mut say);
         if self.active.as_ref().is_none_or(|active| active.reply.is_none_or(|active| active == id)) {
             self.free();
@@ -255,7 +255,7 @@ impl Session {
             return Err(failure());
         }
         if let Some(commit) = numbered("commit_") {
-            self.ear.on_commit_refused(commit);
+            self.input.on_commit_refused(commit);
         } else if let Some(reply) = numbered("reply_").and_then(|number| u32::try_from(number).ok()) {
             let reply = offhook_stage_api::id::ReplyId(reply);
             if code == "conversation_already_has_active_response" {
@@ -277,9 +277,9 @@ impl Session {
 
 /// Looks at a reply's first octets, once there are enough.
 fn judge(stage: &str, reply: &mut Reply, enough: usize) -> Result<(), StageError> {
-    let Some(first) = reply.mouth.unjudged().filter(|first| first.len() >= enough) else { return Ok(()) };
+    let Some(first) = reply.output.unjudged().filter(|first| first.len() >= enough) else { return Ok(()) };
     let first = first.get(..sniff::ENOUGH).unwrap_or(first);
     sniff(stage, Asked::Mulaw, first)?;
-    reply.mouth.judged();
+    reply.output.judged();
     Ok(())
 }

@@ -5,10 +5,10 @@
 //! detection is off; its sound is played as the sound of the reply that the call asked for, and what the engine says of its own
 //! (fillers, apologies, check-ins) is spoken by another voice, of which the model is told in writing.
 //!
-//! The facets are stages like any other. In chains, with recognisers, models and voices behind them, a call goes on in those
+//! The adapters are stages like any other. In chains, with recognisers, models and voices behind them, a call goes on in those
 //! when the session can't be had: text that isn't the model's own is spoken by the other voice.
 //!
-//! Don't put a cache or [`SpeakableTts`](offhook_stages::speakable::SpeakableTts) before the speaking facet: it finds the
+//! Don't put a cache or [`SpeakableTts`](offhook_stages::speakable::SpeakableTts) before the text-to-speech adapter: it finds the
 //! model's sound by the model's own words. They belong around the other voice.
 //!
 //! ```no_run
@@ -31,16 +31,16 @@
 //! # }
 //! ```
 
+mod adapters;
 mod config;
 mod dialect;
-mod ear;
 mod events;
-mod facets;
-mod line;
-mod mouth;
+mod input_audio;
+mod output_audio;
 mod reply;
 mod run;
 mod session;
+mod shared_session;
 mod wire;
 
 #[cfg(test)]
@@ -66,7 +66,7 @@ struct Inner {
     key: Option<Secret>,
     prompt: Prompt,
     voice: Arc<dyn Tts>,
-    lines: line::Lines,
+    sessions: shared_session::SharedSessions,
     dial: Dial,
 }
 
@@ -94,14 +94,14 @@ impl Realtime {
             _ => format!("{}{mark}{query}", config.url),
         };
         let key = key.filter(|key| !key.is_empty());
-        let lines = line::Lines::default();
+        let sessions = shared_session::SharedSessions::default();
         Self(Arc::new(Inner {
             config: Arc::new(config),
             url,
             key,
             prompt,
             voice,
-            lines,
+            sessions,
             dial: Dial::default(),
         }))
     }
@@ -111,9 +111,9 @@ impl Realtime {
     pub fn stages(&self) -> (Arc<dyn Stt>, Arc<dyn Llm>, Arc<dyn Tts>) {
         let inner = || Arc::clone(&self.0);
         (
-            Arc::new(facets::Hearing(inner())),
-            Arc::new(facets::Thinking(inner())),
-            Arc::new(facets::Speaking(inner())),
+            Arc::new(adapters::SttAdapter(inner())),
+            Arc::new(adapters::LlmAdapter(inner())),
+            Arc::new(adapters::TtsAdapter(inner())),
         )
     }
 }

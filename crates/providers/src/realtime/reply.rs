@@ -9,7 +9,7 @@ use offhook_stage_api::{LlmEvent, ReplyReason, ReplyRequest, ToolCall};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::mouth::{Mouth, letters};
+use super::output_audio::{OutputAudio, letters};
 use super::wire::{self, Item};
 
 /// An item that the model made.
@@ -44,7 +44,7 @@ pub(super) struct Reply {
     pub(super) notes: Vec<String>,
     /// The conversation was told from its beginning for it.
     pub(super) retold: bool,
-    pub(super) mouth: Mouth,
+    pub(super) output: OutputAudio,
     made: Vec<Made>,
     /// What the call was told of its text.
     pub(super) text: String,
@@ -68,7 +68,7 @@ impl Reply {
             over: false,
             notes: Vec::new(),
             retold: false,
-            mouth: Mouth::default(),
+            output: OutputAudio::default(),
             made: Vec::new(),
             text: String::new(),
             aloud: String::new(),
@@ -98,7 +98,7 @@ impl Reply {
     pub(super) fn answer(&mut self, request: Arc<ReplyRequest>, out: &mut Vec<LlmEvent>) {
         self.id = request.reply;
         self.request = request;
-        self.mouth.begin_again();
+        self.output.begin_again();
         let reply = self.id;
         if !self.text.is_empty() {
             out.push(LlmEvent::Text { reply, delta: self.text.clone() });
@@ -120,7 +120,7 @@ impl Reply {
     /// More text; `aloud` if its sound comes from the model too.
     pub(super) fn text(&mut self, delta: &str, aloud: bool, out: &mut Vec<LlmEvent>) {
         if aloud {
-            self.mouth.words(delta);
+            self.output.words(delta);
             self.aloud.extend(letters(delta));
         }
         let delta = if std::mem::take(&mut self.spaced) { delta.trim_start() } else { delta };
@@ -188,7 +188,7 @@ impl Reply {
             made.content = content;
             made.octets += octets.len() as u64;
         }
-        self.mouth.sound(octets);
+        self.output.sound(octets);
     }
 
     /// The server knows none of it any more.
@@ -209,13 +209,13 @@ impl Reply {
     /// wasn't heard at all goes; none is cut behind its end, which is an error that has silenced sessions.
     pub(super) fn cut(&mut self, heard: Duration, say: &mut Vec<Value>) {
         self.cut = true;
-        self.mouth.silence();
+        self.output.silence();
         self.keep(SampleCount::from_duration(heard).0, say);
     }
 
     /// Another reply takes this one's place: what the call has asked to be spoken still is.
     pub(super) fn stop(&mut self, now: Instant, say: &mut Vec<Value>) {
-        let kept = self.mouth.stop(now);
+        let kept = self.output.stop(now);
         self.keep(kept as u64, say);
     }
 

@@ -1,4 +1,4 @@
-//! The session with its socket: the hearing facet's future.
+//! The session with its socket: the speech-to-text adapter's future.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Inner;
 use super::dialect::Dialect;
-use super::line::Handed;
 use super::session::Session;
+use super::shared_session::ToSession;
 use crate::net::ws::{Message, Socket};
 
 /// A session that is lost so soon after the last isn't opened again.
@@ -23,7 +23,7 @@ pub(super) struct Running {
     pub(super) session: Session,
     pub(super) dialect: Dialect,
     pub(super) commands: Rx<SttCommand>,
-    pub(super) handed: Rx<Handed>,
+    pub(super) incoming: Rx<ToSession>,
     pub(super) events: Tx<SttEvent>,
     pub(super) model: Option<Tx<LlmEvent>>,
     pub(super) voice: Option<(Tx<TtsEvent>, Tx<TtsCommand>)>,
@@ -92,7 +92,7 @@ impl Running {
                     self.session.opened(Instant::now());
                     return Ok(Some(socket));
                 }
-                Some(handed) = self.handed.recv() => self.on_handed(handed),
+                Some(incoming) = self.incoming.recv() => self.on_incoming(incoming),
                 command = self.commands.recv() => match command {
                     Some(command) => self.session.on_stt(&command, Instant::now()),
                     None => return Ok(None),
@@ -106,8 +106,8 @@ impl Running {
     async fn converse(&mut self, socket: &mut Socket) -> Result<(), StageError> {
         loop {
             // All that has come at once belongs together: a reply that is dropped and asked for again, say.
-            while let Ok(handed) = self.handed.try_recv() {
-                self.on_handed(handed);
+            while let Ok(incoming) = self.incoming.try_recv() {
+                self.on_incoming(incoming);
             }
             self.session.settle(Instant::now())?;
             for event in std::mem::take(&mut self.session.say) {
@@ -123,7 +123,7 @@ impl Running {
             let due = self.session.due();
             tokio::select! {
                 biased;
-                Some(handed) = self.handed.recv() => self.on_handed(handed),
+                Some(incoming) = self.incoming.recv() => self.on_incoming(incoming),
                 command = self.commands.recv() => match command {
                     Some(command) => self.session.on_stt(&command, Instant::now()),
                     None => return Ok(()),
@@ -152,13 +152,13 @@ impl Running {
         }
     }
 
-    fn on_handed(&mut self, handed: Handed) {
+    fn on_incoming(&mut self, incoming: ToSession) {
         let now = Instant::now();
-        match handed {
-            Handed::Model(events) => self.model = Some(events),
-            Handed::Voice(events, voice) => self.voice = Some((events, voice)),
-            Handed::Llm(command) => self.session.on_llm(command, now),
-            Handed::Tts(command) => self.session.on_tts(command, now),
+        match incoming {
+            ToSession::Model(events) => self.model = Some(events),
+            ToSession::Voice(events, voice) => self.voice = Some((events, voice)),
+            ToSession::Llm(command) => self.session.on_llm(command, now),
+            ToSession::Tts(command) => self.session.on_tts(command, now),
         }
     }
 
@@ -186,14 +186,14 @@ impl Running {
         }
         for command in std::mem::take(&mut self.session.voice) {
             let Some((events, voice)) = &self.voice else { continue };
-            super::facets::to_voice(&self.inner, voice, events, command).await;
+            super::adapters::to_voice(&self.inner, voice, events, command).await;
         }
     }
 
     fn write_bill(&mut self) {
         let name = &self.inner.config.name;
         let mut used = std::mem::take(&mut self.session.usage);
-        used.audio_ms += std::mem::take(&mut self.session.ear.octets) / 8;
+        used.audio_ms += std::mem::take(&mut self.session.input.octets) / 8;
         let transcription = std::mem::take(&mut self.session.transcription);
         let bills = [(name.clone(), used), (format!("{name} transcription"), transcription)];
         for (name, used) in bills.into_iter().filter(|(_, used)| *used != offhook_stages::Usage::default()) {

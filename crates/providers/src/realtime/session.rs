@@ -22,7 +22,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::RealtimeConfig;
-use super::ear::Ear;
+use super::input_audio::InputAudio;
 use super::reply::Reply;
 use super::wire;
 use crate::llm::{CallIdFormat, Memory, Message, messages, note};
@@ -73,7 +73,7 @@ pub(super) struct Session {
     language: String,
     instructions: String,
     tools: Arc<[ToolSpec]>,
-    pub(super) ear: Ear,
+    pub(super) input: InputAudio,
     pub(super) replies: VecDeque<Reply>,
     pub(super) active: Option<Active>,
     /// To be asked for as soon as the server is free.
@@ -105,7 +105,7 @@ impl Session {
         tools: Arc<[ToolSpec]>,
     ) -> Self {
         Self {
-            ear: Ear::new(config.pre_roll, config.patience),
+            input: InputAudio::new(config.pre_roll, config.patience),
             config,
             language,
             instructions,
@@ -158,11 +158,11 @@ impl Session {
                     self.llm.push(LlmEvent::Failed { reply: reply.id, failure: error.to_failure() });
                 }
                 reply.over = true;
-                reply.mouth.finish(now);
+                reply.output.finish(now);
             }
             reply.forget_items();
         }
-        self.ear.reopened(now);
+        self.input.reopened(now);
     }
 
     /// Nothing more comes: whoever waits is told so.
@@ -172,19 +172,19 @@ impl Session {
             reply.over = true;
         }
         for reply in &mut self.replies {
-            reply.mouth.finish(now);
+            reply.output.finish(now);
             // A sentence that is not known yet won't be spoken by this voice.
-            let after = reply.mouth.due().unwrap_or(now);
-            reply.mouth.advance(after, &mut |event| self.tts.push(event));
+            let after = reply.output.due().unwrap_or(now);
+            reply.output.advance(after, &mut |event| self.tts.push(event));
         }
     }
 
     pub(super) fn on_stt(&mut self, command: &SttCommand, now: Instant) {
         match command {
-            SttCommand::Audio { at, frame } => self.ear.audio(*at, *frame),
-            SttCommand::SpeechStarted { at } => self.ear.speech_started(*at),
-            SttCommand::SpeechPaused { from, until } => self.ear.speech_paused(*from, *until, now),
-            SttCommand::TurnEnded { .. } => self.ear.turn_ended(),
+            SttCommand::Audio { at, frame } => self.input.audio(*at, *frame),
+            SttCommand::SpeechStarted { at } => self.input.speech_started(*at),
+            SttCommand::SpeechPaused { from, until } => self.input.speech_paused(*from, *until, now),
+            SttCommand::TurnEnded { .. } => self.input.turn_ended(),
             SttCommand::Expect(_) => {}
         }
     }
@@ -223,7 +223,7 @@ impl Session {
             self.replies.remove(dropped.unwrap_or(0));
         }
         if matches!(request.reason, ReplyReason::Caller { .. }) {
-            self.ear.answered(request.reply);
+            self.input.answered(request.reply);
         }
         self.waiting = Some(request.reply);
         self.replies.push_back(Reply::new(request));
@@ -234,7 +234,7 @@ impl Session {
     /// The call has dropped a reply because the final transcript has other words, and asks again. The model has heard the same
     /// sound: its answer stands.
     fn adopt(&mut self, old: ReplyId, request: &Arc<ReplyRequest>) -> bool {
-        let heard = self.ear.commits();
+        let heard = self.input.commits();
         let has_news = self.has_news(request);
         let Some(reply) = self.replies.iter_mut().find(|reply| reply.id == old) else { return false };
         if has_news || !reply.answers_as_well(request, heard) {
@@ -248,7 +248,7 @@ impl Session {
         if let Some(active) = self.active.as_mut().filter(|active| active.reply == Some(old)) {
             active.reply = Some(request.reply);
         }
-        self.ear.answered(request.reply);
+        self.input.answered(request.reply);
         true
     }
 
@@ -291,7 +291,7 @@ impl Session {
         let mut say = Vec::new();
         let Some(reply) = self.reply(id) else { return };
         reply.unwanted = true;
-        reply.mouth.silence();
+        reply.output.silence();
         // Items that are being made go when the response is over.
         if !is_active {
             reply.unmake(&mut say);
@@ -302,7 +302,7 @@ impl Session {
         self.say.extend(say);
         self.called.retain(|called| called.reply != id);
         self.told.retain(|told| told.reply != id);
-        self.ear.not_answered(id);
+        self.input.not_answered(id);
     }
 
     fn cancel_active(&mut self, now: Instant) {
@@ -322,7 +322,7 @@ impl Session {
         }
         let mut say = Vec::new();
         // What another voice has said in the model's place tells nothing about the model's sound.
-        if let Some(reply) = self.reply(id).filter(|reply| reply.mouth.utterance.is_some()) {
+        if let Some(reply) = self.reply(id).filter(|reply| reply.output.utterance.is_some()) {
             reply.cut(heard, &mut say);
         }
         self.say.extend(say);
@@ -335,14 +335,14 @@ impl Session {
         }
         let Some(id) = self.waiting.take() else { return };
         let Some(request) = self.reply(id).map(|reply| Arc::clone(&reply.request)) else { return };
-        let heard = matches!(request.reason, ReplyReason::Caller { .. }) && self.ear.answered(id);
+        let heard = matches!(request.reason, ReplyReason::Caller { .. }) && self.input.answered(id);
         let (mut written, mut retold) = (Vec::new(), false);
         if self.knows == Knows::Nothing
             || (self.knows == Knows::Beginning && !self.knows_all(&request.history))
         {
             retold = true;
-            self.ear.forget_sound();
-            self.say.append(&mut self.ear.say);
+            self.input.forget_sound();
+            self.say.append(&mut self.input.say);
             written.extend(messages(&request, CallIdFormat::Token, &Memory::default()));
         } else {
             self.answer_open_calls(&request.history);
@@ -361,7 +361,7 @@ impl Session {
         let notes = written.iter().map(|message| self.write(message)).collect();
         self.say.push(wire::respond(id.0, request.tools));
         self.active = Some(Active { reply: Some(id), cancelled: false, heard: now, answered: false });
-        let commits = self.ear.commits();
+        let commits = self.input.commits();
         if let Some(reply) = self.reply(id) {
             (reply.notes, reply.retold, reply.heard) = (notes, retold, commits);
         }

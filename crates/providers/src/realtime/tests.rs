@@ -18,10 +18,10 @@ use tokio::time::Instant;
 use super::RealtimeConfig;
 use super::session::Session;
 
-mod desk;
+mod harness;
 mod loopback;
 
-use desk::{Desk, config};
+use harness::{Harness, config};
 
 fn caller_said(text: &str) -> Entry {
     Entry::at(Content::Caller { text: text.to_owned() }, 0)
@@ -37,145 +37,148 @@ fn caller(text: &str) -> ReplyReason {
 
 #[tokio::test(start_paused = true)]
 async fn the_settings_as_they_are_sent() {
-    let mut desk = Desk::new();
-    desk.session.opened(desk.now);
-    let settings = std::mem::take(&mut desk.session.say).remove(0);
+    let mut harness = Harness::new();
+    harness.session.opened(harness.now);
+    let settings = std::mem::take(&mut harness.session.say).remove(0);
     insta::assert_json_snapshot!(settings);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_turn_and_its_answer() {
-    let mut desk = Desk::new();
-    desk.frames(100).spoken(12).heard("i1", "A large pizza.");
-    desk.ask(1, caller("A large pizza."), vec![caller_said("A large pizza.")]);
-    desk.begun("r1", "m1", "Sure.").sounds("r1", "m1", 4_000);
-    desk.speak(1, 0, "Sure.", false);
-    desk.llm(LlmCommand::Commit { reply: ReplyId(1) });
-    desk.server(json!({"type": "response.output_audio_transcript.delta", "response_id": "r1",
+    let mut harness = Harness::new();
+    harness.frames(100).spoken(12).heard("i1", "A large pizza.");
+    harness.ask(1, caller("A large pizza."), vec![caller_said("A large pizza.")]);
+    harness.begun("r1", "m1", "Sure.").sounds("r1", "m1", 4_000);
+    harness.speak(1, 0, "Sure.", false);
+    harness.llm(LlmCommand::Commit { reply: ReplyId(1) });
+    harness.server(json!({"type": "response.output_audio_transcript.delta", "response_id": "r1",
         "item_id": "m1", "delta": " Anything else?"}));
-    desk.sounds("r1", "m1", 8_000).ended("r1", "completed");
-    desk.speak(1, 1, "Anything else?", false);
-    insta::assert_snapshot!(desk.take());
-    assert_eq!((desk.session.usage.input_tokens, desk.session.usage.cached_tokens), (40, 60));
+    harness.sounds("r1", "m1", 8_000).ended("r1", "completed");
+    harness.speak(1, 1, "Anything else?", false);
+    insta::assert_snapshot!(harness.take());
+    assert_eq!((harness.session.usage.input_tokens, harness.session.usage.cached_tokens), (40, 60));
 }
 
 #[tokio::test(start_paused = true)]
 async fn transcripts_come_in_any_order_late_or_never() {
-    let mut desk = Desk::new();
+    let mut harness = Harness::new();
     let from = SamplePos(0);
-    desk.spoken(10);
-    desk.session.on_stt(&SttCommand::SpeechStarted { at: SamplePos(desk.at) }, desk.now);
-    desk.frames(10);
-    let until = SamplePos(desk.at);
-    desk.session.on_stt(&SttCommand::SpeechPaused { from, until }, desk.now);
+    harness.spoken(10);
+    harness.session.on_stt(&SttCommand::SpeechStarted { at: SamplePos(harness.at) }, harness.now);
+    harness.frames(10);
+    let until = SamplePos(harness.at);
+    harness.session.on_stt(&SttCommand::SpeechPaused { from, until }, harness.now);
     for item in ["i1", "i2"] {
-        desk.server(json!({"type": "input_audio_buffer.committed", "item_id": item}));
+        harness.server(json!({"type": "input_audio_buffer.committed", "item_id": item}));
     }
-    desk.take();
+    harness.take();
     let words = |item: &str, text: &str| json!({"type": "conversation.item.input_audio_transcription.completed", "item_id": item, "transcript": text});
-    desk.server(json!({"type": "conversation.item.input_audio_transcription.delta", "item_id": "i2", "delta": "nine"}));
-    desk.server(words("i2", "nine oh two"));
-    assert_eq!(desk.take(), "partial nine");
-    desk.after(Duration::from_millis(1_200));
-    assert_eq!(desk.take(), "final 0..3200 nine oh two");
-    desk.server(words("i1", "It is"));
-    assert_eq!(desk.take(), "final 0..3200 It is nine oh two");
+    harness.server(json!({"type": "conversation.item.input_audio_transcription.delta", "item_id": "i2", "delta": "nine"}));
+    harness.server(words("i2", "nine oh two"));
+    assert_eq!(harness.take(), "partial nine");
+    harness.after(Duration::from_millis(1_200));
+    assert_eq!(harness.take(), "final 0..3200 nine oh two");
+    harness.server(words("i1", "It is"));
+    assert_eq!(harness.take(), "final 0..3200 It is nine oh two");
 }
 
 #[tokio::test(start_paused = true)]
 async fn other_words_for_the_same_sound_need_no_other_answer() {
-    let mut desk = Desk::new();
-    desk.spoken(20);
-    desk.server(json!({"type": "input_audio_buffer.committed", "item_id": "i1"}));
-    desk.ask(1, caller("a pizza"), vec![]).begun("r1", "m1", "Which one?").sounds("r1", "m1", 4_000);
-    desk.speak(1, 0, "Which one?", false);
-    desk.take();
+    let mut harness = Harness::new();
+    harness.spoken(20);
+    harness.server(json!({"type": "input_audio_buffer.committed", "item_id": "i1"}));
+    harness.ask(1, caller("a pizza"), vec![]).begun("r1", "m1", "Which one?").sounds("r1", "m1", 4_000);
+    harness.speak(1, 0, "Which one?", false);
+    harness.take();
     // The call drops the reply and asks anew in the same breath.
-    desk.session.on_tts(TtsCommand::Cancel { utterance: UtteranceId(1) }, desk.now);
-    desk.session.on_llm(LlmCommand::Cancel { reply: ReplyId(1) }, desk.now);
-    desk.ask(2, caller("A pizza, please."), vec![]);
-    desk.speak(2, 0, "Which one?", false);
-    desk.ended("r1", "completed");
-    assert_eq!(desk.take(), "text r2 \"Which one? \"\nsound u2/s0 4000 octets\ndone r2\nspoken u2/s0");
+    harness.session.on_tts(TtsCommand::Cancel { utterance: UtteranceId(1) }, harness.now);
+    harness.session.on_llm(LlmCommand::Cancel { reply: ReplyId(1) }, harness.now);
+    harness.ask(2, caller("A pizza, please."), vec![]);
+    harness.speak(2, 0, "Which one?", false);
+    harness.ended("r1", "completed");
+    assert_eq!(harness.take(), "text r2 \"Which one? \"\nsound u2/s0 4000 octets\ndone r2\nspoken u2/s0");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_never_happened_leaves_nothing() {
-    let mut desk = Desk::new();
-    desk.spoken(20).heard("i1", "a pizza").ask(1, caller("a pizza"), vec![]);
-    desk.begun("r1", "m1", "Which one?");
-    desk.take();
-    desk.llm(LlmCommand::Cancel { reply: ReplyId(1) });
+    let mut harness = Harness::new();
+    harness.spoken(20).heard("i1", "a pizza").ask(1, caller("a pizza"), vec![]);
+    harness.begun("r1", "m1", "Which one?");
+    harness.take();
+    harness.llm(LlmCommand::Cancel { reply: ReplyId(1) });
     // The caller goes on; the next answer waits for the end of the first.
-    desk.spoken(20).heard("i2", "and a drink").ask(2, caller("a pizza and a drink"), vec![]);
-    desk.sounds("r1", "m1", 4_000);
-    desk.ended("r1", "cancelled");
-    insta::assert_snapshot!(desk.take());
+    harness.spoken(20).heard("i2", "and a drink").ask(2, caller("a pizza and a drink"), vec![]);
+    harness.sounds("r1", "m1", 4_000);
+    harness.ended("r1", "cancelled");
+    insta::assert_snapshot!(harness.take());
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_interruption_tells_what_was_heard() {
-    let mut desk = Desk::new();
-    desk.ask(1, ReplyReason::Greeting, vec![]).begun("r1", "m1", "One moment.").sounds("r1", "m1", 8_000);
-    desk.server(json!({"type": "response.output_item.added", "response_id": "r1", "item": {"id": "m2", "type": "message"}}));
-    desk.server(
+    let mut harness = Harness::new();
+    harness.ask(1, ReplyReason::Greeting, vec![]).begun("r1", "m1", "One moment.").sounds("r1", "m1", 8_000);
+    harness.server(json!({"type": "response.output_item.added", "response_id": "r1", "item": {"id": "m2", "type": "message"}}));
+    harness.server(
         json!({"type": "response.output_audio_transcript.delta", "response_id": "r1", "item_id": "m2",
         "delta": " It is on its way."}),
     );
-    desk.sounds("r1", "m2", 16_000).speak(1, 0, "One moment.", false);
-    desk.llm(LlmCommand::Commit { reply: ReplyId(1) });
-    desk.take();
-    desk.session
-        .on_llm(LlmCommand::Interrupted { reply: ReplyId(1), heard: Duration::from_millis(1_750) }, desk.now);
-    desk.llm(LlmCommand::Cancel { reply: ReplyId(1) });
-    desk.sounds("r1", "m2", 8_000);
-    desk.server(json!({"type": "response.done", "response": {"id": "r1", "status": "cancelled", "output": [
+    harness.sounds("r1", "m2", 16_000).speak(1, 0, "One moment.", false);
+    harness.llm(LlmCommand::Commit { reply: ReplyId(1) });
+    harness.take();
+    harness.session.on_llm(
+        LlmCommand::Interrupted { reply: ReplyId(1), heard: Duration::from_millis(1_750) },
+        harness.now,
+    );
+    harness.llm(LlmCommand::Cancel { reply: ReplyId(1) });
+    harness.sounds("r1", "m2", 8_000);
+    harness.server(json!({"type": "response.done", "response": {"id": "r1", "status": "cancelled", "output": [
         {"id": "m1", "type": "message"}, {"id": "m2", "type": "message"}, {"id": "m3", "type": "message"}]}}));
-    insta::assert_snapshot!(desk.take());
+    insta::assert_snapshot!(harness.take());
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_was_heard_to_its_end_is_never_cut() {
     for (heard, told) in [(999, true), (1_000, false), (5_000, false)] {
-        let mut desk = Desk::new();
-        desk.ask(1, ReplyReason::Greeting, vec![]).begun("r1", "m1", "Hello.").sounds("r1", "m1", 8_000);
-        desk.speak(1, 0, "Hello.", false)
+        let mut harness = Harness::new();
+        harness.ask(1, ReplyReason::Greeting, vec![]).begun("r1", "m1", "Hello.").sounds("r1", "m1", 8_000);
+        harness
+            .speak(1, 0, "Hello.", false)
             .llm(LlmCommand::Commit { reply: ReplyId(1) })
             .ended("r1", "completed");
-        desk.take();
-        desk.llm(LlmCommand::Interrupted { reply: ReplyId(1), heard: Duration::from_millis(heard) });
-        assert_eq!(desk.take().contains("truncate"), told, "{heard}");
+        harness.take();
+        harness.llm(LlmCommand::Interrupted { reply: ReplyId(1), heard: Duration::from_millis(heard) });
+        assert_eq!(harness.take().contains("truncate"), told, "{heard}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn tools_are_called_and_answered() {
-    let mut desk = Desk::new();
-    desk.spoken(20).heard("i1", "where is it").ask(1, caller("where is it"), vec![]);
-    desk.server(json!({"type": "response.created", "response": {"id": "r1"}}));
+    let mut harness = Harness::new();
+    harness.spoken(20).heard("i1", "where is it").ask(1, caller("where is it"), vec![]);
+    harness.server(json!({"type": "response.created", "response": {"id": "r1"}}));
     let item = json!({"id": "f1", "type": "function_call", "call_id": "call_8", "name": "look_up", "arguments": "{\"n\":1}"});
-    desk.server(json!({"type": "response.output_item.done", "response_id": "r1", "item": item}));
-    desk.server(
+    harness.server(json!({"type": "response.output_item.done", "response_id": "r1", "item": item}));
+    harness.server(
         json!({"type": "response.done", "response": {"id": "r1", "status": "completed", "output": [item]}}),
     );
-    desk.llm(LlmCommand::Commit { reply: ReplyId(1) });
+    harness.llm(LlmCommand::Commit { reply: ReplyId(1) });
     let result = |id: &str, outcome| ToolResult { id: id.into(), name: "look_up".into(), outcome };
-    desk.llm(LlmCommand::ToolResult(result("call_8", Ok("on its way".into()))));
-    desk.llm(LlmCommand::ToolResult(result("call_9", Err("no such order".into()))));
-    desk.ask(2, ReplyReason::Tool, vec![]);
-    insta::assert_snapshot!(desk.take());
+    harness.llm(LlmCommand::ToolResult(result("call_8", Ok("on its way".into()))));
+    harness.llm(LlmCommand::ToolResult(result("call_9", Err("no such order".into()))));
+    harness.ask(2, ReplyReason::Tool, vec![]);
+    insta::assert_snapshot!(harness.take());
 }
 
 #[tokio::test(start_paused = true)]
 async fn parallel_calls_of_one_tool_get_their_own_results() {
-    let mut desk = Desk::new();
-    desk.spoken(20).heard("i1", "rome or oslo").ask(1, caller("rome or oslo"), vec![]);
+    let mut harness = Harness::new();
+    harness.spoken(20).heard("i1", "rome or oslo").ask(1, caller("rome or oslo"), vec![]);
     let item = |n: u32| json!({"id": format!("f{n}"), "type": "function_call", "call_id": format!("call_{n}"), "name": "look_up", "arguments": ""});
-    desk.server(json!({"type": "response.done", "response": {"id": "r1", "status": "completed", "output": [item(1), item(2)]}}));
-    desk.llm(LlmCommand::Commit { reply: ReplyId(1) }).take();
+    harness.server(json!({"type": "response.done", "response": {"id": "r1", "status": "completed", "output": [item(1), item(2)]}}));
+    harness.llm(LlmCommand::Commit { reply: ReplyId(1) }).take();
     let result =
         |id: &str, text: &str| ToolResult { id: id.into(), name: "look_up".into(), outcome: Ok(text.into()) };
-    desk.llm(LlmCommand::ToolResult(result("call_2", "snow")));
+    harness.llm(LlmCommand::ToolResult(result("call_2", "snow")));
     // This one comes with the request only.
     let history = vec![
         Entry::at(Content::ToolResult(result("call_2", "snow")), 0),
@@ -189,8 +192,8 @@ async fn parallel_calls_of_one_tool_get_their_own_results() {
         tools: ToolUse::None,
         speculative: false,
     };
-    desk.llm(LlmCommand::Respond(Arc::new(request)));
-    insta::assert_snapshot!(desk.take());
+    harness.llm(LlmCommand::Respond(Arc::new(request)));
+    insta::assert_snapshot!(harness.take());
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,37 +201,37 @@ async fn what_the_model_cannot_hear_is_told_it_once() {
     let told = |lines: String, text: &str| lines.matches(text).count();
     let digits = Content::Digits { digits: Digits::new("12") };
     let history = vec![Entry::at(digits, 1), caller_said("that is it")];
-    let mut desk = Desk::new();
-    desk.spoken(20).heard("i1", "that is it").take();
-    desk.ask(1, ReplyReason::Digits(Digits::new("12")), history.clone());
-    assert_eq!(told(desk.take(), "[The caller pressed: 12]"), 1);
+    let mut harness = Harness::new();
+    harness.spoken(20).heard("i1", "that is it").take();
+    harness.ask(1, ReplyReason::Digits(Digits::new("12")), history.clone());
+    assert_eq!(told(harness.take(), "[The caller pressed: 12]"), 1);
     // The reply never happens: what was written for it goes, and is written for the next.
-    desk.llm(LlmCommand::Cancel { reply: ReplyId(1) });
-    desk.ended("r1", "cancelled").take();
-    desk.ask(2, ReplyReason::Digits(Digits::new("12")), history.clone());
-    assert_eq!(told(desk.take(), "[The caller pressed: 12]"), 1);
-    desk.begun("r2", "m2", "Thank you.").llm(LlmCommand::Commit { reply: ReplyId(2) });
-    desk.ended("r2", "completed").take();
+    harness.llm(LlmCommand::Cancel { reply: ReplyId(1) });
+    harness.ended("r1", "cancelled").take();
+    harness.ask(2, ReplyReason::Digits(Digits::new("12")), history.clone());
+    assert_eq!(told(harness.take(), "[The caller pressed: 12]"), 1);
+    harness.begun("r2", "m2", "Thank you.").llm(LlmCommand::Commit { reply: ReplyId(2) });
+    harness.ended("r2", "completed").take();
     let note = Content::Note { text: "The transfer failed: busy".into() };
     let history = [history, vec![agent_said("Thank you."), Entry::at(note, 9)]].concat();
-    desk.ask(3, ReplyReason::Tool, history);
-    let lines = desk.take();
+    harness.ask(3, ReplyReason::Tool, history);
+    let lines = harness.take();
     assert_eq!(told(lines.clone(), "pressed"), 0, "{lines}");
     assert_eq!(told(lines, "[The transfer failed: busy]"), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn tools_that_were_given_up_are_answered_so() {
-    let mut desk = Desk::new();
-    desk.spoken(20).heard("i1", "where is it").ask(1, caller("where is it"), vec![]);
+    let mut harness = Harness::new();
+    harness.spoken(20).heard("i1", "where is it").ask(1, caller("where is it"), vec![]);
     let item =
         json!({"id": "f1", "type": "function_call", "call_id": "call_8", "name": "look_up", "arguments": ""});
-    desk.server(
+    harness.server(
         json!({"type": "response.done", "response": {"id": "r1", "status": "completed", "output": [item]}}),
     );
-    desk.llm(LlmCommand::Commit { reply: ReplyId(1) });
-    desk.spoken(20).heard("i2", "never mind");
-    desk.take();
+    harness.llm(LlmCommand::Commit { reply: ReplyId(1) });
+    harness.spoken(20).heard("i2", "never mind");
+    harness.take();
     let history = vec![
         Entry::at(
             Content::ToolCall(ToolCall { id: "call_8".into(), name: "look_up".into(), arguments: json!({}) }),
@@ -244,83 +247,84 @@ async fn tools_that_were_given_up_are_answered_so() {
         ),
         caller_said("never mind"),
     ];
-    desk.ask(2, caller("never mind"), history);
-    insta::assert_snapshot!(desk.take());
+    harness.ask(2, caller("never mind"), history);
+    insta::assert_snapshot!(harness.take());
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_engines_own_words_are_spoken_by_the_other_voice() {
-    let mut desk = Desk::new();
-    desk.speak(1, 0, "Welcome to Luigi's.", true);
-    desk.spoken(20).heard("i1", "hi");
+    let mut harness = Harness::new();
+    harness.speak(1, 0, "Welcome to Luigi's.", true);
+    harness.spoken(20).heard("i1", "hi");
     let history = vec![agent_said("Welcome to Luigi's."), caller_said("hi")];
-    desk.ask(1, caller("hi"), history).begun("r1", "m1", "One moment, please.");
+    harness.ask(1, caller("hi"), history).begun("r1", "m1", "One moment, please.");
     // The same words, but the engine's: they close their utterance.
-    desk.speak(2, 0, "One moment, please.", true).speak(3, 0, "One moment, please.", false);
-    desk.session.on_tts(TtsCommand::Cancel { utterance: UtteranceId(2) }, desk.now);
-    desk.settle();
-    insta::assert_snapshot!(desk.take());
+    harness.speak(2, 0, "One moment, please.", true).speak(3, 0, "One moment, please.", false);
+    harness.session.on_tts(TtsCommand::Cancel { utterance: UtteranceId(2) }, harness.now);
+    harness.settle();
+    insta::assert_snapshot!(harness.take());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_session_is_told_the_conversation_anew() {
-    let mut desk = Desk::new();
-    desk.spoken(20).heard("i1", "a pizza").ask(1, caller("a pizza"), vec![]);
-    desk.begun("r1", "m1", "Which one?").sounds("r1", "m1", 4_000).speak(1, 0, "Which one?", false);
-    desk.llm(LlmCommand::Commit { reply: ReplyId(1) });
-    desk.session.on_stt(&SttCommand::TurnEnded { until: SamplePos(3_200) }, desk.now);
-    desk.session.on_stt(&SttCommand::SpeechStarted { at: SamplePos(3_200) }, desk.now);
-    desk.frames(20).take();
+    let mut harness = Harness::new();
+    harness.spoken(20).heard("i1", "a pizza").ask(1, caller("a pizza"), vec![]);
+    harness.begun("r1", "m1", "Which one?").sounds("r1", "m1", 4_000).speak(1, 0, "Which one?", false);
+    harness.llm(LlmCommand::Commit { reply: ReplyId(1) });
+    harness.session.on_stt(&SttCommand::TurnEnded { until: SamplePos(3_200) }, harness.now);
+    harness.session.on_stt(&SttCommand::SpeechStarted { at: SamplePos(3_200) }, harness.now);
+    harness.frames(20).take();
     let error = StageError::Broken { stage: "x".into(), what: "gone".into() };
-    desk.session.lost(&error, desk.now);
-    desk.after(Duration::from_millis(600));
-    desk.session.opened(desk.now);
-    desk.settle();
-    assert!(desk.lines.iter().any(|line| line.starts_with("> session.update")));
-    desk.lines.retain(|line| !line.starts_with("> session.update"));
+    harness.session.lost(&error, harness.now);
+    harness.after(Duration::from_millis(600));
+    harness.session.opened(harness.now);
+    harness.settle();
+    assert!(harness.lines.iter().any(|line| line.starts_with("> session.update")));
+    harness.lines.retain(|line| !line.starts_with("> session.update"));
     let (from, until) = (SamplePos(3_200), SamplePos(6_400));
-    desk.session.on_stt(&SttCommand::SpeechPaused { from, until }, desk.now);
-    desk.heard("i9", "a large one");
+    harness.session.on_stt(&SttCommand::SpeechPaused { from, until }, harness.now);
+    harness.heard("i9", "a large one");
     let history = vec![caller_said("a pizza"), agent_said("Which one?"), caller_said("a large one")];
-    desk.ask(2, caller("a large one"), history);
-    insta::assert_snapshot!(desk.take());
+    harness.ask(2, caller("a large one"), history);
+    insta::assert_snapshot!(harness.take());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_another_takes_the_place_of_says_what_it_was_asked_to() {
-    let mut desk = Desk::new();
-    desk.ask(1, ReplyReason::Greeting, vec![])
+    let mut harness = Harness::new();
+    harness
+        .ask(1, ReplyReason::Greeting, vec![])
         .begun("r1", "m1", "Hello you. And so on")
         .sounds("r1", "m1", 9_120);
-    desk.speak(1, 0, "Hello you.", false).llm(LlmCommand::Commit { reply: ReplyId(1) });
-    desk.take();
-    desk.llm(LlmCommand::Cancel { reply: ReplyId(1) });
-    desk.ask(2, ReplyReason::Digits(offhook_stage_api::Digits::new("12")), vec![]);
-    desk.sounds("r1", "m1", 8_000).ended("r1", "cancelled");
-    insta::assert_snapshot!(desk.take());
+    harness.speak(1, 0, "Hello you.", false).llm(LlmCommand::Commit { reply: ReplyId(1) });
+    harness.take();
+    harness.llm(LlmCommand::Cancel { reply: ReplyId(1) });
+    harness.ask(2, ReplyReason::Digits(offhook_stage_api::Digits::new("12")), vec![]);
+    harness.sounds("r1", "m1", 8_000).ended("r1", "cancelled");
+    insta::assert_snapshot!(harness.take());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_loss_leaves_nothing_to_wait_for() {
-    let mut desk = Desk::new();
-    desk.ask(1, ReplyReason::Greeting, vec![]).begun("r1", "m1", "Hello.").sounds("r1", "m1", 100);
-    desk.speak(1, 0, "Hello.", false);
+    let mut harness = Harness::new();
+    harness.ask(1, ReplyReason::Greeting, vec![]).begun("r1", "m1", "Hello.").sounds("r1", "m1", 100);
+    harness.speak(1, 0, "Hello.", false);
     let error = StageError::Broken { stage: "x".into(), what: "gone".into() };
-    desk.session.lost(&error, desk.now);
-    desk.after(Duration::from_secs(1));
-    assert_eq!(desk.lines.split_off(desk.lines.len() - 2), ["failed r1 Broken", "spoken u1/s0"]);
-    desk.session.opened(desk.now);
-    desk.server(json!({"type": "session.updated", "session": {}}));
-    assert_eq!(desk.session.due(), None);
+    harness.session.lost(&error, harness.now);
+    harness.after(Duration::from_secs(1));
+    assert_eq!(harness.lines.split_off(harness.lines.len() - 2), ["failed r1 Broken", "spoken u1/s0"]);
+    harness.session.opened(harness.now);
+    harness.server(json!({"type": "session.updated", "session": {}}));
+    assert_eq!(harness.session.due(), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn noise_is_not_remembered() {
-    let mut desk = Desk::new();
-    desk.spoken(20).heard("i1", "").take();
-    desk.session.on_stt(&SttCommand::TurnEnded { until: SamplePos(3_200) }, desk.now);
-    desk.settle();
-    assert_eq!(desk.take(), "> conversation.item.delete {\"item_id\":\"i1\"}");
+    let mut harness = Harness::new();
+    harness.spoken(20).heard("i1", "").take();
+    harness.session.on_stt(&SttCommand::TurnEnded { until: SamplePos(3_200) }, harness.now);
+    harness.settle();
+    assert_eq!(harness.take(), "> conversation.item.delete {\"item_id\":\"i1\"}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -329,39 +333,40 @@ async fn refusals_that_matter_end_the_session_and_others_do_not() {
         json!({"type": "error", "error": {"type": "invalid_request_error", "code": code, "message": "m", "event_id": cause}})
             .to_string()
     };
-    let mut desk = Desk::new();
+    let mut harness = Harness::new();
     for code in ["response_cancel_not_active", "invalid_value", "item_truncate_invalid_item_id"] {
-        desk.session.on_text(&error(code, ""), desk.now).unwrap();
+        harness.session.on_text(&error(code, ""), harness.now).unwrap();
     }
-    desk.session.on_text("{\"type\":\"rate_limits.updated\"}", desk.now).unwrap();
-    desk.session.on_text("no JSON", desk.now).unwrap();
-    let kind = |text: &str, desk: &mut Desk| desk.session.on_text(text, desk.now).unwrap_err().kind();
-    assert_eq!(kind(&error("session_expired", ""), &mut desk), FailureKind::Broken);
-    assert_eq!(kind(&error("invalid_value", "settings"), &mut desk), FailureKind::Refused);
-    assert_eq!(kind(&error("insufficient_quota", ""), &mut desk), FailureKind::Refused);
+    harness.session.on_text("{\"type\":\"rate_limits.updated\"}", harness.now).unwrap();
+    harness.session.on_text("no JSON", harness.now).unwrap();
+    let kind =
+        |text: &str, harness: &mut Harness| harness.session.on_text(text, harness.now).unwrap_err().kind();
+    assert_eq!(kind(&error("session_expired", ""), &mut harness), FailureKind::Broken);
+    assert_eq!(kind(&error("invalid_value", "settings"), &mut harness), FailureKind::Refused);
+    assert_eq!(kind(&error("insufficient_quota", ""), &mut harness), FailureKind::Refused);
     let linear = json!({"type": "session.updated", "session": {"audio": {"output": {"format": {"type": "audio/pcm"}}}}});
-    assert_eq!(kind(&linear.to_string(), &mut desk), FailureKind::Garbage);
+    assert_eq!(kind(&linear.to_string(), &mut harness), FailureKind::Garbage);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_busy_server_is_asked_again_when_it_is_free() {
-    let mut desk = Desk::new();
-    desk.ask(1, ReplyReason::Greeting, vec![]).take();
-    desk.server(json!({"type": "error", "error": {"type": "invalid_request_error", "event_id": "reply_1",
+    let mut harness = Harness::new();
+    harness.ask(1, ReplyReason::Greeting, vec![]).take();
+    harness.server(json!({"type": "error", "error": {"type": "invalid_request_error", "event_id": "reply_1",
         "code": "conversation_already_has_active_response", "message": "m"}}));
-    assert_eq!(desk.take(), "");
-    desk.ended("r0", "completed");
-    assert!(desk.take().contains("response.create"));
+    assert_eq!(harness.take(), "");
+    harness.ended("r0", "completed");
+    assert!(harness.take().contains("response.create"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_never_answers_fails_the_reply() {
-    let mut desk = Desk::new();
-    desk.ask(1, ReplyReason::Greeting, vec![]).take();
-    desk.after(Duration::from_secs(8));
-    assert_eq!(desk.take(), "> response.cancel {}\nfailed r1 TooSlow");
-    desk.ask(2, ReplyReason::Greeting, vec![]).after(Duration::from_secs(2));
-    assert!(desk.take().contains("reply_2"));
+    let mut harness = Harness::new();
+    harness.ask(1, ReplyReason::Greeting, vec![]).take();
+    harness.after(Duration::from_secs(8));
+    assert_eq!(harness.take(), "> response.cancel {}\nfailed r1 TooSlow");
+    harness.ask(2, ReplyReason::Greeting, vec![]).after(Duration::from_secs(2));
+    assert!(harness.take().contains("reply_2"));
 }
 
 proptest::proptest! {
@@ -382,11 +387,11 @@ proptest::proptest! {
         let cut: String = text.chars().take(at).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let _entered = runtime.enter();
-        let mut desk = Desk::new();
-        desk.ask(1, ReplyReason::Greeting, vec![]);
+        let mut harness = Harness::new();
+        harness.ask(1, ReplyReason::Greeting, vec![]);
         for text in [cut, text, junk] {
-            desk.session.on_text(&text, desk.now).unwrap();
-            desk.settle();
+            harness.session.on_text(&text, harness.now).unwrap();
+            harness.settle();
         }
     }
 }

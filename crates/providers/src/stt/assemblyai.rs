@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::ahead::open_ahead;
-use super::dialect::{Dialect, Ear, Ended, Habits, Place, Say, Then};
+use super::dialect::{CallState, Dialect, Ended, Habits, Place, Say, Then};
 use super::live::serve;
 use super::outbox::Pace;
 use super::piece::{Piece, Word};
@@ -198,7 +198,7 @@ impl Line {
         }
     }
 
-    fn on_turn(&mut self, turn: Turn, ear: &mut Ear) {
+    fn on_turn(&mut self, turn: Turn, state: &mut CallState) {
         let order = u64::from(turn.turn_order as u32);
         // The transcript may lack words that aren't certain yet; the words have them.
         let uncertain = !turn.end_of_turn && turn.words.iter().any(|word| !word.word_is_final);
@@ -211,13 +211,13 @@ impl Line {
             .words
             .iter()
             .map(|word| Word {
-                from: ear.line.at_millis(word.start),
-                until: ear.line.at_millis(word.end),
+                from: state.line.at_millis(word.start),
+                until: state.line.at_millis(word.end),
                 text: word.text.clone(),
             })
             .collect();
         // It doesn't tell how far it has heard: at the end of a turn all, else to the last word.
-        let end = ear.line.end();
+        let end = state.line.end();
         let last = words.last().map(|word| word.until);
         let piece = Piece {
             id: self.turns_before + order,
@@ -229,14 +229,14 @@ impl Line {
             words,
         };
         if !turn.end_of_turn {
-            ear.turns.partial(piece);
+            state.turns.partial(piece);
             return;
         }
-        ear.turns.settled(piece, true);
+        state.turns.settled(piece, true);
         let first = self.ended.insert(order);
         // Two editions of the same end are one end; one that we forced says nothing about the turn.
         if first && !std::mem::take(&mut self.forced) {
-            ear.turns.tell(SttEvent::EndOfTurn);
+            state.turns.tell(SttEvent::EndOfTurn);
         }
         while self.ended.len() > 8 {
             self.ended.pop_first();
@@ -286,10 +286,10 @@ impl Dialect for Line {
         })
     }
 
-    fn on_text(&mut self, text: &str, ear: &mut Ear) -> Result<Then, StageError> {
+    fn on_text(&mut self, text: &str, state: &mut CallState) -> Result<Then, StageError> {
         match read(STAGE, text) {
             Some(Heard::Begin {}) => return Ok(Then::Ready),
-            Some(Heard::Turn(turn)) => self.on_turn(turn, ear),
+            Some(Heard::Turn(turn)) => self.on_turn(turn, state),
             Some(Heard::Termination {}) => return Ok(Then::Done),
             Some(Heard::Error { error_code, error }) => {
                 self.trouble = Some((error_code.map(|code| code as u16), error));

@@ -10,7 +10,7 @@ use offhook_stages::{BoxFuture, CallInfo, Distance, Rx, StageError, Stt, Tx};
 use serde::{Deserialize, Serialize};
 
 use super::ahead::open_ahead;
-use super::dialect::{Dialect, Ear, Ended, Habits, Place, Say, Then};
+use super::dialect::{CallState, Dialect, Ended, Habits, Place, Say, Then};
 use super::live::serve;
 use super::outbox::Pace;
 use super::piece::{Piece, Word};
@@ -224,24 +224,24 @@ impl Line {
         }
     }
 
-    fn on_results(&mut self, results: Results, ear: &mut Ear) {
+    fn on_results(&mut self, results: Results, state: &mut CallState) {
         let end = results.start + results.duration;
         let best = results.channel.alternatives.into_iter().next().unwrap_or_default();
         let words: Vec<Word> = best
             .words
             .into_iter()
             .map(|word| Word {
-                from: ear.line.at_seconds(word.start),
-                until: ear.line.at_seconds(word.end),
+                from: state.line.at_seconds(word.start),
+                until: state.line.at_seconds(word.end),
                 text: word.punctuated_word.unwrap_or(word.word),
             })
             .collect();
-        let covers = ear.line.at_seconds(end);
+        let covers = state.line.at_seconds(end);
         let has_words = !best.transcript.trim().is_empty();
         let piece = Piece {
             // Where it begins tells a segment from others; one that comes twice is one.
             id: self.segments_before + ((results.start * 1_000.0).round() as u64).min(LONGEST_SESSION),
-            from: words.first().map_or_else(|| ear.line.at_seconds(results.start), |word| word.from),
+            from: words.first().map_or_else(|| state.line.at_seconds(results.start), |word| word.from),
             until: words.last().map_or(covers, |word| word.until),
             covers,
             text: best.transcript.trim().to_owned(),
@@ -249,19 +249,19 @@ impl Line {
             words,
         };
         if !results.is_final && !results.speech_final {
-            ear.turns.partial(piece);
+            state.turns.partial(piece);
             return;
         }
         self.unended |= has_words;
-        ear.turns.settled(piece, results.from_finalize || results.speech_final);
+        state.turns.settled(piece, results.from_finalize || results.speech_final);
         if results.speech_final && !results.from_finalize {
-            self.utterance_ended(ear);
+            self.utterance_ended(state);
         }
     }
 
-    fn utterance_ended(&mut self, ear: &mut Ear) {
+    fn utterance_ended(&mut self, state: &mut CallState) {
         if std::mem::take(&mut self.unended) && self.config.ends_turns {
-            ear.turns.tell(SttEvent::EndOfTurn);
+            state.turns.tell(SttEvent::EndOfTurn);
         }
     }
 }
@@ -320,13 +320,13 @@ impl Dialect for Line {
         })
     }
 
-    fn on_text(&mut self, text: &str, ear: &mut Ear) -> Result<Then, StageError> {
+    fn on_text(&mut self, text: &str, state: &mut CallState) -> Result<Then, StageError> {
         match read(STAGE, text) {
-            Some(Heard::Results(results)) => self.on_results(results, ear),
+            Some(Heard::Results(results)) => self.on_results(results, state),
             Some(Heard::UtteranceEnd { last_word_end }) => {
                 // A negative end means that there were no words.
                 if last_word_end >= 0.0 {
-                    self.utterance_ended(ear);
+                    self.utterance_ended(state);
                 }
             }
             Some(Heard::ConfigureFailure { code }) => {

@@ -61,7 +61,7 @@ pub(crate) enum Ended {
 
 /// A call's time line and transcripts, and what is to be said to the provider: for the dialects.
 #[derive(Debug, Default)]
-pub(crate) struct Ear {
+pub(crate) struct CallState {
     pub(crate) line: Timeline,
     pub(crate) turns: Turns,
     pub(crate) say: Vec<Say>,
@@ -85,7 +85,7 @@ pub(crate) trait Dialect: Send + 'static {
     fn takes_sound(&self) -> bool {
         true
     }
-    fn on_text(&mut self, text: &str, ear: &mut Ear) -> Result<Then, StageError>;
+    fn on_text(&mut self, text: &str, state: &mut CallState) -> Result<Then, StageError>;
     /// How to ask for a final transcript of all that was sent.
     fn force(&mut self) -> Option<String>;
     /// What to say when the call has decided that the turn is over.

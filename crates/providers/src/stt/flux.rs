@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::ahead::open_ahead;
-use super::dialect::{Dialect, Ear, Ended, Habits, Place, Say, Then};
+use super::dialect::{CallState, Dialect, Ended, Habits, Place, Say, Then};
 use super::live::serve;
 use super::outbox::Pace;
 use super::piece::{Piece, Word};
@@ -183,17 +183,17 @@ impl Line {
         Self { config, key, terms, hints, open: None, turns_before: 0, turns: 0, configuring: false, told }
     }
 
-    fn on_turn(&mut self, info: &TurnInfo, ear: &mut Ear) {
-        let covers = ear.line.at_seconds(info.audio_window_end);
-        let window = ear.line.at_seconds(info.audio_window_start);
+    fn on_turn(&mut self, info: &TurnInfo, state: &mut CallState) {
+        let covers = state.line.at_seconds(info.audio_window_end);
+        let window = state.line.at_seconds(info.audio_window_start);
         if info.event == "StartOfTurn" || (self.open.is_none() && !info.transcript.is_empty()) {
             self.open.get_or_insert(covers.saturating_sub(ONSET).max(window));
         }
         let timed = info.words.iter().all(|word| word.start.is_some() && word.end.is_some());
         let words: Vec<Word> = if timed { info.words.iter() } else { [].iter() }
             .map(|word| Word {
-                from: ear.line.at_seconds(word.start.unwrap_or_default()),
-                until: ear.line.at_seconds(word.end.unwrap_or_default()),
+                from: state.line.at_seconds(word.start.unwrap_or_default()),
+                until: state.line.at_seconds(word.end.unwrap_or_default()),
                 text: word.word.clone(),
             })
             .collect();
@@ -211,27 +211,27 @@ impl Line {
         match info.event.as_str() {
             "EndOfTurn" => {
                 self.open = None;
-                ear.turns.settled(piece, true);
+                state.turns.settled(piece, true);
                 // One that we forced says nothing about the turn.
                 if info.trigger.as_deref() != Some("manual") {
-                    ear.turns.tell(SttEvent::EndOfTurn);
+                    state.turns.tell(SttEvent::EndOfTurn);
                 }
             }
             "EagerEndOfTurn" => {
-                ear.turns.partial(piece);
-                ear.turns.settle();
-                ear.turns.tell(SttEvent::EagerEndOfTurn);
+                state.turns.partial(piece);
+                state.turns.settle();
+                state.turns.tell(SttEvent::EagerEndOfTurn);
             }
             event => {
                 if event == "TurnResumed" {
-                    ear.turns.tell(SttEvent::TurnResumed);
+                    state.turns.tell(SttEvent::TurnResumed);
                 }
                 // Between turns it reports too, and has nothing to say.
                 if self.open.is_some() {
-                    ear.turns.partial(piece);
+                    state.turns.partial(piece);
                 }
                 let silence = u64::from(self.config.settle_ms) * 8;
-                ear.turns.settle_before(covers.saturating_sub(silence));
+                state.turns.settle_before(covers.saturating_sub(silence));
             }
         }
     }
@@ -253,9 +253,9 @@ impl Line {
         Some(message.to_string())
     }
 
-    fn configured(&mut self, ear: &mut Ear) {
+    fn configured(&mut self, state: &mut CallState) {
         self.configuring = false;
-        ear.say.extend(self.configure().map(Say::Text));
+        state.say.extend(self.configure().map(Say::Text));
     }
 }
 
@@ -310,14 +310,14 @@ impl Dialect for Line {
         })
     }
 
-    fn on_text(&mut self, text: &str, ear: &mut Ear) -> Result<Then, StageError> {
+    fn on_text(&mut self, text: &str, state: &mut CallState) -> Result<Then, StageError> {
         match read(STAGE, text) {
             Some(Heard::Connected {}) => return Ok(Then::Ready),
-            Some(Heard::TurnInfo(info)) => self.on_turn(&info, ear),
-            Some(Heard::ConfigureSuccess {}) => self.configured(ear),
+            Some(Heard::TurnInfo(info)) => self.on_turn(&info, state),
+            Some(Heard::ConfigureSuccess {}) => self.configured(state),
             Some(Heard::ConfigureFailure { code }) => {
                 tracing::warn!(code, "Deepgram Flux doesn't take what the agent expects");
-                self.configured(ear);
+                self.configured(state);
             }
             Some(Heard::Warning { code }) => tracing::debug!(code, "Deepgram Flux warns"),
             Some(Heard::Error { code, description }) => {

@@ -9,7 +9,7 @@ use offhook_stage_api::{SttCommand, SttEvent};
 use offhook_stages::{CallInfo, Meter, Rx, StageError, Tx};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::dialect::{Dialect, Ear, Ended, Habits, Say, Then};
+use super::dialect::{CallState, Dialect, Ended, Habits, Say, Then};
 use super::outbox::{Next, Outbox};
 use super::timeline::Timeline;
 use crate::net::dial::Dial;
@@ -38,7 +38,7 @@ pub(crate) async fn serve<D: Dialect>(
         dial,
         call: call.call,
         habits,
-        ear: Ear::default(),
+        state: CallState::default(),
         outbox,
         bill,
         events,
@@ -90,7 +90,7 @@ struct Session<D> {
     dial: Dial,
     call: Arc<str>,
     habits: Habits,
-    ear: Ear,
+    state: CallState,
     outbox: Outbox,
     bill: Bill,
     events: Tx<SttEvent>,
@@ -142,9 +142,9 @@ impl<D: Dialect> Session<D> {
         again: bool,
     ) -> Result<Option<Socket>, StageError> {
         // The new session's address has it all.
-        self.ear.say.clear();
+        self.state.say.clear();
         let place = self.dialect.open()?;
-        self.ear.line = Timeline::default();
+        self.state.line = Timeline::default();
         self.outbox.reopen();
         self.bill.meter.add(self.dialect.stage(), |usage| usage.requests += 1);
         let stage = self.dialect.stage().to_owned();
@@ -200,12 +200,12 @@ impl<D: Dialect> Session<D> {
                 message = socket.recv() => match message {
                     Ok(Some(Message::Text(text))) => {
                         self.heard = Instant::now();
-                        match self.dialect.on_text(&text, &mut self.ear)? {
+                        match self.dialect.on_text(&text, &mut self.state)? {
                             Then::Go => {}
                             Then::Ready => ready = true,
                             Then::Done => return self.lost(socket, None),
                         }
-                        if !self.ear.turns.is_wanted() {
+                        if !self.state.turns.is_wanted() {
                             self.settle_by = None;
                         }
                     }
@@ -234,7 +234,7 @@ impl<D: Dialect> Session<D> {
                     }
                     if idle.is_some_and(|at| at <= now) {
                         spoke = now;
-                        self.ear.say.extend(self.dialect.idle());
+                        self.state.say.extend(self.dialect.idle());
                     }
                 }
             }
@@ -247,11 +247,11 @@ impl<D: Dialect> Session<D> {
         socket: &mut Socket,
         spoke: &mut Instant,
     ) -> Result<Option<Instant>, StageError> {
-        for say in std::mem::take(&mut self.ear.say) {
+        for say in std::mem::take(&mut self.state.say) {
             match say {
                 Say::Text(text) => socket.send_text(text).await?,
                 Say::Silence(samples) => {
-                    self.ear.line.padded(samples as u64);
+                    self.state.line.padded(samples as u64);
                     let silence = vec![offhook_audio::MULAW_SILENCE; samples];
                     socket.send_binary(self.dialect.sound(silence)).await?;
                 }
@@ -259,7 +259,7 @@ impl<D: Dialect> Session<D> {
         }
         while self.dialect.takes_sound() {
             let now = Instant::now();
-            match self.outbox.next(now, &mut self.ear.line) {
+            match self.outbox.next(now, &mut self.state.line) {
                 Next::Send(sound) => {
                     *spoke = now;
                     self.bill.samples += sound.len() as u64;
@@ -285,20 +285,20 @@ impl<D: Dialect> Session<D> {
 
     /// Nothing of a turn is on its way to the provider or back.
     fn nobody_speaks(&self) -> bool {
-        self.settle_by.is_none() && !self.ear.turns.is_wanted() && !self.outbox.is_speaking()
+        self.settle_by.is_none() && !self.state.turns.is_wanted() && !self.outbox.is_speaking()
     }
 
     fn on_command(&mut self, command: SttCommand) {
         match command {
             SttCommand::Audio { at, frame } => self.outbox.push(at, frame),
             SttCommand::SpeechStarted { at } => {
-                self.ear.turns.speech_started(at.0);
+                self.state.turns.speech_started(at.0);
                 self.outbox.speech_started();
                 self.onset = at.0;
                 self.settle_by = None;
             }
             SttCommand::SpeechPaused { from, until } => {
-                self.ear.turns.speech_paused(from.0, until.0);
+                self.state.turns.speech_paused(from.0, until.0);
                 self.outbox.speech_paused();
                 self.asked = false;
                 self.spoken = until.0.saturating_sub(self.onset.max(from.0));
@@ -312,12 +312,12 @@ impl<D: Dialect> Session<D> {
                 }
             }
             SttCommand::TurnEnded { until } => {
-                self.ear.turns.turn_ended(until.0);
+                self.state.turns.turn_ended(until.0);
                 self.settle_by = None;
-                self.ear.say.extend(self.dialect.turn_ended().map(Say::Text));
+                self.state.say.extend(self.dialect.turn_ended().map(Say::Text));
             }
             SttCommand::Expect(expectation) => {
-                self.ear.say.extend(self.dialect.expect(&expectation).map(Say::Text));
+                self.state.say.extend(self.dialect.expect(&expectation).map(Say::Text));
             }
         }
     }
@@ -335,7 +335,7 @@ impl<D: Dialect> Session<D> {
         if deaf {
             return Err(self.too_slow("word about what the caller said", silent));
         }
-        self.ear.turns.settle_unanswered();
+        self.state.turns.settle_unanswered();
         Ok(())
     }
 
@@ -357,7 +357,7 @@ impl<D: Dialect> Session<D> {
 
     /// Passes on what was heard.
     async fn tell(&mut self) {
-        for event in self.ear.turns.take_events() {
+        for event in self.state.turns.take_events() {
             match event {
                 // A partial that finds no room is soon out of date anyway.
                 SttEvent::Partial(_) => {
@@ -373,8 +373,8 @@ impl<D: Dialect> Session<D> {
     /// The connection is lost: words that were heard are not.
     async fn give_up(&mut self) {
         // Where there are none, the next may hear some.
-        if self.ear.turns.has_words() {
-            self.ear.turns.settle_unanswered();
+        if self.state.turns.has_words() {
+            self.state.turns.settle_unanswered();
         }
         self.tell().await;
     }
@@ -386,10 +386,10 @@ impl<D: Dialect> Session<D> {
         let Ok(Ok(())) = timeout(FAREWELL, socket.send_text(text)).await else { return };
         while let Ok(Ok(Some(message))) = timeout_at(deadline, socket.recv()).await {
             let Message::Text(text) = message else { continue };
-            if !matches!(self.dialect.on_text(&text, &mut self.ear), Ok(Then::Go | Then::Ready)) {
+            if !matches!(self.dialect.on_text(&text, &mut self.state), Ok(Then::Go | Then::Ready)) {
                 break;
             }
-            for event in self.ear.turns.take_events() {
+            for event in self.state.turns.take_events() {
                 let _call_over = self.events.offer(event);
             }
         }

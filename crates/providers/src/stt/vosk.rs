@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::ahead::open_ahead;
-use super::dialect::{Dialect, Ear, Habits, Place, Then};
+use super::dialect::{CallState, Dialect, Habits, Place, Then};
 use super::live::serve;
 use super::outbox::Pace;
 use super::piece::{Piece, Word};
@@ -183,10 +183,10 @@ impl Dialect for Line {
         self.open.len() < MOST_OPEN
     }
 
-    fn on_text(&mut self, text: &str, ear: &mut Ear) -> Result<Then, StageError> {
+    fn on_text(&mut self, text: &str, state: &mut CallState) -> Result<Then, StageError> {
         let Some(heard) = read::<Heard>(STAGE, text) else { return Ok(Then::Go) };
         let (covers, answers) = self.open.pop_front().unwrap_or((self.sent, false));
-        let covers = ear.line.place(covers);
+        let covers = state.line.place(covers);
         let earliest = covers.saturating_sub(ONSET).max(self.last_end);
         let is_final = heard.text.is_some();
         let text = heard.text.or(heard.partial).unwrap_or_default().trim().to_owned();
@@ -197,8 +197,8 @@ impl Dialect for Line {
             .result
             .iter()
             .map(|word| Word {
-                from: ear.line.at_seconds(word.start),
-                until: ear.line.at_seconds(word.end),
+                from: state.line.at_seconds(word.start),
+                until: state.line.at_seconds(word.end),
                 text: word.word.clone(),
             })
             .collect();
@@ -216,12 +216,12 @@ impl Dialect for Line {
             words,
         };
         if !is_final {
-            ear.turns.partial(piece);
+            state.turns.partial(piece);
             return Ok(Then::Go);
         }
         self.segment += 1;
         (self.began, self.last_end) = (None, covers);
-        ear.turns.settled(piece, answers);
+        state.turns.settled(piece, answers);
         Ok(Then::Go)
     }
 

@@ -29,15 +29,15 @@ impl Session {
 
     /// When to look again.
     pub(in crate::realtime) fn due(&self) -> Option<Instant> {
-        let mouths = self.replies.iter().filter_map(|reply| reply.mouth.due()).min();
+        let outputs = self.replies.iter().filter_map(|reply| reply.output.due()).min();
         let active = self.active_due().map(|(due, _)| due);
-        [mouths, active, self.ear.due(), self.settled_by].into_iter().flatten().min()
+        [outputs, active, self.input.due(), self.settled_by].into_iter().flatten().min()
     }
 
     /// Does what is to be done after whatever came in, and at its time.
     pub(in crate::realtime) fn settle(&mut self, now: Instant) -> Result<(), StageError> {
         self.drop_dropped();
-        self.ear.on_time(now);
+        self.input.on_time(now);
         if self.settled_by.is_some_and(|by| now >= by) {
             return Err(self.too_slow("answer to its settings", self.config.deadlines.first));
         }
@@ -48,7 +48,7 @@ impl Session {
             match late.and_then(|id| self.reply(id)) {
                 Some(reply) => {
                     let id = reply.id;
-                    reply.mouth.finish(now);
+                    reply.output.finish(now);
                     self.failed(id, &slow);
                     self.cancel_active(now);
                 }
@@ -56,10 +56,10 @@ impl Session {
                 None => self.active = None,
             }
         }
-        self.say.append(&mut self.ear.say);
+        self.say.append(&mut self.input.say);
         self.ask(now);
         for reply in &mut self.replies {
-            reply.mouth.advance(now, &mut |event| self.tts.push(event));
+            reply.output.advance(now, &mut |event| self.tts.push(event));
         }
         Ok(())
     }
@@ -90,6 +90,6 @@ impl Session {
     }
 
     pub(in crate::realtime) fn hears(&mut self) -> Vec<SttEvent> {
-        std::mem::take(&mut self.ear.tell)
+        std::mem::take(&mut self.input.tell)
     }
 }

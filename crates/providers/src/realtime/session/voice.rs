@@ -13,9 +13,9 @@ impl Session {
         match command {
             TtsCommand::Speak(request) => self.speak(request, now),
             TtsCommand::Cancel { utterance } => {
-                let its = |reply: &&mut Reply| reply.mouth.utterance == Some(utterance);
+                let its = |reply: &&mut Reply| reply.output.utterance == Some(utterance);
                 if let Some(reply) = self.replies.iter_mut().find(its) {
-                    reply.mouth.mute();
+                    reply.output.mute();
                     return;
                 }
                 let said = self.own_words.iter().filter(|(of, _)| *of == utterance);
@@ -29,9 +29,9 @@ impl Session {
     /// What goes on with the model's reply is spoken by the model; whatever else by the other voice, and the model is told of
     /// it. The call closes its own utterances with their only segment, and leaves replies open.
     fn speak(&mut self, request: SpeakRequest, now: Instant) {
-        let goes_on = self.replies.iter().position(|reply| reply.mouth.utterance == Some(request.utterance));
+        let goes_on = self.replies.iter().position(|reply| reply.output.utterance == Some(request.utterance));
         let begins = |reply: &Reply| {
-            reply.mouth.utterance.is_none()
+            reply.output.utterance.is_none()
                 && !reply.unwanted
                 && !reply.cut
                 && reply.begins_with(&request.text)
@@ -39,7 +39,7 @@ impl Session {
         let own = goes_on.is_none() && !request.last;
         let at = goes_on.or_else(|| self.replies.iter().rposition(begins).filter(|_| own));
         if let Some(reply) = at.and_then(|at| self.replies.get_mut(at)) {
-            reply.mouth.speak(&request, now);
+            reply.output.speak(&request, now);
             return;
         }
         if self.knows != Knows::Nothing && request.text.chars().any(char::is_alphanumeric) {

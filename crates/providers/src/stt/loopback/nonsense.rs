@@ -5,7 +5,7 @@ use offhook_stage_api::SttEvent;
 use offhook_stages::CallInfo;
 use proptest::prelude::*;
 
-use crate::stt::dialect::{Dialect, Ear};
+use crate::stt::dialect::{CallState, Dialect};
 use crate::stt::{assemblyai, deepgram, flux, vosk};
 
 /// Messages of all the protocols, with numbers and texts that may be anything.
@@ -68,18 +68,18 @@ proptest! {
         paused in any::<bool>(),
     ) {
         for mut dialect in dialects() {
-            let mut ear = Ear::default();
+            let mut state = CallState::default();
             let _no_model = dialect.open();
-            ear.line.sent(SamplePos(800), 8_000);
-            ear.turns.speech_started(1_000);
+            state.line.sent(SamplePos(800), 8_000);
+            state.turns.speech_started(1_000);
             if paused {
-                ear.turns.speech_paused(1_000, 7_000);
+                state.turns.speech_paused(1_000, 7_000);
                 let _asked = dialect.force();
             }
             for message in &messages {
-                let _what_it_means = dialect.on_text(message, &mut ear);
+                let _what_it_means = dialect.on_text(message, &mut state);
             }
-            for event in ear.turns.take_events() {
+            for event in state.turns.take_events() {
                 if let SttEvent::Partial(told) | SttEvent::Final(told) = event {
                     prop_assert!(told.from < told.until, "{:?}", told);
                 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::live::Live;
+use super::live_call::LiveCall;
 
 /// Calls kept; of more, the oldest that are over go.
 const MOST: usize = 2_000;
@@ -11,14 +11,14 @@ const MOST: usize = 2_000;
 const WHOLE: usize = 256;
 
 #[derive(Debug, Default)]
-pub(super) struct Known {
-    by_sid: HashMap<String, Arc<Live>>,
-    by_reference: HashMap<String, Arc<Live>>,
-    order: VecDeque<Arc<Live>>,
+pub(super) struct CallIndex {
+    by_sid: HashMap<String, Arc<LiveCall>>,
+    by_reference: HashMap<String, Arc<LiveCall>>,
+    order: VecDeque<Arc<LiveCall>>,
 }
 
-impl Known {
-    pub(super) fn add(&mut self, live: &Arc<Live>) {
+impl CallIndex {
+    pub(super) fn add(&mut self, live: &Arc<LiveCall>) {
         if self.order.len() >= MOST {
             self.forget_one();
         }
@@ -31,7 +31,7 @@ impl Known {
         self.order.push_back(Arc::clone(live));
         let old = self.order.len().checked_sub(WHOLE + 1).and_then(|place| self.order.get(place));
         if let Some(old) = old.filter(|old| old.is_over()) {
-            old.facts().story.forget();
+            old.record().story.forget();
         }
     }
 
@@ -52,27 +52,27 @@ impl Known {
         }
     }
 
-    pub(super) fn by_sid(&self, sid: &str) -> Option<Arc<Live>> {
+    pub(super) fn by_sid(&self, sid: &str) -> Option<Arc<LiveCall>> {
         self.by_sid.get(sid).cloned()
     }
 
     /// Gives the call of a reference its `CallSid`. `None` for a reference that isn't ours, or a call that has another one.
-    pub(super) fn bind(&mut self, reference: &str, sid: &str) -> Option<Arc<Live>> {
+    pub(super) fn bind(&mut self, reference: &str, sid: &str) -> Option<Arc<LiveCall>> {
         let live = self.by_reference.get(reference)?;
         {
-            let mut facts = live.facts();
-            match &facts.sid {
+            let mut record = live.record();
+            match &record.sid {
                 Some(known) if known != sid => return None,
                 Some(_) => return Some(Arc::clone(live)),
                 None if sid.is_empty() => return None,
-                None => facts.sid = Some(sid.to_owned()),
+                None => record.sid = Some(sid.to_owned()),
             }
         }
         self.by_sid.insert(sid.to_owned(), Arc::clone(live));
         Some(Arc::clone(live))
     }
 
-    pub(super) fn all(&self) -> Vec<Arc<Live>> {
+    pub(super) fn all(&self) -> Vec<Arc<LiveCall>> {
         self.order.iter().rev().cloned().collect()
     }
 }
@@ -81,31 +81,32 @@ impl Known {
 mod tests {
     use offhook_twilio::calls::CallStatus;
 
-    use super::super::live::tests::about;
+    use super::super::live_call::tests::about;
     use super::*;
 
     #[test]
     fn a_reference_is_bound_to_one_call() {
-        let mut known = Known::default();
-        known.add(&Arc::new(Live::new(about(None), None, CallStatus::Queued)));
-        assert!(known.bind("guess", "CA1").is_none());
-        assert!(known.bind("r", "").is_none());
-        assert!(known.bind("r", "CA1").is_some() && known.bind("r", "CA1").is_some());
-        assert!(known.bind("r", "CA2").is_none());
-        assert!(known.by_sid("CA1").is_some());
+        let mut index = CallIndex::default();
+        index.add(&Arc::new(LiveCall::new(about(None), None, CallStatus::Queued)));
+        assert!(index.bind("guess", "CA1").is_none());
+        assert!(index.bind("r", "").is_none());
+        assert!(index.bind("r", "CA1").is_some() && index.bind("r", "CA1").is_some());
+        assert!(index.bind("r", "CA2").is_none());
+        assert!(index.by_sid("CA1").is_some());
     }
 
     #[test]
     fn calls_that_are_over_are_forgotten_first() {
-        let mut known = Known::default();
+        let mut index = CallIndex::default();
         for number in 0..MOST + 10 {
-            let live = Arc::new(Live::new(about(None), Some(format!("CA{number}")), CallStatus::InProgress));
+            let live =
+                Arc::new(LiveCall::new(about(None), Some(format!("CA{number}")), CallStatus::InProgress));
             if number % 2 == 1 {
                 live.conclude();
             }
-            known.add(&live);
+            index.add(&live);
         }
-        assert_eq!(known.order.len(), MOST);
-        assert!(known.by_sid("CA0").is_some() && known.by_sid("CA1").is_none());
+        assert_eq!(index.order.len(), MOST);
+        assert!(index.by_sid("CA0").is_some() && index.by_sid("CA1").is_none());
     }
 }

@@ -13,8 +13,8 @@ use offhook_stages::{BoxFuture, CallInfo};
 use offhook_twilio::calls::{CallUpdate, PhoneNumber};
 use offhook_twilio::twiml::{Dial, Response, Verb};
 
-use super::Switchboard;
-use super::live::Live;
+use super::CallRegistry;
+use super::live_call::LiveCall;
 use super::outcome::Outcome;
 use super::seat::PERSON;
 use crate::agents::{Action, Agent, ToolSet};
@@ -25,22 +25,22 @@ const RING_S: u32 = 30;
 
 /// One call's tools.
 pub(super) struct CallTools {
-    switchboard: Arc<Switchboard>,
-    live: Arc<Live>,
+    registry: Arc<CallRegistry>,
+    live: Arc<LiveCall>,
     base: Option<PublicBase>,
     agent: Agent,
-    /// Facts for tools that are asked outside.
+    /// Facts of the call for tools that are asked outside.
     call: CallInfo,
 }
 
 impl CallTools {
     pub(super) fn new(
-        switchboard: Arc<Switchboard>,
-        live: Arc<Live>,
+        registry: Arc<CallRegistry>,
+        live: Arc<LiveCall>,
         base: Option<PublicBase>,
         (agent, call): (Agent, CallInfo),
     ) -> Self {
-        Self { switchboard, live, base, agent, call }
+        Self { registry, live, base, agent, call }
     }
 }
 
@@ -49,7 +49,7 @@ impl Tools for CallTools {
         match call.name.as_str() {
             REPORT => {
                 let outcome = Outcome::reported(&call.arguments).map(|outcome| {
-                    self.switchboard.tell("goal", &self.live, &call.arguments);
+                    self.registry.tell("goal", &self.live, &call.arguments);
                     self.live.report(outcome);
                     "noted".to_owned()
                 });
@@ -57,7 +57,7 @@ impl Tools for CallTools {
             }
             TRANSFER => {
                 let to = call.arguments.get("to").and_then(|to| to.as_str()).unwrap_or("").to_owned();
-                let (switchboard, live) = (Arc::clone(&self.switchboard), Arc::clone(&self.live));
+                let (registry, live) = (Arc::clone(&self.registry), Arc::clone(&self.live));
                 let base = self.base.clone();
                 // Whom the agent's file names may be called by that name.
                 let known = &self.agent.transfer;
@@ -65,7 +65,7 @@ impl Tools for CallTools {
                 Box::pin(async move {
                     let allowed = named.is_some();
                     let to = named.unwrap_or(to);
-                    switchboard.transfer(&live, &to, allowed, base.as_ref()).await
+                    registry.transfer(&live, &to, allowed, base.as_ref()).await
                 })
             }
             PERSON => Box::pin(Arc::clone(&self.live.seat).answered()),
@@ -86,24 +86,24 @@ impl CallTools {
             return Box::pin(std::future::ready(Err(why.to_owned())));
         }
         let mut of = self.call.clone();
-        if let Some(language) = self.live.facts().language.as_deref() {
+        if let Some(language) = self.live.record().language.as_deref() {
             of.language = language.into();
         }
         let asked = tools.run(call, &of);
         let (live, name) = (Arc::clone(&self.live), call.name.clone());
-        let switchboard = Arc::clone(&self.switchboard);
+        let registry = Arc::clone(&self.registry);
         let transfer = self.agent.transfer.clone();
         Box::pin(async move {
             let answered = asked.await;
             let outcome = if answered.is_ok() { "ok" } else { "failed" };
-            switchboard
+            registry
                 .tool_calls
                 .get_or_create(&[("tool", name.clone()), ("outcome", outcome.to_owned())])
                 .inc();
             let answer = answered.inspect_err(|why| {
                 tracing::warn!(call = %of.call, tool = name, why, "a tool has failed");
-                live.facts().troubles.push(format!("the tool `{name}` has failed: {why}"));
-                switchboard.tell("tool_failed", &live, &serde_json::json!({ "tool": name, "why": why }));
+                live.record().troubles.push(format!("the tool `{name}` has failed: {why}"));
+                registry.tell("tool_failed", &live, &serde_json::json!({ "tool": name, "why": why }));
             })?;
             let say = answer.say.map(|text| Control::Say { text, interruptible: Interruptible::Yes });
             let act = match answer.action {
@@ -128,12 +128,12 @@ impl CallTools {
     }
 }
 
-impl Switchboard {
+impl CallRegistry {
     /// Hands the caller to another number, now: by changing what the call does, or, where there is no access to Twilio's API
     /// and for calls of text, by what it is told to do when its stream or session has ended.
     async fn transfer(
         &self,
-        live: &Live,
+        live: &LiveCall,
         to: &str,
         allowed: bool,
         base: Option<&PublicBase>,
@@ -144,12 +144,12 @@ impl Switchboard {
                 "callers may not be handed to {number}: `allow` in [outbound] doesn't have it"
             ));
         }
-        live.facts().transferred_to = Some(number.to_string());
+        live.record().transferred_to = Some(number.to_string());
         let by_sound = self.serves(Some(live)).agent.transport == Transport::MediaStreams;
         if let (Some(rest), Some(sid), true) = (&self.rest, live.sid(), by_sound) {
             let document = transfer_document(live, &number, base).to_xml();
             if let Err(error) = rest.update(&sid, &CallUpdate::Twiml(document)).await {
-                live.facts().transferred_to = None;
+                live.record().transferred_to = None;
                 return Err(error.to_string());
             }
         }
@@ -158,7 +158,11 @@ impl Switchboard {
 }
 
 /// What Twilio does with a caller who is handed over.
-pub(crate) fn transfer_document(live: &Live, number: &PhoneNumber, base: Option<&PublicBase>) -> Response {
+pub(crate) fn transfer_document(
+    live: &LiveCall,
+    number: &PhoneNumber,
+    base: Option<&PublicBase>,
+) -> Response {
     // A caller's own number is shown by itself; we call others by our own.
     let caller_id = (live.about.direction == "outbound").then(|| live.about.from.clone());
     let action = base.map(|base| base.url("/after-transfer"));

@@ -1,4 +1,4 @@
-//! How the three facets of a call find each other, and what they hand over.
+//! How the three adapters of a call find each other, and what they hand over.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -7,9 +7,9 @@ use offhook_stage_api::{LlmCommand, LlmEvent, TtsCommand, TtsEvent};
 use offhook_stages::Tx;
 use tokio::sync::watch;
 
-/// What the model's and the voice's facet hand over to the one that has the connection.
+/// What the model's and the voice's adapter hand over to the one that has the connection.
 #[derive(Debug)]
-pub(super) enum Handed {
+pub(super) enum ToSession {
     /// Where the model's events go.
     Model(Tx<LlmEvent>),
     /// Where the voice's events go, and the other voice.
@@ -19,15 +19,15 @@ pub(super) enum Handed {
 }
 
 /// The way to a call's session: there while it is open.
-pub(super) type Line = watch::Sender<Option<Tx<Handed>>>;
+pub(super) type SharedSession = watch::Sender<Option<Tx<ToSession>>>;
 
-/// The calls that are served now. Asked once by each facet, at the call's beginning.
+/// The calls that are served now. Asked once by each adapter, at the call's beginning.
 #[derive(Debug, Default)]
-pub(super) struct Lines(Mutex<BTreeMap<Arc<str>, Weak<Line>>>);
+pub(super) struct SharedSessions(Mutex<BTreeMap<Arc<str>, Weak<SharedSession>>>);
 
-impl Lines {
-    /// The call's line; all facets get the same.
-    pub(super) fn of(&self, call: &Arc<str>) -> Arc<Line> {
+impl SharedSessions {
+    /// The call's line; all adapters get the same.
+    pub(super) fn of(&self, call: &Arc<str>) -> Arc<SharedSession> {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(line) = lines.get(call).and_then(Weak::upgrade) {
             return line;
@@ -40,10 +40,10 @@ impl Lines {
 }
 
 /// The session is open as long as this lives.
-pub(super) struct Open(Arc<Line>);
+pub(super) struct Open(Arc<SharedSession>);
 
 impl Open {
-    pub(super) fn new(line: Arc<Line>, to: Tx<Handed>) -> Self {
+    pub(super) fn new(line: Arc<SharedSession>, to: Tx<ToSession>) -> Self {
         line.send_replace(Some(to));
         Self(line)
     }

@@ -1,13 +1,14 @@
 //! All calls of this server that run, or did so lately, and how new ones are placed.
 
 mod back;
+mod call_record;
 pub(crate) mod config;
 mod consent;
 mod document;
 mod expected;
-mod facts;
-mod known;
-pub(crate) mod live;
+mod index;
+pub(crate) mod live_call;
+mod observer;
 pub(crate) mod outcome;
 mod place;
 mod resumed;
@@ -15,7 +16,6 @@ mod seat;
 mod story;
 mod test_call;
 mod tools;
-mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -45,17 +45,17 @@ use crate::rest::Rest;
 use crate::routing::{self, Load, Spent};
 use crate::serve::address::PublicBase;
 use crate::serve::metrics::ToolCalls;
+use call_record::About;
 use config::{OnMachine, OutboundConfig};
 use expected::Expecting;
 pub(crate) use expected::{Expected, SessionOfApp};
-use facts::About;
-use known::Known;
-use live::{Bus, Live};
+use index::CallIndex;
+use live_call::{Bus, LiveCall};
 
+pub(crate) use observer::CallObserver;
 pub(crate) use place::{NotPlaced, Order};
 pub(crate) use test_call::{BEGINS_WITHIN, TestCall};
 pub(crate) use tools::transfer_document;
-pub(crate) use watch::Watched;
 
 /// An agent with the configuration of its calls.
 #[derive(Clone, Debug)]
@@ -100,7 +100,7 @@ const OURS: [&str; 1] = [crate::serve::TOKEN];
 
 /// Knows all calls.
 #[derive(Debug)]
-pub(crate) struct Switchboard {
+pub(crate) struct CallRegistry {
     pub(crate) config: OutboundConfig,
     pub(crate) rest: Option<Rest>,
     roster: ArcSwap<Roster>,
@@ -111,7 +111,7 @@ pub(crate) struct Switchboard {
     pub(crate) telemetry: Option<Telemetry>,
     /// In what form calls are recorded, if they are.
     recording: Option<Form>,
-    known: Mutex<Known>,
+    index: Mutex<CallIndex>,
     metrics: Arc<CallMetrics>,
     expecting: Mutex<Expecting>,
     /// What tools were asked, and what came of it.
@@ -121,7 +121,7 @@ pub(crate) struct Switchboard {
     bus: Bus,
 }
 
-impl Switchboard {
+impl CallRegistry {
     pub(crate) fn new(
         config: OutboundConfig,
         rest: Option<Rest>,
@@ -138,7 +138,7 @@ impl Switchboard {
             store,
             telemetry,
             recording,
-            known: Mutex::default(),
+            index: Mutex::default(),
             expecting: Mutex::default(),
             tool_calls: ToolCalls::default(),
             spent: Spent::default(),
@@ -155,7 +155,7 @@ impl Switchboard {
     }
 
     /// Tells the application of a call.
-    pub(crate) fn tell(&self, kind: &str, live: &Live, data: &serde_json::Value) {
+    pub(crate) fn tell(&self, kind: &str, live: &LiveCall, data: &serde_json::Value) {
         if let Some(outbox) = &self.outbox {
             outbox.tell(kind, live.sid().as_deref(), data);
         }
@@ -169,7 +169,7 @@ impl Switchboard {
     /// What is going on, and was spent today; of a tenant, or, without a name, of all.
     pub(crate) fn load(&self, tenant: &str, caller: &str, now: SystemTime) -> Load {
         let mut load = Load { today: self.spent.today(tenant, now), ..Load::default() };
-        for live in self.calls().iter().filter(|live| live.facts().talking) {
+        for live in self.calls().iter().filter(|live| live.record().talking) {
             if tenant.is_empty() || live.tenant() == tenant {
                 load.calls += 1;
                 load.of_caller += usize::from(live.about.from == caller);
@@ -212,8 +212,8 @@ impl Switchboard {
         both.into_iter().find(|path| path.is_file())
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn index(&self) -> MutexGuard<'_, CallIndex> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The agent of this name.
@@ -264,8 +264,8 @@ impl Switchboard {
     }
 
     /// Who serves a call; one that comes in is the first's.
-    pub(crate) fn serves(&self, live: Option<&Live>) -> Arc<Served> {
-        if let Some(expected) = live.and_then(Live::expected) {
+    pub(crate) fn serves(&self, live: Option<&LiveCall>) -> Arc<Served> {
+        if let Some(expected) = live.and_then(LiveCall::expected) {
             return Arc::clone(&expected.served);
         }
         let asked_for = live.and_then(|live| self.agent(&live.about.agent));
@@ -277,7 +277,7 @@ impl Switchboard {
     }
 
     /// How a call behaves.
-    fn behaviour(&self, live: &Live) -> Arc<CallConfig> {
+    fn behaviour(&self, live: &LiveCall) -> Arc<CallConfig> {
         let mut config = Arc::clone(&self.serves(Some(live)).call);
         if let Some(longest) = live.about.longest {
             Arc::make_mut(&mut config).conversation_mut().timeouts.longest_call = longest;
@@ -294,21 +294,21 @@ impl Switchboard {
     }
 
     /// The call of this `CallSid`.
-    pub(crate) fn call(&self, sid: &str) -> Option<Arc<Live>> {
-        self.known().by_sid(sid)
+    pub(crate) fn call(&self, sid: &str) -> Option<Arc<LiveCall>> {
+        self.index().by_sid(sid)
     }
 
     /// The call that Twilio speaks of: by our reference where the request has one, which then gets its `CallSid`.
-    pub(crate) fn spoken_of(&self, reference: Option<&str>, sid: &str) -> Option<Arc<Live>> {
+    pub(crate) fn spoken_of(&self, reference: Option<&str>, sid: &str) -> Option<Arc<LiveCall>> {
         match reference {
-            Some(reference) => self.known().bind(reference, sid),
-            None => self.known().by_sid(sid),
+            Some(reference) => self.index().bind(reference, sid),
+            None => self.index().by_sid(sid),
         }
     }
 
     /// All calls, newest first.
-    pub(crate) fn calls(&self) -> Vec<Arc<Live>> {
-        self.known().all()
+    pub(crate) fn calls(&self) -> Vec<Arc<LiveCall>> {
+        self.index().all()
     }
 
     /// A stream or session begins: makes what to serve it with. `base` is where Twilio reaches us.
@@ -339,7 +339,7 @@ impl Switchboard {
         setup.parameters = Arc::new(parameters);
         setup.goal.clone_from(&live.about.goal);
         setup.meter = live.meter.clone();
-        live.facts().language = Some(agent.language.clone());
+        live.record().language = Some(agent.language.clone());
         setup.facts = Arc::new(live.call_facts(&agent.name));
         let (sender, receiver) = control();
         setup.control = Some(receiver);
@@ -360,7 +360,7 @@ impl Switchboard {
         Ok(setup)
     }
 
-    fn incoming(&self, call: Announced<'_>) -> Arc<Live> {
+    fn incoming(&self, call: Announced<'_>) -> Arc<LiveCall> {
         let parameter = |name: &str| call.parameters.get(name).cloned().unwrap_or_default();
         let expected = self.expected(call.sid);
         let first = match &expected {
@@ -382,17 +382,17 @@ impl Switchboard {
             longest: None,
             since: SystemTime::now(),
         };
-        let live = Live::new(about, Some(call.sid.to_owned()), CallStatus::InProgress);
+        let live = LiveCall::new(about, Some(call.sid.to_owned()), CallStatus::InProgress);
         let live = Arc::new(live.priced(&self.prices()).on(&self.bus));
         if let Some(expected) = expected {
             live.expect(expected);
         }
-        self.known().add(&live);
+        self.index().add(&live);
         live
     }
 
     /// Watches the call, for its record and for whoever listens.
-    pub(crate) fn watch(&self, sid: &str, over: Transport, show: bool) -> Watched {
+    pub(crate) fn watch(&self, sid: &str, over: Transport, show: bool) -> CallObserver {
         let live = self.call(sid);
         let served = self.serves(live.as_deref());
         let config = live.as_ref().map_or_else(|| Arc::clone(&served.call), |live| self.behaviour(live));
@@ -401,7 +401,7 @@ impl Switchboard {
         let form = self.recording.filter(|_| over == Transport::MediaStreams);
         let keeper = self.keeper.clone().filter(|_| live.as_ref().is_none_or(|live| live.is_recorded()));
         let recorder = Recorder::new(over, keeper.clone(), names, &config, show).with_sound(form);
-        Watched::new(recorder, live, keeper, Arc::clone(&self.metrics))
+        CallObserver::new(recorder, live, keeper, Arc::clone(&self.metrics))
     }
 
     /// The stream of this call has ended.
@@ -409,13 +409,13 @@ impl Switchboard {
         let Some(live) = self.call(sid) else { return };
         live.stop_talking();
         // A caller who was handed over is still on the line.
-        if live.facts().ended != Some(EndReason::Transferred) {
+        if live.record().ended != Some(EndReason::Transferred) {
             self.conclude(&live);
         }
     }
 
     /// Nothing follows any more of this call.
-    pub(crate) fn conclude(&self, live: &Live) {
+    pub(crate) fn conclude(&self, live: &LiveCall) {
         let is_first = live.conclude();
         if is_first {
             self.account_for(live);
@@ -430,7 +430,7 @@ impl Switchboard {
     }
 
     /// Exports the call as a trace: once, when it is over.
-    fn trace(&self, live: &Live) {
+    fn trace(&self, live: &LiveCall) {
         let Some(sid) = live.sid() else { return };
         if let (Some(telemetry), Some(live)) = (&self.telemetry, self.call(&sid)) {
             let redact = self.store.as_ref().map(Store::redaction).unwrap_or_default();
@@ -451,7 +451,7 @@ impl Switchboard {
     }
 
     /// A call is over: what it took is counted, and the application is told.
-    fn account_for(&self, live: &Live) {
+    fn account_for(&self, live: &LiveCall) {
         let money = live.summary_for_record().cost.map_or(0.0, |cost| cost.total);
         self.spent.add(&live.tenant(), live.length(), money, SystemTime::now());
         self.tell("call_ended", live, &live.snapshot());
@@ -468,7 +468,7 @@ impl Switchboard {
 
     /// The server ends: all callers hear a goodbye, and their calls are ended.
     pub(crate) fn say_goodbye(&self) {
-        for live in self.calls().iter().filter(|live| live.facts().talking) {
+        for live in self.calls().iter().filter(|live| live.record().talking) {
             let text = self.serves(Some(live)).call.conversation.phrases.too_long.clone();
             // A call that is over needs none.
             let say = Control::Say { text, interruptible: Interruptible::No };
@@ -482,7 +482,7 @@ impl Switchboard {
     }
 
     /// Hands the call's document to the store, whose thread makes it.
-    fn store_document(&self, live: &Live) {
+    fn store_document(&self, live: &LiveCall) {
         if let (Some(store), Some(live)) = (&self.store, live.sid().and_then(|sid| self.call(&sid))) {
             let traced = live.sid().filter(|sid| self.telemetry.as_ref().is_some_and(|on| on.traces(sid)));
             let trace_id = traced.as_deref().map(offhook_telemetry::trace_id);
@@ -492,13 +492,13 @@ impl Switchboard {
 
     /// The documents of calls in progress.
     pub(crate) fn in_progress(&self) -> Vec<Document> {
-        self.calls().iter().filter(|live| live.facts().talking).filter_map(|live| live.document()).collect()
+        self.calls().iter().filter(|live| live.record().talking).filter_map(|live| live.document()).collect()
     }
 
     /// A call's sound, tape and files. Gives how many, and their octets.
     pub(crate) fn forget(&self, receipt: &mut Receipt) {
         for id in &receipt.ids {
-            self.known().forget(id);
+            self.index().forget(id);
         }
         if let Some(keeper) = &self.keeper {
             crate::keeper::delete(keeper.folder(), receipt);
@@ -506,7 +506,7 @@ impl Switchboard {
     }
 
     /// Writes what is known of a call beside its record.
-    fn keep(&self, live: &Live) {
+    fn keep(&self, live: &LiveCall) {
         if live.is_recorded() {
             self.store_document(live);
         }
@@ -520,19 +520,19 @@ impl Switchboard {
     /// Takes a status callback.
     pub(crate) fn on_status(
         &self,
-        live: &Live,
+        live: &LiveCall,
         status: CallStatus,
         sequence: Option<u64>,
         (duration_s, sip_code): (Option<u64>, Option<u16>),
     ) {
         {
-            let mut facts = live.facts();
-            facts.duration_s = duration_s.or(facts.duration_s);
-            facts.sip_code = sip_code.or(facts.sip_code);
+            let mut record = live.record();
+            record.duration_s = duration_s.or(record.duration_s);
+            record.sip_code = sip_code.or(record.sip_code);
         }
         if live.on_status(status, sequence) && status.is_over() {
             // While its stream still runs, its end tells more.
-            if live.facts().talking {
+            if live.record().talking {
                 return;
             }
             if live.conclude() {
@@ -545,8 +545,8 @@ impl Switchboard {
     }
 
     /// Twilio tells who answered: does what is to be done with a machine.
-    pub(crate) async fn on_answered_by(&self, live: &Live, who: AnsweredBy) {
-        live.facts().answered_by = Some(who);
+    pub(crate) async fn on_answered_by(&self, live: &LiveCall, who: AnsweredBy) {
+        live.record().answered_by = Some(who);
         live.tell("answered_by", &serde_json::json!({ "answered_by": who }));
         if !who.is_machine() {
             return;
@@ -565,7 +565,7 @@ impl Switchboard {
     }
 
     /// Ends a call now.
-    pub(crate) async fn end(&self, live: &Live) -> Result<(), String> {
+    pub(crate) async fn end(&self, live: &LiveCall) -> Result<(), String> {
         let sid = live.sid().ok_or("Twilio has not told the call's SID yet")?;
         match &self.rest {
             Some(rest) => rest.update(&sid, &CallUpdate::End).await.map_err(|error| error.to_string()),
@@ -574,9 +574,9 @@ impl Switchboard {
     }
 
     /// Asks Twilio how a call stands of which nothing was heard for long: callbacks get lost.
-    pub(crate) async fn refresh(&self, live: &Live) {
+    pub(crate) async fn refresh(&self, live: &LiveCall) {
         let old = live.about.since.elapsed().is_ok_and(|age| age > Duration::from_secs(60));
-        let waits = !live.is_over() && !live.facts().talking && old;
+        let waits = !live.is_over() && !live.record().talking && old;
         let (true, Some(rest), Some(sid)) = (waits, &self.rest, live.sid()) else { return };
         match rest.fetch(&sid).await {
             Ok(found) => {

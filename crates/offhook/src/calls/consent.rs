@@ -1,6 +1,6 @@
 //! Whether the caller has agreed to what is about to be done: by their own words, not by what a model says of them.
 
-use super::live::Live;
+use super::live_call::LiveCall;
 
 /// Words that agree.
 const YES: [&str; 22] = [
@@ -41,11 +41,16 @@ pub(super) fn is_yes(text: &str) -> bool {
     (go_ahead || words().any(|word| YES.contains(&word))) && !words().any(|word| NO.contains(&word))
 }
 
-impl Live {
+impl LiveCall {
     /// Whether the caller's latest words are a yes.
     pub(super) fn has_agreed(&self) -> bool {
-        let facts = self.facts();
-        facts.transcript.iter().rev().find(|line| line.who == "caller").is_some_and(|line| is_yes(&line.text))
+        let record = self.record();
+        record
+            .transcript
+            .iter()
+            .rev()
+            .find(|line| line.who == "caller")
+            .is_some_and(|line| is_yes(&line.text))
     }
 }
 

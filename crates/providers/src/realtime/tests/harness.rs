@@ -1,4 +1,4 @@
-//! A session on a desk: what the engine and the server say goes in, what comes out is written down.
+//! A session without a socket: what the engine and the server say goes in, what comes out is written down.
 
 use super::*;
 
@@ -13,14 +13,14 @@ pub(super) fn config() -> RealtimeConfig {
 }
 
 /// A session, a clock, and everything that came out of it, a line each.
-pub(super) struct Desk {
+pub(super) struct Harness {
     pub(super) session: Session,
     pub(super) now: Instant,
     pub(super) lines: Vec<String>,
     pub(super) at: u64,
 }
 
-impl Desk {
+impl Harness {
     pub(super) fn new() -> Self {
         let tool = ToolSpec {
             name: "look_up".to_owned(),
@@ -29,12 +29,12 @@ impl Desk {
         };
         let config = Arc::new(config());
         let session = Session::new(config, "en-US".to_owned(), "Be brief.".to_owned(), Arc::new([tool]));
-        let mut desk = Self { session, now: Instant::now(), lines: Vec::new(), at: 0 };
-        desk.session.opened(desk.now);
-        desk.settle();
-        desk.lines.clear();
-        desk.server(json!({"type": "session.updated", "session": {}}));
-        desk
+        let mut harness = Self { session, now: Instant::now(), lines: Vec::new(), at: 0 };
+        harness.session.opened(harness.now);
+        harness.settle();
+        harness.lines.clear();
+        harness.server(json!({"type": "session.updated", "session": {}}));
+        harness
     }
 
     pub(super) fn settle(&mut self) {

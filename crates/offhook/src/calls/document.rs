@@ -6,34 +6,34 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use offhook_script::Transport;
 use offhook_store::{Cost, Direction, Document, Latency, Outcome, Problem, State, Usage, VERSION, rfc3339};
 
-use super::live::Live;
+use super::live_call::LiveCall;
 use super::story::word;
 
 fn unix_ms(time: SystemTime) -> i64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-impl Live {
+impl LiveCall {
     /// The document of the call as it stands. `None` for one that never got a `CallSid`, or of which too little is left to make
     /// one: it was written long ago.
     pub(crate) fn document(&self) -> Option<Document> {
         let usage = self.meter.read();
         let cost = self.cost(&usage);
-        let facts = self.facts().clone();
-        if facts.story.gone {
+        let record = self.record().clone();
+        if record.story.gone {
             return None;
         }
-        let id = facts.sid?;
-        let transport = match facts.story.transport {
+        let id = record.sid?;
+        let transport = match record.story.transport {
             Transport::MediaStreams => offhook_store::Transport::MediaStreams,
             Transport::ConversationRelay => offhook_store::Transport::ConversationRelay,
         };
         let about = &self.about;
-        let legs = facts.story.legs.clone();
-        let told = facts.story.told();
+        let legs = record.story.legs.clone();
+        let told = record.story.told();
         let mut errors = told.errors;
         // What webhooks report stands beside what the call itself does.
-        for message in &facts.troubles {
+        for message in &record.troubles {
             if !errors.iter().any(|error| error.message == *message) {
                 errors.push(Problem {
                     at_ms: errors.last().map_or(0, |last| last.at_ms),
@@ -45,7 +45,7 @@ impl Live {
             version: VERSION,
             id,
             rev: self.rev.fetch_add(1, Ordering::Relaxed) + 1,
-            state: if facts.over { State::Over } else { State::InProgress },
+            state: if record.over { State::Over } else { State::InProgress },
             agent: about.agent.clone(),
             direction: if about.direction == "outbound" { Direction::Outbound } else { Direction::Inbound },
             transport,
@@ -53,25 +53,25 @@ impl Live {
             to: about.to.clone(),
             started_at: rfc3339(unix_ms(about.since)),
             started_at_ms: unix_ms(about.since),
-            answered_at_ms: facts
+            answered_at_ms: record
                 .first_stream
                 .and_then(|first| SystemTime::now().checked_sub(first.elapsed()).map(unix_ms)),
-            ended_at_ms: facts.ended_at.map(unix_ms),
+            ended_at_ms: record.ended_at.map(unix_ms),
             duration_ms: legs.last().and_then(|leg| leg.until_ms),
-            status: word(&facts.status),
-            answered_by: facts.answered_by.as_ref().map(word),
-            sip_code: facts.sip_code,
-            ended: facts.ended.as_ref().map(word),
-            language: facts.language,
+            status: word(&record.status),
+            answered_by: record.answered_by.as_ref().map(word),
+            sip_code: record.sip_code,
+            ended: record.ended.as_ref().map(word),
+            language: record.language,
             goal: about.goal.as_deref().map(str::to_owned),
-            outcome: facts.outcome.map(|outcome| Outcome {
+            outcome: record.outcome.map(|outcome| Outcome {
                 verdict: word(&outcome.verdict),
                 fields: outcome.fields,
                 evidence: outcome.evidence,
                 reported: outcome.reported,
             }),
             parameters: (*about.parameters).clone(),
-            transferred_to: facts.transferred_to,
+            transferred_to: record.transferred_to,
             legs,
             latency: Latency::of(&told.turns),
             turns: told.turns,

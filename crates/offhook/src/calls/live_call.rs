@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
 use super::back::Returns;
+use super::call_record::{About, CallRecord, MOST_TIMINGS, push, unix};
 use super::expected::Expected;
-use super::facts::{About, Facts, MOST_TIMINGS, push, unix};
 use super::outcome::Outcome;
 use super::seat::Seat;
 use crate::prices::{Cost, Prices};
@@ -31,13 +31,13 @@ const SOUND: usize = 512;
 
 /// A call. Shared by the API, the webhooks and the call's own worker.
 #[derive(Debug)]
-pub(crate) struct Live {
+pub(crate) struct LiveCall {
     pub(crate) about: About,
     pub(crate) meter: Meter,
     /// Who answers the caller.
     pub(crate) seat: Arc<Seat>,
     prices: Arc<Prices>,
-    facts: Mutex<Facts>,
+    record: Mutex<CallRecord>,
     /// Counts the documents made of it.
     pub(super) rev: AtomicU64,
     /// What serves it, where that was decided for this call alone.
@@ -60,7 +60,7 @@ impl Bus {
         self.0.get_or_init(|| broadcast::channel(EVENTS).0).subscribe()
     }
 
-    fn tell(&self, name: &'static str, live: &Live, data: &impl Serialize) {
+    fn tell(&self, name: &'static str, live: &LiveCall, data: &impl Serialize) {
         let listeners = self.0.get().filter(|listeners| listeners.receiver_count() > 0);
         if let Some(listeners) = listeners {
             let event = json!({ "call": live.sid(), "tenant": live.tenant(), "data": data }).to_string();
@@ -77,7 +77,7 @@ pub(crate) struct Told {
     pub(crate) data: Arc<str>,
 }
 
-impl Live {
+impl LiveCall {
     pub(crate) fn new(about: About, sid: Option<String>, status: CallStatus) -> Self {
         let (meter, prices) = (Meter::default(), Arc::default());
         Self {
@@ -85,7 +85,7 @@ impl Live {
             meter,
             seat: Arc::default(),
             prices,
-            facts: Mutex::new(Facts::new(sid, status)),
+            record: Mutex::new(CallRecord::new(sid, status)),
             rev: AtomicU64::new(0),
             expected: ArcSwapOption::empty(),
             bus: Bus::default(),
@@ -119,7 +119,7 @@ impl Live {
 
     /// How long its streams have lasted.
     pub(crate) fn length(&self) -> Duration {
-        self.facts().first_stream.map_or(Duration::ZERO, |first| first.elapsed())
+        self.record().first_stream.map_or(Duration::ZERO, |first| first.elapsed())
     }
 
     /// This serves it from now on.
@@ -154,16 +154,16 @@ impl Live {
     }
 
     /// What is known by now.
-    pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn record(&self) -> MutexGuard<'_, CallRecord> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn sid(&self) -> Option<String> {
-        self.facts().sid.clone()
+        self.record().sid.clone()
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.facts().over
+        self.record().over
     }
 
     /// All of it, as the API shows it.
@@ -173,7 +173,7 @@ impl Live {
             #[serde(flatten)]
             about: &'a About,
             #[serde(flatten)]
-            facts: &'a Facts,
+            record: &'a CallRecord,
             usage: BTreeMap<String, Usage>,
             #[serde(skip_serializing_if = "std::ops::Not::not")]
             taken_over: bool,
@@ -185,7 +185,7 @@ impl Live {
         // Plain data can't fail.
         serde_json::to_value(Snapshot {
             about: &self.about,
-            facts: &self.facts(),
+            record: &self.record(),
             usage,
             taken_over: self.seat.is_taken(),
             cost,
@@ -196,31 +196,31 @@ impl Live {
     /// What is to stand in the call's record once its stream has ended.
     pub(crate) fn summary_for_record(&self) -> Summary {
         let usage = self.meter.read();
-        let facts = self.facts();
+        let record = self.record();
         Summary {
-            language: facts.language.clone(),
+            language: record.language.clone(),
             goal: self.about.goal.as_deref().map(str::to_owned),
-            outcome: facts.outcome.clone().or_else(|| self.concluded(&facts)),
+            outcome: record.outcome.clone().or_else(|| self.concluded(&record)),
             cost: self.prices.cost(&usage),
             usage,
         }
     }
 
     /// What can be said of a goal of which the agent reported nothing.
-    fn concluded(&self, facts: &Facts) -> Option<Outcome> {
+    fn concluded(&self, record: &CallRecord) -> Option<Outcome> {
         self.about.goal.as_ref()?;
-        let machine = facts.answered_by.is_some_and(AnsweredBy::is_machine);
-        Some(Outcome::concluded(facts.status, machine, facts.ended))
+        let machine = record.answered_by.is_some_and(AnsweredBy::is_machine);
+        Some(Outcome::concluded(record.status, machine, record.ended))
     }
 
     /// In short, for lists.
     pub(crate) fn summary(&self) -> Value {
-        let facts = self.facts();
+        let record = self.record();
         json!({
-            "sid": facts.sid, "direction": self.about.direction, "agent": self.about.agent, "to": self.about.to,
-            "from": self.about.from, "status": facts.status, "talking": facts.talking,
-            "verdict": facts.outcome.as_ref().map(|outcome| outcome.verdict), "since": unix(self.about.since),
-            "last": facts.transcript.last().map(|line| json!({ "who": line.who, "text": line.text })),
+            "sid": record.sid, "direction": self.about.direction, "agent": self.about.agent, "to": self.about.to,
+            "from": self.about.from, "status": record.status, "talking": record.talking,
+            "verdict": record.outcome.as_ref().map(|outcome| outcome.verdict), "since": unix(self.about.since),
+            "last": record.transcript.last().map(|line| json!({ "who": line.who, "text": line.text })),
         })
     }
 
@@ -268,13 +268,13 @@ impl Live {
 
     /// Hands a wish to the call.
     pub(crate) fn wish(&self, control: Control) -> Result<(), ControlError> {
-        let sender = self.facts().control.clone();
+        let sender = self.record().control.clone();
         sender.ok_or(ControlError::Over)?.send(control)
     }
 
     /// Ends its stream now.
     pub(crate) fn cut(&self) {
-        if let Some(control) = &self.facts().control {
+        if let Some(control) = &self.record().control {
             control.cut();
         }
     }
@@ -287,38 +287,38 @@ impl Live {
     /// Its stream has begun.
     pub(crate) fn begin(&self, control: ControlSender, over: Transport) {
         let name = self.recorded_as(&self.sid().unwrap_or_default());
-        let mut facts = self.facts();
-        let before = facts.returns.before_ms();
-        facts.story.begin_leg(name, before, over);
-        facts.control = Some(control);
-        facts.talking = true;
-        facts.first_stream.get_or_insert_with(Instant::now);
+        let mut record = self.record();
+        let before = record.returns.before_ms();
+        record.story.begin_leg(name, before, over);
+        record.control = Some(control);
+        record.talking = true;
+        record.first_stream.get_or_insert_with(Instant::now);
         // Of the stream before, if there was one.
-        facts.ended = None;
-        facts.transferred_to = None;
-        if !facts.status.is_over() {
-            facts.status = CallStatus::InProgress;
+        record.ended = None;
+        record.transferred_to = None;
+        if !record.status.is_over() {
+            record.status = CallStatus::InProgress;
         }
     }
 
     /// Takes an event of the call itself.
     pub(crate) fn on_event(&self, t_ms: u64, event: &CallEvent) {
         let t_ms = {
-            let mut facts = self.facts();
-            let before = facts.returns.before_ms();
+            let mut record = self.record();
+            let before = record.returns.before_ms();
             let t_ms = t_ms.saturating_add(before);
-            facts.story.on_event(t_ms, before, event);
+            record.story.on_event(t_ms, before, event);
             match event {
                 CallEvent::TurnEnded(turn) => {
-                    facts.say(turn.began_ms.saturating_add(before), "caller", turn.text.clone(), false);
+                    record.say(turn.began_ms.saturating_add(before), "caller", turn.text.clone(), false);
                 }
                 CallEvent::Said { heard, interrupted, .. } => {
-                    facts.say(t_ms, "agent", heard.clone(), *interrupted)
+                    record.say(t_ms, "agent", heard.clone(), *interrupted)
                 }
-                CallEvent::ReplyTimed(timing) => push(&mut facts.replies, *timing, MOST_TIMINGS),
-                CallEvent::Trouble { message } => push(&mut facts.troubles, message.clone(), MOST_TIMINGS),
-                CallEvent::Ended { why } => facts.ended = Some(*why),
-                CallEvent::Language { language } => facts.language = Some(language.clone()),
+                CallEvent::ReplyTimed(timing) => push(&mut record.replies, *timing, MOST_TIMINGS),
+                CallEvent::Trouble { message } => push(&mut record.troubles, message.clone(), MOST_TIMINGS),
+                CallEvent::Ended { why } => record.ended = Some(*why),
+                CallEvent::Language { language } => record.language = Some(language.clone()),
                 _ => {}
             }
             t_ms
@@ -335,13 +335,14 @@ impl Live {
     /// Takes a status callback. False if a newer one came before it.
     pub(crate) fn on_status(&self, status: CallStatus, sequence: Option<u64>) -> bool {
         {
-            let mut facts = self.facts();
-            if sequence.is_some() && sequence <= facts.sequence || facts.status.is_over() && !status.is_over()
+            let mut record = self.record();
+            if sequence.is_some() && sequence <= record.sequence
+                || record.status.is_over() && !status.is_over()
             {
                 return false;
             }
-            facts.sequence = sequence.or(facts.sequence);
-            facts.status = status;
+            record.sequence = sequence.or(record.sequence);
+            record.status = status;
         }
         self.tell("status", &json!({ "status": status }));
         true
@@ -350,34 +351,34 @@ impl Live {
     /// The agent reports. A later report takes an earlier one's place.
     pub(crate) fn report(&self, outcome: Outcome) {
         self.tell("outcome", &outcome);
-        self.facts().outcome = Some(outcome);
+        self.record().outcome = Some(outcome);
     }
 
     /// Its stream has ended.
     pub(crate) fn stop_talking(&self) {
-        let mut facts = self.facts();
-        facts.control = None;
-        facts.talking = false;
-        let until = facts.first_stream.map_or(0, |first| millis(first.elapsed()));
-        let ended = facts.ended.as_ref().map(super::story::word);
-        facts.story.end_leg(until, ended);
+        let mut record = self.record();
+        record.control = None;
+        record.talking = false;
+        let until = record.first_stream.map_or(0, |first| millis(first.elapsed()));
+        let ended = record.ended.as_ref().map(super::story::word);
+        record.story.end_leg(until, ended);
     }
 
     /// Nothing follows: settles the outcome. False if that was done before.
     pub(crate) fn conclude(&self) -> bool {
         {
-            let mut facts = self.facts();
-            if facts.over {
+            let mut record = self.record();
+            if record.over {
                 return false;
             }
-            facts.over = true;
-            facts.ended_at = Some(SystemTime::now());
-            facts.returns = Returns::default();
-            if !facts.status.is_over() {
-                facts.status = CallStatus::Completed;
+            record.over = true;
+            record.ended_at = Some(SystemTime::now());
+            record.returns = Returns::default();
+            if !record.status.is_over() {
+                record.status = CallStatus::Completed;
             }
-            if facts.outcome.is_none() {
-                facts.outcome = self.concluded(&facts);
+            if record.outcome.is_none() {
+                record.outcome = self.concluded(&record);
             }
         }
         self.tell("over", &self.settled());
@@ -387,8 +388,8 @@ impl Live {
 
     /// What came of it, in short.
     pub(crate) fn settled(&self) -> Value {
-        let facts = self.facts();
-        json!({ "status": facts.status, "ended": facts.ended, "outcome": facts.outcome })
+        let record = self.record();
+        json!({ "status": record.status, "ended": record.ended, "outcome": record.outcome })
     }
 }
 
@@ -402,7 +403,7 @@ pub(crate) mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::switchboard::config::OnMachine;
+    use crate::calls::config::OnMachine;
 
     pub(crate) fn about(goal: Option<&str>) -> About {
         About {
@@ -422,17 +423,17 @@ pub(crate) mod tests {
 
     #[test]
     fn callbacks_out_of_order_do_not_turn_back_the_call() {
-        let live = Live::new(about(None), None, CallStatus::Queued);
+        let live = LiveCall::new(about(None), None, CallStatus::Queued);
         assert!(live.on_status(CallStatus::InProgress, Some(2)));
         assert!(!live.on_status(CallStatus::Ringing, Some(1)));
         assert!(live.on_status(CallStatus::Completed, Some(3)));
         assert!(!live.on_status(CallStatus::InProgress, None));
-        assert_eq!(live.facts().status, CallStatus::Completed);
+        assert_eq!(live.record().status, CallStatus::Completed);
     }
 
     #[test]
     fn a_slow_listener_is_told_what_it_missed() {
-        let live = Live::new(about(None), None, CallStatus::InProgress);
+        let live = LiveCall::new(about(None), None, CallStatus::InProgress);
         let mut listener = live.listen();
         for number in 0..EVENTS + 3 {
             live.tell("status", &number);
@@ -443,12 +444,12 @@ pub(crate) mod tests {
 
     #[test]
     fn a_call_with_a_goal_ends_with_a_verdict() {
-        let live = Live::new(about(Some("book a table")), Some("CA1".into()), CallStatus::Queued);
+        let live = LiveCall::new(about(Some("book a table")), Some("CA1".into()), CallStatus::Queued);
         live.on_status(CallStatus::Busy, Some(1));
         assert!(live.conclude() && !live.conclude());
         insta::assert_snapshot!(live.snapshot()["outcome"], @r#"{"evidence":"the line was busy","fields":{},"reported":false,"verdict":"no_answer"}"#);
-        let plain = Live::new(about(None), None, CallStatus::InProgress);
+        let plain = LiveCall::new(about(None), None, CallStatus::InProgress);
         plain.conclude();
-        assert!(plain.facts().outcome.is_none());
+        assert!(plain.record().outcome.is_none());
     }
 }

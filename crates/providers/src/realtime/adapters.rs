@@ -6,24 +6,24 @@ use offhook_stage_api::{LlmCommand, LlmEvent, SttCommand, SttEvent, TtsCommand, 
 use offhook_stages::{BoxFuture, CallInfo, Distance, Llm, Rx, StageError, Stt, Tts, Tx, WhenFull, bounded};
 
 use super::dialect::Dialect;
-use super::line::{Handed, Line, Open};
 use super::run::Running;
 use super::session::Session;
+use super::shared_session::{Open, SharedSession, ToSession};
 use super::{Inner, language};
 
 /// As the call's own queues are.
 const QUEUE: usize = 256;
 
 /// Hears, and has the connection.
-pub(super) struct Hearing(pub(super) Arc<Inner>);
+pub(super) struct SttAdapter(pub(super) Arc<Inner>);
 
 /// Thinks.
-pub(super) struct Thinking(pub(super) Arc<Inner>);
+pub(super) struct LlmAdapter(pub(super) Arc<Inner>);
 
 /// Speaks.
-pub(super) struct Speaking(pub(super) Arc<Inner>);
+pub(super) struct TtsAdapter(pub(super) Arc<Inner>);
 
-impl Stt for Hearing {
+impl Stt for SttAdapter {
     fn name(&self) -> &str {
         &self.0.config.name
     }
@@ -49,18 +49,27 @@ impl Stt for Hearing {
         events: Tx<SttEvent>,
     ) -> BoxFuture<Result<(), StageError>> {
         let inner = Arc::clone(&self.0);
-        let line = inner.lines.of(&call.call);
+        let line = inner.sessions.of(&call.call);
         Box::pin(async move {
             inner.check()?;
-            let (to, handed) = bounded(QUEUE, WhenFull::PushBack);
+            let (to, incoming) = bounded(QUEUE, WhenFull::PushBack);
             let _open = Open::new(line, to);
             let prompt = inner.prompt.with_goal(&call).unwrap_or_else(|| inner.prompt.clone());
             let instructions = format!("{}\n\n{}", prompt.fixed(), prompt.of_call(&call));
             let language = language(&inner.config, &call);
             let session = Session::new(Arc::clone(&inner.config), language, instructions, prompt.tools);
             let dialect = Dialect::new(&inner.config);
-            let running =
-                Running { inner, call, session, dialect, commands, handed, events, model: None, voice: None };
+            let running = Running {
+                inner,
+                call,
+                session,
+                dialect,
+                commands,
+                incoming,
+                events,
+                model: None,
+                voice: None,
+            };
             running.serve().await
         })
     }
@@ -68,9 +77,9 @@ impl Stt for Hearing {
 
 /// The way to the session, if it is open. Another one, after one was lost, is first told who speaks.
 async fn way(
-    line: &mut tokio::sync::watch::Receiver<Option<Tx<Handed>>>,
-    hello: impl FnOnce() -> Handed,
-) -> Option<Tx<Handed>> {
+    line: &mut tokio::sync::watch::Receiver<Option<Tx<ToSession>>>,
+    hello: impl FnOnce() -> ToSession,
+) -> Option<Tx<ToSession>> {
     let is_new = line.has_changed().unwrap_or(false);
     let to = line.borrow_and_update().clone().filter(|to| !to.is_closed())?;
     if is_new && to.send(hello()).await.is_err() {
@@ -79,14 +88,14 @@ async fn way(
     Some(to)
 }
 
-fn subscribe(line: &Line) -> tokio::sync::watch::Receiver<Option<Tx<Handed>>> {
+fn subscribe(line: &SharedSession) -> tokio::sync::watch::Receiver<Option<Tx<ToSession>>> {
     let mut receiver = line.subscribe();
     // Whoever is there already must be told who speaks.
     receiver.mark_changed();
     receiver
 }
 
-impl Llm for Thinking {
+impl Llm for LlmAdapter {
     fn name(&self) -> &str {
         &self.0.config.name
     }
@@ -102,7 +111,7 @@ impl Llm for Thinking {
         events: Tx<LlmEvent>,
     ) -> BoxFuture<Result<(), StageError>> {
         let inner = Arc::clone(&self.0);
-        let line = inner.lines.of(&call.call);
+        let line = inner.sessions.of(&call.call);
         Box::pin(async move {
             let mut sessions = subscribe(&line);
             let mut met = false;
@@ -114,7 +123,7 @@ impl Llm for Thinking {
                             return Ok(());
                         }
                         sessions.mark_changed();
-                        let _told = way(&mut sessions, || Handed::Model(events.clone())).await;
+                        let _told = way(&mut sessions, || ToSession::Model(events.clone())).await;
                         continue;
                     }
                     command = commands.recv() => command,
@@ -130,9 +139,9 @@ impl Llm for Thinking {
                     let _begun = tokio::time::timeout(inner.config.deadlines.connect, begun).await.is_ok();
                     sessions.mark_changed();
                 }
-                let to = way(&mut sessions, || Handed::Model(events.clone())).await;
+                let to = way(&mut sessions, || ToSession::Model(events.clone())).await;
                 let taken = match to {
-                    Some(to) => to.send(Handed::Llm(command)).await.is_ok(),
+                    Some(to) => to.send(ToSession::Llm(command)).await.is_ok(),
                     None => false,
                 };
                 if let Some(reply) = reply.filter(|_| !taken) {
@@ -144,7 +153,7 @@ impl Llm for Thinking {
     }
 }
 
-impl Tts for Speaking {
+impl Tts for TtsAdapter {
     fn name(&self) -> &str {
         &self.0.config.name
     }
@@ -164,7 +173,7 @@ impl Tts for Speaking {
         events: Tx<TtsEvent>,
     ) -> BoxFuture<Result<(), StageError>> {
         let inner = Arc::clone(&self.0);
-        let line = inner.lines.of(&call.call);
+        let line = inner.sessions.of(&call.call);
         Box::pin(async move {
             let (voice, voice_commands) = bounded(QUEUE, WhenFull::PushBack);
             let mut speaking = Some(inner.voice.run(call, voice_commands, events.clone()));
@@ -177,7 +186,7 @@ impl Tts for Speaking {
                             return Ok(());
                         }
                         sessions.mark_changed();
-                        let hello = || Handed::Voice(events.clone(), voice.clone());
+                        let hello = || ToSession::Voice(events.clone(), voice.clone());
                         let _told = way(&mut sessions, hello).await;
                         continue;
                     }
@@ -191,10 +200,10 @@ impl Tts for Speaking {
                     }
                 };
                 let Some(command) = command else { return Ok(()) };
-                match way(&mut sessions, || Handed::Voice(events.clone(), voice.clone())).await {
+                match way(&mut sessions, || ToSession::Voice(events.clone(), voice.clone())).await {
                     Some(to) => {
                         // A session that ends just now tells nobody: its reply has failed already.
-                        let _ended = to.send(Handed::Tts(command)).await;
+                        let _ended = to.send(ToSession::Tts(command)).await;
                     }
                     None => to_voice(&inner, &voice, &events, command).await,
                 }

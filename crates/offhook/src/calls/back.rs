@@ -8,9 +8,9 @@ use offhook_media_line::CallConfig;
 use offhook_stage_api::tools::TRANSFER;
 use offhook_stage_api::{Content, Delivery, Entry, ToolResult};
 
-use super::Switchboard;
-use super::facts::Line;
-use super::live::Live;
+use super::CallRegistry;
+use super::call_record::Line;
+use super::live_call::LiveCall;
 
 /// A caller comes back so often; beyond, nobody will ever take them.
 const MOST: u32 = 5;
@@ -34,7 +34,7 @@ pub(super) struct Returns {
 impl Returns {
     /// The begin of the stream that runs, on the call's clock, in milliseconds.
     pub(super) fn before_ms(&self) -> u64 {
-        super::live::millis(self.before)
+        super::live_call::millis(self.before)
     }
 }
 
@@ -48,47 +48,47 @@ const fn in_words(became: &str) -> &'static str {
     }
 }
 
-impl Live {
+impl LiveCall {
     /// Nobody took the transfer. False if the agent can't have the caller back: the call is over, or this was so too often.
     pub(crate) fn come_back(&self, became: &str) -> bool {
-        let mut facts = self.facts();
-        if facts.over || facts.returns.count >= MOST {
+        let mut record = self.record();
+        if record.over || record.returns.count >= MOST {
             return false;
         }
-        let number = facts.transferred_to.take().unwrap_or_default();
-        let since = facts.first_stream.map_or(Duration::ZERO, |first| first.elapsed());
-        facts.returns.count += 1;
-        facts.returns.last = Some((number, in_words(became)));
-        facts.returns.before = since;
+        let number = record.transferred_to.take().unwrap_or_default();
+        let since = record.first_stream.map_or(Duration::ZERO, |first| first.elapsed());
+        record.returns.count += 1;
+        record.returns.last = Some((number, in_words(became)));
+        record.returns.before = since;
         true
     }
 
     /// An earlier process left the call in the middle.
     pub(super) fn was_cut_off(&self) {
-        let mut facts = self.facts();
-        facts.returns.count = 1;
-        facts.returns.cut_off = true;
+        let mut record = self.record();
+        record.returns.count = 1;
+        record.returns.cut_off = true;
     }
 
     /// Whether it was, and may go on.
     pub(crate) fn is_cut_off(&self) -> bool {
-        let facts = self.facts();
-        facts.returns.cut_off && !facts.over && !facts.talking
+        let record = self.record();
+        record.returns.cut_off && !record.over && !record.talking
     }
 
     /// Keeps the conversation, in case that nobody takes the caller.
     pub(crate) fn remember(&self, history: Vec<Entry>) {
-        let mut facts = self.facts();
-        if facts.ended == Some(EndReason::Transferred) {
-            facts.returns.history = history;
+        let mut record = self.record();
+        if record.ended == Some(EndReason::Transferred) {
+            record.returns.history = history;
         }
     }
 
     /// Makes what a stream is served with fit one that isn't the call's first.
     pub(super) fn go_on_from(&self, config: &mut Arc<CallConfig>) {
         let (taken, cut_off) = {
-            let facts = self.facts();
-            (facts.returns.before, facts.returns.cut_off)
+            let record = self.record();
+            (record.returns.before, record.returns.cut_off)
         };
         let before = if cut_off { self.said_before() } else { self.before() };
         if before.is_empty() {
@@ -102,13 +102,13 @@ impl Live {
     }
 
     fn said_before(&self) -> Vec<Entry> {
-        self.facts().transcript.iter().map(|line| Entry::at(said(line), 0)).collect()
+        self.record().transcript.iter().map(|line| Entry::at(said(line), 0)).collect()
     }
 
     /// Under what name a stream is recorded: the call's later ones beside its first.
     pub(super) fn recorded_as(&self, sid: &str) -> String {
         let before = self.expected().map_or(0, |expected| expected.number);
-        let returns = self.facts().returns.count;
+        let returns = self.record().returns.count;
         match returns + before {
             0 => sid.to_owned(),
             count => format!("{sid}_{}", count + 1),
@@ -117,14 +117,14 @@ impl Live {
 
     /// The conversation before this stream, and that nobody took the transfer. Empty for a call's first stream.
     fn before(&self) -> Vec<Entry> {
-        let facts = self.facts();
-        let Some((number, why)) = &facts.returns.last else { return Vec::new() };
+        let record = self.record();
+        let Some((number, why)) = &record.returns.last else { return Vec::new() };
         let now = |content| Entry::at(content, 0);
-        let mut history: Vec<Entry> = if facts.returns.history.is_empty() {
-            facts.transcript.iter().map(|line| now(said(line))).collect()
+        let mut history: Vec<Entry> = if record.returns.history.is_empty() {
+            record.transcript.iter().map(|line| now(said(line))).collect()
         } else {
             // Times are of the stream that was left.
-            facts.returns.history.iter().map(|entry| now(entry.content.clone())).collect()
+            record.returns.history.iter().map(|entry| now(entry.content.clone())).collect()
         };
         let asked = history.iter().rev().find_map(|entry| match &entry.content {
             Content::ToolCall(call) if call.name == TRANSFER => Some(call.id.clone()),
@@ -155,11 +155,11 @@ fn said(line: &Line) -> Content {
     if line.who == "caller" { Content::Caller { text } } else { Content::Agent { text, delivery } }
 }
 
-impl Switchboard {
+impl CallRegistry {
     /// Waits until the stream that the caller was taken from is left, but not for long.
-    pub(crate) async fn until_left(&self, live: &Live) {
+    pub(crate) async fn until_left(&self, live: &LiveCall) {
         let left = async {
-            while live.facts().talking {
+            while live.record().talking {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
@@ -176,7 +176,7 @@ mod tests {
     use offhook_stage_api::id::UtteranceId;
     use offhook_twilio::calls::CallStatus;
 
-    use super::super::live::tests::about;
+    use super::super::live_call::tests::about;
     use super::*;
 
     fn contents(history: Vec<Entry>) -> Vec<Content> {
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn who_comes_back_is_known_and_it_is_told_why() {
-        let live = Live::new(about(None), Some("CA1".into()), CallStatus::InProgress);
+        let live = LiveCall::new(about(None), Some("CA1".into()), CallStatus::InProgress);
         assert!(live.before().is_empty());
         let text = "I will put you through.".to_owned();
         live.on_event(
@@ -199,7 +199,7 @@ mod tests {
                 timed: false,
             },
         );
-        live.facts().transferred_to = Some("+14155550191".into());
+        live.record().transferred_to = Some("+14155550191".into());
         assert!(live.come_back("no-answer"));
         let said = Content::Agent { text, delivery: Delivery::Heard };
         assert_eq!(
@@ -214,7 +214,7 @@ mod tests {
         );
         assert_eq!(live.recorded_as("CA1"), "CA1_2");
         // What the agent itself asked for stands there already, and gets its result.
-        live.facts().ended = Some(EndReason::Transferred);
+        live.record().ended = Some(EndReason::Transferred);
         let call = |id: &str, name: &str| {
             let arguments = serde_json::json!({});
             Content::ToolCall(ToolCall { id: id.into(), name: name.into(), arguments })
@@ -242,9 +242,9 @@ mod tests {
 
     #[test]
     fn nobody_comes_back_for_ever() {
-        let live = Live::new(about(None), None, CallStatus::InProgress);
+        let live = LiveCall::new(about(None), None, CallStatus::InProgress);
         assert_eq!((0..10).filter(|_| live.come_back("busy")).count(), MOST as usize);
-        let live = Live::new(about(None), None, CallStatus::InProgress);
+        let live = LiveCall::new(about(None), None, CallStatus::InProgress);
         live.conclude();
         assert!(!live.come_back("busy"));
     }

@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 use offhook_twilio::calls::CallStatus;
 use serde::Deserialize;
 
-use super::Switchboard;
+use super::CallRegistry;
+use super::call_record::About;
 use super::config::OnMachine;
-use super::facts::About;
-use super::live::Live;
+use super::live_call::LiveCall;
 use super::place::{LONGEST_GOAL, MOST_PARAMETERS, reference};
 
 /// A stream that does not begin within this never will: the tokens are too old by then.
@@ -30,12 +30,12 @@ pub(crate) struct TestCall {
     parameters: BTreeMap<String, String>,
 }
 
-impl Switchboard {
+impl CallRegistry {
     /// Makes the call known: its agent and parameters are settled before its webhook asks.
     ///
     /// # Errors
     /// What is wrong with the wish.
-    pub(crate) fn announce(&self, wish: TestCall) -> Result<Arc<Live>, String> {
+    pub(crate) fn announce(&self, wish: TestCall) -> Result<Arc<LiveCall>, String> {
         let names = self.agents();
         let agent = wish.agent.unwrap_or_else(|| names.first().cloned().unwrap_or_default());
         let served = self
@@ -70,17 +70,17 @@ impl Switchboard {
             longest: None,
             since: SystemTime::now(),
         };
-        let live = Live::new(about, Some(format!("CA{}", random()?)), CallStatus::Queued);
+        let live = LiveCall::new(about, Some(format!("CA{}", random()?)), CallStatus::Queued);
         let live = Arc::new(live.priced(&self.prices()));
-        self.known().add(&live);
+        self.index().add(&live);
         Ok(live)
     }
 
     /// Gives a test call up whose stream never began.
-    pub(crate) fn give_up(&self, live: &Live) {
-        let began = live.facts().began();
+    pub(crate) fn give_up(&self, live: &LiveCall) {
+        let began = live.record().began();
         if !began && !live.is_over() {
-            live.facts().status = CallStatus::Canceled;
+            live.record().status = CallStatus::Canceled;
             live.conclude();
         }
     }

@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 use offhook_twilio::calls::{CallStatus, MachineDetection, NewCall, PhoneNumber};
 use serde::Deserialize;
 
-use super::Switchboard;
+use super::CallRegistry;
+use super::call_record::About;
 use super::config::{Detection, OnMachine};
-use super::facts::About;
-use super::live::Live;
+use super::live_call::LiveCall;
 use crate::rest::RestError;
 use crate::serve::address::PublicBase;
 
@@ -53,9 +53,9 @@ pub(crate) enum NotPlaced {
     Twilio(#[from] RestError),
 }
 
-impl Switchboard {
+impl CallRegistry {
     /// Places a call. `base` is where Twilio reaches us.
-    pub(crate) async fn place(&self, order: Order, base: &PublicBase) -> Result<Arc<Live>, NotPlaced> {
+    pub(crate) async fn place(&self, order: Order, base: &PublicBase) -> Result<Arc<LiveCall>, NotPlaced> {
         let Some(rest) = &self.rest else {
             return Err(NotPlaced::NotReady(
                 "this server has no access to Twilio's API: set `account_sid` in [twilio] (or TWILIO_ACCOUNT_SID), and an API \
@@ -70,18 +70,18 @@ impl Switchboard {
             ));
         }
         let (new, live) = self.prepare(order, base)?;
-        self.known().add(&live);
+        self.index().add(&live);
         let is_known = |sid: &str| self.call(sid).is_some();
         match rest.place(&new, is_known).await {
             Ok(placed) => {
-                if self.known().bind(&live.about.reference, &placed.sid).is_none() {
+                if self.index().bind(&live.about.reference, &placed.sid).is_none() {
                     tracing::warn!(call = placed.sid, "Twilio told another SID before for this call");
                 }
                 if let Some(status) = CallStatus::parse(&placed.status) {
                     // A callback may have come first, and knows more.
-                    let mut facts = live.facts();
-                    if facts.status == CallStatus::Queued {
-                        facts.status = status;
+                    let mut record = live.record();
+                    if record.status == CallStatus::Queued {
+                        record.status = status;
                     }
                 }
                 Ok(live)
@@ -90,7 +90,7 @@ impl Switchboard {
             Err(_) if live.sid().is_some() => Ok(live),
             Err(error) => {
                 if !matches!(error, RestError::Unclear { .. }) {
-                    live.facts().status = CallStatus::Failed;
+                    live.record().status = CallStatus::Failed;
                     live.conclude();
                 }
                 Err(error.into())
@@ -98,7 +98,7 @@ impl Switchboard {
         }
     }
 
-    fn prepare(&self, order: Order, base: &PublicBase) -> Result<(NewCall, Arc<Live>), NotPlaced> {
+    fn prepare(&self, order: Order, base: &PublicBase) -> Result<(NewCall, Arc<LiveCall>), NotPlaced> {
         let wrong = |what: String| Err(NotPlaced::Wrong(what));
         if !self.config.allows(&order.to) {
             return Err(NotPlaced::NotAllowed(order.to));
@@ -166,7 +166,10 @@ impl Switchboard {
             longest: Some(longest),
             since: SystemTime::now(),
         };
-        Ok((new, Arc::new(Live::new(about, None, CallStatus::Queued).priced(&self.prices()).on(&self.bus))))
+        Ok((
+            new,
+            Arc::new(LiveCall::new(about, None, CallStatus::Queued).priced(&self.prices()).on(&self.bus)),
+        ))
     }
 }
 

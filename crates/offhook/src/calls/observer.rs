@@ -8,30 +8,30 @@ use offhook_stage_api::CallTime;
 use offhook_tape::{TapedLine, WireInput, WireOutput};
 use serde_json::json;
 
-use super::live::Live;
+use super::live_call::LiveCall;
 use crate::keeper::Keeper;
 use crate::metrics::CallMetrics;
 use crate::record::Recorder;
 
 /// The observer of every call of a server.
-pub(crate) struct Watched {
+pub(crate) struct CallObserver {
     recorder: Recorder,
-    live: Option<Arc<Live>>,
+    live: Option<Arc<LiveCall>>,
     keeper: Option<Keeper>,
     metrics: Arc<CallMetrics>,
 }
 
-impl Watched {
+impl CallObserver {
     pub(crate) const fn new(
         recorder: Recorder,
-        live: Option<Arc<Live>>,
+        live: Option<Arc<LiveCall>>,
         keeper: Option<Keeper>,
         metrics: Arc<CallMetrics>,
     ) -> Self {
         Self { recorder, live, keeper, metrics }
     }
 
-    fn listened_to(&self) -> Option<&Live> {
+    fn listened_to(&self) -> Option<&LiveCall> {
         self.live.as_deref().filter(|live| live.is_listened_to())
     }
 
@@ -50,7 +50,7 @@ impl Watched {
 }
 
 /// What the caller's side sent, for those who listen. Keys are not told.
-fn heard(live: &Live, now: CallTime, input: &WireInput) {
+fn heard(live: &LiveCall, now: CallTime, input: &WireInput) {
     let t_ms = offhook_conversation::ms(now);
     match input {
         WireInput::Media { mulaw, .. } => live.sounds("caller", &json!({ "t_ms": t_ms, "mulaw": mulaw })),
@@ -60,7 +60,7 @@ fn heard(live: &Live, now: CallTime, input: &WireInput) {
 }
 
 /// What was sent to the caller's side, for those who listen: ahead of its time, as it is to Twilio.
-fn said(live: &Live, now: CallTime, output: &WireOutput) {
+fn said(live: &LiveCall, now: CallTime, output: &WireOutput) {
     let t_ms = offhook_conversation::ms(now);
     match output {
         WireOutput::Media(mulaw) => live.sounds("agent", &json!({ "t_ms": t_ms, "mulaw": mulaw })),
@@ -70,7 +70,7 @@ fn said(live: &Live, now: CallTime, output: &WireOutput) {
     }
 }
 
-impl Drop for Watched {
+impl Drop for CallObserver {
     fn drop(&mut self) {
         if let Some(live) = &self.live {
             self.recorder.sum_up(live.summary_for_record());
@@ -78,7 +78,7 @@ impl Drop for Watched {
     }
 }
 
-impl<L: TapedLine> Observer<L> for Watched {
+impl<L: TapedLine> Observer<L> for CallObserver {
     fn input(&mut self, now: CallTime, input: &Input<L::Input<'_>>, deadline: Option<Deadline>) {
         if let (Input::Line(input), Some(live)) = (input, self.listened_to()) {
             heard(live, now, &L::taped_input(input));
@@ -96,7 +96,7 @@ impl<L: TapedLine> Observer<L> for Watched {
             Output::Event(event) => self.event(now, event),
             Output::HangUp { handoff: Some(call) } => {
                 if let Some(live) = &self.live {
-                    live.facts().handoff = Some(call.arguments.clone());
+                    live.record().handoff = Some(call.arguments.clone());
                 }
             }
             _ => {}

@@ -11,10 +11,10 @@ use std::time::{Duration, SystemTime};
 use offhook_twilio::calls::CallStatus;
 use serde::{Deserialize, Serialize};
 
-use super::Switchboard;
+use super::CallRegistry;
+use super::call_record::{About, Line, unix};
 use super::config::OnMachine;
-use super::facts::{About, Line, unix};
-use super::live::Live;
+use super::live_call::LiveCall;
 
 /// Twilio asks what is next within seconds: a call that was left longer ago has ended otherwise.
 const LEFT_WITHIN: Duration = Duration::from_secs(120);
@@ -43,12 +43,12 @@ struct Said {
     interrupted: bool,
 }
 
-impl Live {
+impl LiveCall {
     /// What the call needs to go on in another process.
     pub(super) fn to_be_resumed(&self) -> Option<(String, Vec<u8>)> {
-        let facts = self.facts();
+        let record = self.record();
         let about = &self.about;
-        let sid = facts.sid.clone()?;
+        let sid = record.sid.clone()?;
         let said = |line: &Line| Said {
             caller: line.who == "caller",
             text: line.text.clone(),
@@ -63,14 +63,14 @@ impl Live {
             goal: about.goal.as_deref().map(str::to_owned),
             parameters: BTreeMap::clone(&about.parameters),
             since: unix(about.since),
-            transcript: facts.transcript.iter().map(said).collect(),
+            transcript: record.transcript.iter().map(said).collect(),
         };
-        drop(facts);
+        drop(record);
         Some((sid, serde_json::to_vec(&kept).ok()?))
     }
 }
 
-impl Switchboard {
+impl CallRegistry {
     /// Takes in the calls that an earlier process has left in the middle. Gives their `CallSid`s.
     pub(crate) fn resume(&self) -> Vec<String> {
         let Some(keeper) = &self.keeper else { return Vec::new() };
@@ -81,7 +81,7 @@ impl Switchboard {
                     tracing::info!(call = %kept.sid, "the call was left in the middle: it goes on if Twilio connects it again");
                     resumed.push(kept.sid.clone());
                     let live = Arc::new(self.live_again(kept));
-                    self.known().add(&live);
+                    self.index().add(&live);
                 }
                 None => keeper.forget(path),
             }
@@ -89,7 +89,7 @@ impl Switchboard {
         resumed
     }
 
-    fn live_again(&self, kept: Kept) -> Live {
+    fn live_again(&self, kept: Kept) -> LiveCall {
         let about = About {
             reference: String::new(),
             direction: if kept.outbound { "outbound" } else { "inbound" },
@@ -103,10 +103,10 @@ impl Switchboard {
             longest: None,
             since: SystemTime::UNIX_EPOCH + Duration::from_secs(kept.since),
         };
-        let live = Live::new(about, Some(kept.sid), CallStatus::InProgress).priced(&self.prices());
+        let live = LiveCall::new(about, Some(kept.sid), CallStatus::InProgress).priced(&self.prices());
         for line in kept.transcript {
             let who = if line.caller { "caller" } else { "agent" };
-            live.facts().say(0, who, line.text, line.interrupted);
+            live.record().say(0, who, line.text, line.interrupted);
         }
         live.was_cut_off();
         live

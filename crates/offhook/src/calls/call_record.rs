@@ -65,7 +65,7 @@ pub(crate) struct Line {
 
 /// What changes while it lasts.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Facts {
+pub(crate) struct CallRecord {
     pub(crate) sid: Option<String>,
     pub(crate) status: CallStatus,
     /// A stream runs: somebody can be talked to.
@@ -111,7 +111,7 @@ pub(crate) struct Facts {
     pub(crate) over: bool,
 }
 
-impl Facts {
+impl CallRecord {
     /// Of a call of which nothing else is known yet.
     pub(super) fn new(sid: Option<String>, status: CallStatus) -> Self {
         Self {

@@ -61,7 +61,7 @@ impl Turn {
 
 /// Hears.
 #[derive(Debug)]
-pub(super) struct Ear {
+pub(super) struct InputAudio {
     pre_roll: u64,
     patience: Duration,
     kept: VecDeque<(u64, MulawFrame)>,
@@ -82,7 +82,7 @@ pub(super) struct Ear {
     pub(super) tell: Vec<SttEvent>,
 }
 
-impl Ear {
+impl InputAudio {
     pub(super) fn new(pre_roll: Duration, patience: Duration) -> Self {
         Self {
             pre_roll: SampleCount::from_duration(pre_roll.min(Duration::from_millis(500))).0,

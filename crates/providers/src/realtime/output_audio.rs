@@ -31,7 +31,7 @@ struct Segment {
 
 /// One reply's sound.
 #[derive(Debug, Default)]
-pub(super) struct Mouth {
+pub(super) struct OutputAudio {
     /// Whose segments are spoken; `None` until the call asks for the first.
     pub(super) utterance: Option<UtteranceId>,
     sound: Vec<u8>,
@@ -50,7 +50,7 @@ pub(super) struct Mouth {
     judged: bool,
 }
 
-impl Mouth {
+impl OutputAudio {
     pub(super) fn words(&mut self, delta: &str) {
         self.letters += letters(delta).count();
     }
@@ -176,9 +176,9 @@ mod tests {
 
     use super::*;
 
-    fn speak(mouth: &mut Mouth, segment: u32, text: &str, now: Instant) {
+    fn speak(output: &mut OutputAudio, segment: u32, text: &str, now: Instant) {
         let utterance = UtteranceId(1);
-        mouth.speak(
+        output.speak(
             &SpeakRequest {
                 utterance,
                 segment: SegmentId(segment),
@@ -191,9 +191,9 @@ mod tests {
     }
 
     /// Octets by segment, and which are done.
-    fn given(mouth: &mut Mouth, now: Instant) -> (Vec<(u32, usize)>, Vec<u32>) {
+    fn given(output: &mut OutputAudio, now: Instant) -> (Vec<(u32, usize)>, Vec<u32>) {
         let (mut sound, mut done) = (Vec::new(), Vec::new());
-        mouth.advance(now, &mut |event| match event {
+        output.advance(now, &mut |event| match event {
             TtsEvent::Audio { segment, chunk: AudioChunk::Mulaw(octets), .. } => {
                 sound.push((segment.0, octets.len()));
             }
@@ -206,45 +206,45 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn sentences_share_the_sound_by_their_letters() {
         let now = Instant::now();
-        let mut mouth = Mouth { judged: true, ..Mouth::default() };
-        mouth.words("Ten letter. Ten letter, and so on.");
-        speak(&mut mouth, 0, "Ten letter.", now);
-        mouth.sound(&[0x55; 9_000]);
+        let mut output = OutputAudio { judged: true, ..OutputAudio::default() };
+        output.words("Ten letter. Ten letter, and so on.");
+        speak(&mut output, 0, "Ten letter.", now);
+        output.sound(&[0x55; 9_000]);
         // More than its share; what is next isn't known yet, and nothing was played.
-        assert_eq!(given(&mut mouth, now), (vec![(0, 5_760)], vec![]));
-        assert!(mouth.due().is_some_and(|due| due <= now));
-        speak(&mut mouth, 1, "Ten letter, and so on.", now);
-        mouth.sound(&[0x55; 1_000]);
-        mouth.finish(now);
-        let (sound, done) = given(&mut mouth, now);
+        assert_eq!(given(&mut output, now), (vec![(0, 5_760)], vec![]));
+        assert!(output.due().is_some_and(|due| due <= now));
+        speak(&mut output, 1, "Ten letter, and so on.", now);
+        output.sound(&[0x55; 1_000]);
+        output.finish(now);
+        let (sound, done) = given(&mut output, now);
         assert_eq!((sound.iter().map(|(_, octets)| octets).sum::<usize>(), done), (4_240, vec![0, 1]));
-        assert_eq!(mouth.due(), None);
+        assert_eq!(output.due(), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn sound_is_not_kept_back_when_the_caller_would_hear_a_hole() {
         let now = Instant::now();
-        let mut mouth = Mouth { judged: true, ..Mouth::default() };
-        mouth.words("Yes. And more");
-        speak(&mut mouth, 0, "Yes.", now);
-        mouth.sound(&[0x55; 16_000]);
-        assert_eq!(given(&mut mouth, now).0, [(0, 1_920)]);
-        assert_eq!(given(&mut mouth, now).0, [(0, 14_080)], "240 ms are less than what must be ahead");
-        mouth.sound(&[0x55; 8_000]);
-        assert_eq!(given(&mut mouth, now).0, []);
-        assert_eq!(given(&mut mouth, now + Duration::from_secs(1)).0, [(0, 8_000)]);
+        let mut output = OutputAudio { judged: true, ..OutputAudio::default() };
+        output.words("Yes. And more");
+        speak(&mut output, 0, "Yes.", now);
+        output.sound(&[0x55; 16_000]);
+        assert_eq!(given(&mut output, now).0, [(0, 1_920)]);
+        assert_eq!(given(&mut output, now).0, [(0, 14_080)], "240 ms are less than what must be ahead");
+        output.sound(&[0x55; 8_000]);
+        assert_eq!(given(&mut output, now).0, []);
+        assert_eq!(given(&mut output, now + Duration::from_secs(1)).0, [(0, 8_000)]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_sentence_that_never_comes_is_not_waited_for() {
         let now = Instant::now();
-        let mut mouth = Mouth { judged: true, ..Mouth::default() };
-        mouth.words("Yes. And more");
-        speak(&mut mouth, 0, "Yes.", now);
-        mouth.sound(&[0x55; 8_000]);
-        mouth.finish(now);
-        assert_eq!(given(&mut mouth, now).1, [] as [u32; 0]);
-        let (_, done) = given(&mut mouth, now + PATIENCE);
+        let mut output = OutputAudio { judged: true, ..OutputAudio::default() };
+        output.words("Yes. And more");
+        speak(&mut output, 0, "Yes.", now);
+        output.sound(&[0x55; 8_000]);
+        output.finish(now);
+        assert_eq!(given(&mut output, now).1, [] as [u32; 0]);
+        let (_, done) = given(&mut output, now + PATIENCE);
         assert_eq!(done, [0]);
     }
 
@@ -255,27 +255,27 @@ mod tests {
         ) {
             let mut now = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
                 .block_on(async { Instant::now() });
-            let mut mouth = Mouth { judged: true, ..Mouth::default() };
+            let mut output = OutputAudio { judged: true, ..OutputAudio::default() };
             let (mut total, mut sum, mut order, mut done) = (0, 0, Vec::new(), Vec::new());
             for (at, (octets, text, speaks)) in steps.iter().enumerate() {
                 now += Duration::from_millis(70);
-                mouth.words(text);
-                mouth.sound(&vec![0x55; *octets]);
+                output.words(text);
+                output.sound(&vec![0x55; *octets]);
                 total += octets;
                 if *speaks {
-                    speak(&mut mouth, at as u32, text, now);
+                    speak(&mut output, at as u32, text, now);
                 }
-                let (sound, over) = given(&mut mouth, now);
+                let (sound, over) = given(&mut output, now);
                 order.extend(sound.iter().map(|(segment, _)| *segment));
                 sum += sound.iter().map(|(_, octets)| octets).sum::<usize>();
                 done.extend(over);
             }
-            mouth.finish(now);
-            let (sound, over) = given(&mut mouth, now + PATIENCE);
+            output.finish(now);
+            let (sound, over) = given(&mut output, now + PATIENCE);
             order.extend(sound.iter().map(|(segment, _)| *segment));
             sum += sound.iter().map(|(_, octets)| octets).sum::<usize>();
             done.extend(over);
-            if mouth.utterance.is_some() {
+            if output.utterance.is_some() {
                 prop_assert_eq!(sum, total);
                 prop_assert_eq!(done.len(), steps.iter().filter(|step| step.2).count());
             }
