@@ -146,7 +146,12 @@ impl Conversation {
             (State::HungUp, Happened::Stop) => self.state = State::Over,
             (State::HungUp, _) => return,
             (_, Happened::Stop) => self.end(self.leaving.stopped(), line),
-            (State::Lost { .. }, Happened::Control(_) | Happened::Llm(_)) => {}
+            (State::Lost { .. }, Happened::Llm(_)) => {}
+            (State::Lost { .. }, Happened::Control(_)) => {
+                if let Happened::Control(control) = happened {
+                    self.control_while_lost(control, line);
+                }
+            }
             _ => self.on_happened(happened, line),
         }
         self.settle(line);
@@ -171,7 +176,12 @@ impl Conversation {
             (State::Running, LineEvent::Back) => {
                 return self.trouble("a second `setup` came in the same session; it was ignored");
             }
-            (_, LineEvent::Notice(_)) | (State::Running, _) | (State::Lost { .. }, LineEvent::Back) => {}
+            (_, LineEvent::Notice(_)) | (State::Running, _) => {}
+            // What the recogniser had heard before still comes.
+            (
+                State::Lost { .. },
+                LineEvent::Back | LineEvent::Heard { .. } | LineEvent::OtherRecogniser | LineEvent::Deaf(_),
+            ) => {}
             _ => return,
         }
         match event {
@@ -202,7 +212,7 @@ impl Conversation {
                     "no speech-to-text provider is available any more: {failure}. The agent hears keys only."
                 ));
             }
-            LineEvent::Lost(cut) => self.on_lost(cut, line),
+            LineEvent::Lost(cut) => self.on_lost(&cut, line),
             LineEvent::Back => self.on_back(line),
             LineEvent::Dead => {
                 self.trouble("no media came for too long; the call is given up");
@@ -214,7 +224,7 @@ impl Conversation {
         self.settle(line);
     }
 
-    fn on_control(&mut self, control: Control, line: &mut dyn Line) {
+    pub(crate) fn on_control(&mut self, control: Control, line: &mut dyn Line) {
         match control {
             Control::Say { text, interruptible } => {
                 self.say(Purpose::Announcement, &text, Some(interruptible), line);
@@ -328,7 +338,7 @@ impl Conversation {
         ])
     }
 
-    fn on_deadline(&mut self, why: Why, line: &mut dyn Line) {
+    pub(crate) fn on_deadline(&mut self, why: Why, line: &mut dyn Line) {
         self.event(CallEvent::Deadline { why });
         match why {
             Why::Eager => self.speculate(line),

@@ -228,6 +228,8 @@ pub enum DropCause {
     ReasonGone,
     /// The voice gave no sound for it.
     NoSound,
+    /// The connection was lost before it began. What is worth it is said when the call is back.
+    ConnectionLost,
     /// The call is about to end, or a mailbox has answered.
     Leaving,
 }

@@ -207,6 +207,7 @@ impl Conversation {
 
     pub(crate) fn end(&mut self, why: EndReason, line: &mut dyn Line) {
         self.cancel_reply();
+        self.drop_pending();
         self.cut_all(line);
         self.event(CallEvent::Ended { why });
         self.state = State::Over;

@@ -76,10 +76,14 @@ impl Conversation {
         if self.voicemail.is_there() {
             return; // a mailbox's greeting is no turn
         }
-        let quiet = self.turn.is_quiet();
+        let (quiet, silent) = (self.turn.is_quiet(), !self.turn.holds_floor());
         let effect = self.turn.on_words(transcript, is_final, span, self.now);
         if quiet && !self.turn.is_quiet() {
             self.silence.bridged = 0; // whatever was bridged before, this turn's wait is another
+        }
+        if silent && self.turn.holds_floor() {
+            // What was taken for noise is speech.
+            self.drop_ended(Occasion::CallerBegan, line);
         }
         if let WordsEffect::Corrected(turn, text) = &effect {
             self.history.caller(*turn, text, span);
@@ -298,7 +302,7 @@ impl Conversation {
             self.keep_words_of_turn();
         }
         if !self.turn.is_quiet() {
-            let until = self.turn.close(self.now);
+            let until = self.turn.close_in_speech(self.now);
             line.command(LineCommand::TurnEnded { until }, self.now);
         }
     }

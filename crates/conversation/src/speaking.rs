@@ -160,7 +160,7 @@ impl Conversation {
         let Some(said) = self.speech.remove(id) else { return };
         self.note_said(&said, heard);
         if let Purpose::Keys(Some(tool)) = said.purpose {
-            self.keys_done(tool, Ok("pressed".to_owned()), line);
+            self.keys_done(tool, Ok("pressed".to_owned()));
         }
         if line.audible(self.now).is_none() && matches!(self.barge_in, Some(BargeIn::Over { .. })) {
             // Nothing is left that could be interrupted: what the caller says is a turn like any other.
@@ -188,7 +188,7 @@ impl Conversation {
         }
     }
 
-    fn keys_done(&mut self, id: String, outcome: Result<String, String>, _line: &mut dyn Line) {
+    fn keys_done(&mut self, id: String, outcome: Result<String, String>) {
         let name = offhook_stage_api::tools::SEND_DTMF.to_owned();
         let result = offhook_stage_api::ToolResult { id, name, outcome };
         if let Some(event) = self.tools.end(&result, self.now) {
@@ -238,7 +238,7 @@ impl Conversation {
         line.command(LineCommand::Discard(id), self.now);
         let keys = self.speech.get(id).map(|said| said.purpose.clone());
         if let Some(Purpose::Keys(Some(tool))) = keys {
-            self.keys_done(tool, Err("not pressed: the line was not free in time".to_owned()), line);
+            self.keys_done(tool, Err("not pressed: the line was not free in time".to_owned()));
         }
         self.on_soundless(id, line);
     }
@@ -305,6 +305,9 @@ impl Conversation {
             self.silence.unbridge();
         }
         self.event(CallEvent::Dropped { utterance: said.id, what: said.purpose.kind(), why });
+        if let Purpose::Keys(Some(tool)) = &said.purpose {
+            self.keys_done(tool.clone(), Err("not pressed: they were dropped before their time".to_owned()));
+        }
         self.reply_lost(said.id);
     }
 
@@ -319,12 +322,7 @@ impl Conversation {
         }
         self.note_said(&said, heard);
         if let Purpose::Keys(Some(tool)) = said.purpose {
-            let why = Err("not all keys were pressed: they were cut off".to_owned());
-            self.take_result(offhook_stage_api::ToolResult {
-                id: tool,
-                name: offhook_stage_api::tools::SEND_DTMF.to_owned(),
-                outcome: why,
-            });
+            self.keys_done(tool, Err("not all keys were pressed: they were cut off".to_owned()));
         }
         self.reply_lost(id);
     }

@@ -1,5 +1,6 @@
 //! The telephone as a line under a conversation.
 
+mod reconnecting;
 mod transport;
 
 use std::collections::VecDeque;
@@ -261,40 +262,6 @@ impl MediaLine {
             self.events.push_back(LineEvent::Dry(id));
         }
         self.playout.forget_heard(now);
-    }
-
-    /// What was being said is cut off where time says that the caller heard it last.
-    fn on_lost(&mut self, now: CallTime) {
-        if std::mem::replace(&mut self.away, true) {
-            return;
-        }
-        self.caller.on_lost(now, &mut self.heard);
-        self.take_heard();
-        let ids: Vec<UtteranceId> = self.playout.utterances().map(|said| said.id).collect();
-        self.playout.clear(now, &mut self.wire);
-        let cut = ids.into_iter().map(|id| (id, self.remove(id, now)));
-        let cut = cut.filter(|(id, _)| *id != ECHO).collect();
-        self.drop_wire();
-        self.events.push_back(LineEvent::Lost(cut));
-    }
-
-    fn on_back(&mut self, now: CallTime) {
-        if !std::mem::replace(&mut self.away, false) {
-            return;
-        }
-        self.caller.start_again(now);
-        self.playout.start_again(now);
-        self.drop_wire();
-        if self.config.mode == CallMode::Echo {
-            self.start_echo();
-        }
-        self.events.push_back(LineEvent::Back);
-    }
-
-    /// What was for a stream that is gone.
-    fn drop_wire(&mut self) {
-        self.wire.clear();
-        self.out.retain(|output| !matches!(output, Output::Wire(_)));
     }
 
     fn start_echo(&mut self) {

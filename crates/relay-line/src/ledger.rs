@@ -21,6 +21,8 @@ const KEY: Duration = Duration::from_millis(250);
 const SLACK: Duration = Duration::from_millis(600);
 /// So much later it is over, whatever was reported.
 const LATEST: Duration = Duration::from_secs(8);
+/// So many words of what was over by the clock alone are kept.
+const BY_CLOCK: usize = 200;
 
 /// A part of an utterance that was sent without anything else between.
 #[derive(Clone, Debug)]
@@ -93,13 +95,18 @@ pub(crate) struct Ledger {
     sounds: Option<bool>,
     /// What was reported as played last; `None` where that isn't reported.
     last_played: Option<Vec<String>>,
+    /// The words of the latest parts that were over by the clock alone, each with whether it begins a piece.
+    by_clock: Vec<(String, bool)>,
 }
 
 impl Ledger {
     /// More text of an utterance was sent.
     pub(crate) fn sent(&mut self, id: UtteranceId, token: &Piece, now: CallTime) {
         let length = CHARACTER * u32::try_from(token.text.spoken.chars().count()).unwrap_or(u32::MAX);
-        self.voice_until = self.voice_until.max(now + BEGINS_AFTER) + length;
+        // The end of an utterance that comes without text makes no sound.
+        if !length.is_zero() {
+            self.voice_until = self.voice_until.max(now + BEGINS_AFTER) + length;
+        }
         let until = self.voice_until;
         match self.sent.back_mut().filter(|last| last.id == id && !last.closed) {
             Some(last) => {
@@ -210,6 +217,10 @@ impl Ledger {
             return None;
         }
         let sent = self.sent.pop_front()?;
+        if !played {
+            self.by_clock.extend(pieces(&sent));
+            self.by_clock.drain(..self.by_clock.len().saturating_sub(BY_CLOCK));
+        }
         // Where it isn't reported when the voice stops, a word that is reported may yet sound.
         if self.sent.is_empty() && played && self.sounds.is_some() {
             self.voice_until = self.voice_until.min(now);
@@ -236,6 +247,7 @@ impl Ledger {
         let piece: Vec<String> = words(heard).map(plain).collect();
         let (count, verbatim) = self.count_heard(&piece, now);
         self.voice_until = now;
+        self.by_clock.clear();
         self.last_played = self.last_played.take().map(|_| Vec::new());
         let mut left = count;
         let mut cut = Vec::new();
@@ -278,6 +290,8 @@ impl Ledger {
         };
         match found.min_by_key(distance) {
             Some(at) => (at + piece.len(), false),
+            // The voice is slower than estimated: it was still at what counts as over.
+            None if (0..self.by_clock.len()).any(|at| stands_at(&self.by_clock, at, piece)) => (0, false),
             // Spoken otherwise than written: the piece that sounds by our estimate.
             None => {
                 let before = (0..estimate.min(all.len())).rev();

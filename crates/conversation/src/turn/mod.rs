@@ -163,6 +163,10 @@ impl CallerTurn {
                 self.state = TurnState::Paused(Pause::default());
                 true
             }
+            TurnState::Paused(pause) => {
+                pause.noise_since = None;
+                false
+            }
             TurnState::Reopening { ended, .. } => {
                 *ended = Some(at);
                 true
@@ -309,9 +313,9 @@ impl CallerTurn {
         let nothing = self.words().is_empty();
         match &mut self.state {
             TurnState::Speaking { noise, .. } if nothing => *noise = true,
-            TurnState::Speaking { settled_at, .. } => {
-                let settled_at = *settled_at;
-                self.state = TurnState::Paused(Pause { settled_at, ..Pause::default() });
+            TurnState::Speaking { settled_at, onset, .. } => {
+                let (settled_at, noise_since) = (*settled_at, Some(*onset));
+                self.state = TurnState::Paused(Pause { settled_at, noise_since, ..Pause::default() });
             }
             _ => {
                 self.stay_decided();
@@ -331,6 +335,20 @@ impl CallerTurn {
             Closed { number: self.number, text: text.settled(), until: until_now, at: now, answered };
         self.pauses.turn_over();
         self.state = TurnState::Quiet;
+        until
+    }
+
+    /// The turn is answered while there is sound again: if that is speech, it is of the next turn.
+    pub(crate) fn close_in_speech(&mut self, now: CallTime) -> u64 {
+        let sounds_since = match self.state {
+            TurnState::Reopening { onset, ended: None, .. } => Some(onset),
+            _ => None,
+        };
+        let until = self.close(now);
+        if let Some(onset) = sounds_since {
+            self.begin(onset, until);
+            self.state = TurnState::Speaking { onset, words: false, noise: false, settled_at: None };
+        }
         until
     }
 }

@@ -42,6 +42,8 @@ pub(crate) enum TurnState {
 pub(crate) struct Pause {
     /// When the final transcript of the speech before it came.
     pub(crate) settled_at: Option<CallTime>,
+    /// Since when there is sound again that is taken for noise: with words it is speech after all.
+    pub(super) noise_since: Option<CallTime>,
     /// The recogniser's own turn detection says that the caller is done.
     pub(super) recogniser_end: bool,
     /// 0 to 1 that the turn is over, from a turn model.

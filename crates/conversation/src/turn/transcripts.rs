@@ -83,7 +83,10 @@ impl CallerTurn {
                 }
                 // A word that comes now was spoken a moment ago, whether the detector noticed or not.
                 let spoke = span.1.min(now.back(WORD_DELAY));
-                if more && !is_final && spoke > self.ended {
+                if let Some(onset) = pause.noise_since.filter(|onset| more && span.1 > *onset) {
+                    let settled_at = pause.settled_at;
+                    self.state = TurnState::Speaking { onset, words: true, noise: false, settled_at };
+                } else if more && !is_final && spoke > self.ended {
                     self.ended = spoke;
                     self.until = self.until.max(until);
                     *pause = Pause::default();

@@ -20,8 +20,8 @@ impl TurnText {
     /// The same, with words that might still have changed taken as they are.
     pub(crate) fn settled(mut self) -> Self {
         if let Some(partial) = self.partial.take() {
-            self.finals.retain(|old| old.until <= partial.from);
-            self.finals.push(partial);
+            self.finals.retain(|old| !overlaps(old, &partial));
+            self.keep(partial);
         }
         self
     }
@@ -195,6 +195,17 @@ mod tests {
         assert_eq!(turn.text(), "two large pizzas and a water");
         turn.on_late_final(piece(105, 200, "and some water"));
         assert_eq!(turn.text(), "two large pizzas and some water");
+    }
+
+    #[test]
+    fn a_partial_that_is_settled_leaves_later_finals_alone() {
+        let mut turn = TurnText::default();
+        turn.on_final(piece(240, 270, "stop"));
+        turn.on_partial(piece(150, 220, "that is"));
+        let mut turn = turn.settled();
+        assert_eq!(turn.text(), "that is stop");
+        turn.on_late_final(piece(150, 225, "that is it."));
+        assert_eq!(turn.text(), "that is it. stop");
     }
 
     #[test]

@@ -167,6 +167,9 @@ pub(super) const fn drop_cause(why: DropCause) -> &'static str {
         DropCause::Interrupted => "the caller interrupted",
         DropCause::ReasonGone => "what it was for is over",
         DropCause::NoSound => "the voice gave no sound for it",
+        DropCause::ConnectionLost => {
+            "the connection was lost; what is worth it is said when the call is back"
+        }
         DropCause::Leaving => "the call is about to end, or a mailbox has answered",
     }
 }

@@ -97,6 +97,26 @@ fn an_utterance_is_over_when_its_words_were_played_or_by_time() {
 }
 
 #[test]
+fn a_voice_that_is_slower_than_estimated_was_still_at_what_counts_as_over() {
+    let mut ledger = ledger(&["It takes a while. Please stay on the line.", "One message for you."]);
+    let due = ledger.deadline().unwrap();
+    assert!(ledger.pop_over(due).is_some());
+    assert_eq!(plainly(&ledger.cut("Please stay on", due)), [("", "One message for you.")]);
+}
+
+#[test]
+fn an_end_without_text_makes_no_sound() {
+    let mut ledger = Ledger::default();
+    ledger.sent(UtteranceId(1), &said("Yes."), at(0));
+    ledger.on_sounds(true, at(340));
+    ledger.on_played("Yes.");
+    ledger.on_sounds(false, at(700));
+    ledger.sent(UtteranceId(1), &Piece::default(), at(5_000));
+    ledger.close(UtteranceId(1));
+    assert!(ledger.pop_over(at(5_000)).is_some() && ledger.voice_until() <= at(5_000));
+}
+
+#[test]
 fn keys_that_come_back_as_played_are_no_words() {
     let mut ledger = ledger(&["Enter it now please."]);
     ledger.pressed(UtteranceId(7), 5, at(0));

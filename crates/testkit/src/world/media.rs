@@ -10,7 +10,7 @@ use offhook_endpoint::DetectorKind;
 use offhook_media_line::{CallConfig, MediaInput, MediaLine, MediaWire, media_call};
 use offhook_stage_api::{Key, SttEvent, TtsCommand, TtsEvent, UtteranceId};
 
-use caller::{Saying, WORD_US, caller_sounds, frames, sound, voice_frame};
+use caller::{Saying, WORD_US, caller_sounds, frames, hang_over, sound, voice_frame};
 use voice::speak;
 
 use super::scene::{Ear, Scene, Step};
@@ -184,7 +184,7 @@ impl Side for Media {
             Event::Sound { speech, saying, last } => sound(world, speech, saying, last),
             Event::Idle => {
                 let lately = world.now < world.caller_until + LONG_AFTER_US;
-                if world.now >= world.side.caller_free {
+                if world.now >= world.side.caller_free && !world.away {
                     let at = world.from_twilio.arrives(world.now);
                     world.side_later(at, Event::Silence(if lately { FRAMES } else { 1 }));
                 }
@@ -221,6 +221,32 @@ impl Side for Media {
             }
             Event::Mark(name) => world.feed(Input::Line(MediaInput::Mark(&name))),
         }
+    }
+
+    fn cut(world: &mut World<Self>) {
+        world.forget(|_, later| {
+            let Later::Side(event) = later else { return false };
+            !matches!(event, Event::Stt(_) | Event::Tts(_) | Event::Idle)
+        });
+        let now = world.now;
+        let side = &mut world.side;
+        for word in side.words.values_mut().flatten() {
+            word.played.retain(|(from, _)| *from < now);
+            word.at_once.retain(|(from, _)| *from < now);
+        }
+        side.generation += 1;
+        side.on_its_way = 0;
+        (side.play_end, side.sent_end) = (side.play_end.min(now), side.sent_end.min(now));
+        side.caller_free = now;
+        hang_over(world);
+    }
+
+    fn lost() -> MediaInput<'static> {
+        MediaInput::Lost
+    }
+
+    fn back() -> MediaInput<'static> {
+        MediaInput::Back
     }
 
     fn caller_does(world: &mut World<Self>, step: &Step) {

@@ -46,6 +46,10 @@ pub trait Side: Sized {
     fn on_stt(_world: &mut World<Self>, _command: SttCommand) {}
     fn on_tts(_world: &mut World<Self>, _command: TtsCommand) {}
     fn deliver(world: &mut World<Self>, what: Self::Later);
+    /// The connection is gone, with what was on its way and what Twilio still held.
+    fn cut(world: &mut World<Self>);
+    fn lost() -> <Self::Line as Transport>::Input<'static>;
+    fn back() -> <Self::Line as Transport>::Input<'static>;
     fn caller_does(world: &mut World<Self>, step: &Step);
     /// When the agent's last sound, as things stand, reaches the caller.
     fn agent_until(&self) -> u64;
@@ -60,6 +64,7 @@ pub enum Later<T> {
     Llm(LlmEvent),
     Tool(ToolResult),
     Side(T),
+    Back,
     Stop,
 }
 
@@ -94,6 +99,8 @@ pub struct World<S: Side> {
     /// When the caller's sound ends, as things stand.
     pub caller_until: u64,
     at_once: usize,
+    /// There is no connection.
+    pub away: bool,
     /// What happened, for people.
     timeline: Option<String>,
 }
@@ -152,6 +159,7 @@ impl<S: Side> World<S> {
             from_twilio: way(setup.back_ms),
             caller_until: 0,
             at_once: 0,
+            away: false,
             timeline: tell.then(String::new),
         }
     }
@@ -238,6 +246,12 @@ impl<S: Side> World<S> {
                 self.feed(Input::Tool(result));
             }
             Later::Side(what) => S::deliver(self, what),
+            Later::Back => {
+                self.tell(|| "    back".to_owned());
+                self.away = false;
+                self.books.on_back(self.now);
+                self.feed(Input::Line(S::back()));
+            }
             Later::Stop => {
                 self.tell(|| "    stop".to_owned());
                 self.books.stopping = true;
@@ -270,14 +284,31 @@ impl<S: Side> World<S> {
                     self.feed(Input::LlmEnded(stages::failure("model")));
                 }
             }
+            Step::LineLost(ms) => self.lose_line(*ms),
             Step::CallerHangsUp => {
                 let at = self.from_twilio.arrives(self.now);
                 self.schedule(at, Later::Stop);
             }
+            Step::Says(_) | Step::Noise(_) | Step::Keys(_) if self.away => {}
             Step::Says(_) | Step::Noise(_) | Step::Keys(_) | Step::VoiceEnds | Step::EarFails => {
                 S::caller_does(self, &step);
             }
         }
+    }
+
+    fn lose_line(&mut self, ms: u64) {
+        if self.away {
+            return;
+        }
+        S::cut(self);
+        for way in [&mut self.to_twilio, &mut self.from_twilio] {
+            (way.stalled_until, way.last) = (0, 0);
+        }
+        self.caller_until = self.caller_until.min(self.now);
+        self.away = true;
+        self.books.on_lost();
+        self.schedule(self.now + ms * 1_000, Later::Back);
+        self.feed(Input::Line(S::lost()));
     }
 
     fn control(&mut self, control: Control) {
@@ -307,6 +338,7 @@ impl<S: Side> World<S> {
             }
         }
         match output {
+            Output::Wire(wire) if self.away => self.books.fail(&format!("lost: {wire:?} is sent to nobody")),
             Output::Wire(wire) => S::on_wire(self, wire),
             Output::Stt(command) => {
                 self.books.on_stt_command(&command);

@@ -7,7 +7,7 @@ use offhook_relay_line::{RelayInput, RelayLine, RelayWire, relay_call};
 use offhook_stage_api::Key;
 
 use super::scene::{Scene, Step};
-use super::{Side, World, configure};
+use super::{Later, Side, World, configure};
 
 /// From a token to its first sound.
 const BEGINS_AFTER: u64 = 340_000;
@@ -121,6 +121,26 @@ impl Side for Relay {
             }
             Event::In(sent) => arrives_here(world, sent),
         }
+    }
+
+    fn cut(world: &mut World<Self>) {
+        world.forget(|_, later| matches!(later, Later::Side(_)));
+        let now = world.now;
+        let side = &mut world.side;
+        side.words.clear();
+        side.piece += 1;
+        side.piece_text.clear();
+        side.cuts += 1;
+        side.voice_end = side.voice_end.min(now);
+        side.caller_free = now;
+    }
+
+    fn lost() -> RelayInput<'static> {
+        RelayInput::Lost
+    }
+
+    fn back() -> RelayInput<'static> {
+        RelayInput::Back
     }
 
     fn caller_does(world: &mut World<Self>, step: &Step) {

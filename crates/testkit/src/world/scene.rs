@@ -86,6 +86,8 @@ pub enum Step {
     VoiceEnds,
     ModelEnds,
     EarFails,
+    /// The connection breaks, and comes back after so long, if the call still waits for it.
+    LineLost(u64),
     CallerHangsUp,
 }
 
@@ -270,6 +272,7 @@ impl Scene {
             96..97 if !calm => Step::ModelEnds,
             97..98 if !calm => Step::EarFails,
             98..99 => Step::CallerHangsUp,
+            _ if !calm => Step::LineLost(between(random, 100, 40_000)),
             _ => Step::Says(of(random, SAYS)),
         }
     }

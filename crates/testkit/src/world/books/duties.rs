@@ -100,7 +100,8 @@ impl Duties {
     fn must_be_heard(&self, utterance: UtteranceId, what: UtteranceKind, text: &str) -> bool {
         match what {
             UtteranceKind::Announcement => {
-                let known = self.announced.iter().find(|(announced, _)| announced == text);
+                // After a loss only the rest is said.
+                let known = self.announced.iter().find(|(announced, _)| announced.ends_with(text));
                 known.is_none_or(|(_, by)| *by == Interruptible::No)
             }
             UtteranceKind::Keys => true,
@@ -155,6 +156,7 @@ impl Duties {
             CallEvent::Trouble { message } => {
                 self.trouble = true;
                 self.keys_over += usize::from(message.starts_with("keys were not pressed"));
+                self.dropped += usize::from(message.starts_with("an announcement was not said"));
             }
             CallEvent::Ended { why: EndReason::MessageLeft } if !self.message_said && !self.voice_trouble => {
                 return Err("duties: the call ends as if the message was left".to_owned());

@@ -263,6 +263,15 @@ impl History {
         Ok(())
     }
 
+    /// Nothing could be answered while the connection was gone.
+    pub(super) fn on_back(&mut self, now: u64) {
+        self.keyed_at = self.keyed_at.max(now);
+        self.digits_at = self.digits_at.max(now);
+        for (_, at) in &mut self.finals {
+            *at = now;
+        }
+    }
+
     /// The recogniser's last word on what the caller said.
     pub(super) fn on_final(&mut self, text: &str, now: u64) {
         self.finals.push((text.to_owned(), now));

@@ -32,6 +32,9 @@ pub struct Books {
     leaving: bool,
     /// What the caller did last is answered after a reply that nobody may interrupt.
     held_back: bool,
+    /// There is no connection, and since when there is one again.
+    away: bool,
+    back_at: u64,
     history: History,
     floor: Floor,
     duties: Duties,
@@ -54,6 +57,8 @@ impl Books {
             mailbox: false,
             leaving: false,
             held_back: false,
+            away: false,
+            back_at: 0,
             history: History::default(),
             floor: Floor::default(),
             duties: Duties::new(scene, estimated),
@@ -75,7 +80,8 @@ impl Books {
     /// An input comes. The line has been quiet since `quiet_from`.
     pub fn begin_input(&mut self, now: u64, quiet_from: u64, caller_until: u64) {
         self.now = now;
-        let excused = self.ended || self.mailbox || self.leaving || self.stopping;
+        let excused = self.ended || self.mailbox || self.leaving || self.stopping || self.away;
+        let quiet_from = quiet_from.max(self.back_at);
         if !excused {
             let result = self.silence.check(now, quiet_from, caller_until);
             self.check(result);
@@ -129,6 +135,19 @@ impl Books {
     /// So many keys went out (ConversationRelay).
     pub fn pressed(&mut self, _keys: usize) {
         self.duties.pressed += 1;
+    }
+
+    /// The connection is gone.
+    pub fn on_lost(&mut self) {
+        self.away = true;
+        self.floor.caller_speaks(false);
+    }
+
+    /// Another is there.
+    pub fn on_back(&mut self, now: u64) {
+        self.away = false;
+        self.back_at = now;
+        self.history.on_back(now);
     }
 
     pub fn on_key(&mut self, key: char) {
@@ -238,9 +257,9 @@ impl Books {
         }
         let result = self.requests.close();
         self.check(result);
-        let result = self.duties.close(self.now, self.mailbox || self.leaving);
+        let result = self.duties.close(self.now, self.mailbox || self.leaving || self.away);
         self.check(result);
-        if !self.mailbox && !self.leaving && !self.requests.model_ended && !self.held_back {
+        if !self.mailbox && !self.leaving && !self.away && !self.requests.model_ended && !self.held_back {
             let result = self.history.close(self.now);
             self.check(result);
         }

@@ -13,6 +13,8 @@ const SLACK: u64 = 500_000;
 const ESTIMATED: u64 = 1_100;
 /// The same, where Twilio doesn't report it: the longest text at the quickest voice.
 const GUESSED: u64 = 3_500;
+/// A character takes so long, for all that the call knows (µs).
+const CHARACTER: u64 = 66_000;
 
 pub(super) struct Silence {
     timeouts: Timeouts,
@@ -25,6 +27,11 @@ pub(super) struct Silence {
     keyed_until: u64,
     voice: u64,
     voice_trouble: bool,
+    /// By how much the voice is quicker for each character than the call can know, where Twilio reports nothing (µs).
+    quicker: u64,
+    /// What that comes to since the line was last quiet, and when it was.
+    ahead: u64,
+    quiet_from: u64,
 }
 
 fn us(duration: Duration) -> u64 {
@@ -56,6 +63,12 @@ impl Silence {
             keyed_until: 0,
             voice: 340_000,
             voice_trouble: false,
+            quicker: match estimated && !setup.reports {
+                true => CHARACTER.saturating_sub(setup.character_ms * 1_000),
+                false => 0,
+            },
+            ahead: 0,
+            quiet_from: 0,
         }
     }
 
@@ -75,7 +88,13 @@ impl Silence {
         if matches!(event, CallEvent::Digits { .. }) {
             self.keyed_until = now; // only now it is clear that the number is whole
         }
+        if let CallEvent::Said { text, .. } = event {
+            self.ahead += self.quicker * text.chars().count() as u64;
+        }
         if let CallEvent::Speaking { what, .. } = event {
+            if self.quiet_from + SLACK < now {
+                self.ahead = 0;
+            }
             match what {
                 UtteranceKind::Filler => self.filler = Some(now),
                 UtteranceKind::Greeting | UtteranceKind::Reply => self.reply = Some(now),
@@ -93,9 +112,10 @@ impl Silence {
         }
     }
 
-    pub(super) fn check(&self, now: u64, quiet_from: u64, caller_until: u64) -> Result<(), String> {
+    pub(super) fn check(&mut self, now: u64, quiet_from: u64, caller_until: u64) -> Result<(), String> {
         let timeouts = &self.timeouts;
-        let voice = self.voice + self.network + SLACK;
+        self.quiet_from = quiet_from;
+        let voice = self.voice + self.network + SLACK + self.ahead.saturating_sub(GUESSED * 1_000);
         let quiet_from = quiet_from.max(self.keyed_until);
         let spoke = caller_until >= quiet_from;
         let turn = if spoke { self.unfinished } else { 0 };

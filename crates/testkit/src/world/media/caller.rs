@@ -86,3 +86,20 @@ pub(super) fn sound(world: &mut World<Media>, speech: bool, saying: usize, last:
         world.side_later(at, Event::Stt(event));
     }
 }
+
+/// The connection broke: of what was being said, the recogniser has heard what had arrived.
+pub(super) fn hang_over(world: &mut World<Media>) {
+    let (now, fed) = (world.now, world.side.fed);
+    let Some(said) = world.side.sayings.last_mut() else { return };
+    let (Some(from), Some(text)) = (said.from, said.text) else { return };
+    let heard_us = (fed - from) / 8 * 1_000;
+    if heard_us >= said.length_us || said.ear.lost {
+        return;
+    }
+    let words: Vec<&str> = text.split_whitespace().take((heard_us / WORD_US) as usize).collect();
+    if !words.is_empty() {
+        let transcript = Transcript { from, until: fed, text: words.join(" "), ..Transcript::default() };
+        let at = (now + said.ear.final_ms * 1_000).max(said.latest);
+        world.side_later(at, Event::Stt(SttEvent::Final(transcript)));
+    }
+}
