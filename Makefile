@@ -10,7 +10,7 @@ CARGO := cargo
 # Where cargo builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup-tests demo demo-providers run test console fuzz conformity sdks bench faults load loaded peers scenes lint fixtures docs docs-figures layers setup
+.PHONY: help setup-tests demo demo-providers run test console fuzz conformity sdks bench faults load loaded peers scenes turns lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -72,6 +72,11 @@ layers: ## the core has no I/O: its crates must not depend on tokio, mio or rand
 
 scenes: ## how well turns are taken: hundreds of scenes on a virtual line
 	@$(CARGO) run --release --quiet --package offhook-testkit --example scenes
+
+turns: ## how turns are taken in calls at network providers' latencies, by six voices on a virtual line
+	@bash .ci/setup flite espeak-ng sox
+	@bash benches/turns/clips.sh
+	@$(CARGO) run --release --quiet --package offhook-testkit --example turns -- $(TARGET)/turns/clips.jsonl
 
 faults: setup ## hundreds of faults of providers, rehearsed in real time on this machine (some minutes, with nothing else to do)
 	@$(CARGO) test --release --package offhook --bin offhook rehearsal -- --ignored

@@ -25,6 +25,10 @@ impl Stt for SttChain {
         self.links().iter().any(|link| link.stage.wants_audio())
     }
 
+    fn sends_partials(&self) -> bool {
+        self.links().iter().all(|link| link.stage.sends_partials())
+    }
+
     /// The first link's connections; the others are rarely needed.
     fn warm(&self, call: &CallInfo) -> BoxFuture<()> {
         match self.links().first() {

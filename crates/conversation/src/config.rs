@@ -128,6 +128,8 @@ pub struct TurnConfig {
     /// nor reopens a turn. Default 700 ms.
     #[serde(with = "humantime_serde")]
     pub noise_after: Duration,
+    /// The recogniser is known to send partial transcripts; else that is learnt from its first. Set from the agent's recognisers.
+    pub partials: bool,
 }
 
 impl Default for TurnConfig {
@@ -146,6 +148,7 @@ impl Default for TurnConfig {
             model: false,
             shortest_wordless: Duration::from_millis(400),
             noise_after: Duration::from_millis(700),
+            partials: false,
         }
     }
 }

@@ -112,7 +112,7 @@ impl Conversation {
             now: CallTime::ZERO,
             todo: VecDeque::new(),
             state: State::Fresh,
-            turn: CallerTurn::default(),
+            turn: CallerTurn::hearing(config.turn.partials),
             answer: AnswerKind::Open,
             barge_in: None,
             keypad: Keypad::default(),
@@ -205,9 +205,9 @@ impl Conversation {
             LineEvent::Over { id, heard } => self.on_over(id, &heard, line),
             LineEvent::Soundless(id) => self.on_soundless(id, line),
             LineEvent::CutOff(cut) => self.on_cut_off(cut, line),
-            LineEvent::OtherRecogniser => self.turn.other_recogniser(),
+            LineEvent::OtherRecogniser => self.turn.other_recogniser(self.config.turn.partials),
             LineEvent::Deaf(failure) => {
-                self.turn.other_recogniser();
+                self.turn.other_recogniser(false);
                 self.trouble(&format!(
                     "no speech-to-text provider is available any more: {failure}. The agent hears keys only."
                 ));

@@ -115,6 +115,11 @@ pub enum CallEvent {
         /// From its playing, by our clock, to its return.
         delay_ms: u32,
     },
+    /// Speech was detected that is too far below the caller's voice to be the caller's; it starts no turn.
+    SomebodyElseIgnored {
+        /// By so many dB.
+        below_db: u32,
+    },
     /// A reply was begun before the turn's end was certain.
     Speculated {
         /// Which.

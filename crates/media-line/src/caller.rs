@@ -135,6 +135,10 @@ impl CallerSide {
         if let Some(delay_ms) = frame.echo {
             out.events.push_back(LineEvent::Notice(CallEvent::EchoIgnored { delay_ms }));
         }
+        if let Some(below) = frame.ignored {
+            let below_db = below.round() as u32;
+            out.events.push_back(LineEvent::Notice(CallEvent::SomebodyElseIgnored { below_db }));
+        }
         match frame.event {
             Some(SpeechEvent::Onset { at }) => {
                 self.speech = true;
@@ -175,6 +179,9 @@ impl CallerSide {
             SttEvent::TakenOver => return Some(LineEvent::OtherRecogniser),
             SttEvent::Failed(failure) => return Some(LineEvent::Deaf(failure)),
         };
+        if self.inbound.is_somebody_elses(transcript.from, transcript.until) {
+            return None;
+        }
         if self.turn_from.is_none() && !self.speech && own_voice(&transcript.text) {
             return None;
         }

@@ -99,6 +99,9 @@ pub struct InboundConfig {
     pub max_gap: Duration,
     /// Tell the caller's voice from the agent's own, where the line returns it. Default true.
     pub echo_guard: bool,
+    /// Whoever speaks so many dB below the caller's usual voice is somebody else in the room: that is no turn, and interrupts nobody. 0: all
+    /// speech is the caller's. Default 15 dB.
+    pub near: f32,
     /// Voice activity.
     pub speech: TalkspurtConfig,
     /// Give the sound out for a recogniser or a turn model, frame by frame. The session sets it: false saves each frame's way to
@@ -112,6 +115,7 @@ impl Default for InboundConfig {
         Self {
             max_gap: Duration::from_secs(5),
             echo_guard: true,
+            near: 15.0,
             speech: TalkspurtConfig::turn_taking(),
             heard: true,
         }

@@ -35,6 +35,12 @@ impl StageSet {
         self.stt.wants_audio() || self.turn.is_some()
     }
 
+    /// Whether the speech-to-text stage sends words while they are spoken.
+    #[must_use]
+    pub fn hear_at_once(&self) -> bool {
+        self.stt.sends_partials()
+    }
+
     /// Opens what connections it can, ahead of a call that begins in this language (BCP 47).
     pub async fn warm(&self, language: &str) {
         let call = CallInfo { language: language.into(), ..CallInfo::default() };

@@ -96,6 +96,12 @@ pub trait Stt: Send + Sync + 'static {
         true
     }
 
+    /// Whether it sends words while they are spoken ([`SttEvent::Partial`]): then sound without any is noise from the first moment on.
+    /// `false`: that is learnt from its first partial transcript.
+    fn sends_partials(&self) -> bool {
+        false
+    }
+
     /// Opens what connections it can ahead of the call, while the telephone still rings. What goes wrong is told by the call.
     fn warm(&self, _call: &CallInfo) -> BoxFuture<()> {
         Box::pin(std::future::ready(()))

@@ -63,6 +63,11 @@ pub(crate) struct CallerTurn {
 }
 
 impl CallerTurn {
+    /// The turns of a call whose recogniser is known to send partial transcripts, or not.
+    pub(crate) fn hearing(partials: bool) -> Self {
+        Self { partials, ..Self::default() }
+    }
+
     /// All the words so far.
     pub(crate) fn words(&self) -> String {
         self.text.text()
@@ -121,8 +126,8 @@ impl CallerTurn {
     }
 
     /// Another recogniser listens, or none: whether it sends partial transcripts is not known yet.
-    pub(crate) const fn other_recogniser(&mut self) {
-        self.partials = false;
+    pub(crate) const fn other_recogniser(&mut self, partials: bool) {
+        self.partials = partials;
     }
 
     fn begin(&mut self, at: CallTime, position: u64) {

@@ -1,5 +1,7 @@
 //! The caller's voice: gaps filled, conditioned, judged.
 
+mod near;
+
 use std::time::Duration;
 
 use offhook_audio::{FRAME_SAMPLES, Framer, HighPass, MulawFrame, PcmFrame, Plc, SampleCount, SamplePos};
@@ -9,6 +11,7 @@ use offhook_endpoint::{SpeechEvent, Talkspurts};
 
 use crate::config::InboundConfig;
 use crate::echo::{EchoGuard, Played, Verdict};
+use near::NearGate;
 use offhook_stage_api::CallTime;
 
 /// The longest that the verdict takes that a machine has answered (Twilio's `MachineDetectionTimeout` is at most 59 s), and that its
@@ -38,6 +41,8 @@ pub(crate) struct InboundFrame {
     pub(crate) event: Option<SpeechEvent>,
     /// The agent's own voice began to come back: its delay in milliseconds.
     pub(crate) echo: Option<u32>,
+    /// Somebody else's speech was ignored: so many dB below the caller's.
+    pub(crate) ignored: Option<f32>,
     pub(crate) key: Option<Key>,
     /// A mailbox's beep was heard.
     pub(crate) beep: bool,
@@ -51,6 +56,7 @@ pub(crate) struct Inbound {
     high_pass: HighPass,
     spurts: Talkspurts,
     echo: EchoGuard,
+    near: NearGate,
     dtmf: Option<DtmfDetector>,
     /// A mailbox's beep is listened for until then.
     beep: Option<(Box<BeepDetector>, CallTime)>,
@@ -65,6 +71,7 @@ impl Inbound {
     pub(crate) fn new(config: InboundConfig, in_band_dtmf: bool) -> Self {
         let echo = EchoGuard::new(config.echo_guard);
         let spurts = Talkspurts::from_config(config.speech.clone());
+        let near = NearGate::new(config.near);
         Self {
             config,
             framer: Framer::default(),
@@ -72,6 +79,7 @@ impl Inbound {
             high_pass: HighPass::default(),
             spurts,
             echo,
+            near,
             dtmf: in_band_dtmf.then(DtmfDetector::default),
             beep: None,
             base_ms: None,
@@ -179,7 +187,8 @@ impl Inbound {
             Verdict::Pass(event) => (event, None),
             Verdict::Echo { delay_ms } => (None, Some(delay_ms)),
         };
-        InboundFrame { at, wire, event, echo, key, beep }
+        let near = self.near.push(event, verdict.level, self.spurts.position());
+        InboundFrame { at, wire, event: near.event, echo, ignored: near.ignored, key, beep }
     }
 
     /// No sound comes any more: a talkspurt that was going on has ended.
@@ -187,6 +196,14 @@ impl Inbound {
         let event = self.spurts.reset();
         let withheld = self.echo.is_withholding();
         self.echo.reset();
-        event.filter(|_| !withheld)
+        match event.filter(|_| !withheld)? {
+            SpeechEvent::Offset { at } => self.near.end(at).event,
+            onset @ SpeechEvent::Onset { .. } => Some(onset),
+        }
+    }
+
+    /// Whether a stretch of the caller's time line is somebody else's, for the most part.
+    pub(crate) fn is_somebody_elses(&self, from: u64, until: u64) -> bool {
+        self.near.ignores(SamplePos(from), SamplePos(until))
     }
 }

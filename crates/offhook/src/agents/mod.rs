@@ -179,6 +179,7 @@ impl Agent {
         call.inbound.heard = self.stages.listen();
         let conversation = call.conversation_mut();
         conversation.turn.model = self.stages.turn.is_some();
+        conversation.turn.partials |= self.stages.hear_at_once();
         conversation.tools.clone_from(&self.tool_behaviour);
         conversation.language.clone_from(&self.language);
         conversation.languages.clone_from(&self.languages);

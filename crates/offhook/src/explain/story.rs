@@ -311,6 +311,11 @@ impl Teller<'_> {
                 let what = format!("takes this for the agent's own voice, {delay_ms} ms late: no turn");
                 self.add(at_ms, Who::Engine, what);
             }
+            CallEvent::SomebodyElseIgnored { below_db } => {
+                let what =
+                    format!("takes this for somebody else, {below_db} dB below the caller's voice: no turn");
+                self.add(at_ms, Who::Engine, what);
+            }
             CallEvent::Digits { count } => {
                 self.add(at_ms, Who::Caller, format!("has keyed {count} digits: a whole number"));
             }

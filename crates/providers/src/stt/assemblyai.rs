@@ -103,6 +103,10 @@ impl Stt for AssemblyAi {
         STAGE
     }
 
+    fn sends_partials(&self) -> bool {
+        true
+    }
+
     fn warm(&self, call: &CallInfo) -> BoxFuture<()> {
         open_ahead(Line::new(self.config.clone(), self.key.clone(), &call.language), self.dial.clone())
     }

@@ -113,6 +113,10 @@ impl Stt for Deepgram {
         STAGE
     }
 
+    fn sends_partials(&self) -> bool {
+        true
+    }
+
     fn warm(&self, call: &CallInfo) -> BoxFuture<()> {
         open_ahead(Line::new(self.config.clone(), self.key.clone(), call), self.dial.clone())
     }

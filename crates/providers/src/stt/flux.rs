@@ -94,6 +94,10 @@ impl Stt for Flux {
         STAGE
     }
 
+    fn sends_partials(&self) -> bool {
+        true
+    }
+
     fn warm(&self, _call: &CallInfo) -> BoxFuture<()> {
         open_ahead(Line::new(self.config.clone(), self.key.clone()), self.dial.clone())
     }

@@ -77,6 +77,10 @@ impl Stt for Vosk {
         STAGE
     }
 
+    fn sends_partials(&self) -> bool {
+        true
+    }
+
     fn warm(&self, call: &CallInfo) -> BoxFuture<()> {
         open_ahead(Line::new(self.config.clone(), &call.language), self.dial.clone())
     }

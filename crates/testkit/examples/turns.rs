@@ -1,0 +1,440 @@
+//! How turns are taken in calls at the latencies of network providers: the table of turn-taking in `docs/measurements.md`.
+//!
+//! `make turns`, or `cargo run --release --package offhook-testkit --example turns -- CLIPS.jsonl`
+//!
+//! The line is virtual, the time too; detector, endpointing and conversation are the real ones. The recogniser is causal: each word
+//! comes 150 ms after it was spoken (words are spread over a clip by their letters), the final transcript 250 ms after the pause.
+//! The model's text comes after 400 ms, the voice's sound after 120 ms. `CLIPS.jsonl` has a line each:
+//! `{"file":"a.wav","text":"Yes please.","kind":"line","speech":[[0.0,0.96]]}`, μ-law WAV beside it; `kind` is `line` or `back`.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement for the one who runs it")]
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+
+use offhook_conversation::{BargeInStage, CallEvent, Deadline, Input, Output, UtteranceKind};
+use offhook_media_line::{CallConfig, MediaInput, MediaWire};
+use offhook_stage_api::{CallTime, SttEvent, Transcript};
+use offhook_testkit::Phone;
+use offhook_testkit::phone::Watch;
+
+const LONG: &str = "We are open every day from eleven in the morning to ten at night, but not on Sundays, and the \
+                    kitchen closes half an hour before, so please come in time.";
+const ANSWER: &str = "Alright, I have noted that for you.";
+const WORD_LATE_MS: u64 = 150;
+
+#[derive(Clone)]
+struct Clip {
+    octets: Vec<u8>,
+    text: String,
+    back: bool,
+}
+
+impl Clip {
+    fn ms(&self) -> u64 {
+        self.octets.len() as u64 / 8
+    }
+
+    fn at(&self, gain_db: f64) -> Self {
+        let gain = 10f64.powf(gain_db / 20.0);
+        let scaled =
+            |octet: &u8| (f64::from(offhook_mulaw::decode(*octet)) * gain).clamp(-32_000.0, 32_000.0);
+        let octets = self.octets.iter().map(|octet| offhook_mulaw::encode(scaled(octet) as i16)).collect();
+        Self { octets, ..self.clone() }
+    }
+
+    /// Its level over all, dBov.
+    fn level(&self) -> f64 {
+        let power: f64 =
+            self.octets.iter().map(|octet| f64::from(offhook_mulaw::decode(*octet)).powi(2)).sum();
+        10.0 * (power / self.octets.len().max(1) as f64 / 32_768f64.powi(2)).log10()
+    }
+
+    fn first_words(&self, count: usize) -> Self {
+        let words: Vec<&str> = self.text.split_whitespace().collect();
+        let ends = word_ends(self);
+        let until = ends[count.min(ends.len()) - 1] as usize * 8;
+        Self {
+            octets: self.octets[..until.min(self.octets.len())].to_vec(),
+            text: words[..count.min(words.len())].join(" "),
+            back: self.back,
+        }
+    }
+}
+
+/// When each word of a clip ends, in milliseconds.
+fn word_ends(clip: &Clip) -> Vec<u64> {
+    let letters = |word: &str| word.chars().filter(|c| c.is_alphanumeric()).count().max(1) as u64 + 1;
+    let all: u64 = clip.text.split_whitespace().map(letters).sum();
+    let mut sum = 0;
+    clip.text
+        .split_whitespace()
+        .map(|word| {
+            sum += letters(word);
+            clip.ms() * sum / all.max(1)
+        })
+        .collect()
+}
+
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % n.max(1)
+    }
+
+    fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+        &all[self.below(all.len() as u64) as usize]
+    }
+}
+
+/// What happened in a call, and what was played when (ms, each frame 20 ms).
+#[derive(Default)]
+struct Seen {
+    events: Vec<(u64, CallEvent)>,
+    played: Vec<u64>,
+    play_end: u64,
+    requests: usize,
+    finals_asked: usize,
+}
+
+impl Seen {
+    fn ended(&self) -> Vec<(u64, u64)> {
+        let end = |(at, event): &(u64, CallEvent)| match event {
+            CallEvent::TurnEnded(turn) => Some((*at, turn.speech_end_ms)),
+            _ => None,
+        };
+        self.events.iter().filter_map(end).collect()
+    }
+
+    /// When replies began.
+    fn replies(&self) -> Vec<u64> {
+        let begins = |(at, event): &(u64, CallEvent)| {
+            matches!(event, CallEvent::Speaking { what: UtteranceKind::Reply, .. }).then_some(*at)
+        };
+        self.events.iter().filter_map(begins).collect()
+    }
+
+    fn long(&self) -> Option<(String, bool)> {
+        self.events.iter().find_map(|(_, event)| match event {
+            CallEvent::Said { heard, text, interrupted, .. } if text == LONG => {
+                Some((heard.clone(), *interrupted))
+            }
+            _ => None,
+        })
+    }
+
+    /// The longest silence within what the agent plays between these times.
+    fn hole(&self, from: u64, until: u64) -> u64 {
+        let inside: Vec<u64> = self.played.iter().copied().filter(|at| (from..until).contains(at)).collect();
+        inside.windows(2).map(|two| (two[1] - two[0]).saturating_sub(20)).max().unwrap_or(0)
+    }
+}
+
+struct Watcher(Rc<RefCell<Seen>>);
+
+impl Watch for Watcher {
+    fn input(&mut self, _now: CallTime, _input: &Input<MediaInput<'_>>, _: Option<Deadline>) {}
+    fn output(&mut self, now: CallTime, output: &Output<MediaWire>) {
+        let at = now.since_start().as_millis() as u64;
+        let mut seen = self.0.borrow_mut();
+        match output {
+            Output::Event(event) => seen.events.push((at, event.clone())),
+            Output::Llm(offhook_stage_api::LlmCommand::Respond(_)) => seen.requests += 1,
+            Output::Stt(offhook_stage_api::SttCommand::SpeechPaused { .. }) => seen.finals_asked += 1,
+            Output::Wire(MediaWire::Clear) => {
+                seen.play_end = seen.play_end.min(at);
+                seen.played.retain(|start| *start < at);
+            }
+            Output::Wire(MediaWire::Media(_) | MediaWire::HiddenMedia(_)) => {
+                let start = seen.play_end.max(at);
+                seen.played.push(start);
+                seen.play_end = start + 20;
+            }
+            _ => {}
+        }
+    }
+}
+
+fn phone() -> Phone {
+    let mut config = CallConfig::default();
+    config.conversation_mut().turn.partials = true;
+    let mut phone = Phone::with(config);
+    (phone.stt_ms, phone.reply_ms, phone.tts_ms) = (250, 400, 120);
+    phone
+}
+
+/// A clip at this time, heard as it is spoken.
+fn says(mut line: Phone, at: u64, clip: &Clip) -> Phone {
+    let words: Vec<&str> = clip.text.split_whitespace().collect();
+    for (nth, end) in word_ends(clip).into_iter().enumerate() {
+        let text = words[..=nth].join(" ");
+        let (from, until) = (at * 8, (at + end) * 8);
+        let partial = Transcript { from, until, text, ..Transcript::default() };
+        line = line.stt_event(at + end + WORD_LATE_MS, SttEvent::Partial(partial));
+    }
+    line.sounds(at as usize, &clip.octets, &clip.text)
+}
+
+fn play(mut line: Phone, until_ms: u64) -> Seen {
+    let seen = Rc::new(RefCell::new(Seen::default()));
+    line.watch = Some(Box::new(Watcher(Rc::clone(&seen))));
+    drop(line.run(until_ms));
+    Rc::into_inner(seen).unwrap().into_inner()
+}
+
+fn percentile(values: &mut [u64], percent: usize) -> u64 {
+    values.sort_unstable();
+    values.get((values.len().saturating_sub(1) * percent + 50) / 100).copied().unwrap_or(0)
+}
+
+fn octets_of(path: &Path) -> Vec<u8> {
+    let wav = std::fs::read(path).unwrap();
+    let data = wav.windows(4).position(|four| four == b"data").unwrap() + 8;
+    wav[data..].to_vec()
+}
+
+fn clips(list: &Path) -> Vec<Clip> {
+    let folder = list.parent().unwrap();
+    let text = std::fs::read_to_string(list).unwrap();
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    lines
+        .map(|line| Clip {
+            octets: octets_of(&folder.join(line["file"].as_str().unwrap())),
+            text: line["text"].as_str().unwrap().to_owned(),
+            back: line["kind"] == "back",
+        })
+        .collect()
+}
+
+/// Calls of four turns each, of which one in three has a pause after words that more follows, or that could be all.
+fn turns(lines: &[Clip]) {
+    let mut dice = Dice(7);
+    let (mut count, mut requests, mut finals, mut unanswered) = (0u64, 0, 0, 0);
+    let (mut delays, mut decided) = (Vec::new(), Vec::new());
+    for _ in 0..60 {
+        let mut line = phone().agent_says("Hello.");
+        let mut at = 2_000 + dice.below(800);
+        let mut ends = Vec::new();
+        for _ in 0..4 {
+            let clip = dice.pick(lines);
+            line = says(line, at, clip).agent_says(ANSWER);
+            ends.push(at + clip.ms());
+            at += clip.ms() + 5_500 + dice.below(1_500);
+        }
+        let seen = play(line, at);
+        for (nth, end) in ends.iter().enumerate() {
+            let next = ends.get(nth + 1).map_or(at, |next| next - 600);
+            count += 1;
+            match seen.replies().into_iter().find(|begin| begin + 400 > *end && *begin < next) {
+                Some(begin) => delays.push(begin.saturating_sub(*end)),
+                None => unanswered += 1,
+            }
+            if let Some((when, _)) =
+                seen.ended().into_iter().rfind(|(when, _)| when + 400 > *end && *when < next)
+            {
+                decided.push(when.saturating_sub(*end));
+            }
+        }
+        requests += seen.requests - 1;
+        finals += seen.finals_asked;
+    }
+    println!("{count} turns without a long pause");
+    let pair = |name: &str, values: &mut Vec<u64>| {
+        println!("  {name:<34} median {} ms, p95 {} ms", percentile(values, 50), percentile(values, 95));
+    };
+    pair("end of speech to the first sound", &mut delays);
+    pair("turn decided", &mut decided);
+    let per_turn = |n: usize| n as f64 / count as f64;
+    println!(
+        "  model requests a turn              {:.2}; finals asked for {:.2}",
+        per_turn(requests),
+        per_turn(finals)
+    );
+    println!("  not answered                       {unanswered}");
+}
+
+/// Turns with a pause within.
+fn pauses(lines: &[Clip]) {
+    let long: Vec<&Clip> = lines.iter().filter(|clip| clip.text.split_whitespace().count() >= 6).collect();
+    for (name, tail) in [("that go on (“and”, “with”)", true), ("that could be all", false)] {
+        let mut dice = Dice(11);
+        print!("cut off at a pause after words {name:<28}");
+        for pause in [500u64, 800, 1_000, 1_500, 2_000] {
+            let (mut cut, total) = (0u32, 40u32);
+            for _ in 0..total {
+                let clip = dice.pick(&long);
+                let words = clip.text.split_whitespace().count();
+                let mut first = clip.first_words(words / 2 + 1);
+                first.text = first.text.trim_end_matches(['.', '?', ',']).to_owned();
+                if tail {
+                    first.text = format!("{} {}", first.text, dice.pick(&["and", "with", "to the", "is"]));
+                }
+                let rest = Clip {
+                    octets: clip.octets[first.octets.len()..].to_vec(),
+                    text: "today please.".into(),
+                    back: false,
+                };
+                let at = 2_000 + dice.below(500);
+                let middle = at + first.ms() + pause;
+                let line = says(says(phone().agent_says("Hello."), at, &first), middle, &rest);
+                let seen = play(line.agent_says(ANSWER).agent_says(ANSWER), middle + rest.ms() + 4_000);
+                cut += u32::from(seen.replies().iter().any(|begin| *begin < middle + 60 && *begin > at));
+            }
+            print!("  {pause} ms: {:>3.0} %", f64::from(cut) * 100.0 / f64::from(total));
+        }
+        println!();
+    }
+}
+
+/// What wants no answer, into the agent's words.
+fn over_the_agent(name: &str, total: u64, mut make: impl FnMut(&mut Dice, Phone, u64) -> Phone) {
+    let mut dice = Dice(13);
+    let (mut killed, mut holes) = (0, Vec::new());
+    for _ in 0..total {
+        let at = 1_500 + dice.below(4_500);
+        let seen = play(make(&mut dice, phone().agent_says(LONG), at).agent_says(ANSWER), 16_000);
+        let cut = seen.long().is_none_or(|(_, cut)| cut);
+        killed += u64::from(cut);
+        if cut && std::env::var_os("WHY").is_some() {
+            let hears = |(_, event): &(u64, CallEvent)| match event {
+                CallEvent::Hearing { text } => Some(text.clone()),
+                _ => None,
+            };
+            println!("    {:?}", seen.events.iter().filter_map(hears).collect::<Vec<_>>());
+        }
+        if !cut {
+            holes.push(seen.hole(700, 8_000));
+        }
+    }
+    let (median, most) = (percentile(&mut holes, 50), percentile(&mut holes, 100));
+    println!("  {name:<44} {killed:>3} of {total} stopped; hole median {median} ms, at most {most} ms");
+}
+
+fn noise(dice: &mut Dice, ms: u64, dbov: f64) -> Clip {
+    let peak = 32_768.0 * 10f64.powf(dbov / 20.0) * 3f64.sqrt();
+    let (mut slow, mut octets) = (0.0, Vec::new());
+    for _ in 0..ms * 8 {
+        let white = dice.below(20_001) as f64 / 10_000.0 - 1.0;
+        slow = slow * 0.7 + white * 0.5;
+        octets.push(offhook_mulaw::encode((slow * peak).clamp(-32_000.0, 32_000.0) as i16));
+    }
+    Clip { octets, text: String::new(), back: false }
+}
+
+fn mixed(clips: &[&Clip], ms: u64, dbov: f64) -> Clip {
+    let length = ms as usize * 8;
+    let sum = |at: usize| {
+        clips
+            .iter()
+            .map(|clip| i32::from(offhook_mulaw::decode(clip.octets[at % clip.octets.len()])))
+            .sum::<i32>()
+    };
+    let octets = (0..length).map(|at| offhook_mulaw::encode(sum(at).clamp(-32_000, 32_000) as i16)).collect();
+    let all = Clip { octets, text: String::new(), back: false };
+    all.at(dbov - all.level())
+}
+
+fn music(ms: u64, dbov: f64) -> Clip {
+    let sample = |at: u64| {
+        let t = at as f64 / 8_000.0;
+        let note = [262.0, 330.0, 392.0, 523.0][(t * 4.0) as usize % 4];
+        (1..5).map(|k| (std::f64::consts::TAU * note * f64::from(k) * t).sin() / f64::from(k)).sum::<f64>()
+    };
+    let octets = (0..ms * 8).map(|at| offhook_mulaw::encode((sample(at) * 6_000.0) as i16)).collect();
+    let all = Clip { octets, text: String::new(), back: false };
+    all.at(dbov - all.level())
+}
+
+/// Somebody else speaks in the room, into silence, after two turns of the caller's.
+fn second_talker(lines: &[Clip]) {
+    for dbov in [-30.0, -36.0, -40.0] {
+        let mut dice = Dice(17);
+        let (mut answered, total) = (0, 30);
+        for _ in 0..total {
+            let mut line = phone().agent_says("Hello.");
+            let mut at = 2_000;
+            for _ in 0..2 {
+                let clip = dice.pick(lines);
+                line = says(line, at, &clip.at(-20.0 - clip.level())).agent_says(ANSWER);
+                at += clip.ms() + 6_000;
+            }
+            let other = dice.pick(lines);
+            let line = says(line, at, &other.at(dbov - other.level())).agent_says("Sorry?");
+            let seen = play(line, at + other.ms() + 5_000);
+            answered += usize::from(seen.replies().iter().any(|begin| *begin > at));
+        }
+        println!("  somebody else at {dbov} dBov (the caller at -20): answered {answered} of {total}");
+    }
+}
+
+fn interruptions(lines: &[Clip]) {
+    let mut dice = Dice(19);
+    let (mut missed, mut silent_after, mut lowered, mut off) = (0, Vec::new(), Vec::new(), Vec::new());
+    let total = 80;
+    let long: Vec<&Clip> = lines.iter().filter(|clip| clip.ms() > 700).collect();
+    for _ in 0..total {
+        let clip = dice.pick(&long);
+        let at = 1_500 + dice.below(4_500);
+        let line = says(phone().agent_says(LONG), at, clip).agent_says(ANSWER);
+        let seen = play(line, at + clip.ms() + 5_000);
+        let cut_at = seen.events.iter().find_map(|(when, event)| match event {
+            CallEvent::Said { text, interrupted: true, .. } if text == LONG => Some(*when),
+            _ => None,
+        });
+        let (Some(when), Some((heard, true))) = (cut_at, seen.long()) else {
+            missed += 1;
+            continue;
+        };
+        let ducked = |(_, event): &(u64, CallEvent)| match event {
+            CallEvent::BargeIn { stage: BargeInStage::Ducked | BargeInStage::Interrupted, after_ms } => {
+                Some(*after_ms)
+            }
+            _ => None,
+        };
+        lowered.extend(seen.events.iter().find_map(ducked));
+        let last = seen.played.iter().copied().filter(|start| *start < when).max().unwrap_or(0) + 20;
+        silent_after.push(last.saturating_sub(at));
+        let played = seen.played.iter().filter(|start| **start < when).count() as f64 * 20.0 / 250.0;
+        off.push((heard.split_whitespace().count() as f64 - played.round()).abs() as u64);
+    }
+    let (median, p95) = (percentile(&mut silent_after, 50), percentile(&mut silent_after, 95));
+    let mean = off.iter().sum::<u64>() as f64 / off.len().max(1) as f64;
+    let (low, low95) = (percentile(&mut lowered, 50), percentile(&mut lowered, 95));
+    println!("interruptions: {missed} missed of {total}");
+    println!("  onset to the voice lowered by 18 dB  median {low} ms, p95 {low95} ms");
+    println!("  onset to silence, by words           median {median} ms, p95 {p95} ms");
+    println!("  heard text off by                    {mean:.2} words on average");
+}
+
+fn main() {
+    let all = clips(Path::new(&std::env::args().nth(1).unwrap_or_else(|| "target/turns/clips.jsonl".into())));
+    let (back, lines): (Vec<Clip>, Vec<Clip>) = all.into_iter().partition(|clip| clip.back);
+    println!("{} lines, {} listeners' words", lines.len(), back.len());
+    turns(&lines);
+    pauses(&lines);
+    println!("into the agent's words");
+    over_the_agent("listeners' words (“mm-hm”, “I see”, …)", 60, |dice, line, at| {
+        says(line, at, dice.pick(&back))
+    });
+    over_the_agent("coughs", 30, |dice, line, at| line.cough(at as usize, 80 + dice.below(350) as usize));
+    for snr in [5.0, 10.0, 20.0] {
+        over_the_agent(&format!("steady noise at {} dBov", -20.0 - snr), 20, |dice, line, _| {
+            let clip = noise(dice, 9_000, -20.0 - snr);
+            line.sounds(800, &clip.octets, "")
+        });
+        over_the_agent(&format!("three talkers at once at {} dBov", -20.0 - snr), 20, |dice, line, _| {
+            let three = [dice.pick(&lines), dice.pick(&lines), dice.pick(&lines)];
+            line.sounds(800, &mixed(&three, 9_000, -20.0 - snr).octets, "")
+        });
+    }
+    over_the_agent("1.5 s of music at -25 dBov", 20, |_, line, at| {
+        line.sounds(at as usize, &music(1_500, -25.0).octets, "")
+    });
+    println!("into silence");
+    second_talker(&lines);
+    interruptions(&lines);
+}
