@@ -70,7 +70,7 @@ impl Conversation {
             _ => true,
         };
         if !may_use_tools {
-            self.trouble("the model has used tools for long enough; it is told to speak");
+            self.trouble("the model has used tools for long enough; it is asked to speak");
         }
         self.tools.results_due = false;
         self.initiative = false;

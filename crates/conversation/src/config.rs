@@ -29,7 +29,7 @@ pub struct ConversationConfig {
     pub voicemail: VoicemailConfig,
     /// `[tool_limits]`: how long a model may go on calling tools.
     pub tool_limits: ToolLimits,
-    /// The model follows the call: it is told of keys one by one, of words and voices as they come and go, and may speak unasked.
+    /// The model follows the call: it gets keys one by one, words and voices as they come and go, and may speak unasked.
     /// The server sets it, for agents whose words come from an application.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub follows: bool,
@@ -312,7 +312,7 @@ pub struct HistoryConfig {
     /// and greets nobody. The server sets it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<Entry>,
-    /// The stream before broke off: the caller is told so, and hears again what was said last.
+    /// The stream before broke off: the caller hears that, and again what was said last.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cut_off: bool,
 }

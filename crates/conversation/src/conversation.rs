@@ -259,7 +259,7 @@ impl Conversation {
             Some(greeting) => {
                 self.say(Purpose::Greeting(None), &greeting, None, line);
             }
-            // A caller who comes back is told how it stands, not greeted.
+            // A caller who comes back hears how it stands, no greeting.
             None => {
                 let reason = if is_back { ReplyReason::Tool } else { ReplyReason::Greeting };
                 self.request(reason, false, line);

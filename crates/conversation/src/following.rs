@@ -1,4 +1,4 @@
-//! Models that follow the call: what they are told besides requests, and how they come to speak unasked.
+//! Models that follow the call: what they get besides requests, and when they speak unasked.
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@
 //! | `listening` | what follows from what the caller does |
 //! | `interrupting` | what becomes of speech over the agent |
 //! | `answering` | when a reply is requested, held, thrown away |
-//! | `following` | what an application in the model's place is told, and when it speaks unasked |
+//! | `following` | what an application in the model's place gets, and when it speaks unasked |
 //! | `tooling`, `tools` | what tools may do, and how the model goes on |
 //! | `speaking` | what becomes of what is said |
 //! | `waiting` | what the caller is waiting for, and what is said into a wait or a silence |

@@ -70,7 +70,7 @@ impl Conversation {
         }
     }
 
-    /// A model that was told to speak and calls tools all the same won't: an apology takes the place of its words.
+    /// A model that was asked to speak and calls tools all the same won't: an apology takes the place of its words.
     fn refuse_tool(&mut self, call: ToolCall, why: String, line: &mut dyn Line) {
         let told_before = self.reply.as_ref().is_some_and(|reply| reply.told_to_speak);
         self.tool_result(call.id, call.name, Err(why));

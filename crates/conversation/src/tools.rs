@@ -88,7 +88,7 @@ impl Tools {
         !self.exhausted
     }
 
-    /// The model was told to speak.
+    /// The model was asked to speak.
     pub(crate) const fn is_exhausted(&self) -> bool {
         self.exhausted
     }

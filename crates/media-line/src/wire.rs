@@ -25,7 +25,7 @@ pub enum MediaInput<'a> {
     TtsEnded(StageFailure),
     /// The connection broke without a word. Twilio may connect the call again.
     Lost,
-    /// Another stream carries the call: its sound and timestamps begin anew.
+    /// Another stream carries the call: its sound and timestamps begin again.
     Back,
 }
 

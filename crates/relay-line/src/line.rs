@@ -184,7 +184,7 @@ impl RelayLine {
             && *before != first
             && let Some(onset) = self.onset.filter(|onset| onset > at)
         {
-            // Other words since the caller began anew: those of before were never given as a whole.
+            // Other words since the caller began again: those of before were never given as a whole.
             self.turn_from = Some(onset);
         }
         self.partial = Some((first, now));

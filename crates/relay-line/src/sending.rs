@@ -7,7 +7,7 @@ use offhook_stage_api::{CallTime, Digits, UtteranceId};
 
 /// A stream that stops for so long behind a sentence won't go on with its last word.
 const SENTENCE_HELD: Duration = Duration::from_millis(200);
-/// The same in the midst of a sentence: a word or a number may yet go on.
+/// The same within a sentence: a word or a number may yet go on.
 const WORD_HELD: Duration = Duration::from_millis(600);
 
 /// An utterance that isn't sent to its end.

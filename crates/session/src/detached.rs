@@ -47,5 +47,5 @@ impl<L: SessionLine, W> std::fmt::Debug for Admitted<L, W> {
     }
 }
 
-/// What a socket serves, and who may tell it to leave.
+/// What a socket serves, and who may ask it to leave.
 pub type Admission<L, W> = (Admitted<L, W>, Option<oneshot::Receiver<Leave>>);

@@ -98,7 +98,7 @@ pub(crate) enum End {
     Cut,
     /// The socket broke.
     Broken(String),
-    /// It was told to.
+    /// It was asked to.
     Left(Leave),
     /// Too many messages could not be used; why the last could not.
     TooManyBad(String),
@@ -138,7 +138,7 @@ impl<L: SessionLine, W: Observer<L>, K: Link<L>> Session<L, W, K> {
         Self { driver, link, limits, leave, bad_in_a_row: 0, stuck: None }
     }
 
-    /// Serves it to the socket's end. `first` tells the call of the socket.
+    /// Serves it to the socket's end. `first` notifies the call of the socket.
     pub(crate) async fn run(&mut self, first: Input<L::Input<'_>>) -> End {
         self.driver.feed(first, &mut self.link);
         // One timer for the whole call, moved only when the deadline moves.
@@ -216,11 +216,11 @@ impl<L: SessionLine, W: Observer<L>, K: Link<L>> Session<L, W, K> {
             }
         }
         if let Some(leave) = self.leave.as_mut()
-            && let Poll::Ready(told) = Pin::new(leave).poll(context)
+            && let Poll::Ready(asked) = Pin::new(leave).poll(context)
         {
             self.leave = None;
-            if let Ok(told) = told {
-                return Poll::Ready(Happened::Leave(told));
+            if let Ok(leave) = asked {
+                return Poll::Ready(Happened::Leave(leave));
             }
         }
         if self.driver.notifier.was_notified() {

@@ -20,7 +20,7 @@ pub struct Setup {
     pub language: String,
     /// What the call is to achieve, in words.
     pub goal: Option<Arc<str>>,
-    /// Custom parameters, of the stream and of whoever placed the call.
+    /// Custom parameters, of the stream and of the order that placed the call.
     pub parameters: Arc<BTreeMap<String, String>>,
     /// Who and what the call is.
     pub facts: Arc<CallFacts>,

@@ -141,7 +141,7 @@ impl Starter<'_> {
     }
 }
 
-/// What the call is told when a stage ends.
+/// What the call gets when a stage ends.
 type Ended = fn(StageFailure) -> Option<StageEvent>;
 
 impl Running {
@@ -230,7 +230,7 @@ impl Running {
         }
     }
 
-    /// Hands a command to the language model. Gives what the call must be told if it isn't taken: a stage that doesn't take a
+    /// Hands a command to the language model. Returns the event for the call if it isn't taken: a stage that doesn't take a
     /// command has stopped reading, and what the command wanted has failed.
     pub(crate) fn think(&self, command: LlmCommand) -> Option<StageEvent> {
         let reply = match &command {

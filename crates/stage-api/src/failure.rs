@@ -9,7 +9,7 @@ pub struct StageFailure {
     pub stage: String,
     /// What happened and what to do next, in a sentence or two.
     pub message: String,
-    /// What kind of failure: tells a chain of stages whether another try can help.
+    /// What kind of failure: whether another try can help.
     #[serde(default)]
     pub kind: FailureKind,
     /// When the provider asked to be tried again, in milliseconds from the failure.

@@ -1,4 +1,4 @@
-//! What the call tells its stages, and what the stages tell the call.
+//! The commands of a call to its stages, and the stages' events.
 //!
 //! Four conversations: speech-to-text ([`SttCommand`], [`SttEvent`]), turn models ([`TurnCommand`], [`TurnEvent`]), the language
 //! model or script ([`LlmCommand`], [`LlmEvent`]), and text-to-speech ([`TtsCommand`], [`TtsEvent`]). Commands and events are

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::ReplyId;
 use crate::{Digits, Entry, Expectation, Interruptible, News, StageFailure, ToolCall, ToolResult};
 
-/// What the call tells the language model (or script).
+/// Commands of the call to the language model (or script).
 #[derive(Clone, Debug)]
 pub enum LlmCommand {
     /// Answer. Output starts at once, whether or not the reply is speculative.
@@ -27,7 +27,7 @@ pub enum LlmCommand {
         heard: Duration,
     },
     /// Stop this reply. If it was never committed, it never happened; if it was, the caller interrupted it, and the
-    /// context of the next request tells what was heard.
+    /// context of the next request says what was heard.
     Cancel {
         /// Which reply.
         reply: ReplyId,
@@ -98,7 +98,7 @@ pub enum ReplyReason {
     Initiative,
 }
 
-/// What the language model (or script) tells the call.
+/// Events of the language model (or script).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum LlmEvent {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{Interruptible, Key};
 
 /// Something that happened. Only models that are set to follow the call get it: an application that speaks ConversationRelay, for
-/// instance, is sent keys one by one, and is told of words before they are whole.
+/// instance, gets keys one by one, and words before they are whole.
 #[derive(Clone, Debug, PartialEq)]
 pub enum News {
     /// The caller began to speak.

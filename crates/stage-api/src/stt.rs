@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::StageFailure;
 
-/// What the call tells the speech-to-text stage.
+/// Commands of the call to the speech-to-text stage.
 #[derive(Clone, Debug)]
 pub enum SttCommand {
     /// 20 ms of the caller's voice, gaps filled, otherwise unaltered. Comes for speech and silence alike. When the
@@ -82,7 +82,7 @@ pub enum AnswerKind {
     },
 }
 
-/// What the speech-to-text stage tells the call.
+/// Events of the speech-to-text stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum SttEvent {
@@ -111,10 +111,10 @@ pub struct Transcript {
     pub until: u64,
     /// The words. Empty: speech was heard, but no words in it.
     pub text: String,
-    /// 0 to 1, if the recogniser tells.
+    /// 0 to 1, if the recogniser reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f32>,
-    /// Whether the words form a complete answer, if the recogniser can tell (a grammar can).
+    /// Whether the words form a complete answer, if the recogniser knows (a grammar does).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub complete: Option<bool>,
 }

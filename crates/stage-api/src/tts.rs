@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::StageFailure;
 use crate::id::{SegmentId, UtteranceId};
 
-/// What the call tells the text-to-speech stage.
+/// Commands of the call to the text-to-speech stage.
 #[derive(Clone, Debug)]
 pub enum TtsCommand {
     /// Speak this. Segments of an utterance come in order and are spoken in order.
@@ -37,7 +37,7 @@ pub struct SpeakRequest {
     pub language: Option<Arc<str>>,
 }
 
-/// What the text-to-speech stage tells the call.
+/// Events of the text-to-speech stage.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TtsEvent {
     /// The segment's next sound.

@@ -3,7 +3,7 @@
 use offhook_audio::{MulawFrame, SamplePos};
 use serde::{Deserialize, Serialize};
 
-/// What the call tells a turn model: a model that judges from the sound, the words, or both, whether the caller is done.
+/// Questions of the call to a turn model: a model that judges from the sound, the words, or both, whether the caller is done.
 #[derive(Clone, Debug)]
 pub enum TurnCommand {
     /// 20 ms of the caller's voice, as the speech-to-text stage gets it. The newest count; older are dropped when the model

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use offhook_stage_api::{FailureKind, StageFailure};
 
-/// Why a stage ended before its commands did. The text tells a person what to do; it never holds a secret.
+/// Why a stage ended before its commands did. The text says what to do; it never holds a secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StageError {
@@ -43,7 +43,7 @@ pub enum StageError {
         stage: String,
         /// Status and message.
         what: String,
-        /// When to try again, if it told.
+        /// When to try again, if it said so.
         retry_after: Option<Duration>,
     },
     /// The provider answered with something that can't be used.
@@ -103,7 +103,7 @@ impl StageError {
         }
     }
 
-    /// As the call is told of it.
+    /// As the call gets it.
     #[must_use]
     pub fn to_failure(&self) -> StageFailure {
         let retry_after_ms = match self {

@@ -36,7 +36,7 @@ impl Hold {
         Some(rest).filter(|rest| !rest.is_empty())
     }
 
-    /// The whole sentences of what is held, when no more comes: the last one has no space behind it by which it could be told.
+    /// The whole sentences of what is held, when no more comes: the last one has no space behind it that would end it.
     pub fn whole(&mut self) -> Option<String> {
         let mut end = self.held.trim_end().chars().rev();
         let ends = end.next().is_some_and(is_full_stop) && end.next().is_some_and(char::is_alphabetic);
@@ -63,7 +63,7 @@ impl Hold {
                 _ => c.is_whitespace() && self.run + count >= RUN_ON,
             };
             if ends {
-                // With the space: whoever cuts sentences looks for it.
+                // With the space: the sentence cutter looks for it.
                 let spaced = chars.peek().filter(|(_, next)| next.is_whitespace());
                 boundary = Some(spaced.map_or(after, |(at, space)| at + space.len_utf8()));
             }

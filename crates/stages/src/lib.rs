@@ -54,7 +54,7 @@ pub struct CallInfo {
     pub goal: Option<Arc<str>>,
     /// The stream's custom parameters, and those that the call was placed with.
     pub parameters: Arc<BTreeMap<String, String>>,
-    /// What the engine says while the caller waits for something: said late, it is of no use, so that whoever can say it first
+    /// What the engine says while the caller waits for something: said late, it is of no use, so that the voice that can say it first
     /// should.
     pub bridges: Arc<[String]>,
     /// Who and what the call is, as the telephone network and the configuration say.
@@ -102,12 +102,12 @@ pub trait Stt: Send + Sync + 'static {
         false
     }
 
-    /// Opens what connections it can ahead of the call, while the telephone still rings. What goes wrong is told by the call.
+    /// Opens what connections it can ahead of the call, while the telephone still rings. The call reports what goes wrong.
     fn warm(&self, _call: &CallInfo) -> BoxFuture<()> {
         Box::pin(std::future::ready(()))
     }
 
-    /// How far its provider is: whoever waits for an answer waits so much longer.
+    /// How far its provider is: any wait for an answer is so much longer.
     fn distance(&self) -> Distance {
         Distance::default()
     }
@@ -121,7 +121,7 @@ pub trait Stt: Send + Sync + 'static {
     ) -> BoxFuture<Result<(), StageError>>;
 }
 
-/// A turn model: tells from the caller's sound and words whether the turn is over. An agent needs none.
+/// A turn model: judges from the caller's sound and words whether the turn is over. An agent needs none.
 pub trait TurnModel: Send + Sync + 'static {
     /// Name in config, logs and metrics: lower case.
     fn name(&self) -> &str;
@@ -141,12 +141,12 @@ pub trait Llm: Send + Sync + 'static {
     /// Name in config, logs and metrics: lower case.
     fn name(&self) -> &str;
 
-    /// Opens what connections it can ahead of the call, while the telephone still rings. What goes wrong is told by the call.
+    /// Opens what connections it can ahead of the call, while the telephone still rings. The call reports what goes wrong.
     fn warm(&self, _call: &CallInfo) -> BoxFuture<()> {
         Box::pin(std::future::ready(()))
     }
 
-    /// How far its provider is: whoever waits for an answer waits so much longer.
+    /// How far its provider is: any wait for an answer is so much longer.
     fn distance(&self) -> Distance {
         Distance::default()
     }
@@ -168,12 +168,12 @@ pub trait Tts: Send + Sync + 'static {
     /// Names the voice: audio may be cached under this and the text.
     fn voice(&self) -> &str;
 
-    /// Opens what connections it can ahead of the call, while the telephone still rings. What goes wrong is told by the call.
+    /// Opens what connections it can ahead of the call, while the telephone still rings. The call reports what goes wrong.
     fn warm(&self, _call: &CallInfo) -> BoxFuture<()> {
         Box::pin(std::future::ready(()))
     }
 
-    /// How far its provider is: whoever waits for an answer waits so much longer.
+    /// How far its provider is: any wait for an answer is so much longer.
     fn distance(&self) -> Distance {
         Distance::default()
     }

@@ -61,7 +61,7 @@ struct Shared {
 #[derive(Debug)]
 pub struct Tx<T> {
     items: Sending<T>,
-    /// Used only to drop the oldest; the real receiver's life is told by `closed`.
+    /// Used only to drop the oldest; whether the real receiver lives is known from `closed`.
     oldest: Receiving<T>,
     shared: Arc<Shared>,
     when_full: WhenFull,

@@ -1,4 +1,4 @@
-//! A voice that is given speakable text, and whose words' times are told for the text as it was written.
+//! A voice that is given speakable text, and whose words' times are reported for the text as it was written.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -115,7 +115,7 @@ struct SpeakableTask {
 }
 
 impl SpeakableTask {
-    /// What the voice is told; nothing of a text that says nothing.
+    /// What the voice gets; nothing of a text that says nothing.
     fn prepare(&mut self, command: TtsCommand, language: &str) -> Option<TtsCommand> {
         let request = match command {
             TtsCommand::Speak(request) => request,

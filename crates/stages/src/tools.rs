@@ -1,4 +1,4 @@
-//! What a model may be told of a tool.
+//! What a model may know of a tool.
 
 use std::collections::BTreeMap;
 

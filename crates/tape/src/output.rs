@@ -93,7 +93,7 @@ pub enum WireLlm {
     Cancel(ReplyId),
     /// A tool's result.
     ToolResult(ToolResult),
-    /// What a model that follows the call is told: what happened, and the words of it. Never a key.
+    /// What a model that follows the call gets: what happened, and the words of it. Never a key.
     News(String),
 }
 

@@ -1,6 +1,6 @@
 //! How long to wait at a pause, and why.
 //!
-//! Silence alone can't tell a pause from an end: mid-turn pauses on the telephone reach 2.5 s at the 95th percentile.
+//! Silence alone doesn't distinguish a pause from an end: mid-turn pauses on the telephone reach 2.5 s at the 95th percentile.
 //! So the wait depends on what was said: short when the words are complete, long when they trail off.
 
 use std::time::Duration;

@@ -36,7 +36,7 @@ const LIKELY: f32 = 0.6;
 /// Share below which something else has taken over.
 const DOUBTFUL: f32 = 0.3;
 
-/// Energy of a window under which it can't be told: a hiss has next to nothing below 1 kHz.
+/// Energy of a window under which it isn't judged: a hiss has next to nothing below 1 kHz.
 const FAINT: i64 = WINDOW as i64 * 5;
 /// Frames to wait for more than a hiss: 100 ms.
 const PATIENCE: u32 = 5;
@@ -62,7 +62,7 @@ pub(crate) enum Verdict {
 /// An onset that isn't let through.
 #[derive(Clone, Copy, Debug)]
 enum Withheld {
-    /// Too faint to tell what it is, for so many frames.
+    /// Too faint to judge, for so many frames.
     Unclear { at: SamplePos, frames: u32 },
     /// It was an echo; for so many frames in a row it has been something else.
     Echo { strange: u32 },

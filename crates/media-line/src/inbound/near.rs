@@ -1,4 +1,4 @@
-//! Tells whoever holds the telephone from others in the room, by level: somebody else's words take no floor.
+//! Distinguishes the caller from others in the room, by level: somebody else's words take no floor.
 //!
 //! A mouth at the telephone is 15 to 30 dB louder than one across the room. How loud this caller is, is learnt from what they say; a
 //! talkspurt that stays far below it is ignored, and so are its words. A caller who turns away is not lost: with each talkspurt that is

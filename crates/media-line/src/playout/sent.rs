@@ -39,6 +39,6 @@ pub struct PlayoutTotals {
     pub clears: u64,
     /// Marks that came back and weren't ours or were out of order.
     pub strange_marks: u64,
-    /// Times that the sound ran out in the midst of an utterance.
+    /// Times that the sound ran out during an utterance.
     pub underruns: u64,
 }

@@ -141,7 +141,7 @@ impl Metrics {
             ("frames_concealed", "Frames that were missing and were filled in", &new.frames_concealed),
             ("frames_late", "Messages that came late or twice and were dropped", &new.frames_late),
             ("frames_out", "Frames of 20 ms sent", &new.frames_out),
-            ("underruns", "Times that sound ran out in the midst of an utterance", &new.underruns),
+            ("underruns", "Times that sound ran out during an utterance", &new.underruns),
             ("clears", "Times that Twilio was told to drop what it had not played", &new.clears),
             ("recogniser_frames_dropped", "Frames that a recogniser could not take", &new.audio_dropped),
             ("stage_commands_refused", "Commands that a stage had no room for", &new.commands_refused),

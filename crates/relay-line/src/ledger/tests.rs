@@ -53,7 +53,7 @@ fn an_interruption_in_the_second_sentence_keeps_the_first() {
     let cut = reported.cut("Sentence two of", at(3_000));
     let heard = "Sentence 1 of twelve: here it is. Sentence 2 of";
     assert_eq!(plainly(&cut), [(heard, "twelve: and this.")]);
-    // Where nothing is reported as played, time tells which of the places is meant.
+    // Where nothing is reported as played, time decides which of the places is meant.
     let cut = ledger(&[text]).cut("Sentence two of", at(3_000));
     assert_eq!(plainly(&cut), [(heard, "twelve: and this.")]);
     let again = "Yes. It is. Yes. It is. Yes.";

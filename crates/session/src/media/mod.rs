@@ -58,7 +58,7 @@ where
 
 /// Waits for a stream to begin, and readies what serves it. In two steps, so that what the first needs is gone when calls last.
 ///
-/// `admit` judges the `start` message and gives what to serve the call with, and who may tell it to leave its socket; or why not.
+/// `admit` judges the `start` message and gives what to serve the call with, and who may ask it to leave its socket; or why not.
 ///
 /// # Errors
 /// The report of a call that did not begin: the peer left, isn't Twilio, or was refused.

@@ -172,14 +172,14 @@ mod tests {
 
     #[test]
     fn an_error_is_told_without_what_was_said() {
-        let told = without_quotation(
+        let prefix = without_quotation(
             "Invalid message received, code: 64107, {\"type\":\"text\",\"token\":\"your PIN is 4711\"}",
         );
         assert!(
-            told.starts_with("Invalid message received, code: 64107 (a message to ConversationRelay"),
-            "{told}"
+            prefix.starts_with("Invalid message received, code: 64107 (a message to ConversationRelay"),
+            "{prefix}"
         );
-        assert!(!told.contains("4711"), "{told}");
+        assert!(!prefix.contains("4711"), "{prefix}");
         assert_eq!(without_quotation("odd"), "odd");
     }
 }

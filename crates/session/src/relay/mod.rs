@@ -91,7 +91,7 @@ pub enum RelayError {
 }
 
 /// Serves one session, from the upgraded socket to its end. `admit` judges the `setup` message and gives what to serve the call
-/// with, and who may tell the session to leave; or why not. A call whose socket broke is given back.
+/// with, and who may ask the session to leave; or why not. A call whose socket broke is given back.
 pub async fn serve_relay<S, A, W>(
     socket: WebSocketStream<S>,
     admit: A,

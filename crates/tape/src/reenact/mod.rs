@@ -1,9 +1,9 @@
-//! What if: the caller of a tape calls again, and the engine decides anew, by other settings or as another build.
+//! What if: the caller of a tape calls again, and the engine decides again, by other settings or as another build.
 //!
-//! The caller's sound, keys and recognised words come at the times that the tape has. All that answers the engine is played anew:
+//! The caller's sound, keys and recognised words come at the times that the tape has. All that answers the engine is played again:
 //! replies come in the tape's order and sound by its text, each as late after its request as it was; marks come back when
 //! what lies before them would have been played. So turns may end elsewhere than on the tape, and what follows follows
-//! from that. The caller can't: whoever was interrupted on the tape speaks on here as well.
+//! from that. The caller can't: a caller who was interrupted on the tape speaks on here as well.
 
 mod outcome;
 mod taped;
