@@ -136,6 +136,7 @@ impl Conversation {
             Some(ReplyReason::Caller { .. } | ReplyReason::Digits(_)) => {}
             Some(reason) => self.request(reason, false, line),
             None if nothing_left
+                && !self.tools.any()
                 && !self.voicemail.is_there()
                 && !self.leaving.is_wanted()
                 && self.turn.is_quiet() =>

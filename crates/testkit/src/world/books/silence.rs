@@ -117,24 +117,27 @@ impl Silence {
         self.quiet_from = quiet_from;
         let voice = self.voice + self.network + SLACK + self.ahead.saturating_sub(GUESSED * 1_000);
         let quiet_from = quiet_from.max(self.keyed_until);
-        let spoke = caller_until >= quiet_from;
-        let turn = if spoke { self.unfinished } else { 0 };
+        // The turn's end may be waited for, even while the agent says something else.
+        let turn_until = caller_until + self.unfinished;
         // A reply that is about to begin does not make a filler of before it unsaid.
         let replied = self.reply.filter(|at| *at < quiet_from);
         let bridged = self.filler.is_some_and(|at| replied.is_none_or(|reply| reply < at));
         let (from, limit, what) = match self.pending_since {
             Some(since) => {
                 let first = if bridged { timeouts.reply_very_late } else { timeouts.reply_late };
-                let turn = if caller_until >= since { turn } else { 0 };
-                (quiet_from.max(since), us(first) + turn + voice, "what is waited for")
+                let turn_until = if caller_until >= since { turn_until } else { 0 };
+                (quiet_from.max(since).max(turn_until), us(first) + voice, "what is waited for")
             }
-            None => (quiet_from, us(timeouts.caller_silent) + turn + voice, "anything"),
+            None => {
+                let spoke = caller_until >= quiet_from;
+                (if spoke { turn_until } else { quiet_from }, us(timeouts.caller_silent) + voice, "anything")
+            }
         };
         let trouble = us(timeouts.reply_late
             + timeouts.reply_very_late
             + timeouts.caller_silent * 2
             + timeouts.voice_late * 3);
-        let limit = if self.voice_trouble { limit.max(trouble + turn + voice) } else { limit };
+        let limit = if self.voice_trouble { limit.max(trouble + voice) } else { limit };
         let silent = now.saturating_sub(from);
         if silent > limit {
             let ms = |us: u64| us / 1_000;
