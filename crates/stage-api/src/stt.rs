@@ -105,7 +105,8 @@ pub enum SttEvent {
 /// What was heard, and where.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Transcript {
-    /// First sample covered, on the caller's time line.
+    /// First sample covered, on the caller's time line. All words of `text` lie within the span: a later transcript replaces
+    /// the earlier ones that it overlaps, and stands beside those that it does not.
     pub from: u64,
     /// First sample not covered.
     pub until: u64,

@@ -332,7 +332,9 @@ impl CallerTurn {
 
     /// The turn is answered, or needs no answer. Gives where its sound ends.
     pub(crate) fn close(&mut self, now: CallTime) -> u64 {
-        let until = self.until.max(self.from).max(self.text.settled_until());
+        // All words that were answered are of this turn, those that no final transcript has come for, too: what is heard of them
+        // later must not begin another.
+        let until = self.until.max(self.from).max(self.text.until());
         let text = std::mem::take(&mut self.text);
         let answered = self.is_decided();
         let until_now = until.max(self.closed.until);

@@ -119,3 +119,50 @@ impl CallerTurn {
         WordsEffect::Corrected(self.closed.number, self.closed.text.text())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(from: u64, until: u64, text: &str) -> Transcript {
+        Transcript { from, until, text: text.to_owned(), ..Transcript::default() }
+    }
+
+    const fn at(ms: u64) -> CallTime {
+        CallTime::from_millis(ms)
+    }
+
+    /// Words that come before the caller's sound is noticed, and sound that goes on without any: a turn that is answered before its
+    /// final transcript.
+    fn answered_early() -> CallerTurn {
+        let mut turn = CallerTurn::default();
+        turn.on_words(heard(88_560, 89_040, "Yes"), false, (at(11_070), at(11_130)), at(11_117));
+        turn.on_words(heard(88_560, 89_520, "Yes please."), false, (at(11_070), at(11_190)), at(11_197));
+        turn.on_onset(at(11_177), 89_600);
+        turn.on_noise();
+        turn.decide(at(11_877), Duration::ZERO);
+        assert_eq!(turn.close(at(11_878)), 89_520, "up to the last word that was answered");
+        turn
+    }
+
+    #[test]
+    fn the_final_transcript_of_words_that_were_answered_begins_no_turn() {
+        let mut turn = answered_early();
+        let span = (at(11_070), at(11_190));
+        let effect = turn.on_words(heard(88_560, 89_520, "Yes, please."), true, span, at(11_957));
+        assert!(matches!(effect, WordsEffect::None), "nothing is new in it");
+        assert!(turn.is_quiet() && turn.words().is_empty());
+        // What was said after it does.
+        turn.on_words(heard(90_000, 92_000, "And a chair."), true, (at(11_250), at(11_500)), at(12_100));
+        assert_eq!(turn.words(), "And a chair.");
+    }
+
+    #[test]
+    fn a_final_transcript_with_other_words_corrects_the_turn_that_was_answered() {
+        let mut turn = answered_early();
+        let span = (at(11_070), at(11_190));
+        let effect = turn.on_words(heard(88_560, 89_520, "Yes, three."), true, span, at(11_957));
+        assert!(matches!(effect, WordsEffect::Corrected(_, text) if text == "Yes, three."));
+        assert!(turn.is_quiet());
+    }
+}

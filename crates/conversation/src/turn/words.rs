@@ -97,9 +97,9 @@ impl TurnText {
         self.partial.is_none() && !self.finals.is_empty()
     }
 
-    /// Where the newest final transcript ends, on the caller's time line.
-    pub(crate) fn settled_until(&self) -> u64 {
-        self.finals.last().map_or(0, |last| last.until)
+    /// Where the words end, on the caller's time line; those that may still change among them.
+    pub(crate) fn until(&self) -> u64 {
+        self.finals.iter().chain(&self.partial).map(|piece| piece.until).max().unwrap_or(0)
     }
 
     /// Whether the recogniser thinks that the last words complete an answer.
@@ -183,6 +183,18 @@ mod tests {
         turn.on_final(piece(0, 200, "a table for two tonight at eight"));
         assert_eq!(turn.text(), "a table for two tonight at eight");
         assert!(turn.is_settled());
+    }
+
+    #[test]
+    fn a_partial_that_meets_the_one_before_replaces_it_and_one_behind_it_does_not() {
+        let mut turn = TurnText::default();
+        turn.on_partial(piece(100, 160, "two"));
+        turn.on_partial(piece(100, 220, "two pizzas"));
+        assert_eq!(turn.text(), "two pizzas");
+        turn.on_partial(piece(220, 300, "please"));
+        assert_eq!((turn.text().as_str(), turn.until()), ("two pizzas please", 300));
+        turn.on_final(piece(100, 280, "two pizzas, please"));
+        assert_eq!((turn.text().as_str(), turn.until()), ("two pizzas, please", 280));
     }
 
     #[test]

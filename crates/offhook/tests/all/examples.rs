@@ -82,7 +82,6 @@ async fn called(folder: &str, usual_port: &str, program: &Program, number: u32) 
 }
 
 #[tokio::test]
-#[ignore = "open: the agent does not end the call, and it is not known why"]
 async fn the_relay_server_in_python_books_a_table() {
     if !there_is("python3", &["--version"]) {
         return;
@@ -131,7 +130,6 @@ async fn the_openai_compatible_server_books_a_table_and_knows_its_call() {
 }
 
 #[tokio::test]
-#[ignore = "open: the table is booked twice, and it is not known why"]
 async fn tools_of_an_mcp_server_book_a_table_after_the_callers_yes() {
     use offhook_doubles::{Doubles, DoublesConfig, Rule, Script as OfDoubles, ToolCall};
     if !there_is("python3", &["--version"]) {

@@ -19,6 +19,8 @@ const LOOSE: u64 = 4_000;
 #[derive(Clone, Debug, Default)]
 struct Turn {
     from: Option<u64>,
+    /// Where the turn before ended: this one begins no earlier.
+    not_before: u64,
     /// Where the speech ended, if the caller is silent.
     silent_from: Option<u64>,
     /// Our own ears have heard speech in it.
@@ -52,8 +54,11 @@ impl Turn {
         let texts: Vec<&str> = self.all().map(|piece| piece.text.trim()).collect();
         let text = texts.join(" ");
         let confidence = self.all().filter_map(|piece| piece.confidence).min_by(f32::total_cmp);
-        let from = self.all().map(|piece| piece.from).min().unwrap_or(covers);
-        let from = *self.from.get_or_insert(from);
+        let words_begin = self.all().map(|piece| piece.from).min().unwrap_or(covers).max(self.not_before);
+        // Words may be heard before our own ears notice speech. A span without them would not meet the span under which they were
+        // told first, and the call would take them for words of their own.
+        let from = self.from.map_or(words_begin, |told| told.min(words_begin));
+        self.from = Some(from);
         let words_end = self.all().map(|piece| piece.until).max().unwrap_or(covers);
         // What our own ears say of the end counts for more: the call decides by it.
         let until = self.silent_from.unwrap_or(words_end).max(from + 1);
@@ -102,6 +107,7 @@ impl Turns {
         let (old, new) = turn.pieces.into_iter().partition(|piece| piece.middle() < until);
         turn.pieces = old;
         self.turn.pieces = new;
+        self.turn.not_before = until;
         self.turn.partial = turn.partial.take_if(|piece| piece.middle() >= until);
         self.before = turn;
     }
