@@ -16,7 +16,7 @@ THREADS := $(shell expr 4 \* $$(nproc))
 # Where cargo builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup-tests demo demo-providers run test console fuzz conformity attacks forged sdks servers bench faults load loaded peers scenes turns lint fixtures docs docs-figures layers setup
+.PHONY: help setup-tests demo demo-providers run test console fuzz conformity attacks forged sdks servers foreign bench faults load loaded peers scenes turns lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -71,6 +71,13 @@ sdks: ## the vendors' own clients (installed from PyPI into target/) against our
 
 servers: ## the adapters with real servers: llama.cpp and Piper (installed from PyPI into target/, some 500 MB)
 	@bash .ci/servers
+
+foreign: setup-tests ## servers that others wrote (from PyPI and npm, installed into target/): for ConversationRelay, and of MCP
+	@python3 -m venv $(TARGET)/foreign
+	@$(TARGET)/foreign/bin/pip install --quiet "twilio-agent-connect[server]" mcp-server-time
+	@mkdir -p $(TARGET)/foreign-npm
+	@npm install --silent --prefix $(TARGET)/foreign-npm @modelcontextprotocol/server-everything
+	@$(CARGO) nextest run --package offhook --filterset 'test(foreign::) + test(mcp::real::)'
 
 bench: setup ## criterion benches
 	@$(CARGO) test --package offhook-benches --lib --quiet

@@ -33,6 +33,9 @@ pub struct ConversationConfig {
     /// The server sets it, for agents whose words come from an application.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub follows: bool,
+    /// Such a model is told what has been heard while it is said, too, some five times a second. The server sets it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub follows_words: bool,
     /// How the agent's tools behave in a call, by name. From the agent's file.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tools: BTreeMap<String, ToolBehaviour>,

@@ -86,6 +86,8 @@ pub(crate) struct Conversation {
     pub(crate) last_reply: ReplyId,
     /// The model has something to say that nobody asked for.
     pub(crate) initiative: bool,
+    /// What a model that follows the words was told of them.
+    pub(crate) words_told: crate::following::WordsTold,
     pub(crate) llm_ended: Option<StageFailure>,
     pub(crate) tools: Tools,
     pub(crate) language: ActiveLanguage,
@@ -123,6 +125,7 @@ impl Conversation {
             reply: None,
             last_reply: ReplyId::default(),
             initiative: false,
+            words_told: crate::following::WordsTold::default(),
             llm_ended: None,
             tools: Tools::default(),
             language: ActiveLanguage::default(),
@@ -291,6 +294,7 @@ impl Conversation {
                 || self.leave_when_said(line);
             if !acted {
                 self.update_block(line);
+                self.tell_words(line);
                 return;
             }
         }

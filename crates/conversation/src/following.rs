@@ -1,9 +1,10 @@
 //! Models that follow the call: what they get besides requests, and when they speak unasked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use offhook_stage_api::{
-    CallTime, Digits, Expectation, Interruptible, Key, LlmCommand, News, ReplyReason, ToolCall,
+    CallTime, Digits, Expectation, Interruptible, Key, LlmCommand, News, ReplyReason, ToolCall, UtteranceId,
 };
 
 use crate::conversation::{Conversation, Todo};
@@ -12,7 +13,38 @@ use crate::line::{Heard, Line, LineCommand};
 use crate::reply::Reply;
 use crate::speech::{By, Occasion, Purpose, Utterance};
 
+/// What is heard is looked at so often.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What the model was told of what is being said.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WordsTold {
+    next: CallTime,
+    of: Option<UtteranceId>,
+    octets: usize,
+}
+
 impl Conversation {
+    /// Tells the model how much has been heard of what is being said, if it wants to know, and more was.
+    pub(crate) fn tell_words(&mut self, line: &dyn Line) {
+        if !self.config.follows_words || self.now < self.words_told.next {
+            return;
+        }
+        self.words_told.next = self.now + LOOK;
+        let audible = line.audible(self.now).and_then(|id| self.speech.get(id));
+        let Some(said) = audible.filter(|said| !matches!(said.purpose, Purpose::Keys(_) | Purpose::Echo))
+        else {
+            return;
+        };
+        let id = said.id;
+        let heard = line.heard(id, self.now).text;
+        let before = if self.words_told.of == Some(id) { self.words_told.octets } else { 0 };
+        if heard.len() > before {
+            (self.words_told.of, self.words_told.octets) = (Some(id), heard.len());
+            self.news(|| News::AgentSays { heard });
+        }
+    }
+
     /// Tells the model, if it follows the call.
     pub(crate) fn news(&mut self, news: impl FnOnce() -> News) {
         if self.config.follows {

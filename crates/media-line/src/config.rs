@@ -72,6 +72,8 @@ beside_the_conversations! {
     tool_limits: offhook_conversation::config::ToolLimits,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     follows: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    follows_words: bool,
     tools: std::collections::BTreeMap<String, offhook_conversation::config::ToolBehaviour>,
     #[serde(skip_serializing_if = "String::is_empty")]
     language: String,

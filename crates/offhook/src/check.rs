@@ -82,11 +82,17 @@ fn configuration(file: &Path) -> Vec<String> {
         Err(error) => return vec![in_words(&error)],
     };
     let mut faults = config.faults();
-    let secrets =
-        [config.keys().err(), config.account().err(), config.api_token().err(), config.metrics_token().err()];
+    let secrets = [
+        config.signers().err(),
+        config.account().err(),
+        config.api_token().err(),
+        config.tenant_tokens().err(),
+        config.metrics_token().err(),
+    ];
     faults.extend(secrets.iter().flatten().map(in_words));
     faults.extend(config.http.tls.as_ref().and_then(|tls| tls.load().err()).iter().map(in_words));
-    for name in std::iter::once(&config.agent).chain(&config.outbound.agents) {
+    let of_tenants = config.tenants.iter().flat_map(|tenant| &tenant.agents);
+    for name in std::iter::once(&config.agent).chain(&config.outbound.agents).chain(of_tenants) {
         let checked = agent(name).and_then(|language| relay_options(&config.conversation_relay, &language));
         faults.extend(checked.err().map(|error| format!("agent `{name}`: {}", in_words(&error))));
     }

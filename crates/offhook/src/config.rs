@@ -20,6 +20,7 @@ use crate::serve::http::HttpConfig;
 use crate::serve::metrics::MetricsConfig;
 use crate::serve::overload::OverloadConfig;
 use crate::stored::{RecordingConfig, StoreConfig};
+use crate::tenants::TenantTable;
 
 /// The example that `--help` speaks of; a test holds it to be valid and to tell the defaults.
 #[cfg(test)]
@@ -67,6 +68,9 @@ pub(crate) struct Config {
     /// `[[route]]`: who answers which calls. Default: `agent` answers all.
     #[serde(rename = "route")]
     pub(crate) routes: Vec<RouteTable>,
+    /// `[[tenant]]`: whom calls are answered for, each apart from the others. Default: nobody, all calls are the operator's.
+    #[serde(rename = "tenant")]
+    pub(crate) tenants: Vec<TenantTable>,
     /// `[routing]`: an application that chooses who answers.
     pub(crate) routing: AskConfig,
     /// `[limits]`: what all calls together may take.
@@ -151,6 +155,7 @@ impl Default for Config {
             outbound: OutboundConfig::default(),
             api: ApiConfig::default(),
             routes: Vec::new(),
+            tenants: Vec::new(),
             routing: AskConfig::default(),
             limits: Limits::default(),
             events: EventsConfig::default(),
@@ -192,6 +197,7 @@ impl Config {
             bail!("`public_url` must begin with https:// (or http:// for tests), not `{url}`");
         }
         config.prices.check()?;
+        config.tenants.iter().filter_map(|tenant| tenant.prices.as_ref()).try_for_each(Prices::check)?;
         Ok(config)
     }
 
@@ -241,6 +247,7 @@ impl Config {
             "`lost_transfer` in [outbound] must be a number like +14155550101, or a SIP address",
         );
         must(!same, "`listen` in [metrics] must be another address than `listen`");
+        faults.extend(self.faults_of_tenants());
         faults
     }
 
@@ -265,7 +272,7 @@ impl Config {
     }
 
     /// The auth tokens from file or environment; the first is the account's own.
-    fn auth_tokens(&self) -> anyhow::Result<Vec<AuthToken>> {
+    pub(crate) fn auth_tokens(&self) -> anyhow::Result<Vec<AuthToken>> {
         let tokens = secret(self.twilio.auth_token_file.as_deref(), &self.twilio.auth_token_env)?;
         let tokens = tokens.unwrap_or_default();
         Ok(tokens
@@ -328,7 +335,7 @@ impl Config {
 }
 
 /// A secret from its file, else from its environment variable; a blank one is none.
-fn secret(file: Option<&Path>, variable: &str) -> anyhow::Result<Option<String>> {
+pub(crate) fn secret(file: Option<&Path>, variable: &str) -> anyhow::Result<Option<String>> {
     let secret = match file {
         Some(path) => {
             let text = std::fs::read_to_string(path)

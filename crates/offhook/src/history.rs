@@ -139,7 +139,7 @@ impl FilterArgs {
 }
 
 pub(crate) fn run(args: &CallsArgs) -> anyhow::Result<ExitCode> {
-    let (mut archive, record) = args.place.open()?;
+    let (mut archive, folders) = args.place.open()?;
     let mut out = std::io::stdout().lock();
     match &args.what {
         What::List { filter, limit, after, json } => {
@@ -167,8 +167,8 @@ pub(crate) fn run(args: &CallsArgs) -> anyhow::Result<ExitCode> {
                 }
             };
             let mut receipt: Receipt = archive.delete(&subject)?;
-            if let Some(folder) = record.filter(|folder| folder.exists()) {
-                crate::keeper::delete(&folder, &mut receipt);
+            for folder in folders.iter().filter(|folder| folder.exists()) {
+                crate::keeper::delete(folder, &mut receipt);
             }
             writeln!(out, "{}", serde_json::to_string_pretty(&receipt)?)?;
             if !receipt.failures.is_empty() {
@@ -180,20 +180,20 @@ pub(crate) fn run(args: &CallsArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl Place {
-    /// Opens it; gives the folder of tapes too.
-    pub(crate) fn open(&self) -> anyhow::Result<(Archive, Option<PathBuf>)> {
-        let (location, record, keys) = self.location()?;
+    /// Opens it; gives the folders of tapes too.
+    pub(crate) fn open(&self) -> anyhow::Result<(Archive, Vec<PathBuf>)> {
+        let (location, folders, keys) = self.location()?;
         if let Location::Sqlite(path) = &location
             && !path.exists()
         {
             bail!("{} isn't there: no call was kept yet, or elsewhere", path.display());
         }
         let archive = offhook_store::open(&location, keys).context("the store of calls can't be used")?;
-        Ok((archive, record))
+        Ok((archive, folders))
     }
 
-    /// The store, and the folder of tapes.
-    fn location(&self) -> anyhow::Result<(Location, Option<PathBuf>, Option<Keys>)> {
+    /// The store, and the folders of tapes.
+    fn location(&self) -> anyhow::Result<(Location, Vec<PathBuf>, Option<Keys>)> {
         let config = Config::found(self.config.as_deref())?;
         let record = self.record.clone().or_else(|| config.record.clone());
         let location = match &self.store {
@@ -203,7 +203,8 @@ impl Place {
         let location = location.context(
             "no calls are kept: the configuration has neither `record` nor `url` in [store]; --record and --store say where else",
         )?;
-        Ok((location, record, config.store.keys()?))
+        let folders = crate::tenants::folders(&config, record.as_deref());
+        Ok((location, folders, config.store.keys()?))
     }
 }
 

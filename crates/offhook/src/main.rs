@@ -30,6 +30,7 @@ mod rest;
 mod routing;
 mod serve;
 mod stored;
+mod tenants;
 mod timeline;
 mod vad;
 mod wav;

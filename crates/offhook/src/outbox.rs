@@ -29,7 +29,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub(crate) struct EventsConfig {
     /// Where events are posted. Default: nowhere.
     pub(crate) webhook: Option<String>,
-    /// Which: `call_began`, `call_ended`, `goal`, `tool_failed`, `trouble`. Default all.
+    /// Which: `call_began`, `call_ended`, `goal`, `tool_failed`, `provider_failing`, `provider_well`. Default all.
     pub(crate) only: Vec<String>,
     /// Environment variable that holds the secret which signs them. Default `OFFHOOK_SIGNING_SECRET`.
     pub(crate) secret_env: String,
@@ -106,14 +106,17 @@ impl Outbox {
     }
 
     /// Hands an event in; never waits.
-    pub(crate) fn tell(&self, kind: &str, call: Option<&str>, data: &Value) {
+    pub(crate) fn tell(&self, kind: &str, (call, tenant): (Option<&str>, &str), data: &Value) {
         if !self.only.is_empty() && !self.only.iter().any(|name| name == kind) {
             return;
         }
         let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let id = format!("{:x}-{number:x}", at.as_micros());
-        let event = json!({ "id": id, "event": kind, "at": at.as_secs(), "call": call, "data": data });
+        let mut event = json!({ "id": id, "event": kind, "at": at.as_secs(), "call": call, "data": data });
+        if let Some(event) = event.as_object_mut().filter(|_| !tenant.is_empty()) {
+            event.insert("tenant".to_owned(), tenant.into());
+        }
         if let Err(error) = self.queue.try_send(event) {
             self.counts.bury(&error.into_inner(), "too many events wait");
         }
@@ -236,8 +239,8 @@ mod tests {
             ..EventsConfig::default()
         };
         let outbox = Outbox::start(&config).unwrap().unwrap();
-        outbox.tell("call_began", Some("CA1"), &json!({}));
-        outbox.tell("call_ended", Some("CA1"), &json!({ "verdict": "achieved" }));
+        outbox.tell("call_began", (Some("CA1"), ""), &json!({}));
+        outbox.tell("call_ended", (Some("CA1"), "blue"), &json!({ "verdict": "achieved" }));
         for _ in 0..200 {
             if outbox.counts().dead.load(Ordering::Relaxed) == 1 {
                 break;

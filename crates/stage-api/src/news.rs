@@ -24,6 +24,12 @@ pub enum News {
         /// What may interrupt it.
         interruptible: Interruptible,
     },
+    /// So much of what the agent is saying has been heard by now, from its beginning. Told now and then while it is said, to models
+    /// that want it.
+    AgentSays {
+        /// What reached the caller's ear.
+        heard: String,
+    },
     /// Something that the agent said is over: it was heard to its end, or was cut off.
     AgentSaid {
         /// What reached the caller's ear.

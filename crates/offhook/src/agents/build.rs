@@ -238,6 +238,7 @@ fn llm(file: &AgentFile, prompt: &Prompt) -> anyhow::Result<(Thinkers, Option<Fo
             follows = Some(Follows {
                 interruptible: app.interrupted_by(),
                 speculates: app.speculates(),
+                words: app.follows_words(),
                 greeting: None,
                 caller_silent: None,
                 speech_timeout: None,

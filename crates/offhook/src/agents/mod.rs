@@ -84,6 +84,8 @@ pub(crate) struct Follows {
     pub(crate) interruptible: Interruptible,
     /// It takes prompts before the end of the turn is certain.
     pub(crate) speculates: bool,
+    /// It is told what was heard while it is said.
+    pub(crate) words: bool,
     /// What may interrupt the greeting, if it isn't as configured.
     pub(crate) greeting: Option<Interruptible>,
     /// How long the caller may be silent before a check-in, if it isn't as configured.
@@ -185,6 +187,7 @@ impl Agent {
         conversation.languages.clone_from(&self.languages);
         if let Some(follows) = self.follows {
             conversation.follows = true;
+            conversation.follows_words = follows.words;
             conversation.turn.speculate &= follows.speculates;
             conversation.barge_in.reply = follows.interruptible;
             if let Some(by) = follows.greeting {

@@ -119,6 +119,7 @@ impl Webhook {
         let follows = Follows {
             interruptible: app.interrupted_by(),
             speculates: false,
+            words: app.follows_words(),
             greeting: asked
                 .get("welcomegreetinginterruptible")
                 .and_then(MayInterrupt::parse)

@@ -16,9 +16,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::limits::{Before, LONGEST_KEY};
-use super::{Api, as_json, refusal, too_many};
+use super::{Door, as_json, refusal, too_many};
 use crate::calls::live_call::LiveCall;
-use crate::calls::{CallRegistry, NotPlaced, Order};
+use crate::calls::{NotPlaced, Order, Within};
 use crate::rest::RestError;
 use crate::serve::Shared;
 use crate::serve::address::PublicBase;
@@ -49,13 +49,13 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Answer> {
     serde_json::from_slice(body).map_err(|error| wrong(&format!("the body: {error}")))
 }
 
-pub(super) fn find(sid: &str, registry: &CallRegistry) -> Result<Arc<LiveCall>, Answer> {
+pub(super) fn find(sid: &str, calls: &Within<'_>) -> Result<Arc<LiveCall>, Answer> {
     let unknown = || refusal(StatusCode::NOT_FOUND, "unknown", "there is no such call, or it is long over");
-    registry.call(sid).ok_or_else(unknown)
+    calls.call(sid).ok_or_else(unknown)
 }
 
 /// `POST /calls`
-pub(super) async fn place(request: Request, api: &Api, shared: &Arc<Shared>) -> Result<Answer, Answer> {
+pub(super) async fn place(request: Request, door: &Door, shared: &Arc<Shared>) -> Result<Answer, Answer> {
     let Some(base) = PublicBase::of(shared.public_url.as_deref(), request.headers(), request.extensions())
     else {
         let message = "the request names no host, and `public_url` isn't set";
@@ -69,7 +69,7 @@ pub(super) async fn place(request: Request, api: &Api, shared: &Arc<Shared>) -> 
     let body = body(request).await?;
     let order: Order = parse(&body)?;
     if let Some(key) = &key {
-        match api.remembered.ask(key, &body) {
+        match door.remembered.ask(key, &body) {
             Before::Never => {}
             Before::Answered(status, body) => return Ok(typed(status, "application/json", body)),
             Before::Running => {
@@ -82,16 +82,17 @@ pub(super) async fn place(request: Request, api: &Api, shared: &Arc<Shared>) -> 
             }
         }
     }
-    if let Err(wait) = api.placing.take() {
+    if let Err(wait) = door.placing.take() {
         if let Some(key) = &key {
-            api.remembered.keep(key, StatusCode::TOO_MANY_REQUESTS, &Bytes::new(), true);
+            door.remembered.keep(key, StatusCode::TOO_MANY_REQUESTS, &Bytes::new(), true);
         }
         return Err(too_many(wait, "more calls than `calls_per_second` in [outbound] lets through"));
     }
-    let (registry, remembered) = (Arc::clone(&shared.registry), Arc::clone(&api.remembered));
+    let (registry, remembered) = (Arc::clone(&shared.registry), Arc::clone(&door.remembered));
+    let scope = door.scope.clone();
     // A task of its own: whoever asked may leave, but what was begun is brought to its end.
     let placing = tokio::spawn(async move {
-        let (status, body, again) = match registry.place(order, &base).await {
+        let (status, body, again) = match registry.place(order, &scope, &base).await {
             Ok(live) => (StatusCode::CREATED, live.snapshot(), false),
             Err(error) => not_placed(&error),
         };
@@ -115,6 +116,7 @@ fn not_placed(error: &NotPlaced) -> (StatusCode, Value, bool) {
     let (status, code, again) = match error {
         NotPlaced::Wrong(_) => (StatusCode::UNPROCESSABLE_ENTITY, "wrong", true),
         NotPlaced::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed", true),
+        NotPlaced::Limit(_) => (StatusCode::TOO_MANY_REQUESTS, "limit", true),
         // Trying again helps only once the configuration is another.
         NotPlaced::NotReady(_) => (StatusCode::CONFLICT, "not_ready", true),
         NotPlaced::Twilio(RestError::Refused(error)) if matches!(error.next, Next::Again(_)) => {
@@ -137,12 +139,12 @@ fn not_placed(error: &NotPlaced) -> (StatusCode, Value, bool) {
 }
 
 /// `GET /calls`: the newest; with `?running=true` those that are not over.
-pub(super) fn list(query: Option<&str>, registry: &CallRegistry) -> Result<Answer, Answer> {
+pub(super) fn list(query: Option<&str>, calls: &Within<'_>) -> Result<Answer, Answer> {
     let running = flag(query, "running")?;
-    let known = registry.calls();
+    let known = calls.calls();
     let wanted = known.iter().filter(|live| !running || !live.is_over());
-    let calls: Vec<Value> = wanted.take(MOST_LISTED).map(|live| live.summary()).collect();
-    Ok(as_json(StatusCode::OK, &json!({ "calls": calls, "agents": registry.agents() })))
+    let listed: Vec<Value> = wanted.take(MOST_LISTED).map(|live| live.summary()).collect();
+    Ok(as_json(StatusCode::OK, &json!({ "calls": listed, "agents": calls.agents() })))
 }
 
 /// A parameter that is true or false; false if it isn't there.
@@ -160,15 +162,15 @@ fn flag(query: Option<&str>, name: &str) -> Result<bool, Answer> {
 }
 
 /// `GET /calls/{sid}`
-pub(super) async fn show(sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
-    let live = find(sid, registry)?;
-    registry.refresh(&live).await;
+pub(super) async fn show(sid: &str, calls: &Within<'_>) -> Result<Answer, Answer> {
+    let live = find(sid, calls)?;
+    calls.registry().refresh(&live).await;
     Ok(as_json(StatusCode::OK, &live.snapshot()))
 }
 
 /// `DELETE /calls/{sid}`: politely, after what is being said; with `?now=true` at once.
-pub(super) async fn end(query: Option<&str>, sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
-    let live = find(sid, registry)?;
+pub(super) async fn end(query: Option<&str>, sid: &str, calls: &Within<'_>) -> Result<Answer, Answer> {
+    let live = find(sid, calls)?;
     let now = flag(query, "now")?;
     let polite = live.record().talking && !now;
     if live.is_over() {
@@ -177,12 +179,12 @@ pub(super) async fn end(query: Option<&str>, sid: &str, registry: &CallRegistry)
     if polite {
         return wish(&live, Control::HangUp);
     }
-    let reaches_twilio = registry.rest.is_some();
+    let reaches_twilio = calls.registry().rest(&live.tenant()).is_some();
     let not_ended = |error: String| match reaches_twilio {
         true => refusal(StatusCode::BAD_GATEWAY, "not_ended", &error),
         false => refusal(StatusCode::CONFLICT, "not_talking", "there is no stream that could be closed"),
     };
-    registry.end(&live).await.map_err(not_ended)?;
+    calls.registry().end(&live).await.map_err(not_ended)?;
     Ok(accepted())
 }
 
@@ -209,8 +211,8 @@ struct SayBody {
 }
 
 /// `POST /calls/{sid}/say`
-pub(super) async fn say(request: Request, sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
-    let live = find(sid, registry)?;
+pub(super) async fn say(request: Request, sid: &str, calls: &Within<'_>) -> Result<Answer, Answer> {
+    let live = find(sid, calls)?;
     let SayBody { text, interruptible } = parse(&body(request).await?)?;
     if text.trim().is_empty() || text.chars().count() > LONGEST_TEXT {
         return Err(wrong(&format!("`text` must have 1 to {LONGEST_TEXT} characters")));
@@ -229,12 +231,8 @@ struct SeatBody {
 }
 
 /// `POST /calls/{sid}/take-over`: a person answers the caller from now on, by `say`; or the model does again.
-pub(super) async fn take_over(
-    request: Request,
-    sid: &str,
-    registry: &CallRegistry,
-) -> Result<Answer, Answer> {
-    let live = find(sid, registry)?;
+pub(super) async fn take_over(request: Request, sid: &str, calls: &Within<'_>) -> Result<Answer, Answer> {
+    let live = find(sid, calls)?;
     let SeatBody { on } = parse(&body(request).await?)?;
     if !live.record().talking {
         let message = "nobody can be talked to: the call still rings, or is over";
@@ -251,10 +249,10 @@ struct TransferBody {
 }
 
 /// `POST /calls/{sid}/transfer`: once the last words were heard.
-pub(super) async fn transfer(request: Request, sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
-    let live = find(sid, registry)?;
+pub(super) async fn transfer(request: Request, sid: &str, calls: &Within<'_>) -> Result<Answer, Answer> {
+    let live = find(sid, calls)?;
     let TransferBody { to } = parse(&body(request).await?)?;
-    if !registry.config.allows(&to) {
+    if !calls.registry().outbound(&live.tenant()).allows(&to) {
         let message = format!("callers may not be handed to {to}: `allow` in [outbound] doesn't have it");
         return Err(refusal(StatusCode::FORBIDDEN, "not_allowed", &message));
     }
@@ -268,8 +266,8 @@ struct PressBody {
 }
 
 /// `POST /calls/{sid}/dtmf`
-pub(super) async fn press(request: Request, sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
-    let live = find(sid, registry)?;
+pub(super) async fn press(request: Request, sid: &str, calls: &Within<'_>) -> Result<Answer, Answer> {
+    let live = find(sid, calls)?;
     let PressBody { digits } = parse(&body(request).await?)?;
     let keys = Digits::new(&digits);
     if keys.reveal().is_empty() || keys.reveal().len() != digits.len() || digits.len() > 64 {

@@ -14,9 +14,10 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::calls::find;
-use crate::calls::CallRegistry;
+use crate::calls::Within;
 use crate::calls::live_call::{LiveCall, Told};
 use crate::serve::http::Answer;
+use crate::tenants::Scope;
 
 /// Proxies cut connections on which nothing comes.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -29,8 +30,8 @@ enum Then {
 }
 
 /// Streams a call: what is known, then what happens, to its end.
-pub(super) fn stream(sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
-    let live = find(sid, registry)?;
+pub(super) fn stream(sid: &str, calls: &Within<'_>) -> Result<Answer, Answer> {
+    let live = find(sid, calls)?;
     // Listens first, so that nothing is lost between.
     let listener = live.listen();
     let events = stream::unfold((Then::Snapshot, live, listener), next);
@@ -38,20 +39,28 @@ pub(super) fn stream(sid: &str, registry: &CallRegistry) -> Result<Answer, Answe
 }
 
 /// Streams all calls: what happens from now on, each event with its `call`. Ends only with the reader.
-pub(super) fn stream_of_all(registry: &CallRegistry) -> Answer {
-    streamed(stream::unfold(registry.bus().listen(), next_of_all))
+pub(super) fn stream_of_all(calls: &Within<'_>) -> Answer {
+    streamed(stream::unfold((calls.registry().bus().listen(), calls.scope().clone()), next_of_all))
 }
 
-async fn next_of_all(
-    mut listener: Receiver<Told>,
-) -> Option<(Result<Frame<Bytes>, Infallible>, Receiver<Told>)> {
-    let text = match tokio::time::timeout(KEEP_ALIVE, listener.recv()).await {
-        Err(_) => ":\n\n".to_owned(),
-        Ok(Ok(told)) => written(told.name, &told.data),
-        Ok(Err(RecvError::Lagged(missed))) => event("lagged", &serde_json::json!({ "missed": missed })),
-        Ok(Err(RecvError::Closed)) => return None,
+type OfAll = (Receiver<Told>, Scope);
+
+async fn next_of_all((mut listener, scope): OfAll) -> Option<(Result<Frame<Bytes>, Infallible>, OfAll)> {
+    let until = tokio::time::Instant::now() + KEEP_ALIVE;
+    let text = loop {
+        match tokio::time::timeout_at(until, listener.recv()).await {
+            Err(_) => break ":\n\n".to_owned(),
+            // What happens to others' calls isn't even told by its absence.
+            Ok(Ok(told)) if !scope.sees(&told.tenant) => {}
+            Ok(Ok(told)) => break written(told.name, &told.data),
+            Ok(Err(RecvError::Lagged(missed))) => {
+                let missed = scope.only().is_none().then_some(missed);
+                break event("lagged", &serde_json::json!({ "missed": missed }));
+            }
+            Ok(Err(RecvError::Closed)) => return None,
+        }
     };
-    Some((Ok(Frame::data(text.into())), listener))
+    Some((Ok(Frame::data(text.into())), (listener, scope)))
 }
 
 /// An answer that goes on.

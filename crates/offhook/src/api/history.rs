@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::calls::{body, parse, wrong};
 use super::{as_json, refusal};
-use crate::calls::CallRegistry;
+use crate::calls::Within;
 use crate::serve::http::{Answer, typed};
 
-fn store(registry: &CallRegistry) -> Result<&Store, Answer> {
+fn store<'a>(calls: &Within<'a>) -> Result<&'a Store, Answer> {
     let hint = "no calls are kept: set `record`, or `url` in [store], and restart the server";
-    registry.store.as_ref().ok_or_else(|| refusal(StatusCode::NOT_FOUND, "off", hint))
+    calls.registry().store.as_ref().ok_or_else(|| refusal(StatusCode::NOT_FOUND, "off", hint))
 }
 
 async fn answer<T>(pending: Pending<T>) -> Result<T, Answer> {
@@ -39,14 +39,14 @@ fn as_answer(status: StatusCode, value: &impl Serialize) -> Answer {
 }
 
 /// `GET /v1/history`
-pub(super) async fn list(query: Option<&str>, registry: &CallRegistry) -> Result<Answer, Answer> {
-    let page = answer(store(registry)?.list(filter(query)?)).await?;
+pub(super) async fn list(query: Option<&str>, calls: &Within<'_>) -> Result<Answer, Answer> {
+    let page = answer(store(calls)?.list(filter(query, calls)?)).await?;
     Ok(as_answer(StatusCode::OK, &page))
 }
 
 /// `GET /v1/report`: figures of the calls that a filter finds.
-pub(super) async fn report(query: Option<&str>, registry: &CallRegistry) -> Result<Answer, Answer> {
-    let report = answer(store(registry)?.report(filter(query)?)).await?;
+pub(super) async fn report(query: Option<&str>, calls: &Within<'_>) -> Result<Answer, Answer> {
+    let report = answer(store(calls)?.report(filter(query, calls)?)).await?;
     Ok(as_answer(StatusCode::OK, &report))
 }
 
@@ -54,9 +54,9 @@ pub(super) async fn report(query: Option<&str>, registry: &CallRegistry) -> Resu
 const LONGEST: u64 = 256 * 1024 * 1024;
 
 /// `GET /v1/history/{sid}/recording`: what there is of it by now, while the call lasts.
-pub(super) async fn recording(sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
+pub(super) async fn recording(sid: &str, calls: &Within<'_>) -> Result<Answer, Answer> {
     let none = || refusal(StatusCode::NOT_FOUND, "unknown", "no sound was kept of such a call");
-    let (path, kind) = registry.recording(sid).ok_or_else(none)?;
+    let (path, kind) = calls.recording(sid).ok_or_else(none)?;
     let read = tokio::task::spawn_blocking(move || {
         let short = std::fs::metadata(&path).is_ok_and(|about| about.len() <= LONGEST);
         short.then(|| std::fs::read(&path).ok()).flatten()
@@ -65,31 +65,40 @@ pub(super) async fn recording(sid: &str, registry: &CallRegistry) -> Result<Answ
     Ok(typed(StatusCode::OK, kind, sound))
 }
 
-fn filter(query: Option<&str>) -> Result<Filter, Answer> {
+fn filter(query: Option<&str>, calls: &Within<'_>) -> Result<Filter, Answer> {
     let mut filter = Filter::default();
     for (name, value) in form_urlencoded::parse(query.unwrap_or("").as_bytes()) {
         filter.set(&name, &value).map_err(|why| wrong(&why))?;
+    }
+    // Whatever was asked for: of a tenant's calls there are its own.
+    if let Some(tenant) = calls.scope().only() {
+        filter.tenant = Some(tenant.to_owned());
     }
     Ok(filter)
 }
 
 /// `GET /v1/history/{sid}`
-pub(super) async fn show(sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
-    match answer(store(registry)?.show(sid)).await? {
+pub(super) async fn show(sid: &str, calls: &Within<'_>) -> Result<Answer, Answer> {
+    let document = answer(store(calls)?.show(sid)).await?;
+    match document.filter(|document| calls.scope().sees(&document.tenant)) {
         Some(document) => Ok(as_answer(StatusCode::OK, &document)),
         None => Err(refusal(StatusCode::NOT_FOUND, "unknown", "no such call was kept")),
     }
 }
 
 /// `DELETE /v1/history/{sid}`: for good, everywhere.
-pub(super) async fn delete(sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
-    let store = store(registry)?;
-    if registry.call(sid).is_some_and(|live| !live.is_over()) {
+pub(super) async fn delete(sid: &str, calls: &Within<'_>) -> Result<Answer, Answer> {
+    let store = store(calls)?;
+    if calls.call(sid).is_some_and(|live| !live.is_over()) {
         let message = "the call is not over: end it first, by DELETE /calls/{sid}";
         return Err(refusal(StatusCode::CONFLICT, "in_progress", message));
     }
-    let receipt = answer(store.delete(Subject::Call(sid.to_owned(), None))).await?;
-    Ok(receipted(receipt, registry))
+    let tenant = calls.scope().only().map(str::to_owned);
+    let receipt = answer(store.delete(Subject::Call(sid.to_owned(), tenant))).await?;
+    if receipt.ids.is_empty() {
+        return Err(refusal(StatusCode::NOT_FOUND, "unknown", "no such call was kept"));
+    }
+    Ok(receipted(receipt, calls))
 }
 
 #[derive(Deserialize)]
@@ -99,11 +108,11 @@ struct DeletionBody {
 }
 
 /// `POST /v1/deletions`: all calls from or to a number.
-pub(super) async fn delete_number(request: Request, registry: &CallRegistry) -> Result<Answer, Answer> {
-    let store = store(registry)?;
+pub(super) async fn delete_number(request: Request, calls: &Within<'_>) -> Result<Answer, Answer> {
+    let store = store(calls)?;
     let DeletionBody { number } = parse(&body(request).await?)?;
     let number = number.to_string();
-    let is_on_the_line = registry
+    let is_on_the_line = calls
         .calls()
         .iter()
         .any(|live| !live.is_over() && (live.about.from == number || live.about.to == number));
@@ -111,13 +120,14 @@ pub(super) async fn delete_number(request: Request, registry: &CallRegistry) -> 
         let message = "a call of this number is not over: end it first, by DELETE /calls/{sid}";
         return Err(refusal(StatusCode::CONFLICT, "in_progress", message));
     }
-    let receipt = answer(store.delete(Subject::Number(number, None))).await?;
-    Ok(receipted(receipt, registry))
+    let tenant = calls.scope().only().map(str::to_owned);
+    let receipt = answer(store.delete(Subject::Number(number, tenant))).await?;
+    Ok(receipted(receipt, calls))
 }
 
 /// Files go too; then it is receipted.
-fn receipted(mut receipt: Receipt, registry: &CallRegistry) -> Answer {
-    registry.forget(&mut receipt);
+fn receipted(mut receipt: Receipt, calls: &Within<'_>) -> Answer {
+    calls.registry().forget(&mut receipt, calls.scope());
     tracing::info!(calls = receipt.calls.len(), objects = receipt.objects, "calls were deleted");
     as_answer(StatusCode::OK, &receipt)
 }

@@ -9,13 +9,13 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::calls::find;
 use super::events::{KEEP_ALIVE, streamed, written};
-use crate::calls::CallRegistry;
+use crate::calls::Within;
 use crate::calls::live_call::Told;
 use crate::serve::http::Answer;
 
 /// Streams what goes over the wire: `caller` and `agent` with sound, `mark`, `clear`, `played`; to the call's end.
-pub(super) fn stream(sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
-    let live = find(sid, registry)?;
+pub(super) fn stream(sid: &str, calls: &Within<'_>) -> Result<Answer, Answer> {
+    let live = find(sid, calls)?;
     let listener = live.listen_in();
     let over = live.is_over();
     Ok(streamed(stream::unfold((listener, over), next)))

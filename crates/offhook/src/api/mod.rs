@@ -27,10 +27,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
+use crate::config::Config;
 use crate::serve::Shared;
 use crate::serve::http::{Answer, typed};
 use crate::serve::routes::Does;
 use crate::serve::signed;
+use crate::tenants::Scope;
 use limits::{Bucket, Remembered};
 
 /// The API's description, OpenAPI 3.1.
@@ -54,13 +56,32 @@ impl Default for ApiConfig {
     }
 }
 
-/// What stands before the API. `Debug` doesn't show the token.
+/// What stands before the API. `Debug` doesn't show the tokens.
 pub(crate) struct Api {
+    /// The operator's, if there is a token for it, and the tenants'.
+    doors: Vec<Door>,
+    voice: speech::Speaker,
+}
+
+/// What opens by one token: how much may be asked with it, and what was asked before, are nobody else's business.
+struct Door {
+    scope: Scope,
     bearer: ArcSwap<String>,
     requests: Bucket,
     placing: Bucket,
     remembered: Arc<Remembered>,
-    voice: speech::Speaker,
+}
+
+impl Door {
+    fn new(scope: Scope, token: &str, requests_per_second: f64, calls_per_second: f64) -> Self {
+        Self {
+            scope,
+            bearer: ArcSwap::from_pointee(format!("Bearer {token}")),
+            requests: Bucket::new(requests_per_second),
+            placing: Bucket::new(calls_per_second),
+            remembered: Arc::default(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Api {
@@ -70,25 +91,46 @@ impl std::fmt::Debug for Api {
 }
 
 impl Api {
-    pub(crate) fn new(token: &str, config: &ApiConfig, calls_per_second: f64) -> Self {
-        Self {
-            bearer: ArcSwap::from_pointee(format!("Bearer {token}")),
-            requests: Bucket::new(config.requests_per_second),
-            placing: Bucket::new(calls_per_second),
-            remembered: Arc::default(),
-            voice: speech::Speaker::default(),
-        }
+    /// With the operator's token and those of tenants. `None`: there is no token, so there is no API.
+    pub(crate) fn new(own: Option<&str>, tenants: &[(Arc<str>, String)], config: &Config) -> Option<Self> {
+        let own = own.map(|token| {
+            let rates = (config.api.requests_per_second, config.outbound.calls_per_second);
+            Door::new(Scope::Operator, token, rates.0, rates.1)
+        });
+        let tenants = tenants.iter().filter_map(|(name, token)| {
+            let table = config.tenants.iter().find(|table| table.name == **name)?;
+            let scope = Scope::Tenant(Arc::clone(name));
+            Some(Door::new(scope, token, table.requests_per_second, table.outbound.calls_per_second))
+        });
+        let doors: Vec<Door> = own.into_iter().chain(tenants).collect();
+        (!doors.is_empty()).then(|| Self { doors, voice: speech::Speaker::default() })
     }
 
-    /// Whether a request has the token.
-    pub(crate) fn opens(&self, headers: &HeaderMap) -> bool {
+    fn door(&self, headers: &HeaderMap) -> Option<&Door> {
         let given = headers.get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
-        self.bearer.load().as_bytes().ct_eq(given).into()
+        // All are compared, each in the same time: how long it takes tells nothing of any.
+        let fits = |door: &&Door| bool::from(door.bearer.load().as_bytes().ct_eq(given));
+        self.doors.iter().fold(None, |found, door| if fits(&door) { Some(door) } else { found })
     }
 
-    /// Another token opens from now on.
-    pub(crate) fn renew(&self, token: &str) {
-        self.bearer.store(Arc::new(format!("Bearer {token}")));
+    /// How far the token of a request reaches; `None` if it is none of ours.
+    pub(crate) fn opens(&self, headers: &HeaderMap) -> Option<Scope> {
+        self.door(headers).map(|door| door.scope.clone())
+    }
+
+    /// Other tokens open from now on. Whoever had none gets none: that changes only with a restart.
+    pub(crate) fn renew(&self, own: Option<&str>, tenants: &[(Arc<str>, String)]) {
+        for door in &self.doors {
+            let token = match &door.scope {
+                Scope::Operator => own,
+                Scope::Tenant(name) => {
+                    tenants.iter().find(|(of, _)| of == name).map(|(_, token)| token.as_str())
+                }
+            };
+            if let Some(token) = token {
+                door.bearer.store(Arc::new(format!("Bearer {token}")));
+            }
+        }
     }
 }
 
@@ -122,7 +164,7 @@ pub(crate) async fn answer(request: Request, does: Does, sid: &str, shared: &Arc
         let hint = "the API is off: set OFFHOOK_API_TOKEN, or `token_file` in [api], and restart the server";
         return refusal(StatusCode::NOT_FOUND, "off", hint);
     };
-    if !api.opens(request.headers()) {
+    let Some(door) = api.door(request.headers()) else {
         let mut answer =
             refusal(StatusCode::UNAUTHORIZED, "token", "send `Authorization: Bearer …` with the API's token");
         answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -133,11 +175,13 @@ pub(crate) async fn answer(request: Request, does: Does, sid: &str, shared: &Arc
         }
         tracing::warn!(%peer, "a request to the API was refused: it does not have the token");
         return answer;
-    }
+    };
     signed::known(request.extensions());
-    if let Err(wait) = api.requests.take() {
+    if let Err(wait) = door.requests.take() {
         return too_many(wait, "more requests than `requests_per_second` in [api] lets through");
     }
+    // All that is done from here on sees what the token may see.
+    let calls = shared.registry.within(&door.scope);
     let outcome = match does {
         Does::Place if !shared.life.takes_calls() => {
             let message = "the server is about to stop: no new calls are placed";
@@ -148,30 +192,30 @@ pub(crate) async fn answer(request: Request, does: Does, sid: &str, shared: &Arc
             "stopping",
             "the server is about to stop: it takes no new calls",
         )),
-        Does::Server => Ok(test_call::server(shared)),
-        Does::CheckAgent => test_call::check(request).await,
-        Does::TestCall => test_call::announce(request, shared).await,
-        Does::Tape => tapes::story(sid, &shared.registry).await,
-        Does::TapeSound => tapes::sound(sid, &shared.registry).await,
-        Does::WhatIf => tapes::what_if(request, sid, &shared.registry).await,
+        Does::Server => Ok(test_call::server(shared, &calls)),
+        Does::CheckAgent => test_call::check(request, &door.scope).await,
+        Does::TestCall => test_call::announce(request, shared, &calls).await,
+        Does::Tape => tapes::story(sid, &calls).await,
+        Does::TapeSound => tapes::sound(sid, &calls).await,
+        Does::WhatIf => tapes::what_if(request, sid, &calls).await,
         Does::Speak => speech::speak(request, &api.voice).await,
-        Does::Listen => listen::stream(sid, &shared.registry),
-        Does::Place => calls::place(request, api, shared).await,
-        Does::List => calls::list(request.uri().query(), &shared.registry),
-        Does::Show => calls::show(sid, &shared.registry).await,
-        Does::End => calls::end(request.uri().query(), sid, &shared.registry).await,
-        Does::Say => calls::say(request, sid, &shared.registry).await,
-        Does::TakeOver => calls::take_over(request, sid, &shared.registry).await,
-        Does::Transfer => calls::transfer(request, sid, &shared.registry).await,
-        Does::Press => calls::press(request, sid, &shared.registry).await,
-        Does::Events => events::stream(sid, &shared.registry),
-        Does::History => history::list(request.uri().query(), &shared.registry).await,
-        Does::Document => history::show(sid, &shared.registry).await,
-        Does::Delete => history::delete(sid, &shared.registry).await,
-        Does::Recording => history::recording(sid, &shared.registry).await,
-        Does::Report => history::report(request.uri().query(), &shared.registry).await,
-        Does::DeleteNumber => history::delete_number(request, &shared.registry).await,
-        Does::AllEvents => Ok(events::stream_of_all(&shared.registry)),
+        Does::Listen => listen::stream(sid, &calls),
+        Does::Place => calls::place(request, door, shared).await,
+        Does::List => calls::list(request.uri().query(), &calls),
+        Does::Show => calls::show(sid, &calls).await,
+        Does::End => calls::end(request.uri().query(), sid, &calls).await,
+        Does::Say => calls::say(request, sid, &calls).await,
+        Does::TakeOver => calls::take_over(request, sid, &calls).await,
+        Does::Transfer => calls::transfer(request, sid, &calls).await,
+        Does::Press => calls::press(request, sid, &calls).await,
+        Does::Events => events::stream(sid, &calls),
+        Does::History => history::list(request.uri().query(), &calls).await,
+        Does::Document => history::show(sid, &calls).await,
+        Does::Delete => history::delete(sid, &calls).await,
+        Does::Recording => history::recording(sid, &calls).await,
+        Does::Report => history::report(request.uri().query(), &calls).await,
+        Does::DeleteNumber => history::delete_number(request, &calls).await,
+        Does::AllEvents => Ok(events::stream_of_all(&calls)),
         _ => Err(refusal(StatusCode::NOT_FOUND, "unknown", "this is no address of the API")),
     };
     outcome.unwrap_or_else(|refusal| refusal)
@@ -251,15 +295,27 @@ mod tests {
     }
 
     #[test]
-    fn only_the_token_opens() {
-        let api = Api::new("0123456789abcdef", &ApiConfig::default(), 1.0);
+    fn only_a_token_opens_as_far_as_it_reaches() {
+        let config = Config::parse("[[tenant]]\nname = \"blue\"\n").unwrap();
+        let tokens = [("blue".into(), "fedcba9876543210".to_owned())];
+        let api = Api::new(Some("0123456789abcdef"), &tokens, &config).unwrap();
         let with = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(AUTHORIZATION, value.parse().unwrap());
             api.opens(&headers)
         };
-        assert!(with("Bearer 0123456789abcdef"));
-        assert!(!with("Bearer 0123456789abcdeg") && !with("Bearer ") && !api.opens(&HeaderMap::new()));
+        assert_eq!(with("Bearer 0123456789abcdef"), Some(Scope::Operator));
+        assert_eq!(with("Bearer fedcba9876543210"), Some(Scope::Tenant("blue".into())));
+        assert_eq!(
+            (with("Bearer 0123456789abcdeg"), with("Bearer "), api.opens(&HeaderMap::new())),
+            (None, None, None)
+        );
         assert!(!format!("{api:?}").contains("0123"));
+        api.renew(None, &[("blue".into(), "another-token-0123".to_owned())]);
+        assert_eq!(
+            (with("Bearer fedcba9876543210"), with("Bearer another-token-0123").is_some()),
+            (None, true)
+        );
+        assert!(Api::new(None, &[], &config).is_none());
     }
 }

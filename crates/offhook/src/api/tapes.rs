@@ -10,15 +10,15 @@ use serde_json::Value;
 
 use super::calls::{body, parse, wrong};
 use super::{as_json, refusal};
-use crate::calls::CallRegistry;
+use crate::calls::Within;
 use crate::serve::http::{Answer, typed};
 use crate::{explain, what_if};
 
 /// Tapes longer than this are for the command line: 64 MiB, some hours.
 const LONGEST: u64 = 64 * 1024 * 1024;
 
-fn find(sid: &str, registry: &CallRegistry) -> Result<PathBuf, Answer> {
-    registry
+fn find(sid: &str, calls: &Within<'_>) -> Result<PathBuf, Answer> {
+    calls
         .tape(sid)
         .ok_or_else(|| refusal(StatusCode::NOT_FOUND, "unknown", "no tape was kept of such a call"))
 }
@@ -42,14 +42,14 @@ async fn with_tape<T: Send + 'static>(
 }
 
 /// `GET /v1/tapes/{sid}`: why the call went as it did, turn by turn.
-pub(super) async fn story(sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
-    let story = with_tape(find(sid, registry)?, explain::as_json).await?;
+pub(super) async fn story(sid: &str, calls: &Within<'_>) -> Result<Answer, Answer> {
+    let story = with_tape(find(sid, calls)?, explain::as_json).await?;
     Ok(as_json(StatusCode::OK, &story))
 }
 
 /// `GET /v1/tapes/{sid}/sound`: WAV, G.711 μ-law, caller left, agent right, as the parties heard each other.
-pub(super) async fn sound(sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
-    let wav = with_tape(find(sid, registry)?, explain::as_wav).await?;
+pub(super) async fn sound(sid: &str, calls: &Within<'_>) -> Result<Answer, Answer> {
+    let wav = with_tape(find(sid, calls)?, explain::as_wav).await?;
     Ok(typed(StatusCode::OK, "audio/wav", wav))
 }
 
@@ -62,8 +62,8 @@ struct Changes {
 }
 
 /// `POST /v1/tapes/{sid}/what-if`: the caller calls again, under other settings.
-pub(super) async fn what_if(request: Request, sid: &str, registry: &CallRegistry) -> Result<Answer, Answer> {
-    let path = find(sid, registry)?;
+pub(super) async fn what_if(request: Request, sid: &str, calls: &Within<'_>) -> Result<Answer, Answer> {
+    let path = find(sid, calls)?;
     let Changes { set } = parse(&body(request).await?)?;
     let outcomes: Value = with_tape(path, move |tape| what_if::as_json(tape, &set)).await?;
     Ok(as_json(StatusCode::OK, &outcomes))

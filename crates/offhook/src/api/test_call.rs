@@ -11,34 +11,38 @@ use serde_json::{Value, json};
 use super::calls::{body, parse, wrong};
 use super::{as_json, refusal};
 use crate::agents::{Agent, Provider};
-use crate::calls::{BEGINS_WITHIN, TestCall};
+use crate::calls::{BEGINS_WITHIN, TestCall, Within};
 use crate::serve::Shared;
 use crate::serve::http::Answer;
 use crate::serve::signed::for_upgrade;
+use crate::tenants::Scope;
 
 /// `GET /server`
-pub(super) fn server(shared: &Shared) -> Answer {
-    let registry = &shared.registry;
-    let names = registry.agents();
-    let served = names.iter().filter_map(|name| registry.agent(name));
-    let agents: Vec<Value> = served.map(|served| about(&served.agent)).collect();
-    let talking = registry.calls().iter().filter(|live| live.record().talking).count();
+pub(super) fn server(shared: &Shared, calls: &Within<'_>) -> Answer {
+    let names = calls.agents();
+    let served = names.iter().filter_map(|name| calls.agent(name));
+    // How providers fare tells how much is going on, at others' calls, too.
+    let all = calls.scope().only().is_none();
+    let agents: Vec<Value> = served.map(|served| about(&served.agent, all)).collect();
+    let talking = calls.calls().iter().filter(|live| live.record().talking).count();
+    let (tenant, registry) = (calls.scope().tenant(), calls.registry());
     as_json(
         StatusCode::OK,
         &json!({
             "version": env!("CARGO_PKG_VERSION"), "agents": agents, "draining": !shared.life.takes_calls(),
-            "talking": talking, "places_calls": registry.rest.is_some(), "keeps_calls": registry.written().is_some(),
+            "talking": talking, "places_calls": registry.rest(tenant).is_some(), "keeps_calls": registry.keeper(tenant).is_some(),
             "signed": !shared.is_open(),
         }),
     )
 }
 
 /// An agent, as far as it is of use to those who call it.
-fn about(agent: &Agent) -> Value {
+fn about(agent: &Agent, providers: bool) -> Value {
+    let providers = agent.providers.iter().filter(|_| providers).map(fares);
     json!({
         "name": agent.name, "language": agent.language, "transport": carried(agent.transport),
         "stages": format!("{:?}", agent.stages), "tools": agent.tool_behaviour.keys().collect::<Vec<_>>(),
-        "goal": agent.goal.as_deref(), "providers": agent.providers.iter().map(fares).collect::<Vec<_>>(), "transfers": agent.transfer.keys().collect::<Vec<_>>(),
+        "goal": agent.goal.as_deref(), "providers": providers.collect::<Vec<_>>(), "transfers": agent.transfer.keys().collect::<Vec<_>>(),
     })
 }
 
@@ -64,8 +68,13 @@ const fn carried(transport: Transport) -> &'static str {
     }
 }
 
-/// `POST /agents/check`: the text of a file, as it is.
-pub(super) async fn check(request: Request) -> Result<Answer, Answer> {
+/// `POST /agents/check`: the text of a file, as it is. The operator's alone: an agent is built as it is for serving, with programs that
+/// it names and keys of the server's environment.
+pub(super) async fn check(request: Request, scope: &Scope) -> Result<Answer, Answer> {
+    if scope.only().is_some() {
+        let message = "agents are checked with the operator's token";
+        return Err(refusal(StatusCode::FORBIDDEN, "not_allowed", message));
+    }
     let body = body(request).await?;
     let text = String::from_utf8(body.to_vec()).map_err(|_| wrong("the file is not UTF-8"))?;
     if text.is_empty() {
@@ -80,10 +89,14 @@ pub(super) async fn check(request: Request) -> Result<Answer, Answer> {
 
 /// `POST /calls/test`: the client plays Twilio. It asks the webhook as Twilio would, with the API's token in the place of a
 /// signature, and opens the document's socket with the ticket.
-pub(super) async fn announce(request: Request, shared: &Arc<Shared>) -> Result<Answer, Answer> {
+pub(super) async fn announce(
+    request: Request,
+    shared: &Arc<Shared>,
+    calls: &Within<'_>,
+) -> Result<Answer, Answer> {
     let body = body(request).await?;
     let wish: TestCall = if body.is_empty() { TestCall::default() } else { parse(&body)? };
-    let live = shared.registry.announce(wish).map_err(|why| wrong(&why))?;
+    let live = shared.registry.announce(wish, calls.scope()).map_err(|why| wrong(&why))?;
     let sid = live.sid().unwrap_or_default();
     let ticket = shared.tokens.issue(&for_upgrade(&sid));
     let served = shared.registry.serves(Some(&live));

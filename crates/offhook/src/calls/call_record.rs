@@ -39,6 +39,9 @@ pub(crate) struct About {
     pub(crate) awaits_beep: bool,
     #[serde(skip)]
     pub(crate) longest: Option<Duration>,
+    /// Whose it is from its beginning; of a call that comes in, its routing tells.
+    #[serde(skip)]
+    pub(crate) tenant: String,
     /// Seconds since 1970.
     #[serde(serialize_with = "as_unix")]
     pub(crate) since: SystemTime,

@@ -19,6 +19,7 @@ impl LiveCall {
     pub(crate) fn document(&self) -> Option<Document> {
         let usage = self.meter.read();
         let cost = self.cost(&usage);
+        let tenant = self.tenant();
         let record = self.record().clone();
         if record.story.gone {
             return None;
@@ -47,7 +48,7 @@ impl LiveCall {
             rev: self.rev.fetch_add(1, Ordering::Relaxed) + 1,
             state: if record.over { State::Over } else { State::InProgress },
             agent: about.agent.clone(),
-            tenant: self.tenant(),
+            tenant,
             direction: if about.direction == "outbound" { Direction::Outbound } else { Direction::Inbound },
             transport,
             from: about.from.clone(),

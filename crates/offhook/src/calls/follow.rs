@@ -95,7 +95,7 @@ impl CallRegistry {
 
     /// Is there such a call after all?
     async fn look_again(&self, live: &LiveCall, new: &NewCall, since: SystemTime) {
-        let Some(rest) = &self.rest else { return };
+        let Some(rest) = self.rest(&live.tenant()) else { return };
         let found = rest.find(new, since, &|sid: &str| self.call(sid).is_some()).await;
         let Some(found) = found else { return };
         let bound = self.index().bind(&live.about.reference, &found.sid);

@@ -56,6 +56,10 @@ impl CallIndex {
         self.by_sid.get(sid).cloned()
     }
 
+    pub(super) fn by_reference(&self, reference: &str) -> Option<Arc<LiveCall>> {
+        self.by_reference.get(reference).cloned()
+    }
+
     /// Gives the call of a reference its `CallSid`. `None` for a reference that isn't ours, or a call that has another one.
     pub(super) fn bind(&mut self, reference: &str, sid: &str) -> Option<Arc<LiveCall>> {
         let live = self.by_reference.get(reference)?;

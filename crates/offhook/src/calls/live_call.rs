@@ -63,9 +63,10 @@ impl Bus {
     fn tell(&self, name: &'static str, live: &LiveCall, data: &impl Serialize) {
         let listeners = self.0.get().filter(|listeners| listeners.receiver_count() > 0);
         if let Some(listeners) = listeners {
-            let event = json!({ "call": live.sid(), "tenant": live.tenant(), "data": data }).to_string();
+            let tenant = live.tenant();
+            let event = json!({ "call": live.sid(), "tenant": tenant, "data": data }).to_string();
             // Nobody may listen any more.
-            let _unheard = listeners.send(Told { name, data: event.into() });
+            let _unheard = listeners.send(Told { name, data: event.into(), tenant: tenant.into() });
         }
     }
 }
@@ -75,6 +76,8 @@ impl Bus {
 pub(crate) struct Told {
     pub(crate) name: &'static str,
     pub(crate) data: Arc<str>,
+    /// Whose call it is of, where all calls are listened to.
+    pub(crate) tenant: Arc<str>,
 }
 
 impl LiveCall {
@@ -102,6 +105,10 @@ impl LiveCall {
 
     /// Whose call it is; empty where there are no tenants.
     pub(crate) fn tenant(&self) -> String {
+        // A call that was placed, or announced, is whose token asked for it, however it is routed.
+        if !self.about.tenant.is_empty() {
+            return self.about.tenant.clone();
+        }
         self.expected().map(|expected| expected.facts.tenant.clone()).unwrap_or_default()
     }
 
@@ -143,6 +150,7 @@ impl LiveCall {
             to: about.to.clone(),
             direction: about.direction.to_owned(),
             agent: agent.to_owned(),
+            tenant: about.tenant.clone(),
             ..CallFacts::default()
         }
     }
@@ -174,6 +182,8 @@ impl LiveCall {
             about: &'a About,
             #[serde(flatten)]
             record: &'a CallRecord,
+            #[serde(skip_serializing_if = "String::is_empty")]
+            tenant: String,
             usage: BTreeMap<String, Usage>,
             #[serde(skip_serializing_if = "std::ops::Not::not")]
             taken_over: bool,
@@ -185,6 +195,7 @@ impl LiveCall {
         // Plain data can't fail.
         serde_json::to_value(Snapshot {
             about: &self.about,
+            tenant: self.tenant(),
             record: &self.record(),
             usage,
             taken_over: self.seat.is_taken(),
@@ -216,9 +227,10 @@ impl LiveCall {
 
     /// In short, for lists.
     pub(crate) fn summary(&self) -> Value {
+        let tenant = self.tenant();
         let record = self.record();
         json!({
-            "sid": record.sid, "direction": self.about.direction, "agent": self.about.agent, "to": self.about.to,
+            "sid": record.sid, "tenant": tenant, "direction": self.about.direction, "agent": self.about.agent, "to": self.about.to,
             "from": self.about.from, "status": record.status, "talking": record.talking,
             "verdict": record.outcome.as_ref().map(|outcome| outcome.verdict), "since": unix(self.about.since),
             "last": record.transcript.last().map(|line| json!({ "who": line.who, "text": line.text })),
@@ -246,7 +258,7 @@ impl LiveCall {
             && let Ok(data) = serde_json::to_string(data)
         {
             // The last listener may have gone.
-            let _unheard = sound.send(Told { name, data: data.into() }).is_err();
+            let _unheard = sound.send(Told { name, data: data.into(), tenant: Arc::default() }).is_err();
         }
     }
 
@@ -257,7 +269,7 @@ impl LiveCall {
             && let Ok(data) = serde_json::to_string(data)
         {
             // Nobody may listen any more.
-            let _unheard = events.send(Told { name, data: data.into() });
+            let _unheard = events.send(Told { name, data: data.into(), tenant: Arc::default() });
         }
     }
 
@@ -419,6 +431,7 @@ pub(crate) mod tests {
             on_machine: OnMachine::HangUp,
             awaits_beep: false,
             longest: None,
+            tenant: String::new(),
             since: SystemTime::UNIX_EPOCH,
         }
     }

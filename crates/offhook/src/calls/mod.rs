@@ -17,6 +17,7 @@ mod seat;
 mod story;
 mod test_call;
 mod tools;
+mod within;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -36,16 +37,17 @@ use offhook_telemetry::Telemetry;
 use offhook_twilio::calls::{AnsweredBy, CallStatus, CallUpdate};
 use offhook_twilio::twiml::RelayOptions;
 
-use crate::agents::Agent;
+use crate::agents::{Agent, Provider};
 use crate::keeper::{Keeper, Written};
 use crate::metrics::{CallMetrics, Providers};
 use crate::outbox::Outbox;
 use crate::prices::Prices;
 use crate::record::Recorder;
 use crate::rest::Rest;
-use crate::routing::{self, Load, Spent};
+use crate::routing::{self, Limits, Load, Spent};
 use crate::serve::address::PublicBase;
 use crate::serve::metrics::ToolCalls;
+use crate::tenants::{Scope, Tenant, Tenants};
 use call_record::About;
 use config::{OnMachine, OutboundConfig};
 use expected::Expecting;
@@ -57,6 +59,7 @@ pub(crate) use observer::CallObserver;
 pub(crate) use place::{NotPlaced, Order};
 pub(crate) use test_call::{BEGINS_WITHIN, TestCall};
 pub(crate) use tools::transfer_document;
+pub(crate) use within::Within;
 
 /// An agent with the configuration of its calls.
 #[derive(Clone, Debug)]
@@ -102,8 +105,9 @@ const OURS: [&str; 1] = [crate::serve::TOKEN];
 /// Knows all calls.
 #[derive(Debug)]
 pub(crate) struct CallRegistry {
-    pub(crate) config: OutboundConfig,
-    pub(crate) rest: Option<Rest>,
+    config: OutboundConfig,
+    rest: Option<Rest>,
+    tenants: Tenants,
     roster: ArcSwap<Roster>,
     keeper: Option<Keeper>,
     /// Where the documents of calls are kept, if they are.
@@ -118,6 +122,8 @@ pub(crate) struct CallRegistry {
     /// What tools were asked, and what came of it.
     pub(crate) tool_calls: ToolCalls,
     spent: Spent,
+    /// What all calls together may take.
+    limits: Limits,
     outbox: Option<Outbox>,
     bus: Bus,
 }
@@ -134,6 +140,7 @@ impl CallRegistry {
         Self {
             config,
             rest,
+            tenants: Tenants::default(),
             roster: ArcSwap::from_pointee(roster),
             keeper,
             store,
@@ -143,6 +150,7 @@ impl CallRegistry {
             expecting: Mutex::default(),
             tool_calls: ToolCalls::default(),
             spent: Spent::default(),
+            limits: Limits::default(),
             outbox: None,
             bus: Bus::default(),
             metrics: Arc::default(),
@@ -155,11 +163,68 @@ impl CallRegistry {
         self
     }
 
+    /// The same, with tenants, and with what all calls together may take.
+    pub(crate) fn with_tenants(mut self, tenants: Tenants, limits: Limits) -> Self {
+        (self.tenants, self.limits) = (tenants, limits);
+        self
+    }
+
+    /// The tenant of this name, if it is more than a word in a route.
+    pub(crate) fn tenant(&self, name: &str) -> Option<&Tenant> {
+        self.tenants.get(name)
+    }
+
+    /// Whom a tenant, or, without a name, the operator may call, and how.
+    pub(crate) fn outbound(&self, tenant: &str) -> &OutboundConfig {
+        self.tenants.get(tenant).map_or(&self.config, |tenant| &tenant.outbound)
+    }
+
+    /// Twilio's API, with a tenant's account, if it has one, else with the server's own.
+    pub(crate) fn rest(&self, tenant: &str) -> Option<&Rest> {
+        self.tenants.get(tenant).and_then(|tenant| tenant.rest.as_ref()).or(self.rest.as_ref())
+    }
+
+    /// Who writes a tenant's calls, if they are written.
+    pub(crate) fn keeper(&self, tenant: &str) -> Option<&Keeper> {
+        match self.tenants.get(tenant) {
+            Some(tenant) => tenant.keeper.as_ref(),
+            None => self.keeper.as_ref(),
+        }
+    }
+
+    /// The folders with calls that may be reached.
+    fn folders(&self, scope: &Scope) -> Vec<&std::path::Path> {
+        match scope {
+            Scope::Operator => self.keeper.iter().chain(self.tenants.keepers()).map(Keeper::folder).collect(),
+            // Of a tenant that is but a word in a route there are no tokens, so there is no such scope.
+            Scope::Tenant(name) => self.keeper(name).map(Keeper::folder).into_iter().collect(),
+        }
+    }
+
     /// Tells the application of a call.
     pub(crate) fn tell(&self, kind: &str, live: &LiveCall, data: &serde_json::Value) {
         if let Some(outbox) = &self.outbox {
-            outbox.tell(kind, live.sid().as_deref(), data);
+            outbox.tell(kind, (live.sid().as_deref(), &live.tenant()), data);
         }
+    }
+
+    /// Tells the application of the server itself.
+    pub(crate) fn tell_of_server(&self, kind: &str, data: &serde_json::Value) {
+        if let Some(outbox) = &self.outbox {
+            outbox.tell(kind, (None, ""), data);
+        }
+    }
+
+    /// All providers as they are now, each with its agent's name.
+    pub(crate) fn providers(&self) -> Vec<(String, Provider)> {
+        let roster = self.roster.load();
+        let all = std::iter::once(&roster.first).chain(roster.others.values());
+        let of = |served: &Arc<Served>| {
+            let name = served.agent.name.clone();
+            let providers = served.agent.providers.iter().cloned();
+            providers.map(move |provider| (name.clone(), provider)).collect::<Vec<_>>()
+        };
+        all.flat_map(of).collect()
     }
 
     /// Those who listen to all calls.
@@ -206,13 +271,6 @@ impl CallRegistry {
         self.keeper.as_ref().map(Keeper::written)
     }
 
-    /// The tape of a call, if one was kept.
-    pub(crate) fn tape(&self, sid: &str) -> Option<std::path::PathBuf> {
-        let folder = self.keeper.as_ref()?.folder();
-        let both = [false, true].map(|packed| crate::record::tape_path(folder, sid, packed));
-        both.into_iter().find(|path| path.is_file())
-    }
-
     fn index(&self) -> MutexGuard<'_, CallIndex> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -227,9 +285,30 @@ impl CallRegistry {
         roster.others.get(name).cloned()
     }
 
-    /// Their names; the first answers.
-    pub(crate) fn agents(&self) -> Vec<String> {
-        self.roster.load().names()
+    /// The names of the agents that may be asked for; the first answers where none is.
+    pub(crate) fn agents_of(&self, scope: &Scope) -> Vec<String> {
+        let Some(tenant) = scope.only() else { return self.roster.load().names() };
+        let mut names = Vec::new();
+        for served in self.tenants.get(tenant).into_iter().flat_map(|tenant| &tenant.agents) {
+            let name = self.agent(served).map(|served| served.agent.name.clone());
+            names.extend(name.filter(|name| !names.contains(name)));
+        }
+        names
+    }
+
+    /// The agent of this name, if it may be asked for.
+    pub(crate) fn agent_of(&self, scope: &Scope, name: &str) -> Option<Arc<Served>> {
+        let served = self.agent(name)?;
+        let may = scope.only().is_none() || self.agents_of(scope).contains(&served.agent.name);
+        may.then_some(served)
+    }
+
+    /// Which bound a tenant, or all together, have reached, if one more call is to be.
+    pub(crate) fn limit_reached(&self, tenant: &str, party: &str) -> Option<&'static str> {
+        let own = self.tenants.get(tenant).map(|of| (&of.limits, tenant));
+        let now = SystemTime::now();
+        let mut all = [(&self.limits, "")].into_iter().chain(own).filter(|(limits, _)| limits.any());
+        all.find_map(|(limits, of)| limits.reached(&self.load(of, party, now)))
     }
 
     /// Whether any agent's calls are carried so.
@@ -273,8 +352,10 @@ impl CallRegistry {
         asked_for.unwrap_or_else(|| Arc::clone(&self.roster.load().first))
     }
 
-    pub(super) fn prices(&self) -> Arc<Prices> {
-        Arc::clone(&self.roster.load().prices)
+    /// What providers take of a tenant.
+    pub(super) fn prices(&self, tenant: &str) -> Arc<Prices> {
+        let own = self.tenants.get(tenant).and_then(|tenant| tenant.prices.as_ref());
+        own.map_or_else(|| Arc::clone(&self.roster.load().prices), Arc::clone)
     }
 
     /// How a call behaves.
@@ -381,10 +462,12 @@ impl CallRegistry {
             on_machine: OnMachine::GoOn,
             awaits_beep: false,
             longest: None,
+            tenant: expected.as_ref().map(|expected| expected.facts.tenant.clone()).unwrap_or_default(),
             since: SystemTime::now(),
         };
+        let prices = self.prices(&about.tenant);
         let live = LiveCall::new(about, Some(call.sid.to_owned()), CallStatus::InProgress);
-        let live = Arc::new(live.priced(&self.prices()).on(&self.bus));
+        let live = Arc::new(live.priced(&prices).on(&self.bus));
         if let Some(expected) = expected {
             live.expect(expected);
         }
@@ -400,7 +483,9 @@ impl CallRegistry {
         let kept_as = live.as_ref().map_or_else(|| sid.to_owned(), |live| live.recorded_as(sid));
         let names = (kept_as.as_str(), served.agent.name.as_str());
         let form = self.recording.filter(|_| over == Transport::MediaStreams);
-        let keeper = self.keeper.clone().filter(|_| live.as_ref().is_none_or(|live| live.is_recorded()));
+        let tenant = live.as_ref().map(|live| live.tenant()).unwrap_or_default();
+        let kept = live.as_ref().is_none_or(|live| live.is_recorded());
+        let keeper = self.keeper(&tenant).filter(|_| kept).cloned();
         let recorder = Recorder::new(over, keeper.clone(), names, &config, show).with_sound(form);
         CallObserver::new(recorder, live, keeper, Arc::clone(&self.metrics))
     }
@@ -422,7 +507,7 @@ impl CallRegistry {
             self.account_for(live);
         }
         self.keep(live);
-        if let (Some(keeper), Some(sid)) = (&self.keeper, live.sid()) {
+        if let (Some(keeper), Some(sid)) = (self.keeper(&live.tenant()), live.sid()) {
             keeper.forget_live(&sid);
         }
         if is_first {
@@ -443,14 +528,6 @@ impl CallRegistry {
         }
     }
 
-    /// A call's recording, if there is one: its file and its type.
-    pub(crate) fn recording(&self, sid: &str) -> Option<(PathBuf, &'static str)> {
-        let folder = self.keeper.as_ref()?.folder();
-        let all = [(Form::Wav, "audio/wav"), (Form::Flac, "audio/flac")];
-        let named = |form: Form| folder.join(format!("{}.{}", crate::keeper::safe(sid), form.extension()));
-        all.into_iter().map(|(form, kind)| (named(form), kind)).find(|(path, _)| path.exists())
-    }
-
     /// A call is over: what it took is counted, and the application is told.
     fn account_for(&self, live: &LiveCall) {
         let money = live.summary_for_record().cost.map_or(0.0, |cost| cost.total);
@@ -464,7 +541,8 @@ impl CallRegistry {
         if !stored {
             tracing::warn!("the store can't keep up: not all of the last calls are in it");
         }
-        self.keeper.as_ref().is_none_or(|keeper| keeper.settle(within)) && stored
+        let written = self.keeper.as_ref().is_none_or(|keeper| keeper.settle(within));
+        self.tenants.settle(within) && written && stored
     }
 
     /// The server ends: all callers hear a goodbye, and their calls are ended.
@@ -496,13 +574,16 @@ impl CallRegistry {
         self.calls().iter().filter(|live| live.record().talking).filter_map(|live| live.document()).collect()
     }
 
-    /// A call's sound, tape and files. Gives how many, and their octets.
-    pub(crate) fn forget(&self, receipt: &mut Receipt) {
+    /// A call's sound, tape and files, as far as they may be reached. Gives how many, and their octets.
+    pub(crate) fn forget(&self, receipt: &mut Receipt, scope: &Scope) {
         for id in &receipt.ids {
-            self.index().forget(id);
+            let mut index = self.index();
+            if index.by_sid(id).is_some_and(|live| scope.sees(&live.tenant())) {
+                index.forget(id);
+            }
         }
-        if let Some(keeper) = &self.keeper {
-            crate::keeper::delete(keeper.folder(), receipt);
+        for folder in self.folders(scope) {
+            crate::keeper::delete(folder, receipt);
         }
     }
 
@@ -511,7 +592,7 @@ impl CallRegistry {
         if live.is_recorded() {
             self.store_document(live);
         }
-        if let (Some(keeper), Some(sid), true) = (&self.keeper, live.sid(), live.is_recorded())
+        if let (Some(keeper), Some(sid), true) = (self.keeper(&live.tenant()), live.sid(), live.is_recorded())
             && let Ok(bytes) = serde_json::to_vec_pretty(&live.snapshot())
         {
             keeper.save_facts(&sid, bytes);
@@ -566,7 +647,7 @@ impl CallRegistry {
     /// Ends a call now.
     pub(crate) async fn end(&self, live: &LiveCall) -> Result<(), String> {
         let sid = live.sid().ok_or("Twilio has not told the call's SID yet")?;
-        match &self.rest {
+        match self.rest(&live.tenant()) {
             Some(rest) => rest.update(&sid, &CallUpdate::End).await.map_err(|error| error.to_string()),
             None => live.wish(Control::HangUp).map_err(|error| error.to_string()),
         }
@@ -582,7 +663,7 @@ impl CallRegistry {
 
     /// Asks Twilio how a call stands.
     async fn ask_about(&self, live: &LiveCall) {
-        let (Some(rest), Some(sid)) = (&self.rest, live.sid()) else { return };
+        let (Some(rest), Some(sid)) = (self.rest(&live.tenant()), live.sid()) else { return };
         match rest.fetch(&sid).await {
             Ok(found) => {
                 if let Some(status) = CallStatus::parse(&found.status) {
@@ -592,4 +673,11 @@ impl CallRegistry {
             Err(error) => tracing::info!(call = sid, %error, "how the call stands could not be asked"),
         }
     }
+}
+
+/// A call's recording in a folder, if it is there: its file and its type.
+fn recording_in(folder: &std::path::Path, sid: &str) -> Option<(PathBuf, &'static str)> {
+    let all = [(Form::Wav, "audio/wav"), (Form::Flac, "audio/flac")];
+    let named = |form: Form| folder.join(format!("{}.{}", crate::keeper::safe(sid), form.extension()));
+    all.into_iter().map(|(form, kind)| (named(form), kind)).find(|(path, _)| path.exists())
 }

@@ -13,6 +13,7 @@ use super::config::{Detection, OnMachine};
 use super::live_call::LiveCall;
 use crate::rest::RestError;
 use crate::serve::address::PublicBase;
+use crate::tenants::Scope;
 
 /// Longest goal, in characters, and most parameters.
 pub(super) const LONGEST_GOAL: usize = 4_000;
@@ -48,6 +49,9 @@ pub(crate) enum NotPlaced {
     /// The server isn't set up for it.
     #[error("{0}")]
     NotReady(String),
+    /// A limit is reached.
+    #[error("no call is placed now: `{0}` in [limits] is reached")]
+    Limit(&'static str),
     /// Twilio.
     #[error(transparent)]
     Twilio(#[from] RestError),
@@ -58,9 +62,10 @@ impl CallRegistry {
     pub(crate) async fn place(
         self: &Arc<Self>,
         order: Order,
+        scope: &Scope,
         base: &PublicBase,
     ) -> Result<Arc<LiveCall>, NotPlaced> {
-        let Some(rest) = &self.rest else {
+        let Some(rest) = self.rest(scope.tenant()) else {
             return Err(NotPlaced::NotReady(
                 "this server has no access to Twilio's API: set `account_sid` in [twilio] (or TWILIO_ACCOUNT_SID), and an API \
                  key or the auth token"
@@ -73,7 +78,10 @@ impl CallRegistry {
                     .into(),
             ));
         }
-        let (new, live) = self.prepare(order, base)?;
+        let (new, live) = self.prepare(order, scope, base)?;
+        if let Some(bound) = self.limit_reached(scope.tenant(), &live.about.to) {
+            return Err(NotPlaced::Limit(bound));
+        }
         self.index().add(&live);
         let is_known = |sid: &str| self.call(sid).is_some();
         let follow = || drop(tokio::spawn(Arc::clone(self).see_to_end(Arc::clone(&live), new.clone())));
@@ -109,21 +117,36 @@ impl CallRegistry {
         }
     }
 
-    fn prepare(&self, order: Order, base: &PublicBase) -> Result<(NewCall, Arc<LiveCall>), NotPlaced> {
+    fn prepare(
+        &self,
+        order: Order,
+        scope: &Scope,
+        base: &PublicBase,
+    ) -> Result<(NewCall, Arc<LiveCall>), NotPlaced> {
         let wrong = |what: String| Err(NotPlaced::Wrong(what));
-        if !self.config.allows(&order.to) {
-            return Err(NotPlaced::NotAllowed(order.to));
-        }
-        let Some(from) = order.from.or_else(|| self.config.from.clone()) else {
-            return wrong("no calling number: give `from`, or set it in [outbound]".into());
-        };
-        let names = self.agents();
+        let config = self.outbound(scope.tenant());
+        // Who may not be asked for is told before who may not be called: the first is about the order itself.
+        let names = self.agents_of(scope);
         let agent = order.agent.unwrap_or_else(|| names.first().cloned().unwrap_or_default());
-        let Some(served) = self.agent(&agent) else {
+        let Some(served) = self.agent_of(scope, &agent) else {
             return wrong(format!(
                 "there is no agent `{agent}` here, only {}; see `agents` in [outbound]",
                 names.join(", ")
             ));
+        };
+        if !config.allows(&order.to) {
+            return Err(NotPlaced::NotAllowed(order.to));
+        }
+        // The account's other numbers are other tenants'.
+        let shares =
+            scope.only().is_some_and(|name| self.tenant(name).is_none_or(|tenant| tenant.rest.is_none()));
+        if shares && order.from.as_ref().is_some_and(|from| config.from.as_ref() != Some(from)) {
+            return wrong(
+                "calls are placed from the number in [tenant.outbound]: give no other `from`".into(),
+            );
+        }
+        let Some(from) = order.from.or_else(|| config.from.clone()) else {
+            return wrong("no calling number: give `from`, or set it in [outbound]".into());
         };
         if order.goal.as_ref().is_some_and(|goal| goal.chars().count() > LONGEST_GOAL) {
             return wrong(format!("the goal is longer than {LONGEST_GOAL} characters"));
@@ -131,11 +154,11 @@ impl CallRegistry {
         if order.parameters.len() > MOST_PARAMETERS {
             return wrong(format!("there are more than {MOST_PARAMETERS} parameters"));
         }
-        let ring_for = order.ring_for_s.map_or(self.config.ring_for, Duration::from_secs);
+        let ring_for = order.ring_for_s.map_or(config.ring_for, Duration::from_secs);
         if !(Duration::from_secs(5)..=Duration::from_secs(600)).contains(&ring_for) {
             return wrong("`ring_for_s` must be 5 to 600".into());
         }
-        let longest = order.longest_s.map_or(self.config.longest, Duration::from_secs);
+        let longest = order.longest_s.map_or(config.longest, Duration::from_secs);
         if !(Duration::from_secs(10)..=Duration::from_secs(4 * 3_600)).contains(&longest) {
             return wrong("`longest_s` must be 10 to 14400, which is Twilio's limit of 4 h".into());
         }
@@ -143,8 +166,8 @@ impl CallRegistry {
             return Err(NotPlaced::NotReady("the system has no randomness to give".into()));
         };
         let url = |path: &str| base.url(&format!("{path}?ref={reference}"));
-        let on_machine = order.on_machine.unwrap_or_else(|| self.config.on_machine.clone());
-        let machine = match order.machine_detection.unwrap_or(self.config.machine_detection) {
+        let on_machine = order.on_machine.unwrap_or_else(|| config.on_machine.clone());
+        let machine = match order.machine_detection.unwrap_or(config.machine_detection) {
             Detection::Off => None,
             detection => Some(MachineDetection {
                 wait_for_end: detection == Detection::WaitForEnd,
@@ -175,11 +198,16 @@ impl CallRegistry {
             awaits_beep: new.machine.is_some() && matches!(on_machine, OnMachine::LeaveMessage(_)),
             on_machine,
             longest: Some(longest),
+            tenant: scope.tenant().to_owned(),
             since: SystemTime::now(),
         };
         Ok((
             new,
-            Arc::new(LiveCall::new(about, None, CallStatus::Queued).priced(&self.prices()).on(&self.bus)),
+            Arc::new(
+                LiveCall::new(about, None, CallStatus::Queued)
+                    .priced(&self.prices(scope.tenant()))
+                    .on(&self.bus),
+            ),
         ))
     }
 }

@@ -26,6 +26,8 @@ const LONGEST: u64 = 4 * 1024 * 1024;
 struct Kept {
     sid: String,
     agent: String,
+    #[serde(default)]
+    tenant: String,
     outbound: bool,
     to: String,
     from: String,
@@ -46,6 +48,7 @@ struct Said {
 impl LiveCall {
     /// What the call needs to go on in another process.
     pub(super) fn to_be_resumed(&self) -> Option<(String, Vec<u8>)> {
+        let tenant = self.tenant();
         let record = self.record();
         let about = &self.about;
         let sid = record.sid.clone()?;
@@ -57,6 +60,7 @@ impl LiveCall {
         let kept = Kept {
             sid: sid.clone(),
             agent: about.agent.clone(),
+            tenant,
             outbound: about.direction != "inbound",
             to: about.to.clone(),
             from: about.from.clone(),
@@ -73,17 +77,18 @@ impl LiveCall {
 impl CallRegistry {
     /// Takes in the calls that an earlier process has left in the middle. Gives their `CallSid`s.
     pub(crate) fn resume(&self) -> Vec<String> {
-        let Some(keeper) = &self.keeper else { return Vec::new() };
         let mut resumed = Vec::new();
-        for path in keeper.left_in_the_middle() {
-            match read(&path) {
-                Some(kept) => {
-                    tracing::info!(call = %kept.sid, "the call was left in the middle: it goes on if Twilio connects it again");
-                    resumed.push(kept.sid.clone());
-                    let live = Arc::new(self.live_again(kept));
-                    self.index().add(&live);
+        for keeper in self.keeper.iter().chain(self.tenants.keepers()) {
+            for path in keeper.left_in_the_middle() {
+                match read(&path) {
+                    Some(kept) => {
+                        tracing::info!(call = %kept.sid, "the call was left in the middle: it goes on if Twilio connects it again");
+                        resumed.push(kept.sid.clone());
+                        let live = Arc::new(self.live_again(kept));
+                        self.index().add(&live);
+                    }
+                    None => keeper.forget(path),
                 }
-                None => keeper.forget(path),
             }
         }
         resumed
@@ -101,9 +106,12 @@ impl CallRegistry {
             on_machine: OnMachine::GoOn,
             awaits_beep: false,
             longest: None,
+            tenant: kept.tenant,
             since: SystemTime::UNIX_EPOCH + Duration::from_secs(kept.since),
         };
-        let live = LiveCall::new(about, Some(kept.sid), CallStatus::InProgress).priced(&self.prices());
+        let prices = self.prices(&about.tenant);
+        let live =
+            LiveCall::new(about, Some(kept.sid), CallStatus::InProgress).priced(&prices).on(self.bus());
         for line in kept.transcript {
             let who = if line.caller { "caller" } else { "agent" };
             live.record().say(0, who, line.text, line.interrupted);

@@ -12,6 +12,7 @@ use super::call_record::About;
 use super::config::OnMachine;
 use super::live_call::LiveCall;
 use super::place::{LONGEST_GOAL, MOST_PARAMETERS, reference};
+use crate::tenants::Scope;
 
 /// A stream that does not begin within this never will: the tokens are too old by then.
 pub(crate) const BEGINS_WITHIN: Duration = Duration::from_secs(90);
@@ -35,11 +36,11 @@ impl CallRegistry {
     ///
     /// # Errors
     /// What is wrong with the wish.
-    pub(crate) fn announce(&self, wish: TestCall) -> Result<Arc<LiveCall>, String> {
-        let names = self.agents();
+    pub(crate) fn announce(&self, wish: TestCall, scope: &Scope) -> Result<Arc<LiveCall>, String> {
+        let names = self.agents_of(scope);
         let agent = wish.agent.unwrap_or_else(|| names.first().cloned().unwrap_or_default());
         let served = self
-            .agent(&agent)
+            .agent_of(scope, &agent)
             .ok_or_else(|| format!("there is no agent `{agent}` here, only {}", names.join(", ")))?;
         if wish.goal.as_ref().is_some_and(|goal| goal.chars().count() > LONGEST_GOAL) {
             return Err(format!("the goal is longer than {LONGEST_GOAL} characters"));
@@ -68,10 +69,11 @@ impl CallRegistry {
             on_machine: OnMachine::GoOn,
             awaits_beep: false,
             longest: None,
+            tenant: scope.tenant().to_owned(),
             since: SystemTime::now(),
         };
         let live = LiveCall::new(about, Some(format!("CA{}", random()?)), CallStatus::Queued);
-        let live = Arc::new(live.priced(&self.prices()));
+        let live = Arc::new(live.priced(&self.prices(scope.tenant())).on(self.bus()));
         self.index().add(&live);
         Ok(live)
     }

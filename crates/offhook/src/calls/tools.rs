@@ -139,14 +139,14 @@ impl CallRegistry {
         base: Option<&PublicBase>,
     ) -> Result<String, String> {
         let number = PhoneNumber::parse(to).map_err(|error| error.to_string())?;
-        if !allowed && !self.config.allows(&number) {
+        if !allowed && !self.outbound(&live.tenant()).allows(&number) {
             return Err(format!(
                 "callers may not be handed to {number}: `allow` in [outbound] doesn't have it"
             ));
         }
         live.record().transferred_to = Some(number.to_string());
         let by_sound = self.serves(Some(live)).agent.transport == Transport::MediaStreams;
-        if let (Some(rest), Some(sid), true) = (&self.rest, live.sid(), by_sound) {
+        if let (Some(rest), Some(sid), true) = (self.rest(&live.tenant()), live.sid(), by_sound) {
             let document = transfer_document(live, &number, base).to_xml();
             if let Err(error) = rest.update(&sid, &CallUpdate::Twiml(document)).await {
                 live.record().transferred_to = None;

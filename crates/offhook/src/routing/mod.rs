@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 pub(crate) use ask::{AskConfig, Asker};
 pub(crate) use limits::{Limits, Load, Spent};
-use when::{Day, Hours, Offset};
+use when::{Day, Hours, Zone};
 
 /// Twilio's name for a SIP header in its requests.
 const SIP_HEADER: &str = "SipHeader_";
@@ -31,8 +31,10 @@ pub(crate) struct RouteTable {
     pub(crate) days: Vec<Day>,
     /// Hours of the day: `09:00-17:30`.
     pub(crate) hours: Option<Hours>,
-    /// The lead over UTC of the clock that days and hours go by: `+01:00`. Default UTC.
-    pub(crate) utc_offset: Offset,
+    /// The clock that days and hours go by: a place's, with its summer time, as `America/Los_Angeles`; or, as `utc_offset`, a fixed
+    /// lead over UTC: `+01:00`. Default UTC.
+    #[serde(alias = "utc_offset")]
+    pub(crate) time_zone: Zone,
     /// What becomes of the call then.
     #[serde(flatten)]
     pub(crate) then: Decision,
@@ -75,7 +77,7 @@ impl RouteTable {
         begins(&self.to, "To")
             && begins(&self.from, "From")
             && self.header.iter().all(header)
-            && when::holds(&self.days, self.hours, self.utc_offset, at)
+            && when::holds(&self.days, self.hours, &self.time_zone, at)
     }
 }
 
@@ -92,11 +94,11 @@ fn plain(number: &str) -> String {
 
 /// The route of a call.
 pub(crate) fn choose<'a>(
-    routes: &'a [RouteTable],
+    mut routes: impl Iterator<Item = &'a RouteTable>,
     form: &WebhookForm,
     at: SystemTime,
 ) -> Option<&'a RouteTable> {
-    routes.iter().find(|route| route.holds(form, at))
+    routes.find(|route| route.holds(form, at))
 }
 
 /// Text with these variables in it: `{name}` stands for a value. What isn't one stays.
@@ -127,7 +129,7 @@ mod tests {
         let chosen = |pairs: &[(&str, &str)]| {
             let form =
                 pairs.iter().fold(WebhookForm::parse(b""), |form, (name, value)| form.with(name, value));
-            choose(&routes, &form, monday).unwrap().then.clone()
+            choose(routes.iter(), &form, monday).unwrap().then.clone()
         };
         assert_eq!(chosen(&[("To", "+14155550101"), ("From", "+441")]).agent.as_deref(), Some("british"));
         let sales = chosen(&[("To", "+14155550101"), ("SipHeader_X-Department", "sales")]);

@@ -16,7 +16,7 @@ pub(super) fn announce(address: SocketAddr, shared: &Shared) {
             "webhook  {http}://{address}/voice (as your tunnel or proxy is reached, with https)"
         )),
     }
-    match (&shared.api, &shared.registry.rest) {
+    match (&shared.api, shared.registry.rest("")) {
         (Some(_), Some(_)) => {
             say("api      calls can be placed, watched and reached into; see /openapi.json")
         }

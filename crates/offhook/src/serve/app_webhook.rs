@@ -136,6 +136,10 @@ async fn forward(
             return sorry();
         }
     };
+    // An action that has nothing to say: Twilio's own SDKs answer so.
+    if document.trim().is_empty() {
+        return typed(StatusCode::OK, MIME, Response::default().to_xml());
+    }
     match mediated(&document, (checked, call), shared, served, url) {
         Ok((xml, asked)) => {
             if let Some(asked) = asked {

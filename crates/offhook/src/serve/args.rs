@@ -83,7 +83,7 @@ impl ServeArgs {
 
     /// Where to listen.
     pub(super) fn address(&self, config: &Config) -> anyhow::Result<SocketAddr> {
-        let is_signed = !config.keys()?.is_empty();
+        let is_signed = !config.signers()?.is_empty();
         let host = IpAddr::V4(if is_signed { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST });
         Ok(match (self.listen, self.port, config.listen) {
             (Some(listen), ..) => listen,

@@ -134,7 +134,7 @@ fn connect_again(checked: &Checked, live: Option<&LiveCall>, edge: &Edge) -> Opt
         }
     }
     tracing::warn!(call = sid, again, "a call's stream was lost for good: the caller is told so");
-    let config = &shared.registry.config;
+    let config = shared.registry.outbound(&live.map(LiveCall::tenant).unwrap_or_default());
     let sorry = Response::default().then(Verb::Say(config.lost.clone()));
     let Some(to) = &config.lost_transfer else { return Some(sorry.then(Verb::Hangup)) };
     // A caller's own number is shown by itself; we call others by our own.
@@ -163,7 +163,7 @@ pub(crate) async fn after_transfer(request: Request, edge: &Edge) -> Answer {
         }
         shared.registry.conclude(&live);
     }
-    let sorry = &shared.registry.config.transfer_failed;
+    let sorry = &shared.registry.outbound("").transfer_failed;
     let next = if taken || sorry.is_empty() {
         Response::default()
     } else {

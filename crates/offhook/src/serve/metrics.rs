@@ -26,6 +26,7 @@ use crate::api::Api;
 use crate::calls::CallRegistry;
 use crate::config::Config;
 use crate::metrics::{Disk, Label, Pacing, Process, Providers};
+use crate::tenants::Scope;
 
 /// The type that OpenMetrics has.
 const MIME: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -259,7 +260,8 @@ impl std::fmt::Debug for MetricsAccess {
 impl MetricsAccess {
     pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
         let bearer = config.metrics_token()?.map(|token| format!("Bearer {token}"));
-        let open = config.api_token()?.is_none();
+        // Tenants are to learn nothing of each other.
+        let open = config.api_token()?.is_none() && config.tenants.is_empty();
         Ok(Self { bearer, apart: config.metrics.listen.is_some(), open })
     }
 
@@ -270,7 +272,7 @@ impl MetricsAccess {
 
     fn opens(&self, headers: &HeaderMap, api: Option<&Api>) -> bool {
         let given = headers.get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
-        let by_api = api.is_some_and(|api| api.opens(headers));
+        let by_api = api.is_some_and(|api| api.opens(headers) == Some(Scope::Operator));
         match &self.bearer {
             Some(bearer) => bool::from(bearer.as_bytes().ct_eq(given)) || by_api,
             None => by_api || self.apart || self.open,

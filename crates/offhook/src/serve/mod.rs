@@ -6,6 +6,7 @@ mod app_webhook;
 mod args;
 mod callbacks;
 mod drain;
+mod failing;
 mod failures;
 pub(crate) mod http;
 mod life;
@@ -40,7 +41,6 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use offhook_store::Store;
 use offhook_telemetry::{Settings as TraceSettings, Telemetry};
-use offhook_twilio::signature::Keys;
 use tokio::net::TcpListener;
 
 use crate::api::Api;
@@ -49,6 +49,7 @@ use crate::config::Config;
 use crate::keeper::Keeper;
 use crate::outbox::Outbox;
 use crate::rest::Rest;
+use crate::tenants::{Signers, Tenants};
 pub(crate) use args::ServeArgs;
 use drain::Ended;
 use failures::Failures;
@@ -77,7 +78,7 @@ pub(crate) struct Shared {
     pub(crate) registry: Arc<CallRegistry>,
     pub(crate) api: Option<Api>,
     pub(crate) public_url: Option<String>,
-    keys: ArcSwap<Keys>,
+    keys: ArcSwap<Signers>,
     failures: Failures,
     pub(crate) tokens: Tokens,
     routing: route::Routing,
@@ -172,13 +173,14 @@ fn shared(
     let roster = roster::load(config, args.transport())?;
     let about = roster.about();
     let rest = config.account()?.map(|account| Rest::new(&account));
-    let keys = config.keys()?;
+    let keys = config.signers()?;
     let api_token = config.api_token()?;
+    let of_tenants = config.tenant_tokens()?;
     // Who works on this machine alone needs no token of their own to use the console.
     let wants_own = config.console && api_token.is_none() && listen.ip().is_loopback() && keys.is_empty();
     let own_token = if wants_own { Some(tokens::random()?) } else { None };
     let token = api_token.or_else(|| own_token.clone());
-    let api = token.map(|token| Api::new(&token, &config.api, config.outbound.calls_per_second));
+    let api = Api::new(token.as_deref(), &of_tenants, config);
     let outbox = Outbox::start(&config.events)?;
     let registry = CallRegistry::new(
         config.outbound.clone(),
@@ -188,7 +190,8 @@ fn shared(
         (store, telemetry),
         config.recording.form(),
     )
-    .telling(outbox);
+    .telling(outbox)
+    .with_tenants(Tenants::start(config)?, config.limits.clone());
     let tool_calls = registry.tool_calls.clone();
     Ok(Shared {
         console: config.console && api.is_some(),
@@ -286,7 +289,13 @@ async fn serve(
             http::accept(listener, edge, http::Serves::Operator).await;
         }
     };
+    let failing = async {
+        tokio::select! {
+            () = failing::watch(shared) => {}
+            () = shared.life.until(Phase::Ending) => {}
+        }
+    };
     let everybody = http::accept(&listener, edge, http::Serves::Everybody);
-    let ((), (), (), (), ended) = tokio::join!(everybody, scrapes, watchdog, certificate, life);
+    let ((), (), (), (), (), ended) = tokio::join!(everybody, scrapes, watchdog, certificate, failing, life);
     Ok(ended)
 }

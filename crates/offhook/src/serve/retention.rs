@@ -7,6 +7,7 @@ use anyhow::Context;
 use offhook_store::{Store, Subject};
 
 use crate::calls::CallRegistry;
+use crate::tenants::Scope;
 
 /// Looked for so often.
 const EVERY: Duration = Duration::from_secs(600);
@@ -26,7 +27,7 @@ fn run(registry: &Weak<CallRegistry>, store: &Store, keep_for: Duration) {
         let before = Subject::Before(i64::try_from(bound).unwrap_or(0), None);
         match store.delete(before).wait() {
             Ok(mut receipt) if !receipt.ids.is_empty() => {
-                calls.forget(&mut receipt);
+                calls.forget(&mut receipt, &Scope::Operator);
                 let (count, failures) = (receipt.ids.len(), receipt.failures.len());
                 tracing::info!(calls = count, objects = receipt.objects, failures, "old calls were deleted");
             }

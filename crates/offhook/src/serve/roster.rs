@@ -19,7 +19,8 @@ pub(super) fn load(config: &Config, transport: Option<Transport>) -> anyhow::Res
     let mut others = BTreeMap::new();
     let of_routes = config.routes.iter().filter_map(|route| route.then.agent.as_ref());
     let mut aliases = BTreeMap::from([(config.agent.clone(), first.agent.name.clone())]);
-    for name in config.outbound.agents.iter().chain(of_routes) {
+    let of_tenants = config.tenants.iter().flat_map(|tenant| &tenant.agents);
+    for name in config.outbound.agents.iter().chain(of_routes).chain(of_tenants) {
         if *name == first.agent.name || others.contains_key(name) || aliases.contains_key(name) {
             continue;
         }
@@ -59,8 +60,8 @@ pub(super) async fn reload(args: &ServeArgs, shared: &Arc<Shared>, loader: &Load
     loader.run(move || {
         let load = || {
             let config = args.config()?;
-            let keys = config.keys()?;
-            let api = config.api_token()?;
+            let keys = config.signers()?;
+            let api = (config.api_token()?, config.tenant_tokens()?);
             Ok::<_, anyhow::Error>((load(&config, args.transport())?, keys, api))
         };
         // The server may have ended meanwhile.
@@ -73,7 +74,7 @@ pub(super) async fn reload(args: &ServeArgs, shared: &Arc<Shared>, loader: &Load
                 "nothing was read again: whether signatures are checked changes only with a restart"
             );
         }
-        Ok(Ok((roster, keys, api_token))) => {
+        Ok(Ok((roster, keys, (own, of_tenants)))) => {
             tracing::info!(agents = ?roster.names(), "agents, prices and keys were read again");
             shared.registry.replace(roster);
             shared.registry.watch_providers(&shared.metrics.providers);
@@ -81,8 +82,8 @@ pub(super) async fn reload(args: &ServeArgs, shared: &Arc<Shared>, loader: &Load
             if let Some(tls) = &shared.tls {
                 tls.renew();
             }
-            if let (Some(api), Some(token)) = (&shared.api, api_token) {
-                api.renew(&token);
+            if let Some(api) = &shared.api {
+                api.renew(own.as_deref(), &of_tenants);
             }
         }
         Ok(Err(error)) => tracing::error!("nothing was read again, for it is not right: {error:#}"),

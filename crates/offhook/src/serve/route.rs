@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use offhook_stages::CallFacts;
-use offhook_twilio::webhook::WebhookForm;
-
 use super::Shared;
+use super::voice::Checked;
 use crate::calls::Served;
 use crate::config::Config;
 use crate::routing::{Asker, Decision, Limits, RouteTable, choose};
+use offhook_stages::CallFacts;
 
 /// How calls that come in are routed.
 #[derive(Debug)]
@@ -30,22 +29,27 @@ impl Routing {
 pub(super) async fn admit(
     call: &str,
     facts: &mut CallFacts,
-    form: &WebhookForm,
+    checked: &Checked,
     shared: &Shared,
 ) -> Result<(Arc<Served>, Decision), String> {
-    let (routing, now) = (&shared.routing, SystemTime::now());
-    let route = choose(&routing.routes, form, now);
+    let (routing, now, form) = (&shared.routing, SystemTime::now(), &checked.form);
+    // A tenant's account leads to its own routes, and to no other.
+    let own = checked.scope.only();
+    let open = |route: &&RouteTable| own.is_none() || route.then.tenant.as_deref() == own;
+    let route = choose(routing.routes.iter().filter(open), form, now);
     let asked = match &routing.asker {
         Some(asker) => asker.ask(call, facts, form).await,
         None => None,
     };
     let decision = asked.or_else(|| route.map(|route| route.then.clone())).unwrap_or_default();
-    facts.tenant = decision.tenant.clone().unwrap_or_default();
+    facts.tenant = own.map(str::to_owned).or_else(|| decision.tenant.clone()).unwrap_or_default();
     if let Some(words) = decision.say {
         return Err(words);
     }
     let of_route = route.map(|route| (&route.limits, facts.tenant.as_str()));
-    for (limits, tenant) in [(&routing.limits, "")].into_iter().chain(of_route) {
+    let tenant = shared.registry.tenant(&facts.tenant);
+    let of_tenant = tenant.map(|tenant| (&tenant.limits, facts.tenant.as_str()));
+    for (limits, tenant) in [(&routing.limits, "")].into_iter().chain(of_route).chain(of_tenant) {
         if !limits.any() {
             continue;
         }
@@ -55,7 +59,8 @@ pub(super) async fn admit(
             return Err(limits.full.clone());
         }
     }
-    let served = match &decision.agent {
+    let first = || tenant.and_then(|tenant| tenant.agents.first());
+    let served = match decision.agent.as_ref().or_else(first) {
         Some(name) => shared.registry.agent(name).unwrap_or_else(|| {
             tracing::error!(call, agent = name, "there is no such agent: the server's own answers");
             shared.registry.serves(None)

@@ -14,43 +14,55 @@ use super::Shared;
 use super::address::PublicBase;
 use super::http::{Answer, Conn, text};
 use super::proxies::Passed;
+use crate::tenants::Scope;
 
 /// Of an address that strangers chose so much is logged.
 const LOGGED: usize = 200;
 
-/// What a request shows, before anything else of it is read. `None` where nothing is checked.
-pub(super) fn shown(
-    headers: &HeaderMap,
-    extensions: &Extensions,
-    shared: &Shared,
-) -> Result<Option<Signed>, Answer> {
-    // Whoever has the API's token may reach into every call: a test call's client, which plays Twilio, can sign nothing.
-    if shared.keys.load().is_empty() || shared.api.as_ref().is_some_and(|api| api.opens(headers)) {
-        return Ok(None);
+/// What a request shows for who sent it.
+#[derive(Clone, Debug)]
+pub(super) enum Shown {
+    /// Enough: nothing is checked, or it has a token of the API's. Whoever has one may reach into calls anyway: a test call's client,
+    /// which plays Twilio, can sign nothing.
+    Known(Scope),
+    /// A signature, which is to be checked.
+    Signed(Signed),
+}
+
+/// What a request shows, before anything else of it is read.
+pub(super) fn shown(headers: &HeaderMap, extensions: &Extensions, shared: &Shared) -> Result<Shown, Answer> {
+    if shared.keys.load().is_empty() {
+        return Ok(Shown::Known(Scope::Operator));
+    }
+    if let Some(scope) = shared.api.as_ref().and_then(|api| api.opens(headers)) {
+        return Ok(Shown::Known(scope));
     }
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     Signed::read(header("x-twilio-signature"), header("x-twilio-webhooks-signature-settings"))
-        .map(Some)
+        .map(Shown::Signed)
         .map_err(|why| refuse(why, "", headers, extensions, shared))
 }
 
-/// Checks a webhook's signature.
+/// Checks a webhook's signature. Gives whose calls it may speak of.
 pub(super) fn check(
-    signed: Option<&Signed>,
+    shown: Shown,
     head: &Parts,
     base: &PublicBase,
     form: Option<&WebhookForm>,
     body: &[u8],
     shared: &Shared,
-) -> Result<(), Answer> {
-    if let Some(signed) = signed {
-        let url = base.url(target(head.uri.path_and_query()));
-        let params = form.map_or(&[][..], WebhookForm::params);
-        let outcome = shared.keys.load().check(signed, &url, params, Some(body));
-        outcome.map_err(|why| refuse(why, &url, &head.headers, &head.extensions, shared))?;
-    }
+) -> Result<Scope, Answer> {
+    let scope = match shown {
+        Shown::Known(scope) => scope,
+        Shown::Signed(signed) => {
+            let url = base.url(target(head.uri.path_and_query()));
+            let params = form.map_or(&[][..], WebhookForm::params);
+            let outcome = shared.keys.load().check(&signed, &url, params, Some(body));
+            outcome.map_err(|why| refuse(why, &url, &head.headers, &head.extensions, shared))?
+        }
+    };
     known(&head.extensions);
-    Ok(())
+    Ok(scope)
 }
 
 /// Checks the signature of a WebSocket's upgrade.
@@ -69,7 +81,8 @@ pub(super) fn check_upgrade(
             if within { answer } else { beyond_budget(answer) }
         });
     }
-    if let Some(signed) = shown(headers, extensions, shared)? {
+    // Which call it is for, the token of its first message tells, which its signed webhook was answered with.
+    if let Shown::Signed(signed) = shown(headers, extensions, shared)? {
         let url = base.map(|base| base.url(target(request.uri().path_and_query()))).unwrap_or_default();
         let outcome = shared.keys.load().check_upgrade(&signed, &url);
         outcome.map_err(|why| refuse(why, &url, headers, extensions, shared))?;

@@ -16,6 +16,7 @@ use super::routes::STREAM_PATH;
 use super::{Edge, Shared, signed};
 use crate::calls::{Expected, Served};
 use crate::routing::Decision;
+use crate::tenants::Scope;
 
 /// Longest form taken; Twilio's have about 1 kB.
 const LONGEST_FORM: usize = 16 * 1024;
@@ -29,6 +30,8 @@ pub(super) struct Checked {
     pub(super) base: PublicBase,
     pub(super) form: WebhookForm,
     pub(super) query: WebhookForm,
+    /// Whose calls it may speak of.
+    pub(super) scope: Scope,
 }
 
 impl Checked {
@@ -62,8 +65,11 @@ pub(crate) async fn answer(request: Request, edge: &Edge) -> Answer {
     }
     let mut facts = super::app_webhook::call_facts(&checked.form, "");
     let (served, decision) = match live.as_deref() {
-        Some(live) => (shared.registry.serves(Some(live)), Decision::default()),
-        None => match super::route::admit(call, &mut facts, &checked.form, shared).await {
+        Some(live) => {
+            facts.tenant = live.tenant();
+            (shared.registry.serves(Some(live)), Decision::default())
+        }
+        None => match super::route::admit(call, &mut facts, &checked, shared).await {
             Ok(routed) => routed,
             Err(words) => {
                 let instead = Response::default().then(Verb::Say(words)).then(Verb::Hangup);
@@ -132,7 +138,7 @@ pub(super) fn parameters(
 pub(super) async fn check(request: Request, shared: &Shared) -> Result<Checked, Answer> {
     let (head, body) = request.into_parts();
     // Without a signature nothing of the body is read.
-    let signed = signed::shown(&head.headers, &head.extensions, shared)?;
+    let shown = signed::shown(&head.headers, &head.extensions, shared)?;
     let Some(base) = PublicBase::of(shared.public_url.as_deref(), &head.headers, &head.extensions) else {
         return Err(text(StatusCode::BAD_REQUEST, "the request names no host\n"));
     };
@@ -150,12 +156,21 @@ pub(super) async fn check(request: Request, shared: &Shared) -> Result<Checked, 
         return Err(text(StatusCode::PAYLOAD_TOO_LARGE, message));
     }
     let form = WebhookForm::parse(encoded);
-    signed::check(signed.as_ref(), &head, &base, posted.then_some(&form), &body, shared)?;
+    let scope = signed::check(shown, &head, &base, posted.then_some(&form), &body, shared)?;
     // What follows from the answer, such as a stream, is waited for before the server ends.
     shared.calls.touch();
     if form.get("CallSid").is_some_and(|sid| CallSid::parse(sid).is_err()) {
         return Err(text(StatusCode::BAD_REQUEST, "CallSid is no call's SID\n"));
     }
     let query = WebhookForm::parse(head.uri.query().unwrap_or("").as_bytes());
-    Ok(Checked { base, form, query })
+    let sid = form.get("CallSid").unwrap_or("");
+    if shared.registry.is_anothers(&scope, query.get("ref"), sid) {
+        tracing::warn!(
+            call = sid,
+            tenant = scope.tenant(),
+            "a tenant's account spoke of a call that is another's"
+        );
+        return Err(text(StatusCode::FORBIDDEN, "this call is not of the account that signed\n"));
+    }
+    Ok(Checked { base, form, query, scope })
 }

@@ -129,6 +129,34 @@ async fn the_openai_compatible_server_books_a_table_and_knows_its_call() {
     assert!(printed.len() >= 3 && printed.iter().all(|line| *line == expected), "{printed:?}");
 }
 
+/// A program of its own that has Offhook's crates: `cargo nextest run --workspace` builds it beside ours.
+#[allow(clippy::print_stderr, reason = "whoever runs the tests is to know")]
+#[tokio::test]
+async fn the_rust_program_books_a_table() {
+    let program = Path::new(env!("CARGO_BIN_EXE_offhook")).with_file_name("booking-in-rust");
+    if !program.exists() {
+        eprintln!(
+            "skipped: {} isn't built; cargo build -p offhook-example-booking does it",
+            program.display()
+        );
+        return;
+    }
+    let (doubles, _) = recogniser(&["Two people.", "On Friday."]).await;
+    let mut command = Command::new(program);
+    command.env("DEEPGRAM_URL", format!("{}/v1/listen", doubles.ws())).env("DEEPGRAM_API_KEY", "a-key");
+    let program = Program::start(command.env_remove("TWILIO_AUTH_TOKEN"));
+    let lines = vec![line("pizza-2", When::AfterAgent(600)), line("pizza-5", When::AfterAgent(600))];
+    let report = place(plan(&format!("127.0.0.1:{}", program.port), 25, lines), |_| {}).await.unwrap();
+    assert_eq!(report.findings, Vec::<String>::new());
+    assert_eq!((report.ended_by.as_str(), report.agent.len() >= 3), ("server", true), "{:?}", report.agent);
+    let printed = program.printed();
+    for said in
+        ["caller: Two people.", "caller: On Friday.", "agent: A table for 2, friday. It is booked. Goodbye!"]
+    {
+        assert!(printed.iter().any(|line| line == said), "{said}: {printed:?}");
+    }
+}
+
 #[tokio::test]
 async fn tools_of_an_mcp_server_book_a_table_after_the_callers_yes() {
     use offhook_doubles::{Doubles, DoublesConfig, Rule, Script as OfDoubles, ToolCall};

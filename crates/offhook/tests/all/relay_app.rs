@@ -81,7 +81,8 @@ async fn a_caller_who_interrupts_is_told_to_the_application_with_what_was_heard(
     })
     .await;
     let (_doubles, stt) = recogniser(&["Stop it, please, I know them."]).await;
-    let file = agent_file(&app.url, &stt, "").replace("greeting = \"Hello, this is the test.\"\n", "");
+    let events = "events = [\"speaker-events\", \"tokens-played\"]";
+    let file = agent_file(&app.url, &stt, events).replace("greeting = \"Hello, this is the test.\"\n", "");
     let (server, _folder) = serve(&file);
     let lines = vec![line("pizza-1", When::BargeIn(4_000))];
     let report = place(plan(&server.address, 2, lines), |_| {}).await.unwrap();
@@ -89,6 +90,13 @@ async fn a_caller_who_interrupts_is_told_to_the_application_with_what_was_heard(
     let types = app.types();
     let place_of = |kind: &str| types.iter().position(|found| found == kind);
     assert!(place_of("interrupt").is_some() && place_of("interrupt") < place_of("prompt"), "{types:?}");
+    // Piece by piece, as it was heard: before the caller said anything.
+    let received = app.received();
+    let told = |name: &str, value: &str| {
+        received.iter().position(|info| info["name"] == name && info["value"] == value).unwrap_or(usize::MAX)
+    };
+    let first = told("tokensPlayed", "One is the first number that there is.");
+    assert!(first < told("clientSpeaking", "on"), "{received:#?}");
     let interrupt = &app.of_type("interrupt")[0];
     let heard = interrupt["utteranceUntilInterrupt"].as_str().unwrap();
     // The piece that was being spoken, not all of the answer.
@@ -228,4 +236,76 @@ async fn an_application_that_cannot_be_reached_is_asked_what_is_next() {
     let form = &asked[1].1;
     assert_eq!(form.get("SessionStatus"), Some("failed"));
     assert_eq!((form.get("ErrorCode"), form.get("HandoffData")), (Some("64105"), None));
+}
+
+/// What an application was told, without what differs from call to call: names of fields of `setup`, words, keys, reasons.
+fn in_short(received: &[serde_json::Value]) -> Vec<String> {
+    let of = |message: &serde_json::Value| {
+        let kind = message["type"].as_str().unwrap();
+        let more = match kind {
+            "setup" => message.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(","),
+            "prompt" => format!("{} {} {}", message["voicePrompt"], message["lang"], message["last"]),
+            "dtmf" => message["digit"].to_string(),
+            "close" => format!("{} {}", message["code"], message["reason"]),
+            _ => String::new(),
+        };
+        format!("{kind} {more}").trim().to_owned()
+    };
+    received.iter().map(of).collect()
+}
+
+/// The same caller, the same application: once Twilio is its ConversationRelay (as our simulator plays it), once we are, behind a stream.
+#[tokio::test]
+async fn an_application_is_told_the_same_in_the_same_order_by_twilio_and_by_us() {
+    let mut told = Vec::new();
+    for by_us in [false, true] {
+        let app = Application::start(|message| match message["type"].as_str().unwrap() {
+            "prompt" if message["voicePrompt"] == "Please count for me." => vec![
+                token(
+                    "One is the first number that there is. Two is what comes after the first of them. ",
+                    false,
+                ),
+                token(
+                    "Three is what comes after these two numbers. Four is what comes after three of them.",
+                    true,
+                ),
+            ],
+            "prompt" => vec![token("Very well.", true)],
+            "dtmf" => vec![token("Goodbye.", true), r#"{"type":"end"}"#.into()],
+            _ => vec![],
+        })
+        .await;
+        let url = app.url.clone();
+        let hook = Webhook::start(move |path| match path {
+            "/voice" => format!(
+                "<Response><Connect action=\"/done\"><ConversationRelay url=\"{url}\" welcomeGreeting=\"Hi, this is the app.\" \
+                 dtmfDetection=\"true\"/></Connect></Response>"
+            ),
+            _ => "<Response><Hangup/></Response>".to_owned(),
+        })
+        .await;
+        let (_doubles, stt) = recogniser(&["Please count for me.", "Stop it, please, I know them."]).await;
+        let agent = format!(
+            "[agent]\nname = \"app\"\nwebhook = \"{}/voice\"\n{stt}[[tts]]\nprovider = \"embedded\"\n",
+            hook.base
+        );
+        let (server, _folder) = serve(&agent);
+        let says = |name: &str, when, text: &str| Line { text: text.into(), ..line(name, when) };
+        let lines = vec![
+            says("pizza-2", When::AfterAgent(500), "Please count for me."),
+            says("pizza-1", When::BargeIn(3_000), "Stop it, please, I know them."),
+            keys("5", When::AfterAgent(700)),
+        ];
+        let mut plan = plan(&server.address, 6, lines);
+        if !by_us {
+            plan.url = format!("{}/voice", hook.base);
+        }
+        let report = place(plan, |_| {}).await.unwrap();
+        assert_eq!(report.findings, Vec::<String>::new());
+        app.until("close").await;
+        told.push(in_short(&app.received()));
+    }
+    assert_eq!(told[0], told[1]);
+    let kinds: Vec<&str> = told[0].iter().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(kinds, ["setup", "prompt", "interrupt", "prompt", "dtmf", "close"]);
 }

@@ -62,6 +62,12 @@ impl RelayApp {
         interruptible(self.config.interrupts())
     }
 
+    /// Whether it wants to know what was played while it is said.
+    #[must_use]
+    pub fn follows_words(&self) -> bool {
+        self.config.subscribes("tokens-played")
+    }
+
     /// Whether it wants prompts before the end of a turn is certain.
     #[must_use]
     pub fn speculates(&self) -> bool {

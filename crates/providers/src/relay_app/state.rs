@@ -86,6 +86,8 @@ pub(super) struct AppSession {
     bad_in_a_row: u32,
     /// What may interrupt what the caller hears now.
     speaking: Option<Interruptible>,
+    /// Pieces of what is being said that were reported as played.
+    played: usize,
     /// The caller began during speech that nothing may interrupt.
     unreported: bool,
     /// The words of the prompt that was sent last, if its reply was dropped unheard: the next prompt may go on from it.
@@ -116,6 +118,7 @@ impl AppSession {
             ended: false,
             bad_in_a_row: 0,
             speaking: None,
+            played: 0,
             unreported: false,
             unanswered: String::new(),
             prompts: 0,
@@ -334,22 +337,36 @@ impl AppSession {
             }
             News::AgentBegan { interruptible } => {
                 self.unanswered.clear();
+                self.played = 0;
                 self.speaking = Some(interruptible);
                 if tells {
                     self.send(engine::info("agentSpeaking", "on"));
                 }
             }
+            News::AgentSays { heard } => {
+                let pieces = pieces(&heard);
+                // The last may not be whole yet.
+                self.tell_played(pieces.split_last().map_or(&[], |(_, whole)| whole));
+            }
             News::AgentSaid { heard, lasted, whole } => self.agent_said(&heard, lasted, whole),
         }
     }
 
+    /// Reports pieces as played that were not reported before.
+    fn tell_played(&mut self, pieces: &[&str]) {
+        if !self.config.subscribes("tokens-played") {
+            return;
+        }
+        for piece in pieces.iter().skip(self.played) {
+            self.send(engine::info("tokensPlayed", piece));
+        }
+        self.played = self.played.max(pieces.len());
+    }
+
     fn agent_said(&mut self, heard: &str, lasted: Duration, whole: bool) {
         let pieces = pieces(heard);
-        if self.config.subscribes("tokens-played") {
-            let played: Vec<String> =
-                pieces.iter().map(|piece| engine::info("tokensPlayed", piece)).collect();
-            played.into_iter().for_each(|frame| self.send(frame));
-        }
+        self.tell_played(&pieces);
+        self.played = 0;
         let preempted = std::mem::take(&mut self.preempting);
         if !whole && !preempted {
             let (quoted, after) = if self.config.quote_whole_answer {

@@ -135,6 +135,34 @@ fn an_application_speaks_unasked() {
 }
 
 #[test]
+fn pieces_are_told_as_they_are_heard_each_once() {
+    let mut bench = Bench::new();
+    bench.ask(1, said("Count."));
+    bench.app(&token("One is first. Two is next, and three. Four.", true));
+    bench.news(begins());
+    let mut says = |heard: &str| bench.news(News::AgentSays { heard: heard.into() });
+    let played = |piece: &str| format!(r#"{{"type":"info","name":"tokensPlayed","value":"{piece}"}}"#);
+    assert!(says("One is").is_empty());
+    assert!(says("One is first.").is_empty(), "it may go on");
+    assert_eq!(says("One is first. Two"), [played("One is first.")]);
+    assert!(says("One is first. Two is next").is_empty());
+    assert_eq!(
+        says("One is first. Two is next, and three. Fo"),
+        [played(" Two is next, "), played("and three.")]
+    );
+    let whole = "One is first. Two is next, and three. Four.";
+    let over = News::AgentSaid { heard: whole.into(), lasted: Duration::from_secs(4), whole: true };
+    assert_eq!(bench.news(over)[0], played(" Four."));
+    // The next utterance begins anew.
+    bench.news(begins());
+    assert_eq!(bench.news(News::AgentSays { heard: "Yes. No".into() }), [played("Yes.")]);
+    assert!(
+        Bench::with(|_| {}).news(News::AgentSays { heard: "Yes. No".into() }).is_empty(),
+        "nobody subscribed"
+    );
+}
+
+#[test]
 fn an_interruption_quotes_the_piece_that_was_being_spoken() {
     let mut bench = Bench::new();
     bench.ask(1, said("Count."));

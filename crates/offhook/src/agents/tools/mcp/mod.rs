@@ -225,4 +225,6 @@ pub(super) fn model_name(server: &str, tool: &str) -> String {
 }
 
 #[cfg(test)]
+mod real;
+#[cfg(test)]
 mod tests;
