@@ -8,10 +8,16 @@ PACKAGES := gcc libc6-dev libflite1 libpocketsphinx3 pocketsphinx-en-us
 # that steps. Without them those tests are skipped.
 TEST_PACKAGES := postgresql prometheus faketime
 CARGO := cargo
+# Features that are off by default: .ci/run sets them, so that everything is built once, with all of it.
+FEATURES :=
+# What benches compare with takes a sixth of the time to build: its tests run with them.
+TESTED := --workspace --exclude offhook-benches
+# Four to a core: .config/nextest.toml says which tests take how many.
+THREADS := $(shell expr 4 \* $$(nproc))
 # Where cargo builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup-tests demo demo-providers run test console fuzz conformity sdks bench faults load loaded peers scenes turns lint fixtures docs docs-figures layers setup
+.PHONY: help setup-tests demo demo-providers run test console fuzz conformity attacks forged sdks bench faults load loaded peers scenes turns lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -37,17 +43,25 @@ run: setup ## answer calls on port 5000 with the embedded agent; prints the cons
 
 test: setup-tests ## all tests
 	@if cargo nextest --version >/dev/null 2>&1; then \
-	  $(CARGO) nextest run --workspace --no-fail-fast && $(CARGO) test --workspace --doc --quiet; \
-	else $(CARGO) test --workspace --no-fail-fast; fi
+	  $(CARGO) nextest run $(TESTED) $(FEATURES) --no-fail-fast --test-threads $(THREADS) && \
+	  $(CARGO) test $(TESTED) $(FEATURES) --doc --quiet; \
+	else $(CARGO) test $(TESTED) $(FEATURES) --no-fail-fast; fi
 
 console: setup ## the console's types, logic, and the page in a real browser (installs Chromium; tools into target/)
 	@bash .ci/console
 
-fuzz: setup ## each parser that meets the outside under libFuzzer for a minute (SECONDS=60; needs a nightly compiler)
-	@bash .ci/fuzz $(or $(SECONDS),60)
+fuzz: setup ## each parser that meets the outside under libFuzzer for a minute (FOR=60)
+	@bash .ci/fuzz $(or $(FOR),60)
+
+attacks: setup ## hundreds of attacks on a server, over all layers, with five good calls beside each (some minutes; ONLY=word)
+	@$(CARGO) build --release --quiet --bin offhook
+	@$(CARGO) run --release --quiet --package offhook-benches --example attacks -- $(TARGET)/release/offhook $(if $(ONLY),--only $(ONLY))
+
+forged: setup ## what an echo's frames wait with 2 000 forged requests a second beside it, and without
+	@bash benches/forged.sh
 
 conformity: setup ## the API against its OpenAPI document (schemathesis, from PyPI into target/)
-	@bash .ci/schemathesis
+	@bash .ci/schemathesis $(or $(EXAMPLES),40)
 
 sdks: ## the vendors' own clients (installed from PyPI into target/) against our doubles of their services
 	@$(CARGO) build --quiet --bin offhook
@@ -57,12 +71,13 @@ sdks: ## the vendors' own clients (installed from PyPI into target/) against our
 	  sleep 1; $(TARGET)/sdks/bin/python crates/doubles/sdks.py 5051
 
 bench: setup ## criterion benches
+	@$(CARGO) test --package offhook-benches --lib --quiet
 	@$(CARGO) bench --package offhook-benches
 
 lint: layers ## format, clippy, documentation, licences
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+	$(CARGO) clippy --workspace $(FEATURES) --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace $(FEATURES) --no-deps --locked --quiet
 	@if cargo deny --version >/dev/null 2>&1; then $(CARGO) deny --log-level error check bans licenses sources; \
 	else echo "cargo-deny is missing, licences were not checked: cargo install cargo-deny --locked"; fi
 
