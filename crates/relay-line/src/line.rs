@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_conversation::line::{Heard, Line, LineCommand, LineEvent, Opening};
-use offhook_conversation::{Deadline, Output, Why};
+use offhook_conversation::{CallEvent, Deadline, Output, Why};
 use offhook_speakable::{Cleaner, Piece};
 use offhook_stage_api::{CallTime, Digits, Interruptible, Transcript, UtteranceId};
 
@@ -36,9 +36,15 @@ pub struct RelayLine {
     /// When the caller began to speak last, and the first word of the newest prompt that may change, and its time.
     onset: Option<CallTime>,
     partial: Option<(String, CallTime)>,
+    /// What the caller said last as a whole, and when the connection came back: Twilio may tell it once more.
+    said: String,
+    back: Option<CallTime>,
     out: VecDeque<Output<RelayWire>>,
     events: VecDeque<LineEvent>,
 }
+
+/// Twilio tells so soon what it kept while the connection was lost.
+const REPLAYED: Duration = Duration::from_secs(1);
 
 /// Places on the caller's time line are counted as if its sound came at 8 kHz.
 fn position(at: CallTime) -> u64 {
@@ -177,6 +183,12 @@ impl RelayLine {
     fn on_prompt(&mut self, text: &str, last: bool, now: CallTime) {
         if last {
             (self.turn_from, self.partial) = (None, None);
+            let again = self.back.take().is_some_and(|back| now.since(back) < REPLAYED);
+            if again && !text.is_empty() && text == self.said {
+                let message = "Twilio told the caller's last words once more".to_owned();
+                return self.events.push_back(LineEvent::Notice(CallEvent::Trouble { message }));
+            }
+            text.clone_into(&mut self.said);
             return self.events.push_back(LineEvent::Said { text: text.to_owned() });
         }
         let first = text.split_whitespace().next().unwrap_or("").to_lowercase();

@@ -24,7 +24,10 @@ impl Transport for RelayLine {
                 self.events.push_back(LineEvent::Notice(CallEvent::Trouble { message }));
             }
             RelayInput::Lost => self.on_lost(now),
-            RelayInput::Back => self.events.push_back(LineEvent::Back),
+            RelayInput::Back => {
+                self.back = Some(now);
+                self.events.push_back(LineEvent::Back);
+            }
         }
     }
 

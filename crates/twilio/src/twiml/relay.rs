@@ -123,6 +123,18 @@ pub struct RelayLanguage {
     /// Which model of it.
     #[serde(default)]
     pub speech_model: Option<String>,
+    /// Words to listen for.
+    #[serde(default)]
+    pub hints: Vec<String>,
+    /// Numbers and dates in the caller's words are written in figures.
+    #[serde(default)]
+    pub asr_smart_format: Option<bool>,
+    /// The voice reads numbers and the like: `auto`, `on` or `off`.
+    #[serde(default)]
+    pub tts_text_normalization: Option<String>,
+    /// It does so by the language's own rules.
+    #[serde(default)]
+    pub tts_language_text_normalization: Option<bool>,
 }
 
 mod milliseconds {
@@ -168,7 +180,7 @@ impl ConversationRelay {
         for language in &self.options.languages {
             let mut element = BytesStart::new("Language");
             for (name, value) in language.attributes() {
-                element.push_attribute((name, value));
+                element.push_attribute((name, value.as_str()));
             }
             writer.write_event(Event::Empty(element))?;
         }
@@ -178,13 +190,18 @@ impl ConversationRelay {
 }
 
 impl RelayLanguage {
-    fn attributes(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    fn attributes(&self) -> impl Iterator<Item = (&'static str, String)> + use<> {
+        let flag = |value: Option<bool>| value.map(|value| value.to_string());
         [
-            ("code", Some(self.code.as_str())),
-            ("ttsProvider", self.tts_provider.map(TtsProvider::as_str)),
-            ("voice", self.voice.as_deref()),
-            ("transcriptionProvider", self.transcription_provider.map(TranscriptionProvider::as_str)),
-            ("speechModel", self.speech_model.as_deref()),
+            ("code", Some(self.code.clone())),
+            ("ttsProvider", self.tts_provider.map(|value| value.as_str().to_owned())),
+            ("voice", self.voice.clone()),
+            ("transcriptionProvider", self.transcription_provider.map(|value| value.as_str().to_owned())),
+            ("speechModel", self.speech_model.clone()),
+            ("hints", (!self.hints.is_empty()).then(|| self.hints.join(","))),
+            ("asrSmartFormat", flag(self.asr_smart_format)),
+            ("ttsTextNormalization", self.tts_text_normalization.clone()),
+            ("ttsLanguageTextNormalization", flag(self.tts_language_text_normalization)),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
@@ -218,7 +235,9 @@ impl RelayOptions {
             ("elevenlabsTextNormalization", &self.elevenlabs_text_normalization),
             ("ttsTextNormalization", &self.tts_text_normalization),
         ];
-        for (attribute, value) in normalizations {
+        let of_languages =
+            self.languages.iter().map(|of| ("ttsTextNormalization", &of.tts_text_normalization));
+        for (attribute, value) in normalizations.into_iter().chain(of_languages) {
             if let Some(value) =
                 value.as_ref().filter(|value| !matches!(value.as_str(), "on" | "auto" | "off"))
             {
@@ -332,6 +351,10 @@ mod tests {
                 voice: text("Elin-Neural"),
                 transcription_provider: Some(TranscriptionProvider::Google),
                 speech_model: text("long"),
+                hints: vec!["Offhook".into(), "smörgås".into()],
+                asr_smart_format: Some(false),
+                tts_text_normalization: text("on"),
+                tts_language_text_normalization: Some(true),
             }],
         }
     }
