@@ -1,6 +1,6 @@
 //! The adapters with real servers on this machine: llama.cpp, and Piper behind an OpenAI-compatible address. `make servers` installs
 //! and starts them, and says where they are; without them the tests say that they were skipped.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 use std::sync::Arc;
 use std::time::Duration;

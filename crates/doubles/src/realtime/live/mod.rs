@@ -115,7 +115,8 @@ impl Live {
         if !audio.is_null() {
             let kind = member(audio, "mimeType").as_str().unwrap_or("");
             let bytes = audio["data"].as_str().and_then(|data| STANDARD.decode(data).ok());
-            let Some(bytes) = bytes.filter(|_| kind.starts_with("audio/pcm")) else { return Err(INVALID) };
+            let linear = kind.split(';').next() == Some("audio/pcm");
+            let Some(bytes) = bytes.filter(|_| linear) else { return Err(INVALID) };
             let rate = kind.split_once("rate=").and_then(|(_, rate)| rate.trim().parse().ok());
             self.hearing.switch(Encoding::Linear16, rate.unwrap_or(16_000));
             // Sound outside of an activity is nobody's, if the client says when that is.
