@@ -138,6 +138,8 @@ impl Reader {
                     self.say(place, &rest, out);
                 }
             }
+            // xAI tells so of its own tools, which it has run already.
+            "custom_tool_call" if is_servers(item["name"].as_str().unwrap_or("")) => {}
             "function_call" | "custom_tool_call" => return self.call(place, item, out),
             "reasoning" => {
                 let mut thought = item.clone();
@@ -214,6 +216,12 @@ impl Reader {
         self.usage.cached_tokens = cached;
         self.usage.output_tokens = count("/output_tokens").unwrap_or(0);
     }
+}
+
+/// Whether a tool is one that xAI runs itself.
+fn is_servers(name: &str) -> bool {
+    let own = ["browse_page", "code_execution", "view_image", "view_x_video"];
+    own.contains(&name) || name.starts_with("x_") || name.starts_with("web_search")
 }
 
 impl super::Reader for Reader {
