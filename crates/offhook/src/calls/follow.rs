@@ -97,11 +97,10 @@ impl CallRegistry {
     async fn look_again(&self, live: &LiveCall, new: &NewCall, since: SystemTime) {
         let Some(rest) = &self.rest else { return };
         let found = rest.find(new, since, &|sid: &str| self.call(sid).is_some()).await;
-        if let Some(found) = found
-            && self.index().bind(&live.about.reference, &found.sid).is_some()
-            && let Some(status) = CallStatus::parse(&found.status)
-        {
-            self.on_status(live, status, None, (None, None));
+        let Some(found) = found else { return };
+        let bound = self.index().bind(&live.about.reference, &found.sid);
+        if let (Some(live), Some(status)) = (bound, CallStatus::parse(&found.status)) {
+            self.on_status(&live, status, None, (None, None));
         }
     }
 }
