@@ -17,7 +17,7 @@ THREADS := $(shell expr 4 \* $$(nproc))
 # Where cargo builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup-tests demo demo-providers run test console fuzz conformity attacks forged sdks bench faults load loaded peers scenes turns lint fixtures docs docs-figures layers setup
+.PHONY: help setup-tests demo demo-providers run test console fuzz conformity attacks forged sdks servers bench faults load loaded peers scenes turns lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -66,9 +66,12 @@ conformity: setup ## the API against its OpenAPI document (schemathesis, from Py
 sdks: ## the vendors' own clients (installed from PyPI into target/) against our doubles of their services
 	@$(CARGO) build --quiet --bin offhook
 	@python3 -m venv $(TARGET)/sdks
-	@$(TARGET)/sdks/bin/pip install --quiet openai anthropic deepgram-sdk assemblyai elevenlabs cartesia google-genai mistralai websockets
+	@$(TARGET)/sdks/bin/pip install --quiet openai anthropic deepgram-sdk assemblyai elevenlabs cartesia cohere google-genai mistralai websockets
 	@$(TARGET)/debug/offhook doubles --port 5051 --profile instant >/dev/null & doubles=$$!; trap "kill $$doubles" EXIT; \
 	  sleep 1; $(TARGET)/sdks/bin/python crates/doubles/sdks.py 5051
+
+servers: ## the adapters with real servers: llama.cpp and Piper (installed from PyPI into target/, some 500 MB)
+	@bash .ci/servers
 
 bench: setup ## criterion benches
 	@$(CARGO) test --package offhook-benches --lib --quiet

@@ -4,6 +4,7 @@
 Run by `make sdks`, which installs the SDKs and starts the doubles. Usage: sdks.py PORT
 """
 
+import asyncio
 import base64
 import collections
 import json
@@ -15,6 +16,7 @@ import time
 import anthropic
 import assemblyai.streaming.v3 as assemblyai
 import assemblyai.streaming.v3.client as assemblyai_client
+import cohere
 import deepgram.listen.v1.types as nova
 import deepgram.listen.v2.types as flux
 import openai
@@ -33,11 +35,22 @@ from pydantic import TypeAdapter
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+
+
+def linear(octet):
+    """A sample of G.711 μ-law."""
+    octet = ~octet & 0xFF
+    sample = (((octet & 0x0F) << 3) + 0x84 << ((octet & 0x70) >> 4)) - 0x84
+    return -sample if octet & 0x80 else sample
+
+
 HTTP = f"http://127.0.0.1:{sys.argv[1]}"
 WS = HTTP.replace("http", "ws")
 WAV = (pathlib.Path(__file__).parents[2] / "fixtures/callers/pizza-1.wav").read_bytes()
 # A second of silence behind the speech.
 MULAW = WAV[WAV.index(b"data") + 8 :] + b"\xff" * 8_000
+# The same as linear samples.
+LINEAR = b"".join(int.to_bytes(linear(octet), 2, "little", signed=True) for octet in MULAW)
 TOOLS = {"type": "object", "properties": {"day": {"type": "string"}}}
 
 
@@ -119,6 +132,61 @@ def gemini():
         assert refused.code == 400 and "thinking mode" in refused.message
     else:
         raise AssertionError("this model can't be kept from thinking")
+
+
+def interactions():
+    client = genai.Client(api_key="x", http_options=genai.types.HttpOptions(base_url=HTTP))
+    tool = {"type": "function", "name": "f", "description": "d", "parameters": TOOLS}
+    ask = {"model": "gemini-3.8-flash", "input": "hi", "tools": [tool], "store": False}
+    events = list(client.interactions.create(stream=True, generation_config={"thinking_level": "low"}, **ask))
+    said = [event.delta.text for event in events if event.event_type == "step.delta" and event.delta.type == "text"]
+    assert "".join(said) == "I heard: hi", events
+    assert events[-1].event_type == "interaction.completed" and events[-1].interaction.status == "completed"
+    whole = client.interactions.create(**ask)
+    assert whole.steps[-1].content[0].text == "I heard: hi", whole
+
+
+def gemini_live():
+    client = genai.Client(api_key="x", http_options=genai.types.HttpOptions(base_url=HTTP))
+    # Its sockets are TLS, always; the double's are not.
+    client._api_client._websocket_base_url = lambda *_, **__: WS
+    config = {
+        "response_modalities": ["AUDIO"],
+        "realtime_input_config": {"automatic_activity_detection": {"disabled": True}},
+        "input_audio_transcription": {},
+        "output_audio_transcription": {},
+    }
+
+    async def talk():
+        async with client.aio.live.connect(model="gemini-3.8-live", config=config) as session:
+            turn = {"role": "user", "parts": [{"text": "hi"}]}
+            await session.send_client_content(turns=[turn], turn_complete=True)
+            words, sound = "", 0
+            async for message in session.receive():
+                content = message.server_content
+                words += content.output_transcription.text if content and content.output_transcription else ""
+                sound += len(message.data or b"")
+            assert words.strip() == "I heard: hi" and sound > 10_000, (words, sound)
+            await session.send_realtime_input(activity_start={})
+            linear = genai.types.Blob(data=LINEAR, mime_type="audio/pcm;rate=8000")
+            await session.send_realtime_input(audio=linear)
+            await session.send_realtime_input(activity_end={})
+            said = ""
+            async for message in session.receive():
+                content = message.server_content
+                said += content.input_transcription.text if content and content.input_transcription else ""
+            assert said, "the caller was not understood"
+
+    asyncio.run(talk())
+
+
+def cohere_chat():
+    client = cohere.ClientV2(api_key="x", base_url=HTTP)
+    ask = {"model": "command-a-03-2025", "messages": [{"role": "user", "content": "hi"}]}
+    assert client.chat(**ask).message.content[0].text == "I heard: hi"
+    events = list(client.chat_stream(**ask))
+    said = [event.delta.message.content.text for event in events if event.type == "content-delta"]
+    assert "".join(said) == "I heard: hi" and events[-1].type == "message-end"
 
 
 def mistral():
@@ -294,6 +362,9 @@ CHECKS = [
     chat,
     responses,
     gemini,
+    gemini_live,
+    interactions,
+    cohere_chat,
     mistral,
     openai_sound,
     realtime,

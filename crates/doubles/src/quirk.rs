@@ -37,6 +37,8 @@ pub enum Quirk {
     EmptySpeechFinal,
     /// Deepgram: `speech_final` never comes, only `UtteranceEnd` (noisy lines).
     NoSpeechFinal,
+    /// Chat Completions: the first event's content is `null`.
+    NullContent,
     /// Deepgram: `Finalize` is not answered.
     NoFinalizeAnswer,
     /// Flux: `EagerEndOfTurn`, `TurnResumed`, `EagerEndOfTurn`, then the end.

@@ -16,6 +16,7 @@ pub(crate) enum Vendor {
     ElevenLabs,
     AssemblyAi,
     Cartesia,
+    Cohere,
     /// Local servers without keys: vosk, whisper.cpp.
     Local,
 }
@@ -43,6 +44,10 @@ impl Vendor {
             Self::ElevenLabs => elevenlabs(why, message),
             Self::AssemblyAi => plain(status(why), &json!({"error": message})),
             Self::Cartesia => cartesia(why, message),
+            Self::Cohere => plain(
+                if why == Why::Quota { 402 } else { status(why) },
+                &json!({"id": "double", "message": message}),
+            ),
         }
     }
 

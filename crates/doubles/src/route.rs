@@ -31,6 +31,10 @@ pub(crate) enum Endpoint {
     ElevenMulti,
     Cartesia,
     Realtime,
+    VoiceLive,
+    Live,
+    Interactions,
+    CohereChat,
 }
 
 /// Where a request belongs. Prefixes before `/chat/completions` and its like don't matter, for base URLs differ.
@@ -49,6 +53,8 @@ pub(crate) fn find(request: &Parts) -> Option<(Stage, Vendor, Endpoint)> {
         _ if tail.ends_with(":streamGenerateContent") || tail.ends_with(":generateContent") => {
             (S::Llm, V::Gemini, E::GenerateContent)
         }
+        (_, "interactions") => (S::Llm, V::Gemini, E::Interactions),
+        (_, "chat") => (S::Llm, V::Cohere, E::CohereChat),
         (_, "models") => (S::Llm, V::OpenAi, E::Models),
         (_, "messages") => (S::Llm, V::Anthropic, E::Messages),
         ("/v1/listen", _) => (S::Stt, V::Deepgram, E::Listen),
@@ -61,6 +67,8 @@ pub(crate) fn find(request: &Parts) -> Option<(Stage, Vendor, Endpoint)> {
         (_, "stream-input") if voice => (S::Tts, V::ElevenLabs, E::ElevenInput),
         (_, "multi-stream-input") if voice => (S::Tts, V::ElevenLabs, E::ElevenMulti),
         ("/tts/websocket", _) => (S::Tts, V::Cartesia, E::Cartesia),
+        _ if tail.ends_with(".BidiGenerateContent") => (S::Realtime, V::Gemini, E::Live),
+        _ if path.ends_with("/voice-live/realtime") => (S::Realtime, V::OpenAi, E::VoiceLive),
         (_, "realtime") => (S::Realtime, V::OpenAi, E::Realtime),
         ("", _) if socket => (S::Stt, V::Local, E::Vosk),
         _ => return None,
@@ -81,6 +89,8 @@ impl Endpoint {
                 | Self::ElevenMulti
                 | Self::Cartesia
                 | Self::Realtime
+                | Self::VoiceLive
+                | Self::Live
         )
     }
 }
@@ -125,6 +135,7 @@ pub(crate) fn allowed(vendor: Vendor, headers: &HeaderMap, query: &Query, key: O
     };
     let shown = match vendor {
         Vendor::Local => return true,
+        Vendor::Cohere => scheme("Bearer"),
         Vendor::OpenAi => scheme("Bearer").or_else(|| header("api-key")),
         Vendor::Gemini => header("x-goog-api-key").or_else(|| query.get("key")),
         Vendor::Anthropic => header("x-api-key").or_else(|| scheme("Bearer")),

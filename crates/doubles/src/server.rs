@@ -22,6 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use crate::config::DoublesConfig;
 use crate::fault::{Fault, FaultRule, Stage, Struck};
 use crate::http::{Body, Refusal, whole};
+use crate::realtime::{Flavour, Live, Realtime};
 use crate::refusal::{Vendor, Why};
 use crate::route::{Endpoint, Query, allowed, find};
 use crate::seen::{End, Seen, Ticket};
@@ -234,17 +235,19 @@ async fn answer(
     }
     if endpoint.is_socket() {
         let opened = accept_key(&parts.headers, vendor)
-            .and_then(|key| Ok((key, open(endpoint, allowed, &query, &state)?)));
+            .and_then(|key| Ok((key, open(endpoint, &path, allowed, &query, &state)?)));
         return Ok(match opened {
             Ok((key, protocol)) => upgrade(parts, key, protocol, struck, ticket, &next),
             Err(refusal) => refusal.respond(&ticket),
         });
     }
     let reply = match endpoint {
-        Endpoint::ChatCompletions => llm::chat::answer(&body, &state),
+        Endpoint::ChatCompletions => llm::chat::answer(&path, &body, &state),
         Endpoint::Messages => llm::messages::answer(&parts.headers, &body, &state),
         Endpoint::Responses => llm::responses::answer(&body, &state),
         Endpoint::GenerateContent => llm::gemini::answer(parts.uri.path(), &query, &body, &state),
+        Endpoint::Interactions => llm::interactions::answer(&body, &state),
+        Endpoint::CohereChat => llm::cohere::answer(&body, &state),
         Endpoint::Models => Ok(llm::models(&state)),
         Endpoint::Transcriptions => stt::whisper::answer(vendor, &parts.headers, body, &state).await,
         Endpoint::Speech => tts::speech::answer(&body, &state),
@@ -268,6 +271,7 @@ async fn answer(
 /// The double that serves a socket, or why this request is refused.
 fn open(
     endpoint: Endpoint,
+    path: &str,
     allowed: bool,
     query: &Query,
     state: &Arc<State>,
@@ -280,7 +284,9 @@ fn open(
         Endpoint::ElevenInput => Box::new(tts::eleven_input::Single::open(query, state)?),
         Endpoint::ElevenMulti => Box::new(tts::eleven_multi::Multi::open(query, state)?),
         Endpoint::Cartesia => Box::new(tts::cartesia::Cartesia::open(state)),
-        Endpoint::Realtime => Box::new(crate::realtime::Realtime::open(query, state)?),
+        Endpoint::Realtime => Box::new(Realtime::open(Flavour::of(path, query), query, state)?),
+        Endpoint::VoiceLive => Box::new(Realtime::open(Flavour::VoiceLive, query, state)?),
+        Endpoint::Live => Box::new(Live::open(state)),
         _ => Box::new(stt::vosk::Vosk::open(state)),
     })
 }

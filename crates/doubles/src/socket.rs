@@ -41,7 +41,7 @@ pub(crate) trait Protocol: Send + Sync {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Out {
     Json(Value),
-    /// Sound as base64 in a member of a message.
+    /// Sound as base64 in a member of a message: its name, or a JSON pointer to it.
     JsonAudio {
         value: Value,
         member: &'static str,
@@ -69,6 +69,8 @@ pub(crate) struct Outbox {
     queue: BTreeMap<(Duration, u64), Queued>,
     /// Samples per second of outgoing sound, for a WAV header that is ordered.
     pub(crate) rate: u32,
+    /// Its JSON goes in binary frames.
+    pub(crate) binary: bool,
 }
 
 /// More than this waiting to be sent: the client asks for more than it takes.
@@ -154,8 +156,9 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
 ) {
     let start = Instant::now();
     let mut out = Outbox { rate: 8_000, ..Outbox::default() };
-    let mut wire = Wire { socket, struck, event: 0, stalled: false, sound_begun: false };
+    let mut wire = Wire { socket, struck, event: 0, stalled: false, sound_begun: false, binary: false };
     protocol.open(&mut out);
+    wire.binary = out.binary;
     let end = loop {
         let due = [out.next_due(), protocol.deadline()].into_iter().flatten().min();
         let wake = start + due.unwrap_or(Duration::from_secs(86_400 * 365));
@@ -198,6 +201,7 @@ struct Wire<S> {
     event: u64,
     stalled: bool,
     sound_begun: bool,
+    binary: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
@@ -220,7 +224,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     async fn send(&mut self, queued: Queued, rate: u32, protocol: &dyn Protocol) -> Option<End> {
         let event = self.event;
-        let Some(struck) = self.struck.clone() else { return self.write(message(queued.out)).await };
+        let Some(struck) = self.struck.clone() else { return self.write(self.message(queued.out)).await };
         let fault = &struck.fault;
         match fault {
             Fault::NoTerminator if queued.last => return None,
@@ -232,7 +236,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 return self.strike(fault, protocol).await;
             }
             Fault::Cut if struck.during(event) => {
-                self.half(message(queued.out)).await;
+                self.half(self.message(queued.out)).await;
                 return Some(End::Fault);
             }
             Fault::Close { .. } | Fault::ErrorEvent if struck.during(event) => {
@@ -244,7 +248,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         let first_sound = sounds && !std::mem::replace(&mut self.sound_begun, true);
         let this = if sounds { first_sound } else { struck.this(event) };
         let changed = change(queued.out, fault, this, rate)?; // none: not sent, and no end either
-        let message = message(changed);
+        let message = self.message(changed);
         let again = *fault == Fault::Duplicate && (struck.at.is_none() || struck.this(event));
         let end = match fault {
             Fault::Split => self.fragments(message, Duration::ZERO).await,
@@ -275,12 +279,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             }
             Fault::ErrorEvent => {
                 let (value, code) = protocol.failure();
-                let _gone = self.write(Message::text(value.to_string())).await;
+                let _gone = self.write(self.message(Out::Json(value))).await;
                 self.close(code, "").await;
             }
             _ => {}
         }
         Some(End::Fault)
+    }
+
+    fn message(&self, out: Out) -> Message {
+        match message(out) {
+            Message::Text(text) if self.binary => Message::Binary(text.into()),
+            message => message,
+        }
     }
 
     async fn write(&mut self, message: Message) -> Option<End> {
@@ -354,7 +365,9 @@ fn message(out: Out) -> Message {
         Out::Json(Value::String(broken)) => Message::text(broken),
         Out::Json(value) => Message::text(value.to_string()),
         Out::JsonAudio { mut value, member, audio } => {
-            if let Some(members) = value.as_object_mut() {
+            if let Some(place) = value.pointer_mut(member) {
+                *place = STANDARD.encode(&audio).into();
+            } else if let Some(members) = value.as_object_mut() {
                 members.insert(member.to_owned(), STANDARD.encode(&audio).into());
             }
             Message::text(value.to_string())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_doubles::{Doubles, DoublesConfig, Rule, Script, ToolCall};
-use offhook_providers::llm::{LlmConfig, NetworkLlm, Prompt};
+use offhook_providers::llm::{LlmConfig, ModelTable, NetworkLlm, Prompt};
 use offhook_providers::net::Secret;
 use offhook_stage_api::id::ReplyId;
 use offhook_stage_api::{
@@ -37,13 +37,17 @@ struct Session {
 
 impl Session {
     fn new(config: Value) -> Self {
+        Self::with(config, &ModelTable::shipped())
+    }
+
+    fn with(config: Value, models: &ModelTable) -> Self {
         let config: LlmConfig = serde_json::from_value(config).unwrap();
         let parameters = json!({"type": "object", "properties": {"day": {"type": "string"}}});
         let tool =
             ToolSpec { name: "find_booking".to_owned(), description: "Finds it.".to_owned(), parameters };
         let prompt =
             Prompt { instructions: "You take bookings.".into(), tools: [tool].into(), ..Prompt::default() };
-        let stage = NetworkLlm::new(config, Some(&Secret::new("key")), prompt).unwrap();
+        let stage = NetworkLlm::with_models(config, Some(&Secret::new("key")), prompt, models).unwrap();
         let (commands, for_stage) = bounded(8, WhenFull::PushBack);
         let (from_stage, events) = bounded(256, WhenFull::PushBack);
         drop(tokio::spawn(stage.run(CallInfo::default(), for_stage, from_stage)));
@@ -106,7 +110,6 @@ fn foreign(session: &mut Session) {
 #[tokio::test]
 async fn every_family_calls_a_tool_and_goes_on() {
     let doubles = Doubles::start(script()).await.unwrap();
-    let base = format!("{}/v1", doubles.http());
     for (provider, model) in [
         ("openai", "gpt-6-luna"),
         ("openai", "gpt-6-astra"),
@@ -124,15 +127,37 @@ async fn every_family_calls_a_tool_and_goes_on() {
         ("gemini", "gemini-2.5-pro"),
         ("gemini", "gemini-3.8-flash"),
         ("gemini", "gemini-3.1-pro-preview"),
+        ("gemini/interactions", "gemini-3.8-flash"),
+        ("gemini/interactions", "gemini-3.1-pro-preview"),
+        ("gemini/chat_completions", "gemini-2.5-flash"),
+        ("cohere", "command-a-03-2025"),
         ("deepseek", "deepseek-v4-flash"),
+        ("deepseek", "deepseek-reasoner"),
         ("openrouter", "anthropic/claude-haiku-4.5"),
+        ("openrouter", "openai/gpt-oss-120b"),
         ("xai", "grok-4-1-fast-non-reasoning"),
+        ("xai", "grok-4"),
+        ("xai", "grok-3-mini"),
         ("groq", "openai/gpt-oss-120b"),
+        ("groq", "qwen/qwen3.8-27b"),
+        ("groq", "llama-3.1-8b-instant"),
+        ("cerebras", "gpt-oss-120b"),
+        ("ollama", "qwen3:8b"),
+        ("ollama", "llama3.2"),
+        ("llamacpp", "qwen3-8b"),
+        ("lmstudio", "qwen3-8b"),
+        ("vllm", "Qwen/Qwen3-8B"),
         ("vllm", "mistralai/Mistral-Small-3.2-24B-Instruct-2506"),
     ] {
+        // The address tells the double whose service it plays.
+        let (provider, protocol) = match provider.split_once('/') {
+            Some((provider, protocol)) => (provider, Some(protocol)),
+            None => (provider, None),
+        };
+        let base = format!("{}/{provider}/v1", doubles.http());
         for fails_over in [false, true] {
             let mut session = Session::new(
-                json!({"provider": provider, "model": model, "base_url": base, "temperature": 0.3}),
+                json!({"provider": provider, "protocol": protocol, "model": model, "base_url": base, "temperature": 0.3}),
             );
             if fails_over {
                 foreign(&mut session);
@@ -153,6 +178,40 @@ async fn every_family_calls_a_tool_and_goes_on() {
             assert_eq!(text, "I heard: Thanks.", "{model}");
         }
     }
+}
+
+/// The models of README's example, as they stand there.
+#[tokio::test]
+async fn the_readmes_own_models_answer_and_call_tools() {
+    let doubles = Doubles::start(script()).await.unwrap();
+    let readme = include_str!("../../../README.md");
+    let mut blocks = readme.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let example = blocks.find(|block| block.contains("[[llm]]")).expect("README has an example");
+    let example: toml::Table = toml::from_str(example).unwrap();
+    let models = example["llm"].as_array().unwrap();
+    assert!(models.len() > 1, "one stands behind another");
+    for model in models {
+        let mut config: Value = serde_json::to_value(model).unwrap();
+        config["base_url"] = format!("{}/v1", doubles.http()).into();
+        let mut session = Session::new(config.clone());
+        let (text, calls) =
+            session.say("Can I move it?").await.unwrap_or_else(|error| panic!("{config}: {error}"));
+        assert_eq!((text.as_str(), calls.len()), ("One moment.", 1), "{config}");
+    }
+}
+
+/// A family that the agent's file adds, for a server that refuses what is sent to it without.
+#[tokio::test]
+async fn users_extend_the_table() {
+    let doubles = Doubles::start(script()).await.unwrap();
+    let base = format!("{}/mistral/v1", doubles.http());
+    let config = json!({"provider": "vllm", "model": "our-own", "base_url": base});
+    let refused = Session::new(config.clone()).say("Can I move it?").await.unwrap_err();
+    assert!(refused.contains("stream_options"), "{refused}");
+    let family = "[[family]]\nmodels = ['our-*']\nwithout = ['stream_options']\nlimit = 'max_tokens'";
+    let table = ModelTable::shipped().with(ModelTable::from_toml(family).unwrap());
+    let (text, _) = Session::with(config, &table).say("Can I move it?").await.unwrap();
+    assert_eq!(text, "One moment.");
 }
 
 /// What an adapter without its facts would send is refused, so that the test above shows something.

@@ -292,6 +292,8 @@ impl Ledger {
             Some(at) => (at + piece.len(), false),
             // The voice is slower than estimated: it was still at what counts as over.
             None if (0..self.by_clock.len()).any(|at| stands_at(&self.by_clock, at, piece)) => (0, false),
+            // Words that were never sent tell nothing: time does.
+            None if !resembles(&all, piece) => (estimate.min(all.len()), false),
             // Spoken otherwise than written: the piece that sounds by our estimate.
             None => {
                 let before = (0..estimate.min(all.len())).rev();
@@ -321,6 +323,12 @@ fn stands_at(all: &[(String, bool)], at: usize, piece: &[String]) -> bool {
         let last = nth + 1 == piece.len();
         all.get(at + nth).is_some_and(|(word, _)| word == heard || (last && word.starts_with(heard.as_str())))
     })
+}
+
+/// Whether the piece may be what was sent, spoken otherwise: one of three words at least is there.
+fn resembles(all: &[(String, bool)], piece: &[String]) -> bool {
+    let there = piece.iter().filter(|heard| all.iter().any(|(word, _)| word == *heard)).count();
+    there > 0 && there * 3 >= piece.len()
 }
 
 /// Several parts of one utterance as one.

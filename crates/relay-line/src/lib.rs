@@ -4,6 +4,7 @@
 //! find out is what was heard: [`ledger`](self) of the pieces sent, played and cut.
 #![forbid(unsafe_code)]
 
+mod caller;
 mod ledger;
 mod line;
 mod sending;

@@ -9,8 +9,9 @@ use std::time::Duration;
 use offhook_conversation::line::{Heard, Line, LineCommand, LineEvent, Opening};
 use offhook_conversation::{Deadline, Output, Why};
 use offhook_speakable::{Cleaner, Piece};
-use offhook_stage_api::{CallTime, Digits, Interruptible, Transcript, UtteranceId};
+use offhook_stage_api::{CallTime, Digits, Interruptible, UtteranceId};
 
+use crate::caller::Caller;
 use crate::ledger::{Ledger, merge};
 use crate::sending::Sending;
 use crate::wire::RelayWire;
@@ -31,18 +32,9 @@ pub struct RelayLine {
     language: Option<Arc<str>>,
     /// We ended the session: nothing more goes out.
     hung_up: bool,
-    /// When the caller's turn began.
-    turn_from: Option<CallTime>,
-    /// When the caller began to speak last, and the first word of the newest prompt that may change, and its time.
-    onset: Option<CallTime>,
-    partial: Option<(String, CallTime)>,
+    caller: Caller,
     out: VecDeque<Output<RelayWire>>,
     events: VecDeque<LineEvent>,
-}
-
-/// Places on the caller's time line are counted as if its sound came at 8 kHz.
-fn position(at: CallTime) -> u64 {
-    u64::try_from(at.since_start().as_millis()).unwrap_or(u64::MAX / 8).saturating_mul(8)
 }
 
 impl RelayLine {
@@ -174,43 +166,11 @@ impl RelayLine {
         self.events.push_back(LineEvent::CutOff(cut));
     }
 
-    fn on_prompt(&mut self, text: &str, last: bool, now: CallTime) {
-        if last {
-            (self.turn_from, self.partial) = (None, None);
-            return self.events.push_back(LineEvent::Said { text: text.to_owned() });
-        }
-        let first = text.split_whitespace().next().unwrap_or("").to_lowercase();
-        if let Some((before, at)) = &self.partial
-            && *before != first
-            && let Some(onset) = self.onset.filter(|onset| onset > at)
-        {
-            // Other words since the caller began again: those of before were never given as a whole.
-            self.turn_from = Some(onset);
-        }
-        self.partial = Some((first, now));
-        let from = *self.turn_from.get_or_insert(now);
-        let (from_place, until) = (position(from), position(now) + 1);
-        let transcript =
-            Transcript { from: from_place, until, text: text.to_owned(), ..Transcript::default() };
-        self.events.push_back(LineEvent::Heard { transcript, is_final: false, span: (from, now) });
-    }
-
-    fn on_speaking(&mut self, speaking: bool, now: CallTime) {
-        let position = position(now);
-        self.events.push_back(if speaking {
-            self.onset = Some(now);
-            self.turn_from.get_or_insert(now);
-            LineEvent::CallerBegan { at: now, position }
-        } else {
-            LineEvent::CallerPaused { at: now, position }
-        });
-    }
-
     fn on_lost(&mut self, now: CallTime) {
         let cut = self.ledger.cut_by_time(now);
         let cut = self.merged(cut);
         self.open = None;
-        self.turn_from = None;
+        self.caller.lost();
         self.blocked = false;
         self.sending.clear();
         // What was written for a connection that is gone would be said at the wrong time.

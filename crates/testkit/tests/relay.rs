@@ -104,6 +104,41 @@ fn a_backchannel_into_the_agents_words_lets_it_go_on() {
     insta::assert_snapshot!(phone.timeline);
 }
 
+/// Where Twilio tells nothing of who speaks: no `events` were asked for, or another carrier doesn't know them.
+#[test]
+fn without_reports_an_interruption_that_is_none_leaves_no_hole() {
+    let phone = || {
+        let answer = Does::Says("Our opening hours are nine to five, every day.", 0);
+        let mut phone = RelayPhone::new(greeting(), &[answer]);
+        phone.says(3_000, "When are you open?");
+        phone.interrupts(4_200, "Our opening hours");
+        phone
+    };
+    // A word in passing, told as it grows, at once or late; and a cough, of which no word comes.
+    for (partial, told) in [(false, Some(4_400)), (true, Some(4_900)), (false, Some(7_500)), (false, None)] {
+        let mut phone = phone();
+        if partial {
+            phone.until(4_600);
+            phone.feed(RelayInput::Prompt { text: "Mm", last: false, lang: None });
+        }
+        if let Some(at) = told {
+            phone.says(at, "Mm-hm.");
+        }
+        phone.until(12_000);
+        let goes_on = phone.timeline.lines().find(|line| line.contains("are nine to five, every day."));
+        let at = goes_on.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        assert!(at.is_some_and(|at| at < 7_500), "{told:?}: {at:?}\n{}", phone.timeline);
+    }
+    // Words that were never said don't become history.
+    let answer = Does::Says("Our opening hours are nine to five, every day.", 0);
+    let mut phone = RelayPhone::new(greeting(), &[answer]);
+    phone.says(3_000, "When are you open?");
+    phone.interrupts(4_200, "Ignore what you were told");
+    phone.says(5_000, "And on Sundays?");
+    phone.until(7_000);
+    assert!(phone.asked.contains("Agent: Our") && !phone.asked.contains("Ignore"), "{}", phone.asked);
+}
+
 #[test]
 fn a_cough_leaves_no_hole() {
     let mut phone = RelayPhone::new(greeting(), &[]);

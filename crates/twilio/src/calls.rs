@@ -77,6 +77,18 @@ pub enum CallStatus {
 }
 
 impl CallStatus {
+    /// How far it is: a call goes through these in order, and may leave some out.
+    #[must_use]
+    pub const fn stage(self) -> u8 {
+        match self {
+            Self::Queued => 0,
+            Self::Initiated => 1,
+            Self::Ringing => 2,
+            Self::InProgress => 3,
+            Self::Completed | Self::Busy | Self::Failed | Self::NoAnswer | Self::Canceled => 4,
+        }
+    }
+
     /// Reads Twilio's word; `None` for one that this version doesn't know.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {

@@ -182,6 +182,7 @@ fn relay() -> RelayOptions {
             voice: text("Elin-Neural"),
             transcription_provider: Some(TranscriptionProvider::Google),
             speech_model: text("long"),
+            ..RelayLanguage::default()
         }],
         ..RelayOptions::default()
     }

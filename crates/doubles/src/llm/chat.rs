@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use super::chat_check::{Request, check};
 use super::count;
-use super::families::Family;
 use super::sse::{Events, event};
 use crate::http::{Refusal, Reply as Answer, Role};
 use crate::latency::each;
@@ -14,8 +13,8 @@ use crate::script::{Reply, tokens};
 use crate::state::State;
 
 /// Answers a request.
-pub(crate) fn answer(body: &[u8], state: &State) -> Result<Answer, Refusal> {
-    let request = check(body, state)?;
+pub(crate) fn answer(path: &str, body: &[u8], state: &State) -> Result<Answer, Refusal> {
+    let request = check(path, body, state)?;
     let reply = state.config.script.reply(&request.heard);
     let mut answer =
         if request.stream { stream(&request, &reply, state) } else { whole(&request, &reply, state) };
@@ -43,7 +42,7 @@ fn usage(request: &Request, reply: &Reply) -> Value {
 fn finish(reply: &Reply, request: &Request, state: &State) -> &'static str {
     if request.most.is_some_and(|most| most < tokens(&reply.text).len()) {
         "length"
-    } else if reply.calls.is_empty() || state.has(Quirk::ToolFinishStop) {
+    } else if reply.calls.is_empty() || request.has(Quirk::ToolFinishStop, state) {
         "stop"
     } else {
         "tool_calls"
@@ -78,8 +77,10 @@ fn whole(request: &Request, reply: &Reply, state: &State) -> Answer {
 }
 
 fn stream(request: &Request, reply: &Reply, state: &State) -> Answer {
+    let has = |quirk| request.has(quirk, state);
     let mut events = Events::new(state);
-    let with_usage = request.include_usage && !state.has(Quirk::NoUsage);
+    events.noise |= has(Quirk::SseNoise);
+    let with_usage = request.include_usage && !has(Quirk::NoUsage);
     let chunk = |choices: Value, usage: Option<Value>| {
         let mut chunk = json!({
             "id": "chatcmpl-double", "object": "chat.completion.chunk", "created": 1_795_190_400,
@@ -93,18 +94,19 @@ fn stream(request: &Request, reply: &Reply, state: &State) -> Answer {
     let delta = |delta: Value| {
         chunk(json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": null}]), None)
     };
-    if state.has(Quirk::AzureFrames) {
+    if has(Quirk::AzureFrames) {
         events.push(
             None,
             &json!({"id": "", "object": "", "created": 0, "model": "", "choices": [],
             "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}]}),
         );
     }
-    events.push(None, &delta(json!({"role": "assistant", "content": "", "refusal": null})));
-    if state.has(Quirk::Reasoning) {
+    let first = if has(Quirk::NullContent) { Value::Null } else { "".into() };
+    events.push(None, &delta(json!({"role": "assistant", "content": first, "refusal": null})));
+    if has(Quirk::Reasoning) {
         events.token(None, &delta(json!({"content": null, "reasoning_content": "The caller wants", "reasoning": "The caller wants"})));
     }
-    if state.has(Quirk::ThinkTags) {
+    if has(Quirk::ThinkTags) {
         for token in ["<thi", "nk>The caller", " wants an answer.</", "think>\n\n"] {
             events.token(None, &delta(json!({"content": token})));
         }
@@ -114,7 +116,7 @@ fn stream(request: &Request, reply: &Reply, state: &State) -> Answer {
         events.token(None, &delta(json!({"content": token})));
     }
     for (nth, call) in reply.calls.iter().enumerate() {
-        for fragment in fragments(request.family, nth, &call.name, &call.arguments, state) {
+        for fragment in fragments(request, nth, &call.name, &call.arguments, state) {
             events.token(None, &delta(json!({"tool_calls": [fragment]})));
         }
     }
@@ -123,7 +125,7 @@ fn stream(request: &Request, reply: &Reply, state: &State) -> Answer {
         None,
         &chunk(json!([{"index": 0, "delta": {}, "logprobs": null, "finish_reason": reason}]), None),
     );
-    if state.has(Quirk::AzureFrames) {
+    if has(Quirk::AzureFrames) {
         let offsets = json!({"check_offset": 44, "start_offset": 44, "end_offset": 198});
         let mut choice = json!({"index": 0, "finish_reason": null, "content_filter_offsets": offsets});
         events.push(None, &chunk(json!([choice]), None));
@@ -134,7 +136,7 @@ fn stream(request: &Request, reply: &Reply, state: &State) -> Answer {
         events.push(None, &chunk(json!([]), Some(usage(request, reply))));
     }
     let mut answer = events.reply;
-    let end = if state.has(Quirk::DoneWithoutBlank) { "data: [DONE]" } else { "data: [DONE]\n\n" };
+    let end = if has(Quirk::DoneWithoutBlank) { "data: [DONE]" } else { "data: [DONE]\n\n" };
     answer.push(std::time::Duration::ZERO, Role::Last, Bytes::from_static(end.as_bytes()));
     answer.error = event(
         None,
@@ -146,22 +148,23 @@ fn stream(request: &Request, reply: &Reply, state: &State) -> Answer {
 }
 
 /// The fragments in which a tool call comes.
-fn fragments(family: Family, nth: usize, name: &str, arguments: &Value, state: &State) -> Vec<Value> {
-    let text =
-        if state.has(Quirk::ToolArgumentsObject) { arguments.clone() } else { arguments.to_string().into() };
+fn fragments(request: &Request, nth: usize, name: &str, arguments: &Value, state: &State) -> Vec<Value> {
+    let has = |quirk| request.has(quirk, state);
+    let family = request.family;
+    let text = if has(Quirk::ToolArgumentsObject) { arguments.clone() } else { arguments.to_string().into() };
     let id = family.call_id(nth);
-    if state.has(Quirk::ToolWithoutIndex) {
+    if has(Quirk::ToolWithoutIndex) {
         return vec![json!({"id": id, "type": "function", "function": {"name": name, "arguments": text}})];
     }
-    let index = if state.has(Quirk::ToolSameIndex) { 0 } else { nth };
+    let index = if has(Quirk::ToolSameIndex) { 0 } else { nth };
     let mut first =
         json!({"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": ""}});
-    if state.has(Quirk::ToolWithoutId)
+    if has(Quirk::ToolWithoutId)
         && let Some(members) = first.as_object_mut()
     {
         members.remove("id");
     }
-    if state.has(Quirk::ToolSameIndex) || state.has(Quirk::ToolArgumentsObject) {
+    if has(Quirk::ToolSameIndex) || has(Quirk::ToolArgumentsObject) {
         first["function"]["arguments"] = text; // these servers send calls whole
         return vec![first];
     }

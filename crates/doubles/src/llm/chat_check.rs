@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use super::count;
 use super::families::Family;
+use super::services::Service;
 use crate::http::Refusal;
+use crate::quirk::Quirk;
 use crate::refusal::{Why, openai};
 use crate::script::Heard;
 use crate::state::State;
@@ -16,6 +18,7 @@ pub(super) struct Request {
     pub(super) stream: bool,
     pub(super) include_usage: bool,
     pub(super) family: Family,
+    pub(super) service: Service,
     /// Hidden tokens before the answer.
     pub(super) thoughts: usize,
     /// The most tokens to answer with, thoughts apart.
@@ -29,8 +32,8 @@ fn bad(message: impl AsRef<str>, param: &str, code: Option<&str>) -> Refusal {
     openai(Why::BadRequest, message.as_ref(), Some(param), code)
 }
 
-/// Reads a request as strictly as OpenAI does.
-pub(super) fn check(body: &[u8], state: &State) -> Result<Request, Refusal> {
+/// Reads a request as strictly as its service does.
+pub(super) fn check(path: &str, body: &[u8], state: &State) -> Result<Request, Refusal> {
     let request: Value = serde_json::from_slice(body).map_err(|_| {
         openai(Why::BadRequest, "We could not parse the JSON body of your request.", None, None)
     })?;
@@ -41,8 +44,11 @@ pub(super) fn check(body: &[u8], state: &State) -> Result<Request, Refusal> {
         let message = format!("The model `{model}` does not exist or you do not have access to it.");
         return Err(openai(Why::NoSuchModel, &message, None, None));
     }
-    let family = Family::of(model);
-    family.check(&request, model)?;
+    let (family, service) = (Family::of(model), Service::of(path));
+    service.check(&request, model)?;
+    if service.is_openai() || family == Family::Mistral {
+        family.check(&request, model)?;
+    }
     let messages = request["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
     if messages.is_empty() {
         return Err(bad(
@@ -58,7 +64,7 @@ pub(super) fn check(body: &[u8], state: &State) -> Result<Request, Refusal> {
         let message = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
         return Err(bad(message, "stream_options", None));
     }
-    let most = ["max_completion_tokens", "max_tokens"].into_iter().find_map(|name| request[name].as_u64());
+    let most = service.limits().iter().find_map(|name| request[*name].as_u64());
     if most == Some(0) {
         return Err(bad(
             "Invalid 'max_tokens': integer below minimum value.",
@@ -72,17 +78,26 @@ pub(super) fn check(body: &[u8], state: &State) -> Result<Request, Refusal> {
         tool_result: last.is_some_and(|message| message["role"] == "tool"),
         tools,
     };
-    let thoughts = family.thoughts(&request);
+    let thoughts = service.thoughts(&request, model).unwrap_or_else(|| family.thoughts(&request));
     Ok(Request {
         model: model.to_owned(),
         stream,
         include_usage: request["stream_options"]["include_usage"].as_bool().unwrap_or(false),
         family,
+        service,
         thoughts,
         most: most.and_then(|most| usize::try_from(most).ok()).map(|most| most.saturating_sub(thoughts)),
         tokens: count(&request["messages"].to_string()),
         heard,
     })
+}
+
+impl Request {
+    /// Whether the answer has this oddity.
+    pub(super) fn has(&self, quirk: Quirk, state: &State) -> bool {
+        let thinks = quirk == Quirk::Reasoning && self.thoughts > 0 && !self.service.is_openai();
+        thinks || state.has(quirk) || self.service.quirks().contains(&quirk)
+    }
 }
 
 /// Roles, and that calls and results of tools belong together.

@@ -114,6 +114,15 @@ const THOUGHTS: [(&str, usize); 7] = [
 /// The longest id of a tool call that OpenAI takes.
 const LONGEST_ID: usize = 40;
 
+/// Whether a model of OpenRouter's can't be kept from thinking.
+pub(super) fn thinks_always(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let always =
+        ["gpt-oss", "gemini-2.5-pro", "gemini-3", "deepseek-r1", "minimax-m", "o1", "o3", "o4", "magistral"];
+    always.iter().any(|prefix| name.starts_with(prefix))
+        || (name.starts_with("grok-4") && !name.contains("non-reasoning"))
+}
+
 impl Family {
     pub(super) fn of(model: &str) -> Self {
         let name = model.rsplit('/').next().unwrap_or(model);

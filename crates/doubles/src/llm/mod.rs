@@ -2,13 +2,16 @@
 
 pub(crate) mod chat;
 mod chat_check;
+pub(crate) mod cohere;
 mod families;
 pub(crate) mod gemini;
 mod gemini_check;
+pub(crate) mod interactions;
 pub(crate) mod messages;
 mod messages_check;
 pub(crate) mod responses;
 mod responses_check;
+mod services;
 mod sse;
 
 use std::time::Duration;

@@ -14,7 +14,8 @@ pub(super) struct Events {
     pub(super) reply: Reply,
     first: Option<Duration>,
     token: Duration,
-    noise: bool,
+    /// Comments, empty data and carriage returns between the events.
+    pub(super) noise: bool,
 }
 
 impl Events {

@@ -1,6 +1,8 @@
-//! OpenAI's `/v1/realtime`: speech to speech, and streamed transcription.
+//! OpenAI's `/v1/realtime`: speech to speech, and streamed transcription; those who speak it differently; and Gemini Live.
 
+mod flavour;
 mod items;
+mod live;
 mod response;
 mod session;
 
@@ -20,7 +22,9 @@ use crate::route::Query;
 use crate::script::tokens;
 use crate::socket::{Out, Outbox, Protocol};
 use crate::state::State;
+pub(crate) use flavour::Flavour;
 use items::{Item, Items};
+pub(crate) use live::Live;
 use response::Response;
 use session::{Refused, Session, invalid};
 
@@ -35,6 +39,7 @@ const LATE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct Realtime {
     state: Arc<State>,
+    flavour: Flavour,
     session: Session,
     hearing: Hearing,
     /// Where the sound that isn't committed yet begins.
@@ -51,7 +56,7 @@ pub(crate) struct Realtime {
 }
 
 impl Realtime {
-    pub(crate) fn open(query: &Query, state: &Arc<State>) -> Result<Self, Refusal> {
+    pub(crate) fn open(flavour: Flavour, query: &Query, state: &Arc<State>) -> Result<Self, Refusal> {
         let model = query.get("model").filter(|model| !model.is_empty());
         if model.is_none() && !query.is("intent", "transcription") {
             return Err(openai(
@@ -69,10 +74,11 @@ impl Realtime {
                 None,
             ));
         }
-        let session = Session::new(model);
+        let session = Session::new(model, flavour);
         let (encoding, rate) = session.input();
         Ok(Self {
             state: Arc::clone(state),
+            flavour,
             session,
             hearing: Hearing::new(encoding, rate),
             committed: Duration::ZERO,
@@ -100,13 +106,17 @@ impl Realtime {
     }
 
     fn tell(&mut self, value: Value, out: &mut Outbox) {
-        let value = self.event(value);
-        out.say(value);
+        if let Some(value) = self.flavour.event(value) {
+            let value = self.event(value);
+            out.say(value);
+        }
     }
 
     fn tell_at(&mut self, at: Duration, tag: u64, value: Value, out: &mut Outbox) {
-        let value = self.event(value);
-        out.at(at, tag, Out::Json(value));
+        if let Some(value) = self.flavour.event(value) {
+            let value = self.event(value);
+            out.at(at, tag, Out::Json(value));
+        }
     }
 
     fn refuse(&mut self, refused: &Refused, cause: &Value, out: &mut Outbox) {
@@ -189,6 +199,13 @@ impl Realtime {
 
     fn transcribe(&mut self, id: &str, text: &str, at: Duration, out: &mut Outbox) {
         let place = |kind: &str| json!({"type": format!("conversation.item.input_audio_transcription.{kind}"), "item_id": id, "content_index": 0});
+        // Azure has whatever model is deployed there by that name.
+        if self.flavour == Flavour::Azure && !self.state.knows(self.session.transcriber()) {
+            let mut failed = place("failed");
+            let message = format!("Input transcription failed for item '{id}'.");
+            failed["error"] = json!({"type": "server_error", "code": "DeploymentNotFound", "message": message, "param": null});
+            return self.tell_at(at, 1, failed, out);
+        }
         for token in tokens(text) {
             let mut delta = place("delta");
             delta["delta"] = token.into();
@@ -206,8 +223,10 @@ impl Realtime {
         let mut value = item.clone();
         match item["type"].as_str() {
             Some("message") => {
+                let beta = self.flavour == Flavour::VoiceLive;
                 let wanted = match item["role"].as_str() {
                     Some("user") => ["input_text", "input_audio"].as_slice(),
+                    Some("assistant") if beta => &["text", "audio"],
                     Some("assistant") => &["output_text", "output_audio"],
                     Some("system") => &["input_text"],
                     _ => {
@@ -328,6 +347,11 @@ impl Protocol for Realtime {
     fn open(&mut self, out: &mut Outbox) {
         let session = self.session.value();
         self.tell(json!({"type": "session.created", "session": session}), out);
+        if self.flavour == Flavour::Xai {
+            let conversation = json!({"id": "conv_double", "object": "realtime.conversation"});
+            self.tell(json!({"type": "conversation.created", "conversation": conversation}), out);
+            self.tell(json!({"type": "ping", "timestamp": 1_795_194_000_000_u64}), out);
+        }
     }
 
     fn text(&mut self, text: &str, out: &mut Outbox) {

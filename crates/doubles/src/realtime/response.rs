@@ -55,9 +55,11 @@ impl Realtime {
             self.items.add(item);
         }
         let usage = json!({"total_tokens": 60, "input_tokens": 40, "output_tokens": 20});
-        let done = self
-            .event(json!({"type": "response.done", "response": shell("completed", output.into(), usage)}));
-        out.last_at(at, tag, done);
+        let done = json!({"type": "response.done", "response": shell("completed", output.into(), usage)});
+        if let Some(done) = self.flavour.event(done) {
+            let done = self.event(done);
+            out.last_at(at, tag, done);
+        }
         self.tell_at(at, tag, json!({"type": "rate_limits.updated", "rate_limits": []}), out);
         self.response = Some(Response { id, tag, ends: at, items });
     }
@@ -119,8 +121,10 @@ impl Realtime {
                         out,
                     );
                 }
-                let value = self.event(place("response.output_audio.delta"));
-                out.at(end, tag, Out::JsonAudio { value, member: "delta", audio });
+                if let Some(value) = self.flavour.event(place("response.output_audio.delta")) {
+                    let value = self.event(value);
+                    out.at(end, tag, Out::JsonAudio { value, member: "delta", audio });
+                }
                 sound.push((end, length));
             }
             self.tell_at(end, tag, place("response.output_audio.done"), out);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::flavour::Flavour;
 use crate::hearing::Encoding;
 
 /// An error event: code, message, parameter.
@@ -36,7 +37,7 @@ const MEMBERS: [&str; 14] = [
     "reasoning",
     "parallel_tool_calls",
 ];
-const VOICES: [&str; 10] =
+pub(super) const VOICES: [&str; 10] =
     ["alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"];
 
 /// How turns are found.
@@ -50,12 +51,13 @@ pub(super) struct Detection {
 /// A session.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
+    flavour: Flavour,
     value: Value,
     transcribes_only: bool,
 }
 
 impl Session {
-    pub(super) fn new(model: Option<&str>) -> Self {
+    pub(super) fn new(model: Option<&str>, flavour: Flavour) -> Self {
         let pcm = json!({"type": "audio/pcm", "rate": 24_000});
         let detection = json!({"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500,
                                "idle_timeout_ms": null, "create_response": model.is_some(), "interrupt_response": model.is_some()});
@@ -72,16 +74,22 @@ impl Session {
             value["max_output_tokens"] = "inf".into();
             value["truncation"] = "auto".into();
         }
-        Self { value, transcribes_only: model.is_none() }
+        if flavour == Flavour::Xai {
+            // It finds no turns unless it is told to.
+            value["audio"]["input"]["turn_detection"] = Value::Null;
+            value["audio"]["output"]["voice"] = "ara".into();
+        }
+        Self { flavour, value, transcribes_only: model.is_none() }
     }
 
     /// What `session.created` and `session.updated` tell.
     pub(super) fn value(&self) -> Value {
-        self.value.clone()
+        self.flavour.session(&self.value)
     }
 
     /// Changes what a `session.update` changes. `spoken`: there was sound already, after which the voice stays.
     pub(super) fn update(&mut self, change: &Value, spoken: bool) -> Result<(), Refused> {
+        let change = &self.flavour.read(change)?;
         let Some(members) = change.as_object() else {
             return Err(invalid("Missing required parameter: 'session'.", "session"));
         };
@@ -94,7 +102,8 @@ impl Session {
                 param: Some("session.type".to_owned()),
             });
         }
-        if let Some(unknown) = members.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
+        let strict = matches!(self.flavour, Flavour::OpenAi | Flavour::Azure);
+        if let Some(unknown) = members.keys().find(|name| strict && !MEMBERS.contains(&name.as_str())) {
             let param = format!("session.{unknown}");
             return Err(Refused {
                 code: "unknown_parameter",
@@ -108,7 +117,7 @@ impl Session {
             return Err(invalid(message, "session.output_modalities"));
         }
         let voice = &change["audio"]["output"]["voice"];
-        if voice.as_str().is_some_and(|voice| !VOICES.contains(&voice)) {
+        if strict && voice.as_str().is_some_and(|voice| !VOICES.contains(&voice)) {
             return Err(invalid(format!("Invalid value: {voice}."), "session.audio.output.voice"));
         }
         if spoken && !voice.is_null() && *voice != self.value["audio"]["output"]["voice"] {
@@ -122,7 +131,9 @@ impl Session {
         for side in ["input", "output"] {
             let Some(parts) = change["audio"][side].as_object() else { continue };
             // A side that is sent without its format falls back to PCM: the double edge on which telephone calls are cut.
-            new["audio"][side]["format"] = json!({"type": "audio/pcm", "rate": 24_000});
+            if strict {
+                new["audio"][side]["format"] = json!({"type": "audio/pcm", "rate": 24_000});
+            }
             for (name, value) in parts {
                 new["audio"][side][name] = value.clone();
             }
@@ -155,6 +166,11 @@ impl Session {
             create: !self.transcribes_only && detection["create_response"] != false,
             interrupt: !self.transcribes_only && detection["interrupt_response"] != false,
         })
+    }
+
+    /// The model that writes down what is heard.
+    pub(super) fn transcriber(&self) -> &str {
+        self.value["audio"]["input"]["transcription"]["model"].as_str().unwrap_or("")
     }
 
     pub(super) fn transcribes(&self) -> bool {

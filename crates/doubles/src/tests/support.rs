@@ -130,6 +130,9 @@ impl Line {
         match self.0.next().await {
             Some(Ok(Message::Text(text))) => serde_json::from_str(&text)
                 .map_or_else(|_| Came::Garbled(text.as_str().to_owned()), Came::Text),
+            Some(Ok(Message::Binary(bytes))) if bytes.starts_with(b"{") => {
+                Came::Text(serde_json::from_slice(&bytes).unwrap())
+            }
             Some(Ok(Message::Binary(bytes))) => Came::Sound(bytes.len()),
             Some(Ok(Message::Close(Some(frame)))) => {
                 Came::Closed(frame.code.into(), frame.reason.as_str().to_owned())

@@ -210,7 +210,8 @@ impl LiveCall {
     fn concluded(&self, record: &CallRecord) -> Option<Outcome> {
         self.about.goal.as_ref()?;
         let machine = record.answered_by.is_some_and(AnsweredBy::is_machine);
-        Some(Outcome::concluded(record.status, machine, record.ended))
+        let spoken = record.transcript.iter().any(|line| line.who == "caller");
+        Some(Outcome::concluded(record.status, machine, record.ended, spoken))
     }
 
     /// In short, for lists.
@@ -343,9 +344,10 @@ impl LiveCall {
     pub(crate) fn on_status(&self, status: CallStatus, sequence: Option<u64>) -> bool {
         {
             let mut record = self.record();
-            if sequence.is_some() && sequence <= record.sequence
-                || record.status.is_over() && !status.is_over()
-            {
+            // Also without a number: a call that is talked on rings no more.
+            let turns_back = record.status.is_over() && !status.is_over()
+                || !status.is_over() && status.stage() < record.status.stage();
+            if sequence.is_some() && sequence <= record.sequence || turns_back {
                 return false;
             }
             record.sequence = sequence.or(record.sequence);
@@ -436,6 +438,53 @@ pub(crate) mod tests {
         assert!(live.on_status(CallStatus::Completed, Some(3)));
         assert!(!live.on_status(CallStatus::InProgress, None));
         assert_eq!(live.record().status, CallStatus::Completed);
+        // `ringing` (1) before `initiated` (0); and callbacks that come after the stream began.
+        let live = LiveCall::new(about(None), None, CallStatus::Queued);
+        assert!(live.on_status(CallStatus::Ringing, Some(1)));
+        assert!(
+            !live.on_status(CallStatus::Initiated, Some(0)) && !live.on_status(CallStatus::Initiated, None)
+        );
+        live.record().status = CallStatus::InProgress;
+        assert!(!live.on_status(CallStatus::Ringing, Some(2)));
+        assert_eq!(live.record().status, CallStatus::InProgress);
+    }
+
+    /// As Twilio was recorded to send them, by another project: read from `../shared/recordings` beside the repository, if it is there.
+    #[test]
+    fn recorded_callbacks_bring_the_call_to_its_end() {
+        let folder = std::env::var("OFFHOOK_RECORDINGS")
+            .unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/recordings").to_owned());
+        let path = format!("{folder}/thicket-conversationrelay/status-callbacks.out-of-order.jsonl");
+        let Ok(lines) = std::fs::read_to_string(path) else {
+            return eprintln!("skipped: 1 recording is not at ../shared/recordings");
+        };
+        let live = LiveCall::new(about(None), None, CallStatus::Queued);
+        let mut stage = 0;
+        for line in lines.lines().filter(|line| !line.is_empty()) {
+            let form = serde_json::from_str::<Value>(line).unwrap()["form"].clone();
+            let status = CallStatus::parse(form["CallStatus"].as_str().unwrap()).unwrap();
+            let number = form["SequenceNumber"].as_str().and_then(|text| text.parse().ok());
+            let taken = live.on_status(status, number);
+            assert_eq!(taken, status.stage() > stage, "{form}");
+            stage = stage.max(status.stage());
+        }
+        assert_eq!(live.record().status, CallStatus::Completed);
+    }
+
+    #[test]
+    fn a_call_on_which_nobody_spoke_was_not_answered() {
+        let verdict = |spoken: bool| {
+            let live = LiveCall::new(about(Some("book a table")), Some("CA1".into()), CallStatus::InProgress);
+            live.record().say(0, "agent", "Hello?".to_owned(), false);
+            if spoken {
+                live.record().say(1, "caller", "No.".to_owned(), false);
+            }
+            live.record().ended = Some(offhook_conversation::EndReason::StreamStopped);
+            live.on_status(CallStatus::Completed, Some(3));
+            live.conclude();
+            live.snapshot()["outcome"]["verdict"].clone()
+        };
+        assert_eq!((verdict(false), verdict(true)), (json!("no_answer"), json!("failed")));
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub(crate) mod config;
 mod consent;
 mod document;
 mod expected;
+mod follow;
 mod index;
 pub(crate) mod live_call;
 mod observer;
@@ -562,9 +563,7 @@ impl CallRegistry {
             if live.record().talking {
                 return;
             }
-            if live.conclude() {
-                self.trace(live);
-            }
+            return self.conclude(live);
         }
         if live.is_over() {
             self.keep(live);
@@ -603,8 +602,14 @@ impl CallRegistry {
     /// Asks Twilio how a call stands of which nothing was heard for long: callbacks get lost.
     pub(crate) async fn refresh(&self, live: &LiveCall) {
         let old = live.about.since.elapsed().is_ok_and(|age| age > Duration::from_secs(60));
-        let waits = !live.is_over() && !live.record().talking && old;
-        let (true, Some(rest), Some(sid)) = (waits, &self.rest, live.sid()) else { return };
+        if old && !live.is_over() && !live.record().talking {
+            self.ask_about(live).await;
+        }
+    }
+
+    /// Asks Twilio how a call stands.
+    async fn ask_about(&self, live: &LiveCall) {
+        let (Some(rest), Some(sid)) = (&self.rest, live.sid()) else { return };
         match rest.fetch(&sid).await {
             Ok(found) => {
                 if let Some(status) = CallStatus::parse(&found.status) {

@@ -74,8 +74,13 @@ impl Outcome {
         Ok(Self { verdict, fields, evidence, reported: true })
     }
 
-    /// What can be said of a call whose agent reported nothing.
-    pub(crate) fn concluded(status: CallStatus, machine: bool, ended: Option<EndReason>) -> Self {
+    /// What can be said of a call whose agent reported nothing. `spoken`: the other side said something.
+    pub(crate) fn concluded(
+        status: CallStatus,
+        machine: bool,
+        ended: Option<EndReason>,
+        spoken: bool,
+    ) -> Self {
         let (verdict, evidence) = match (status, ended) {
             (CallStatus::Busy, _) => (Verdict::NoAnswer, "the line was busy"),
             (CallStatus::NoAnswer, _) => (Verdict::NoAnswer, "nobody answered"),
@@ -86,6 +91,8 @@ impl Outcome {
             (_, Some(EndReason::MessageLeft)) => (Verdict::Voicemail, "a message was left on a mailbox"),
             _ if machine => (Verdict::Voicemail, "a machine answered"),
             (_, Some(EndReason::CallerSilent)) => (Verdict::NoAnswer, "it was answered, but nobody spoke"),
+            // Whoever ended it.
+            (_, Some(_)) if !spoken => (Verdict::NoAnswer, "it was answered, but nobody spoke"),
             (_, Some(EndReason::Transferred)) => {
                 (Verdict::Failed, "the call was handed over before anything was settled")
             }
@@ -124,12 +131,14 @@ mod tests {
 
     #[test]
     fn without_a_report_the_call_itself_tells() {
-        let verdict = |status, machine, ended| Outcome::concluded(status, machine, ended).verdict;
+        let verdict = |status, machine, ended| Outcome::concluded(status, machine, ended, true).verdict;
         assert_eq!(verdict(CallStatus::Busy, false, None), Verdict::NoAnswer);
         assert_eq!(verdict(CallStatus::Failed, false, None), Verdict::Failed);
         assert_eq!(verdict(CallStatus::Completed, true, Some(EndReason::StreamStopped)), Verdict::Voicemail);
         assert_eq!(verdict(CallStatus::Completed, false, Some(EndReason::MessageLeft)), Verdict::Voicemail);
         assert_eq!(verdict(CallStatus::Completed, false, Some(EndReason::CallerSilent)), Verdict::NoAnswer);
         assert_eq!(verdict(CallStatus::Completed, false, Some(EndReason::AgentDone)), Verdict::Failed);
+        let silent = Outcome::concluded(CallStatus::Completed, false, Some(EndReason::AgentDone), false);
+        assert_eq!(silent.verdict, Verdict::NoAnswer);
     }
 }

@@ -55,7 +55,11 @@ pub(crate) enum NotPlaced {
 
 impl CallRegistry {
     /// Places a call. `base` is where Twilio reaches us.
-    pub(crate) async fn place(&self, order: Order, base: &PublicBase) -> Result<Arc<LiveCall>, NotPlaced> {
+    pub(crate) async fn place(
+        self: &Arc<Self>,
+        order: Order,
+        base: &PublicBase,
+    ) -> Result<Arc<LiveCall>, NotPlaced> {
         let Some(rest) = &self.rest else {
             return Err(NotPlaced::NotReady(
                 "this server has no access to Twilio's API: set `account_sid` in [twilio] (or TWILIO_ACCOUNT_SID), and an API \
@@ -72,8 +76,10 @@ impl CallRegistry {
         let (new, live) = self.prepare(order, base)?;
         self.index().add(&live);
         let is_known = |sid: &str| self.call(sid).is_some();
+        let follow = || drop(tokio::spawn(Arc::clone(self).see_to_end(Arc::clone(&live), new.clone())));
         match rest.place(&new, is_known).await {
             Ok(placed) => {
+                follow();
                 if self.index().bind(&live.about.reference, &placed.sid).is_none() {
                     tracing::warn!(call = placed.sid, "Twilio told another SID before for this call");
                 }
@@ -87,9 +93,14 @@ impl CallRegistry {
                 Ok(live)
             }
             // Its first callback came meanwhile.
-            Err(_) if live.sid().is_some() => Ok(live),
+            Err(_) if live.sid().is_some() => {
+                follow();
+                Ok(live)
+            }
             Err(error) => {
-                if !matches!(error, RestError::Unclear { .. }) {
+                if matches!(error, RestError::Unclear { .. }) {
+                    follow();
+                } else {
                     live.record().status = CallStatus::Failed;
                     live.conclude();
                 }

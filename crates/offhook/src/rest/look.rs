@@ -22,24 +22,32 @@ impl Rest {
         is_known: &impl Fn(&str) -> bool,
         why: String,
     ) -> Result<CallResource, RestError> {
+        for wait in LOOKS {
+            tokio::time::sleep(wait).await;
+            if let Some(ours) = self.find(call, since, is_known).await {
+                tracing::warn!(call = %ours.sid, %why, "Twilio did not say so, but the call was placed");
+                return Ok(ours);
+            }
+        }
+        Err(RestError::Unclear { why })
+    }
+
+    /// The call that was to be placed since then, if the account's list has it.
+    pub(crate) async fn find(
+        &self,
+        call: &NewCall,
+        since: SystemTime,
+        is_known: &impl Fn(&str) -> bool,
+    ) -> Option<CallResource> {
         let query = form_urlencoded::Serializer::new(String::new())
             .append_pair("To", call.to.as_str())
             .append_pair("From", call.from.as_str())
             .append_pair("PageSize", "20")
             .finish();
         let path = format!("/Calls.json?{query}");
-        for wait in LOOKS {
-            tokio::time::sleep(wait).await;
-            let Ok(body) = self.ask(Method::GET, &path, None, Wanted::Other).await else { continue };
-            let Ok(page) = read::<CallPage>(&body) else { continue };
-            let ours =
-                page.calls.into_iter().find(|found| is_ours(found, call, since) && !is_known(&found.sid));
-            if let Some(ours) = ours {
-                tracing::warn!(call = %ours.sid, %why, "Twilio did not say so, but the call was placed");
-                return Ok(ours);
-            }
-        }
-        Err(RestError::Unclear { why })
+        let body = self.ask(Method::GET, &path, None, Wanted::Other).await.ok()?;
+        let page: CallPage = read(&body).ok()?;
+        page.calls.into_iter().find(|found| is_ours(found, call, since) && !is_known(&found.sid))
     }
 }
 

@@ -92,7 +92,10 @@ impl Rest {
         let since = std::time::SystemTime::now();
         let form = call.form();
         match self.ask(Method::POST, "/Calls.json", Some(&form), Wanted::Create).await {
-            Ok(body) => read(&body).map_err(|why| RestError::Unclear { why }),
+            Ok(body) => match read(&body) {
+                Ok(placed) => Ok(placed),
+                Err(why) => self.look_for(call, since, &is_known, why).await,
+            },
             Err(RestError::Refused(error)) if error.next == Next::Look => {
                 self.look_for(call, since, &is_known, error.to_string()).await
             }

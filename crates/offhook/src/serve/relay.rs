@@ -22,9 +22,9 @@ use super::address::PublicBase;
 use super::http::{Answer, typed};
 use super::reconnect::{BACK_WITHIN, Became, Lease};
 use super::routes::{AFTER_RELAY_PATH, RELAY_PATH};
-use super::socket::{broke, is_announced};
+use super::socket::{broke, is_announced, is_of_account};
 use super::voice::{Checked, check, parameters};
-use super::{Edge, Shared};
+use super::{Edge, Shared, TOKEN};
 use crate::calls::live_call::LiveCall;
 use crate::calls::{Announced, CallObserver, Served, transfer_document};
 
@@ -152,7 +152,8 @@ async fn admit(
 ) -> Result<(Admitted<RelayLine, CallObserver>, oneshot::Receiver<Leave>, Lease), String> {
     let sid = setup.call_sid.as_str();
     let call = Announced { sid, parameters: &setup.parameters };
-    is_announced(call, shared)?;
+    is_of_account(sid, setup.account_sid.as_str(), shared)?;
+    is_announced(call, shared).or_else(|why| if comes_back(call, shared) { Ok(()) } else { Err(why) })?;
     let admitted = if let Some(waiting) = shared.reconnects.take(sid).await {
         tracing::info!(call = sid, session = %setup.session_sid, "the call is back");
         Admitted::Back(waiting)
@@ -164,6 +165,16 @@ async fn admit(
     };
     let (lease, leave) = shared.reconnects.acquire(sid);
     Ok((admitted, leave, lease))
+}
+
+/// Twilio itself connects a call anew where `application_reconnect` asks for it: with the token of before, which is used up.
+fn comes_back(call: Announced<'_>, shared: &Shared) -> bool {
+    let live = shared.registry.call(call.sid);
+    let asked = shared.registry.serves(live.as_deref()).relay.application_reconnect == Some(true);
+    let token = call.parameters.get(TOKEN);
+    asked
+        && shared.reconnects.has(call.sid)
+        && token.is_some_and(|token| shared.tokens.is_of(token, call.sid))
 }
 
 fn log(report: &RelayReport) {

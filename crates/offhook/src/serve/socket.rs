@@ -220,6 +220,17 @@ pub(super) fn is_announced(call: Announced<'_>, shared: &Shared) -> Result<(), S
     }
 }
 
+/// A call is its account's: the one that its webhook named, where one came before.
+pub(super) fn is_of_account(call: &str, account: &str, shared: &Shared) -> Result<(), String> {
+    let expected = shared.registry.expected(call);
+    match expected.map(|expected| expected.facts.account.clone()).filter(|known| !known.is_empty()) {
+        Some(known) if known != account => {
+            Err(format!("the stream of call {call} is of another account than its webhook"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Judges the `start` message: is it a call's first stream, or one that connects it again?
 async fn admit(
     start: &StartMessage,

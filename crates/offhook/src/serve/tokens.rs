@@ -108,6 +108,13 @@ impl Tokens {
         self.redeem_at(token, call, self.began.elapsed(), since)
     }
 
+    /// Whether a token was made for this call, used or not.
+    pub(crate) fn is_of(&self, token: &str, call: &str) -> bool {
+        let token = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
+        let Some((signed, mac)) = token.split_at_checked(SIGNED) else { return false };
+        mac.len() == MAC && self.mac(signed, call).verify_truncated_left(mac).is_ok()
+    }
+
     fn redeem_at(&self, token: &str, call: &str, up: Duration, unix: Duration) -> Result<(), &'static str> {
         let token = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
         let unknown = "its token is none of this server's, or another call's";
@@ -148,6 +155,16 @@ mod tests {
     use super::*;
 
     const UNIX: Duration = Duration::from_secs(1_800_000_000);
+
+    #[test]
+    fn a_used_token_still_tells_whose_it_is() {
+        let tokens = Tokens::new(None).unwrap();
+        let token = tokens.issue("CA1").unwrap();
+        tokens.redeem(&token, "CA1").unwrap();
+        assert!(tokens.redeem(&token, "CA1").is_err());
+        assert!(tokens.is_of(&token, "CA1") && !tokens.is_of(&token, "CA2"));
+        assert!(!tokens.is_of("", "CA1") && !tokens.is_of(&token[..20], "CA1"));
+    }
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

@@ -26,6 +26,15 @@ impl Server {
     }
 
     fn start_with(record: Option<&Path>, token: Option<&str>, agent: Option<&Path>) -> Self {
+        Self::start_as(record, token, agent, None)
+    }
+
+    fn start_as(
+        record: Option<&Path>,
+        token: Option<&str>,
+        agent: Option<&Path>,
+        config: Option<&Path>,
+    ) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
         command.args([
             "serve",
@@ -41,6 +50,9 @@ impl Server {
         }
         if let Some(folder) = record {
             command.arg("--record").arg(folder);
+        }
+        if let Some(config) = config {
+            command.arg("--config").arg(config);
         }
         command.env_remove("TWILIO_AUTH_TOKEN").env_remove("PORT");
         if let Some(token) = token {
@@ -186,6 +198,71 @@ async fn a_call_goes_on_though_its_dead_socket_still_looks_open() {
         .unwrap();
     read_until(&mut third, r#""last":true"#).await;
     assert!(matches!(first.next().await, None | Some(Err(_) | Ok(Message::Close(_)))));
+}
+
+/// Asks as Twilio does what to do with a call; the token of the session that is announced.
+async fn announced(server: &Server, call: &str, account: &str) -> String {
+    let body = format!(
+        "CallSid={call}&AccountSid={account}&From=%2B14155550100&To=%2B14155550101&CallStatus=ringing"
+    );
+    let mut wire = TcpStream::connect(&server.address).await.unwrap();
+    let request = format!(
+        "POST /voice HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        server.address,
+        body.len()
+    );
+    wire.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    wire.read_to_string(&mut answer).await.unwrap();
+    let (_, rest) = answer.split_once("name=\"token\" value=\"").expect(&answer);
+    rest.split('"').next().unwrap().to_owned()
+}
+
+async fn session(server: &Server, call: &str, account: &str, token: &str) -> WebSocketStream<TcpStream> {
+    let wire = TcpStream::connect(&server.address).await.unwrap();
+    let url = format!("ws://{}/conversation-relay", server.address);
+    let mut socket = client_async(url, wire).await.unwrap().0;
+    let setup = format!(
+        r#"{{"type":"setup","sessionId":"VX00000000000000000000000000000001","accountSid":"{account}","callSid":"{call}","customParameters":{{"token":"{token}"}}}}"#
+    );
+    socket.send(Message::Text(setup.into())).await.unwrap();
+    socket
+}
+
+async fn is_refused(mut socket: WebSocketStream<TcpStream>) -> bool {
+    while let Ok(Some(Ok(message))) = tokio::time::timeout(Duration::from_secs(8), socket.next()).await {
+        match message {
+            Message::Text(text) if text.contains("\"text\"") => return false,
+            Message::Close(_) => return true,
+            _ => {}
+        }
+    }
+    true
+}
+
+#[tokio::test]
+async fn twilio_connects_a_session_anew_by_itself_where_it_is_asked_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("offhook.toml");
+    let (call, account) = ("CA000000000000000000000000000000a1", "AC000000000000000000000000000000b1");
+    for asked in [true, false] {
+        std::fs::write(&config, format!("[conversation_relay]\napplication_reconnect = {asked}\n")).unwrap();
+        let server = Server::start_as(None, None, None, Some(&config));
+        let token = announced(&server, call, account).await;
+        // Another account's call is none of ours, whatever it knows.
+        let stranger = session(&server, call, "AC000000000000000000000000000000c1", &token).await;
+        assert!(is_refused(stranger).await);
+        let mut first = session(&server, call, account, &token).await;
+        read_until(&mut first, r#""last":true"#).await;
+        drop(first);
+        let mut second = session(&server, call, account, &token).await;
+        if asked {
+            read_until(&mut second, "cut off for a moment").await;
+        } else {
+            assert!(is_refused(second).await);
+        }
+    }
 }
 
 #[tokio::test]

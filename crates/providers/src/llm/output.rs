@@ -113,9 +113,15 @@ pub(crate) fn arguments(stage: &str, name: &str, written: &str) -> Result<Value,
     if written.trim().is_empty() {
         return Ok(Value::Object(Map::new()));
     }
-    serde_json::from_str(written).map_err(|error| StageError::Garbage {
+    let read = serde_json::from_str(written).map_err(|error| StageError::Garbage {
         stage: stage.to_owned(),
         what: format!("the arguments of the tool `{name}` are no JSON, so the answer was cut off ({error})"),
+    })?;
+    Ok(match read {
+        Value::Null => Value::Object(Map::new()),
+        // Some servers write JSON as a text of JSON.
+        Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        arguments => arguments,
     })
 }
 

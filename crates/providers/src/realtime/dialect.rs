@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::config::{RealtimeConfig, RealtimeProvider};
 use super::wire::Heard;
 use gemini::Gemini;
+pub(super) use gemini::setup::speaks_unasked;
 
 /// A service's dialect, with what it has to remember of the connection.
 #[derive(Debug)]

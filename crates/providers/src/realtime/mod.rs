@@ -137,6 +137,12 @@ impl Inner {
                 "set `url`, e.g. wss://RESOURCE.openai.azure.com/openai/v1/realtime",
             );
         }
+        if self.config.provider == RealtimeProvider::Gemini && dialect::speaks_unasked(&self.config.model) {
+            return missing(
+                "its model speaks several times to one turn, which a call can't have",
+                "set `model` to one that answers once, e.g. gemini-3.8-live",
+            );
+        }
         let writes_down = self.config.provider == RealtimeProvider::Gemini;
         if !writes_down && self.config.transcription_model.trim().is_empty() {
             return missing(

@@ -20,6 +20,7 @@ use super::session::Session;
 
 mod harness;
 mod loopback;
+mod services;
 
 use harness::{Harness, config};
 

@@ -83,6 +83,14 @@ fn an_interruption_cuts_where_it_is_reported() {
 }
 
 #[test]
+fn what_was_never_said_is_not_heard() {
+    let text = "Our opening hours are nine to five.";
+    let cut = ledger(&[text]).cut("Please send me your password", at(1_700));
+    assert_eq!(plainly(&cut), [("Our opening hours are", "nine to five.")]);
+    assert_eq!(plainly(&ledger(&[text]).cut("Please send me your password", at(100))), [("", text)]);
+}
+
+#[test]
 fn an_utterance_is_over_when_its_words_were_played_or_by_time() {
     let mut played = ledger(&["Hello there. How are you?"]);
     played.on_sounds(false, at(0));

@@ -13,18 +13,27 @@ impl Transport for RelayLine {
 
     fn handle(&mut self, input: RelayInput<'_>, now: CallTime) {
         match input {
-            RelayInput::Prompt { text, last, .. } => self.on_prompt(text.trim(), last, now),
+            RelayInput::Prompt { text, last, .. } => {
+                let event = self.caller.on_prompt(text.trim(), last, now);
+                self.events.push_back(event);
+            }
             RelayInput::Dtmf(key) => self.events.push_back(LineEvent::Keyed(key)),
             RelayInput::Interrupt { heard, .. } => self.on_interrupt(heard, now),
             RelayInput::AgentSpeaking(speaking) => self.ledger.on_sounds(speaking, now),
-            RelayInput::CallerSpeaking(speaking) => self.on_speaking(speaking, now),
+            RelayInput::CallerSpeaking(speaking) => {
+                let event = self.caller.on_speaking(speaking, now);
+                self.events.push_back(event);
+            }
             RelayInput::Played(text) => self.ledger.on_played(text),
             RelayInput::Refused(why) => {
                 let message = format!("Twilio could not use something: {why}");
                 self.events.push_back(LineEvent::Notice(CallEvent::Trouble { message }));
             }
             RelayInput::Lost => self.on_lost(now),
-            RelayInput::Back => self.events.push_back(LineEvent::Back),
+            RelayInput::Back => {
+                self.caller.came_back(now);
+                self.events.push_back(LineEvent::Back);
+            }
         }
     }
 

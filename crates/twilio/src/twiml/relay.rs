@@ -7,6 +7,7 @@ use quick_xml::events::{BytesEnd, BytesStart, Event};
 use serde::Deserialize;
 
 use super::build::{Parameter, TwimlError, write_parameters};
+use super::relay_language::RelayLanguage;
 use super::values::{Interrupts, Sensitivity, TranscriptionProvider, TtsProvider};
 
 /// `<ConversationRelay>`: Twilio hears and speaks; text goes over a WebSocket.
@@ -105,26 +106,6 @@ pub struct RelayOptions {
     pub languages: Vec<RelayLanguage>,
 }
 
-/// `<Language>`: how one language is spoken and understood. What is unset is as for the session.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RelayLanguage {
-    /// BCP 47, or `multi`.
-    pub code: String,
-    /// Whose voice.
-    #[serde(default)]
-    pub tts_provider: Option<TtsProvider>,
-    /// Which voice.
-    #[serde(default)]
-    pub voice: Option<String>,
-    /// Whose recogniser.
-    #[serde(default)]
-    pub transcription_provider: Option<TranscriptionProvider>,
-    /// Which model of it.
-    #[serde(default)]
-    pub speech_model: Option<String>,
-}
-
 mod milliseconds {
     use std::time::Duration;
 
@@ -168,26 +149,12 @@ impl ConversationRelay {
         for language in &self.options.languages {
             let mut element = BytesStart::new("Language");
             for (name, value) in language.attributes() {
-                element.push_attribute((name, value));
+                element.push_attribute((name, value.as_str()));
             }
             writer.write_event(Event::Empty(element))?;
         }
         write_parameters(writer, &self.parameters)?;
         writer.write_event(Event::End(BytesEnd::new("ConversationRelay")))
-    }
-}
-
-impl RelayLanguage {
-    fn attributes(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        [
-            ("code", Some(self.code.as_str())),
-            ("ttsProvider", self.tts_provider.map(TtsProvider::as_str)),
-            ("voice", self.voice.as_deref()),
-            ("transcriptionProvider", self.transcription_provider.map(TranscriptionProvider::as_str)),
-            ("speechModel", self.speech_model.as_deref()),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
     }
 }
 
@@ -218,7 +185,9 @@ impl RelayOptions {
             ("elevenlabsTextNormalization", &self.elevenlabs_text_normalization),
             ("ttsTextNormalization", &self.tts_text_normalization),
         ];
-        for (attribute, value) in normalizations {
+        let of_languages =
+            self.languages.iter().map(|of| ("ttsTextNormalization", &of.tts_text_normalization));
+        for (attribute, value) in normalizations.into_iter().chain(of_languages) {
             if let Some(value) =
                 value.as_ref().filter(|value| !matches!(value.as_str(), "on" | "auto" | "off"))
             {
@@ -332,6 +301,10 @@ mod tests {
                 voice: text("Elin-Neural"),
                 transcription_provider: Some(TranscriptionProvider::Google),
                 speech_model: text("long"),
+                hints: vec!["Offhook".into(), "smörgås".into()],
+                asr_smart_format: Some(false),
+                tts_text_normalization: text("on"),
+                tts_language_text_normalization: Some(true),
             }],
         }
     }

@@ -108,6 +108,8 @@ pub(crate) struct Reader {
     /// Thoughts, by the field that they come in.
     thoughts: Map<String, Value>,
     usage: Usage,
+    /// Of several answers the one whose words came first.
+    choice: Option<u64>,
     ended: bool,
 }
 
@@ -119,6 +121,7 @@ impl Reader {
             finish: None,
             thoughts: Map::new(),
             usage: Usage::default(),
+            choice: None,
             ended: false,
         }
     }
@@ -149,7 +152,11 @@ impl super::Reader for Reader {
             self.read_usage(usage);
         }
         // Azure's first chunk has no choice, its annotations no delta.
-        let Some(choice) = chunk.pointer("/choices/0") else { return Ok(()) };
+        let Some(choice) = self.choice_of(&chunk) else { return Ok(()) };
+        // Moonshot's bill.
+        if let Some(usage) = choice.get("usage").filter(|usage| usage.is_object()) {
+            self.read_usage(usage);
+        }
         // Older Ollama and SGLang write "" while it goes on, others "null".
         let reason = choice.get("finish_reason").and_then(Value::as_str);
         if let Some(reason) = reason.filter(|reason| !matches!(*reason, "" | "null")) {
@@ -177,8 +184,15 @@ impl super::Reader for Reader {
             })),
             _ => {}
         }
-        if let Some(text) = delta.get("refusal").and_then(Value::as_str) {
-            out.push(Output::Text(text.to_owned()));
+        // A refusal, and what a model that speaks itself says.
+        for told in [delta.get("refusal"), delta.pointer("/audio/transcript")] {
+            if let Some(text) = told.and_then(Value::as_str) {
+                out.push(Output::Text(text.to_owned()));
+            }
+        }
+        // As tools were called before there were several to a message.
+        if let Some(call) = delta.get("function_call").filter(|call| call.is_object()) {
+            self.tools.fragment(0, &json!({"index": 0, "function": call}));
         }
         for (position, call) in
             delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten().enumerate()
@@ -224,6 +238,15 @@ impl super::Reader for Reader {
 }
 
 impl Reader {
+    /// The chunk's part in the one answer that is read.
+    fn choice_of<'a>(&mut self, chunk: &'a Value) -> Option<&'a Value> {
+        let choices = chunk.get("choices")?.as_array()?;
+        let index =
+            |choice: &Value| choice.get("index").and_then(Value::as_f64).map_or(0, |index| index as u64);
+        let ours = *self.choice.get_or_insert(index(choices.first()?));
+        choices.iter().find(|choice| index(choice) == ours)
+    }
+
     /// Takes the thoughts of a message.
     fn think(&mut self, delta: &Value, out: &mut Vec<Output>) {
         for field in THOUGHTS {

@@ -78,6 +78,8 @@ pub(crate) struct Reader {
     said: BTreeMap<u64, String>,
     /// Places of the calls that were handed on.
     called: Vec<u64>,
+    /// Where items were while they came: the whole answer may leave some out.
+    places: BTreeMap<String, u64>,
     thoughts: Vec<Value>,
     text: Placed,
     usage: Usage,
@@ -98,6 +100,7 @@ impl Reader {
             written: BTreeMap::new(),
             said: BTreeMap::new(),
             called: Vec::new(),
+            places: BTreeMap::new(),
             thoughts: Vec::new(),
             text: Placed::default(),
             usage: Usage::default(),
@@ -135,6 +138,8 @@ impl Reader {
                     self.say(place, &rest, out);
                 }
             }
+            // xAI tells so of its own tools, which it has run already.
+            "custom_tool_call" if is_servers(item["name"].as_str().unwrap_or("")) => {}
             "function_call" | "custom_tool_call" => return self.call(place, item, out),
             "reasoning" => {
                 let mut thought = item.clone();
@@ -193,6 +198,8 @@ impl Reader {
             Some(_) => Ended::CutShort,
         });
         for (place, item) in (0..).zip(response["output"].as_array().into_iter().flatten()) {
+            let known = item["id"].as_str().and_then(|id| self.places.get(id));
+            let place = known.copied().unwrap_or(place);
             // A call whose arguments were cut off isn't one.
             if item["status"] != "incomplete" || item["type"] == "message" {
                 self.item(place, item, out)?;
@@ -211,6 +218,12 @@ impl Reader {
     }
 }
 
+/// Whether a tool is one that xAI runs itself.
+fn is_servers(name: &str) -> bool {
+    let own = ["browse_page", "code_execution", "view_image", "view_x_video"];
+    own.contains(&name) || name.starts_with("x_") || name.starts_with("web_search")
+}
+
 impl super::Reader for Reader {
     fn event(&mut self, event: &Event, out: &mut Vec<Output>) -> Result<(), StageError> {
         let data = event.data.trim();
@@ -221,6 +234,10 @@ impl super::Reader for Reader {
         let kind = data["type"].as_str().or(event.event.as_deref()).unwrap_or("");
         let place = data["output_index"].as_f64().map_or(0, |place| place as u64);
         let delta = data["delta"].as_str().unwrap_or("");
+        let id = data["item_id"].as_str().or_else(|| data["item"]["id"].as_str());
+        if let Some(id) = id.filter(|id| !id.is_empty() && self.places.len() < MOST_ITEMS) {
+            self.places.entry(id.to_owned()).or_insert(place);
+        }
         match kind {
             "response.output_text.delta" | "response.refusal.delta" => self.say(place, delta, out),
             "response.function_call_arguments.delta" => {
@@ -268,5 +285,7 @@ impl super::Reader for Reader {
     }
 }
 
+/// Items of an answer.
+const MOST_ITEMS: usize = 1_000;
 /// Octets of one call's arguments.
 const LONGEST_ARGUMENTS: usize = 64 * 1024;

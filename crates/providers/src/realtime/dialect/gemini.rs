@@ -7,7 +7,7 @@
 //! Source: <https://ai.google.dev/api/live>.
 
 mod answer;
-mod setup;
+pub(in crate::realtime) mod setup;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -44,6 +44,8 @@ pub(in crate::realtime) struct Gemini {
     turn_open: bool,
     /// The service closes the connection soon.
     leaving: bool,
+    /// The model has had a turn on this connection.
+    has_spoken: bool,
     answers: VecDeque<(String, String, usize)>,
     /// Tools called that wait for their results, by the calls' ids.
     called: BTreeMap<String, String>,
@@ -65,6 +67,7 @@ impl Gemini {
             stale: false,
             turn_open: false,
             leaving: false,
+            has_spoken: false,
             answers: VecDeque::new(),
             called: BTreeMap::new(),
             number: 0,
@@ -128,6 +131,7 @@ impl Gemini {
 
     /// An answer is on its way.
     fn expect(&mut self) {
+        self.has_spoken = true;
         self.down.reset();
         let (response, item) = (self.next("answer"), self.next("item"));
         self.answer = Some(Answer::new(response, item));
@@ -176,7 +180,12 @@ impl Gemini {
         if turns.last().is_none_or(|last| last["role"] != "user") {
             turns.push(turn("user", GO_ON));
         }
-        out.wire.push(json!({"clientContent": {"turns": turns, "turnComplete": true}}));
+        let seeds = !self.has_spoken || !setup::seeds_only(&self.config.model);
+        out.wire.push(if seeds {
+            json!({"clientContent": {"turns": turns, "turnComplete": true}})
+        } else {
+            json!({"realtimeInput": {"text": in_one(&turns)}})
+        });
         self.expect();
         if let Some(answer) = &mut self.answer {
             answer.ask(&mut out.heard);
@@ -262,6 +271,10 @@ impl Gemini {
         self.content(&message["serverContent"], &mut heard);
         if let Some(calls) = message["toolCall"]["functionCalls"].as_array() {
             self.calls(calls, &mut heard);
+        }
+        // Their results are told in writing.
+        for id in message["toolCallCancellation"]["ids"].as_array().into_iter().flatten() {
+            self.called.remove(id.as_str().unwrap_or(""));
         }
         if let Some(usage) = message.get("usageMetadata").filter(|usage| usage.is_object()) {
             let usage = json!({
@@ -360,6 +373,15 @@ impl Gemini {
         }
         self.end(None, heard);
     }
+}
+
+/// Turns as one text.
+fn in_one(turns: &[Value]) -> String {
+    let text = |turn: &Value| {
+        let text = turn["parts"][0]["text"].as_str().unwrap_or("");
+        if turn["role"] == "model" { format!("[You said: {text}]") } else { text.to_owned() }
+    };
+    turns.iter().map(text).collect::<Vec<_>>().join("\n")
 }
 
 fn turn(role: &str, text: &str) -> Value {

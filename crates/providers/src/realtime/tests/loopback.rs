@@ -9,8 +9,12 @@ use crate::llm::Prompt;
 use crate::net::Secret;
 use crate::realtime::Realtime;
 
-const SAID: &str = "Hello, can I move my appointment?";
-const ANSWER: &str = "Of course you can do that. To which day would you like to move it?";
+pub(super) const SAID: &str = "Hello, can I move my appointment?";
+pub(super) const ANSWER: &str = "Of course you can do that. To which day would you like to move it?";
+
+pub(super) fn script(answers: Vec<Rule>) -> Script {
+    Script { caller: vec![SAID.into()], answers }
+}
 
 /// A voice that gives 100 ms for everything.
 struct Voice;
@@ -44,28 +48,36 @@ impl Tts for Voice {
 }
 
 /// A call's end of the three stages.
-struct Call {
-    doubles: Doubles,
+pub(super) struct Call {
+    pub(super) doubles: Doubles,
     info: CallInfo,
-    stt: Tx<SttCommand>,
-    llm: Tx<LlmCommand>,
+    pub(super) stt: Tx<SttCommand>,
+    pub(super) llm: Tx<LlmCommand>,
     tts: Tx<TtsCommand>,
     heard: Rx<SttEvent>,
-    written: Rx<LlmEvent>,
+    pub(super) written: Rx<LlmEvent>,
     spoken: Rx<TtsEvent>,
-    run: tokio::task::JoinHandle<Result<(), StageError>>,
+    pub(super) run: tokio::task::JoinHandle<Result<(), StageError>>,
     at: u64,
 }
 
 impl Call {
     async fn begin(faults: Vec<FaultRule>) -> Self {
-        let rule = Rule { heard: "move".to_owned(), say: ANSWER.to_owned(), ..Rule::default() };
-        let script = Script { caller: vec![SAID.into()], answers: vec![rule] };
-        let doubles =
-            Doubles::start(DoublesConfig { script, faults, ..DoublesConfig::default() }).await.unwrap();
-        let url = format!("{}/v1/realtime", doubles.ws());
-        let config = RealtimeConfig { url, voice: "marin".to_owned(), ..config() };
-        let realtime = Realtime::new(config, Some(Secret::new("a-key")), Prompt::default(), Arc::new(Voice));
+        let answer = Rule { heard: "move".to_owned(), say: ANSWER.to_owned(), ..Rule::default() };
+        let doubles = DoublesConfig { script: script(vec![answer]), faults, ..DoublesConfig::default() };
+        let config = RealtimeConfig { voice: "marin".to_owned(), ..config() };
+        Self::with(doubles, "/v1/realtime", config).await
+    }
+
+    /// The same, at another service's address.
+    pub(super) async fn with(doubles: DoublesConfig, path: &str, config: RealtimeConfig) -> Self {
+        let doubles = Doubles::start(doubles).await.unwrap();
+        let config = RealtimeConfig { url: format!("{}{path}", doubles.ws()), ..config };
+        let parameters = json!({"type": "object", "properties": {"day": {"type": "string"}}});
+        let tool =
+            ToolSpec { name: "find_booking".to_owned(), description: "Finds it.".to_owned(), parameters };
+        let prompt = Prompt { tools: Arc::new([tool]), ..Prompt::default() };
+        let realtime = Realtime::new(config, Some(Secret::new("a-key")), prompt, Arc::new(Voice));
         let (stt, llm, tts) = realtime.stages();
         let info = CallInfo { call: "CA1".into(), ..CallInfo::default() };
         let (to_stt, stt_commands) = bounded(1_000, WhenFull::DropOldest);
@@ -80,7 +92,7 @@ impl Call {
         Self { doubles, info, stt: to_stt, llm: to_llm, tts: to_tts, heard, written, spoken, run, at: 0 }
     }
 
-    fn respond(&self, reply: u32, reason: ReplyReason, history: Vec<Entry>) {
+    pub(super) fn respond(&self, reply: u32, reason: ReplyReason, history: Vec<Entry>) {
         let tools = ToolUse::Auto;
         let request = ReplyRequest {
             reply: ReplyId(reply),
@@ -94,7 +106,7 @@ impl Call {
     }
 
     /// The reply's text, spoken as one sentence, and the octets of its sound.
-    async fn said(&self, reply: u32) -> Result<(String, usize), String> {
+    pub(super) async fn said(&self, reply: u32) -> Result<(String, usize), String> {
         let text = timeout(Duration::from_secs(5), async {
             let mut text = String::new();
             loop {
@@ -131,7 +143,7 @@ impl Call {
     }
 
     /// The caller speaks; what was understood.
-    async fn hears(&mut self) -> String {
+    pub(super) async fn hears(&mut self) -> String {
         let from = SamplePos(self.at);
         let mut sound = Hum.speak(SAID, 8_000).samples;
         sound.resize(sound.len().next_multiple_of(FRAME_SAMPLES), 0);

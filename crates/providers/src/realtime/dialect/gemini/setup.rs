@@ -4,6 +4,16 @@ use serde_json::{Map, Value, json};
 
 use crate::realtime::config::RealtimeConfig;
 
+/// Whether a model takes written turns at the beginning of a session only.
+pub(super) fn seeds_only(model: &str) -> bool {
+    model.trim_start_matches("models/").starts_with("gemini-3.1")
+}
+
+/// Whether a model speaks when it likes, several times to one turn.
+pub(in crate::realtime) fn speaks_unasked(model: &str) -> bool {
+    model.contains("extended-thinking")
+}
+
 /// The settings, made of the session's.
 pub(super) fn setup(config: &RealtimeConfig, session: &Value) -> Value {
     let model = config.model.trim_start_matches("models/");
@@ -34,8 +44,13 @@ pub(super) fn setup(config: &RealtimeConfig, session: &Value) -> Value {
     });
     if let Some(tools) = session["tools"].as_array().filter(|tools| !tools.is_empty()) {
         let tools = tools.iter().map(|tool| {
-            json!({"name": tool["name"], "description": tool["description"],
-                   "parametersJsonSchema": tool["parameters"]})
+            let mut tool = json!({"name": tool["name"], "description": tool["description"],
+                                  "parametersJsonSchema": tool["parameters"]});
+            // These have tools run beside the talk unless they are told otherwise, and would answer twice.
+            if model.starts_with("gemini-3.8") {
+                tool["behavior"] = "BLOCKING".into();
+            }
+            tool
         });
         setup["tools"] = json!([{"functionDeclarations": tools.collect::<Vec<_>>()}]);
     }

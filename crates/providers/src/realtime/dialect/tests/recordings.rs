@@ -91,7 +91,7 @@ fn answer(dialect: &mut Dialect, came: &mut Came) {
 #[test]
 fn every_recorded_session_is_understood() {
     let Some(folder) = folder() else {
-        eprintln!("skipped: there are no recordings at ../shared/recordings");
+        eprintln!("skipped: {} recordings are not at ../shared/recordings", KNOWN.lines().count());
         return;
     };
     let mut read = BTreeMap::new();
@@ -151,6 +151,25 @@ fn every_recorded_session_is_understood() {
             assert_eq!(told, *expected, "{name}");
         }
     }
+}
+
+/// Words and sound that nobody asked for by a turn: every message is read.
+#[test]
+fn a_recorded_translation_is_understood() {
+    let Some(folder) = folder() else {
+        eprintln!("skipped: 1 recording is not at ../shared/recordings");
+        return;
+    };
+    let path = "vercel-ai/google/speech-translation/google-live-speech-translation.chunks.txt";
+    let Ok(text) = std::fs::read_to_string(folder.join(path)) else { return };
+    let (mut dialect, mut came) = (Dialect::new(&config(RealtimeProvider::Gemini)), Came::default());
+    dialect.send(wire::append(&[0xFF; 160]));
+    answer(&mut dialect, &mut came);
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        dialect.receive(line).unwrap().into_iter().for_each(|heard| came.hear(heard));
+    }
+    assert_eq!(came.words.split_whitespace().count(), 9, "{came:?}");
+    assert!(came.octets > 0 && came.tokens.input_tokens >= 100, "{came:?}");
 }
 
 const KNOWN: &str = include_str!("recordings.txt");
