@@ -194,7 +194,9 @@ impl Conversation {
             LineEvent::Hint(hint) => self.on_hint(hint),
             LineEvent::Keyed(key) => self.on_key(key, line),
             LineEvent::Beep => {
-                if let Some(message) = self.voicemail.on_beep(self.now) {
+                if let Some(message) = self.voicemail.take_screened() {
+                    self.leave_message(message, true, line);
+                } else if let Some(message) = self.voicemail.on_beep(self.now) {
                     self.say_message(&message, line);
                 }
             }

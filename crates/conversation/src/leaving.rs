@@ -145,6 +145,15 @@ impl Conversation {
         if self.voicemail.is_there() {
             return self.trouble("a message is being left already; the second was ignored");
         }
+        let asked = |text: &str| crate::voicemail::asks_who_calls(text);
+        if !beeped
+            && (asked(&self.turn.words())
+                || self.reply.as_ref().and_then(|reply| reply.basis.as_deref()).is_some_and(asked))
+        {
+            // It is a phone that screens its calls, and is being answered.
+            self.voicemail = crate::voicemail::Voicemail::Screened { message };
+            return line.command(LineCommand::AwaitBeep, self.now);
+        }
         let speaks = matches!(self.turn.state, TurnState::Speaking { .. });
         self.cancel_reply();
         self.drop_ended(Occasion::Mailbox, line);

@@ -73,7 +73,7 @@ impl Conversation {
         span: (CallTime, CallTime),
         line: &mut dyn Line,
     ) {
-        if self.voicemail.is_there() {
+        if self.voicemail.is_there() && !self.voicemail.on_words(&transcript.text) {
             return; // a mailbox's greeting is no turn
         }
         let (quiet, silent) = (self.turn.is_quiet(), !self.turn.holds_floor());
@@ -132,7 +132,7 @@ impl Conversation {
 
     /// The line knows that the turn is over, and its words.
     pub(crate) fn on_said(&mut self, text: &str, line: &mut dyn Line) {
-        if self.voicemail.on_speech(Some(self.now)) {
+        if !self.voicemail.on_words(text) && self.voicemail.on_speech(Some(self.now)) {
             return;
         }
         let text = text.trim();

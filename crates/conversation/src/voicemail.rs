@@ -3,6 +3,9 @@
 //! That it is one is known outside (Twilio's answering-machine detection). From then on nothing that is heard is a turn, and nothing
 //! but the message is said. Greetings without a beep are over when nothing is said for a while. The verdict takes seconds, and the beep
 //! of a short greeting comes before it: so a beep that was heard before counts.
+//!
+//! A phone that screens its calls ("state your name and why you're calling") is taken for a mailbox outside, and is none: it is answered
+//! like anybody, and the message waits for a beep that may yet come.
 
 use std::time::Duration;
 
@@ -31,8 +34,62 @@ pub(crate) enum Voicemail {
         /// Since when it has been silent; `None` while it speaks.
         silent: Option<CallTime>,
     },
+    /// No mailbox, but a phone that asks who calls: the message is for a beep that may yet come.
+    Screened {
+        /// To be said then.
+        message: String,
+    },
     /// The message is being said, or was.
     Recording,
+}
+
+/// What phones that screen their calls ask for (lower case).
+const ASKS: [&str; 24] = [
+    "state your name",
+    "say your name",
+    "record your name",
+    "tell me your name",
+    "name and why",
+    "name and reason",
+    "why you're calling",
+    "why you are calling",
+    "reason for your call",
+    "reason for calling",
+    "who is calling",
+    "who's calling",
+    "screening service",
+    "call screening",
+    "is screening calls",
+    "diga su nombre",
+    "motivo de su llamada",
+    "quién llama",
+    "nennen sie ihren namen",
+    "grund ihres anrufs",
+    "wer anruft",
+    "votre nom et la raison",
+    "raison de votre appel",
+    "motif de votre appel",
+];
+/// What only mailboxes say (lower case).
+const RECORDS: [&str; 12] = [
+    "after the tone",
+    "after the beep",
+    "at the tone",
+    "leave a message",
+    "leave your",
+    "leave me a message",
+    "después de la señal",
+    "deje su mensaje",
+    "nach dem signalton",
+    "nach dem ton",
+    "après le bip",
+    "laissez un message",
+];
+
+/// Whether these words ask who calls, as a phone does that screens its calls.
+pub(crate) fn asks_who_calls(text: &str) -> bool {
+    let text = text.to_lowercase().replace('’', "'");
+    ASKS.iter().any(|ask| text.contains(ask)) && !RECORDS.iter().any(|record| text.contains(record))
 }
 
 impl Voicemail {
@@ -46,9 +103,31 @@ impl Voicemail {
         match self {
             Self::No | Self::Beeped(_) => *self = Self::Beeped(now),
             Self::Greeting { .. } => return self.record(),
-            Self::Recording => {}
+            Self::Screened { .. } | Self::Recording => {}
         }
         None
+    }
+
+    /// The mailbox's words. True if it is none, but asks who calls.
+    pub(crate) fn on_words(&mut self, text: &str) -> bool {
+        match self {
+            Self::Greeting { message, .. } if asks_who_calls(text) => {
+                *self = Self::Screened { message: std::mem::take(message) };
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A mailbox after all: the message, if a phone that screens its calls had been answered.
+    pub(crate) fn take_screened(&mut self) -> Option<String> {
+        match std::mem::take(self) {
+            Self::Screened { message } => Some(message),
+            other => {
+                *self = other;
+                None
+            }
+        }
     }
 
     /// Somebody speaks, or has stopped. True if it is a mailbox.
@@ -64,7 +143,7 @@ impl Voicemail {
                 true
             }
             Self::Recording => true,
-            Self::No => false,
+            Self::No | Self::Screened { .. } => false,
         }
     }
 

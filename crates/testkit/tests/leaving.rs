@@ -87,6 +87,39 @@ fn a_machine_gets_no_check_ins_and_no_answers() {
     assert!(line.timeline.contains("ended: MessageLeft"), "{}", line.timeline);
 }
 
+#[test]
+fn a_phone_that_screens_its_calls_is_told_who_calls() {
+    let question = "please state your name and why you're calling";
+    let called = || {
+        let line = Phone::new().agent_says("Hello, this is Ann, calling about your booking.");
+        line.agent_says("This is Ann, about your booking for tonight.")
+    };
+    // The verdict comes before the question, and after it.
+    for (verdict, asks) in [(1_500, 3_000), (5_200, 300)] {
+        let line = called().control(verdict, message()).caller_says(asks, "pizza-2", question).run(12_000);
+        assert!(line.timeline.contains("for tonight"), "{}", line.timeline);
+        assert!(!line.timeline.contains("call me back"), "{}", line.timeline);
+    }
+    // Nobody takes the call, and there is a mailbox after all.
+    let line = called().control(1_500, message()).caller_says(3_000, "pizza-2", "");
+    let line = line.recogniser_hears(3_000, 2_200, question);
+    let line = line.sounds(14_000, &beep(), "").run(24_000);
+    assert!(
+        line.timeline.contains("for tonight") && line.timeline.contains("call me back"),
+        "{}",
+        line.timeline
+    );
+    assert!(line.timeline.contains("ended: MessageLeft"), "{}", line.timeline);
+    // A mailbox that asks for a name is one.
+    let mailbox = "please state your name and number after the tone";
+    let line = called().control(1_500, message()).caller_says(3_000, "pizza-2", mailbox).run(20_000);
+    assert!(
+        !line.timeline.contains("for tonight") && line.timeline.contains("call me back"),
+        "{}",
+        line.timeline
+    );
+}
+
 fn expecting_a_machine() -> Phone {
     let mut config = CallConfig::default();
     config.conversation_mut().voicemail.expected = true;
