@@ -44,15 +44,7 @@ impl LoudnessMatcher {
     /// Brings a voice of unknown level to `target`.
     #[must_use]
     pub const fn new(target: Dbov) -> Self {
-        Self {
-            target,
-            active: 0.0,
-            peak: 0.0,
-            blocks: 0,
-            gain: 1.0,
-            segment_active: 0.0,
-            segment_blocks: 0,
-        }
+        Self { target, active: 0.0, peak: 0.0, blocks: 0, gain: 1.0, segment_active: 0.0, segment_blocks: 0 }
     }
 
     /// Brings a voice to `target` for which a gain in dB is known from earlier: it is no new one, and keeps that gain but for what

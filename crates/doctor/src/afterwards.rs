@@ -44,11 +44,12 @@ pub(crate) async fn ask(
             }
         }
     }
-    let counts = |finding: &Finding| {
-        finding.severity == Severity::Fails && finding.cause != causes::EMPTY_RESPONSE.id
-    };
-    report.findings.extend(own.findings.into_iter().filter(counts).map(|finding| Finding {
-        what: format!("<Connect action>, {url}: {}", finding.what),
-        ..finding
-    }));
+    let counts =
+        |finding: &Finding| finding.severity == Severity::Fails && finding.cause != causes::EMPTY_RESPONSE.id;
+    report.findings.extend(
+        own.findings
+            .into_iter()
+            .filter(counts)
+            .map(|finding| Finding { what: format!("<Connect action>, {url}: {}", finding.what), ..finding }),
+    );
 }

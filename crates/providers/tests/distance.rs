@@ -37,7 +37,10 @@ async fn far(server: SocketAddr, round_trip: Duration) -> SocketAddr {
                 let Ok(server) = TcpStream::connect(server).await else { return };
                 let (from_near, to_near) = near.into_split();
                 let (from_server, to_server) = server.into_split();
-                tokio::join!(carry(from_near, to_server, round_trip / 2), carry(from_server, to_near, round_trip / 2));
+                tokio::join!(
+                    carry(from_near, to_server, round_trip / 2),
+                    carry(from_server, to_near, round_trip / 2)
+                );
             });
         }
     });
@@ -136,7 +139,8 @@ async fn speaks(config: Value, round_trip: Duration) -> ([Duration; 2], usize) {
 
 #[tokio::test]
 async fn the_paid_voice_is_heard_however_far_it_is() {
-    let all = voices().into_iter().flat_map(|(name, config)| ROUND_TRIPS.map(|ms| (name, config.clone(), ms)));
+    let all =
+        voices().into_iter().flat_map(|(name, config)| ROUND_TRIPS.map(|ms| (name, config.clone(), ms)));
     let heard = join_all(all.map(|(name, config, ms)| async move {
         (name, ms, speaks(config, Duration::from_millis(ms)).await)
     }))
@@ -145,7 +149,10 @@ async fn the_paid_voice_is_heard_however_far_it_is() {
         eprintln!("{name} at {ms} ms: {soon:?}");
         assert_eq!(spare, 0, "{name} at {ms} ms: the spare voice was asked");
         // Its own time, some round trips, and a busy machine.
-        assert!(soon.iter().all(|soon| soon.as_millis() < u128::from(700 + 4 * ms)), "{name} at {ms} ms: {soon:?}");
+        assert!(
+            soon.iter().all(|soon| soon.as_millis() < u128::from(700 + 4 * ms)),
+            "{name} at {ms} ms: {soon:?}"
+        );
     }
 }
 
@@ -194,9 +201,10 @@ async fn answers(provider: LlmProvider, round_trip: Duration) -> (Duration, usiz
 async fn the_paid_model_answers_however_far_it_is() {
     let providers = [LlmProvider::Openai, LlmProvider::Anthropic];
     let all = providers.into_iter().flat_map(|provider| ROUND_TRIPS.map(|ms| (provider, ms)));
-    let heard =
-        join_all(all.map(|(provider, ms)| async move { (provider, ms, answers(provider, Duration::from_millis(ms)).await) }))
-            .await;
+    let heard = join_all(all.map(|(provider, ms)| async move {
+        (provider, ms, answers(provider, Duration::from_millis(ms)).await)
+    }))
+    .await;
     for (provider, ms, (soon, spare)) in heard {
         eprintln!("{provider:?} at {ms} ms: {soon:?}");
         assert_eq!(spare, 0, "{provider:?} at {ms} ms: the spare model was asked");

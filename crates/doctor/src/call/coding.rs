@@ -85,7 +85,9 @@ pub(super) fn other(sound: &[u8]) -> Option<(&'static Cause, String)> {
     }
     let bits = evenness(sound);
     (sound.len() >= LEAST_COUNTED && as_mulaw < NOTHING && bits > EVEN_BITS).then(|| {
-        let what = format!("the payload's octets are as even as noise ({bits:.2} of 8 bits), and no voice in any coding");
+        let what = format!(
+            "the payload's octets are as even as noise ({bits:.2} of 8 bits), and no voice in any coding"
+        );
         (&causes::NOT_SOUND, what)
     })
 }
@@ -155,7 +157,8 @@ mod tests {
     fn samples_of_any_width_are_known() {
         for name in ["pizza-1", "pizza-2", "booking-1", "loud", "noisy"] {
             let voice = samples(name);
-            let each = |octets: fn(i16) -> Vec<u8>| voice.iter().flat_map(|x| octets(*x)).collect::<Vec<u8>>();
+            let each =
+                |octets: fn(i16) -> Vec<u8>| voice.iter().flat_map(|x| octets(*x)).collect::<Vec<u8>>();
             let codings: [(&str, Vec<u8>); 9] = [
                 ("u8", each(|x| vec![((x >> 8) + 128) as u8])),
                 ("i8", each(|x| vec![(x >> 8) as u8])),
@@ -165,7 +168,10 @@ mod tests {
                 ("f64", each(|x| (f64::from(x) / 32_768.0).to_le_bytes().to_vec())),
                 ("i16 of two channels", each(|x| [x.to_le_bytes(), x.to_le_bytes()].concat())),
                 ("i16 shifted", [vec![0], each(|x| x.to_le_bytes().to_vec())].concat()),
-                ("i24 shifted", [vec![0], each(|x| (i32::from(x) << 8).to_le_bytes()[..3].to_vec())].concat()),
+                (
+                    "i24 shifted",
+                    [vec![0], each(|x| (i32::from(x) << 8).to_le_bytes()[..3].to_vec())].concat(),
+                ),
             ];
             for (coding, octets) in codings {
                 assert_eq!(cause(&octets), Some("linear-pcm"), "{name} as {coding}");

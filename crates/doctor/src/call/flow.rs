@@ -93,7 +93,10 @@ impl Flow {
     pub(super) fn rough(&self) -> Option<String> {
         let ratio = self.at_joins / self.within.max(1.0);
         (self.joins >= LEAST_JOINS && ratio >= ROUGH).then(|| {
-            format!("where its {} pieces meet, the wave breaks: {ratio:.1} times as rough as within them", self.joins)
+            format!(
+                "where its {} pieces meet, the wave breaks: {ratio:.1} times as rough as within them",
+                self.joins
+            )
         })
     }
 
@@ -103,7 +106,10 @@ impl Flow {
         let a_second = f64::from(holes) * 1_000.0 / self.voice_ms.max(1) as f64;
         (holes >= LEAST_HOLES && a_second >= HOLES_A_SECOND).then(|| {
             let mean = self.edges.samples / 8 / u64::from(holes);
-            format!("{holes} holes in {:.1} s of voice, {mean} ms long on average", self.voice_ms as f64 / 1_000.0)
+            format!(
+                "{holes} holes in {:.1} s of voice, {mean} ms long on average",
+                self.voice_ms as f64 / 1_000.0
+            )
         })
     }
 }
@@ -185,9 +191,13 @@ mod tests {
     fn lost_exchanged_and_mixed_pieces_are_found() {
         let whole = pieces(160);
         let lost: Vec<_> = whole.iter().step_by(2).cloned().collect();
-        let exchanged: Vec<_> = whole.chunks_exact(2).flat_map(|two| [two[1].clone(), two[0].clone()]).collect();
-        let mixed: Vec<_> =
-            whole.iter().zip(whole.iter().skip(150)).flat_map(|(one, other)| [one.clone(), other.clone()]).collect();
+        let exchanged: Vec<_> =
+            whole.chunks_exact(2).flat_map(|two| [two[1].clone(), two[0].clone()]).collect();
+        let mixed: Vec<_> = whole
+            .iter()
+            .zip(whole.iter().skip(150))
+            .flat_map(|(one, other)| [one.clone(), other.clone()])
+            .collect();
         for (name, pieces) in [("lost", lost), ("exchanged", exchanged), ("mixed", mixed)] {
             assert!(flow(&pieces).rough().is_some(), "{name}");
         }
@@ -198,8 +208,7 @@ mod tests {
         let whole = pieces(160);
         let between: Vec<_> = whole.iter().flat_map(|piece| [piece.clone(), vec![0xFF; 160]]).collect();
         let within: Vec<_> = voice().chunks(100).map(|part| [part, &[0xFF; 60]].concat()).collect();
-        let late: Vec<_> =
-            whole.chunks(10).map(|ten| [ten.concat(), vec![0xFF; 1_600]].concat()).collect();
+        let late: Vec<_> = whole.chunks(10).map(|ten| [ten.concat(), vec![0xFF; 1_600]].concat()).collect();
         for (name, pieces) in [("between", between), ("within", within), ("late", late)] {
             assert!(flow(&pieces).holes().is_some(), "{name}");
         }

@@ -106,7 +106,8 @@ pub(crate) fn judge(seen: &Seen, stream: &Stream, limits: &Limits, report: &mut 
         }
         if seen.silent_after_over && !one_way {
             let waited = limits.answer.as_secs_f64();
-            let what = format!("the agent stopped, and said nothing in {waited:.1} s after what was said over it");
+            let what =
+                format!("the agent stopped, and said nothing in {waited:.1} s after what was said over it");
             say(&causes::SILENT_AFTER, what);
         }
         judge_times(seen, limits, &mut say);
@@ -121,7 +122,10 @@ fn unanswered(seen: &Seen, at_ms: u64) -> Option<String> {
     let first = seen.line_began_ms.filter(|_| seen.answer_ms.is_none());
     let over = seen.barge_in.map(|over| over.at_ms).filter(|_| seen.after_over_ms.is_none());
     let since = at_ms.saturating_sub(first.or(over)?);
-    Some(format!("the server closed the stream {} after the caller had begun to speak, without an answer", seconds(since)))
+    Some(format!(
+        "the server closed the stream {} after the caller had begun to speak, without an answer",
+        seconds(since)
+    ))
 }
 
 /// What the call gave no occasion to see.
@@ -165,7 +169,10 @@ fn judge_times(seen: &Seen, limits: &Limits, say: &mut impl FnMut(&'static Cause
                 None => "no `clear` came".to_owned(),
             };
             let queued = seconds(over.queued_ms);
-            let what = format!("the agent spoke on for {} over the caller; {queued} were queued, and {clear}", seconds(on));
+            let what = format!(
+                "the agent spoke on for {} over the caller; {queued} were queued, and {clear}",
+                seconds(on)
+            );
             let queued = over.queued_ms >= MUCH_QUEUED_MS;
             say(if queued { &causes::NO_CLEAR } else { &causes::SPEAKS_ON }, what);
         }
@@ -198,7 +205,8 @@ pub(crate) fn message_cause(text: &str, why: &str) -> &'static Cause {
 
 /// Beside what is too much there is what is needed.
 fn has_payload(event: &str, fields: &serde_json::Map<String, Value>) -> bool {
-    let text = |object: &str, key: &str| fields.get(object).and_then(|of| of.get(key)).is_some_and(Value::is_string);
+    let text =
+        |object: &str, key: &str| fields.get(object).and_then(|of| of.get(key)).is_some_and(Value::is_string);
     match event {
         "media" => text("media", "payload"),
         "mark" => text("mark", "name"),

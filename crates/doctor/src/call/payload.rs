@@ -102,7 +102,9 @@ const ZEROS: usize = 320;
 
 /// The share of samples at both ends of the scale, in per cent, where it is more than speech can have.
 fn clipped(octets: &[u8]) -> Option<f64> {
-    let share = |octet: u8| octets.iter().filter(|other| **other == octet).count() as f64 / octets.len().max(1) as f64;
+    let share = |octet: u8| {
+        octets.iter().filter(|other| **other == octet).count() as f64 / octets.len().max(1) as f64
+    };
     let (low, high) = (share(0x00), share(0x80));
     (low.min(high) > 0.11).then_some((low + high) * 100.0)
 }

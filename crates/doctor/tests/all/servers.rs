@@ -280,10 +280,20 @@ async fn the_action_is_asked_for_when_the_stream_is_over() {
         Server::start(webhook, ok, agents::says_goodbye)
     };
     expect(vec![
-        (server("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await, "Fails webhook-not-found 11200"),
-        (server("HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: 4\r\n\r\noops").await, "Fails not-well-formed 12100"),
+        (
+            server("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await,
+            "Fails webhook-not-found 11200",
+        ),
+        (
+            server("HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: 4\r\n\r\noops").await,
+            "Fails not-well-formed 12100",
+        ),
         (server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await, "none"),
-        (server("HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: 11\r\n\r\n<Response/>").await, "none"),
+        (
+            server("HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: 11\r\n\r\n<Response/>")
+                .await,
+            "none",
+        ),
     ])
     .await;
 }

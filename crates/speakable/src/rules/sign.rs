@@ -193,7 +193,8 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
         // "the '90s"
         '\'' | '’' if context.is(&ENGLISH) && number && previous.is_none_or(char::is_whitespace) => {
             let mut ahead = cursor;
-            (ahead.digits().len() == 2 && !ahead.eat_one(&["'", "’"]).is_some()).then(|| Match::nothing(first.len_utf8()))
+            (ahead.digits().len() == 2 && !ahead.eat_one(&["'", "’"]).is_some())
+                .then(|| Match::nothing(first.len_utf8()))
         }
         '#' if cursor.peek().is_some_and(char::is_alphabetic) => Some(Match::nothing(1)),
         '<' | '>' => {
@@ -360,7 +361,8 @@ fn slash(context: Context<'_, '_>) -> Option<Match> {
     let choice = ahead.eat(words.or) && ahead.at_word_end();
     let choice = !choice && !and && !path && small(context.place.previous()) && small(cursor.peek());
     // "$500/$1,000"; "80/20" is read without it.
-    if matches!(context.place.previous(), Some('0'..='9')) && matches!(cursor.peek(), Some('$' | '€' | '£')) {
+    if matches!(context.place.previous(), Some('0'..='9')) && matches!(cursor.peek(), Some('$' | '€' | '£'))
+    {
         return Some(Match::words(1, ", "));
     }
     let choice = choice || (!path && yes_or_no(before, cursor));

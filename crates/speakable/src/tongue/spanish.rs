@@ -242,7 +242,9 @@ fn date(date: &Date, place: &Place<'_>) -> String {
     let in_year = date.year.map_or(String::new(), |n| format!(" de {}", cardinal(n, Form::Count)));
     let mut written = place.cursor;
     let day = match date.day {
-        1 if written.eat("1") && written.eat_one(&[".º", "º", "°", ".er"]).is_some() => "primero".to_owned(),
+        1 if written.eat("1") && written.eat_one(&[".º", "º", "°", ".er"]).is_some() => {
+            "primero".to_owned()
+        }
         1 => "uno".to_owned(),
         day => cardinal(day, Form::Count),
     };
