@@ -14,22 +14,23 @@ offhook=${OFFHOOK:-$target/$profile/offhook}
 flags=(); [ "$profile" = release ] && flags=(--release)
 [ -n "${OFFHOOK:-}" ] || cargo build --quiet "${flags[@]}" --bin offhook
 [ -x "$target/$profile/examples/forge" ] || cargo build --quiet "${flags[@]}" --package offhook-benches --example forge
-on() { local core=$1; shift; if [ "$(nproc)" -gt 1 ]; then taskset --cpu-list "$core" "$@"; else "$@"; fi; }
+on=(env) apart=(env)
+if [ "$(nproc)" -gt 1 ]; then on=(taskset --cpu-list 0) apart=(taskset --cpu-list 1); fi
 log=$(mktemp)
 export TWILIO_AUTH_TOKEN=12345
-on 0 "$offhook" serve --agent echo --listen 127.0.0.1:0 >"$log" 2>"$target/forged.log" & server=$!
+"${on[@]}" "$offhook" serve --agent echo --listen 127.0.0.1:0 >"$log" 2>"$target/forged.log" & server=$!
 trap 'kill -KILL $server 2>/dev/null; rm -f "$log"' EXIT
 for _ in $(seq 100); do grep -q "://" "$log" && break; sleep 0.1; done
 address=$(sed -n 's|.*://\([0-9.:]*\).*|\1|p' "$log" | head -1)
 p99() {
-  on 1 "$offhook" load "http://$address/voice" --calls 5 --echo --latest 1s --window "${window}s" --json |
+  "${apart[@]}" "$offhook" load "http://$address/voice" --calls 5 --echo --latest 1s --window "${window}s" --json |
     sed -n 's/.*"round_trip_ms":{[^}]*"p99":\([0-9.]*\).*/\1/p'
 }
 median() { tr ' ' '\n' | sort -n | sed -n "$(((rounds + 1) / 2))p"; }
 without=() with=()
 for _ in $(seq "$rounds"); do
   without+=("$(p99)")
-  on 1 nice -n 19 "$target/$profile/examples/forge" "$address" "$rate" "$((window + 8))" >"$log.forged" & forge=$!
+  "${apart[@]}" nice -n 19 "$target/$profile/examples/forge" "$address" "$rate" "$((window + 8))" >"$log.forged" & forge=$!
   with+=("$(p99)")
   wait "$forge"
   echo "p99 ${without[-1]} ms without, ${with[-1]} ms with forged requests: $(cat "$log.forged")"

@@ -159,8 +159,8 @@ pub(crate) fn run(args: &CallsArgs) -> anyhow::Result<ExitCode> {
         What::Export { filter } => export(&mut archive, filter.clone().filter()?, &mut out)?,
         What::Delete { call, number, before } => {
             let subject = match (call, number, before) {
-                (Some(call), ..) => Subject::Call(call.clone()),
-                (None, Some(number), _) => Subject::Number(number.clone()),
+                (Some(call), ..) => Subject::Call(call.clone(), None),
+                (None, Some(number), _) => Subject::Number(number.clone(), None),
                 (None, None, before) => {
                     let time = before.as_deref().and_then(offhook_store::parse_instant);
                     Subject::Before(time.context("--before must be a time such as 2026-11-30T13:36")?, None)

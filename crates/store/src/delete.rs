@@ -8,15 +8,23 @@ use crate::save::{id_hash, now_ms};
 use crate::seal::Keys;
 use crate::time::rfc3339;
 
-/// Whose calls are deleted.
+/// Whose calls are deleted; of one tenant, if it is named, else of all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// One call, by its id.
-    Call(String),
+    Call(String, Option<String>),
     /// All calls from or to a number.
-    Number(String),
-    /// All calls that began before this, in milliseconds since 1970; of one tenant, or of all.
+    Number(String, Option<String>),
+    /// All calls that began before this, in milliseconds since 1970.
     Before(i64, Option<String>),
+}
+
+impl Subject {
+    /// The tenant whose calls alone are meant.
+    pub(crate) const fn tenant(&self) -> Option<&String> {
+        let (Self::Call(_, tenant) | Self::Number(_, tenant) | Self::Before(_, tenant)) = self;
+        tenant.as_ref()
+    }
 }
 
 /// What was deleted.
@@ -50,34 +58,30 @@ fn meant(
     subject: &Subject,
     keys: Option<&Keys>,
 ) -> Result<Vec<(Option<i64>, String)>, StoreError> {
-    if let Subject::Number(number) = subject {
-        let mut found = Vec::new();
-        for number in stands_for(number, keys) {
-            let sql = "SELECT seq, id FROM calls WHERE from_number = $1 OR to_number = $2";
-            let rows = database.query(sql, &[number.as_str().into(), number.as_str().into()])?;
-            found.extend(
-                rows.iter()
-                    .filter_map(|row| Some((Some(row.first()?.int()?), row.get(1)?.text()?.to_owned()))),
-            );
-        }
-        return Ok(found);
-    }
-    let (sql, values): (&str, Vec<Value>) = match subject {
-        Subject::Call(id) => ("SELECT seq, id FROM calls WHERE id = $1", vec![id.as_str().into()]),
-        Subject::Number(_) => return Ok(Vec::new()),
-        Subject::Before(ms, None) => ("SELECT seq, id FROM calls WHERE started_ms < $1", vec![(*ms).into()]),
-        Subject::Before(ms, Some(tenant)) => (
-            "SELECT seq, id FROM calls WHERE started_ms < $1 AND tenant = $2",
-            vec![(*ms).into(), tenant.as_str().into()],
-        ),
+    let asked: Vec<(&str, Vec<Value>)> = match subject {
+        Subject::Call(id, _) => vec![("id = $1", vec![id.as_str().into()])],
+        Subject::Number(number, _) => stands_for(number, keys)
+            .iter()
+            .map(|number| {
+                ("(from_number = $1 OR to_number = $2)", vec![number.as_str().into(), number.as_str().into()])
+            })
+            .collect(),
+        Subject::Before(ms, _) => vec![("started_ms < $1", vec![(*ms).into()])],
     };
-    let rows = database.query(sql, &values)?;
-    let mut found: Vec<(Option<i64>, String)> = rows
-        .iter()
-        .filter_map(|row| Some((Some(row.first()?.int()?), row.get(1)?.text()?.to_owned())))
-        .collect();
-    if let (Subject::Call(id), true) = (subject, found.is_empty()) {
-        // It may be in the spool, or still be on its way.
+    let mut found = Vec::new();
+    for (condition, mut values) in asked {
+        let mut sql = format!("SELECT seq, id FROM calls WHERE {condition}");
+        if let Some(tenant) = subject.tenant() {
+            values.push(tenant.as_str().into());
+            sql += &format!(" AND tenant = ${}", values.len());
+        }
+        let rows = database.query(&sql, &values)?;
+        let id = |row: &Vec<Value>| Some((Some(row.first()?.int()?), row.get(1)?.text()?.to_owned()));
+        found.extend(rows.iter().filter_map(id));
+    }
+    if let (Subject::Call(id, None), true) = (subject, found.is_empty()) {
+        // It may be in the spool, or still be on its way. Of a tenant's calls only those are deleted that are known to be its own:
+        // nobody keeps another's call from being written.
         found.push((None, id.clone()));
     }
     Ok(found)

@@ -95,8 +95,8 @@ pub(crate) fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Writes all of them or none. A call that is there in the same revision or a newer one stays as it is, and one that was deleted
-/// stays so.
+/// Writes all of them or none. A call that is there in the same revision or a newer one stays as it is, so does another tenant's,
+/// and one that was deleted stays so.
 pub(crate) fn save(database: &mut dyn Database, rows: &[Row]) -> Result<(), StoreError> {
     in_transaction(database, |database| rows.iter().try_for_each(|row| save_one(database, row)))
 }
@@ -110,7 +110,8 @@ fn save_one(database: &mut dyn Database, row: &Row) -> Result<(), StoreError> {
     let updates: Vec<String> =
         COLUMNS.iter().skip(1).map(|column| format!("{column} = excluded.{column}")).collect();
     let sql = format!(
-        "INSERT INTO calls ({}) VALUES {} ON CONFLICT (id) DO UPDATE SET {} WHERE excluded.rev > calls.rev RETURNING seq",
+        "INSERT INTO calls ({}) VALUES {} ON CONFLICT (id) DO UPDATE SET {} WHERE excluded.rev > calls.rev AND \
+         excluded.tenant = calls.tenant RETURNING seq",
         COLUMNS.join(", "),
         places(COLUMNS.len()),
         updates.join(", ")

@@ -336,16 +336,16 @@ impl Writer {
         let disk = |error| StoreError::Disk { what: "the spool".to_owned(), error };
         let keys = self.keys.clone();
         let numbers = match subject {
-            Subject::Number(number) => query::stands_for(number, keys.as_ref()),
+            Subject::Number(number, _) => query::stands_for(number, keys.as_ref()),
             _ => Vec::new(),
         };
+        let own = |row: &Row| subject.tenant().is_none_or(|tenant| row.head.tenant == *tenant);
         let meant = |row: &Row| match subject {
-            Subject::Call(id) => row.id() == id,
-            Subject::Number(_) => numbers.contains(&row.head.from) || numbers.contains(&row.head.to),
-            Subject::Before(ms, tenant) => {
-                row.head.started_at_ms < *ms
-                    && tenant.as_ref().is_none_or(|tenant| row.head.tenant == *tenant)
+            Subject::Call(id, _) => own(row) && row.id() == id,
+            Subject::Number(..) => {
+                own(row) && (numbers.contains(&row.head.from) || numbers.contains(&row.head.to))
             }
+            Subject::Before(ms, _) => own(row) && row.head.started_at_ms < *ms,
         };
         let waiting = self.spool.find(&meant).map_err(disk)?;
         let outcome =

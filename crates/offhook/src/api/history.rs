@@ -88,7 +88,7 @@ pub(super) async fn delete(sid: &str, registry: &CallRegistry) -> Result<Answer,
         let message = "the call is not over: end it first, by DELETE /calls/{sid}";
         return Err(refusal(StatusCode::CONFLICT, "in_progress", message));
     }
-    let receipt = answer(store.delete(Subject::Call(sid.to_owned()))).await?;
+    let receipt = answer(store.delete(Subject::Call(sid.to_owned(), None))).await?;
     Ok(receipted(receipt, registry))
 }
 
@@ -111,7 +111,7 @@ pub(super) async fn delete_number(request: Request, registry: &CallRegistry) -> 
         let message = "a call of this number is not over: end it first, by DELETE /calls/{sid}";
         return Err(refusal(StatusCode::CONFLICT, "in_progress", message));
     }
-    let receipt = answer(store.delete(Subject::Number(number))).await?;
+    let receipt = answer(store.delete(Subject::Number(number, None))).await?;
     Ok(receipted(receipt, registry))
 }
 

@@ -47,6 +47,7 @@ impl LiveCall {
             rev: self.rev.fetch_add(1, Ordering::Relaxed) + 1,
             state: if record.over { State::Over } else { State::InProgress },
             agent: about.agent.clone(),
+            tenant: self.tenant(),
             direction: if about.direction == "outbound" { Direction::Outbound } else { Direction::Inbound },
             transport,
             from: about.from.clone(),

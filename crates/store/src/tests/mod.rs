@@ -264,7 +264,7 @@ fn check_a_deletion_leaves_no_byte_and_nothing_comes_back(place: &Place) {
     let folder = &place.folder;
     let is_file = matches!(place.location, Location::Sqlite(_));
     assert!(!is_file || holds(folder.path(), number.as_bytes()) && holds(folder.path(), b"xylophone"));
-    let receipt = store.delete(Subject::Number(number.into())).wait().unwrap();
+    let receipt = store.delete(Subject::Number(number.into(), None)).wait().unwrap();
     assert_eq!((receipt.calls.len(), receipt.failures.len()), (1, 0));
     assert!(receipt.rows > 3);
     for gone in [number.as_bytes(), b"xylophone", b"quagmire", call(7).id.as_bytes()] {
@@ -277,6 +277,37 @@ fn check_a_deletion_leaves_no_byte_and_nothing_comes_back(place: &Place) {
     assert_eq!(store.list(Filter { limit: Some(100), ..Filter::default() }).wait().unwrap().calls.len(), 39);
     let receipt = store.delete(Subject::Before(call(10).started_at_ms, None)).wait().unwrap();
     assert_eq!(receipt.calls.len(), 9);
+}
+
+#[test]
+fn a_tenant_deletes_its_own_calls_alone() {
+    check_a_tenant_deletes_its_own_calls_alone(&Place::sqlite());
+}
+
+fn check_a_tenant_deletes_its_own_calls_alone(place: &Place) {
+    let store = Store::start(settings(place)).unwrap();
+    let put = |number: u64, tenant: &'static str| {
+        store.put(move || {
+            Some(Document { tenant: tenant.into(), from: "+14155550199".into(), ..call(number) })
+        });
+    };
+    (0..6).for_each(|number| put(number, if number % 2 == 0 { "blue" } else { "red" }));
+    assert!(store.settle(LONG));
+    let delete = |subject: Subject| store.delete(subject).wait().unwrap().ids.len();
+    let red = || Some("red".to_owned());
+    assert_eq!(delete(Subject::Call(call(0).id, red())), 0);
+    assert_eq!(delete(Subject::Call(call(1).id, red())), 1);
+    // What isn't there yet is not kept out either.
+    assert_eq!(delete(Subject::Call(call(6).id, red())), 0);
+    put(6, "blue");
+    assert!(store.settle(LONG));
+    assert_eq!(delete(Subject::Number("+14155550199".into(), red())), 2);
+    // Nor does anybody write over another's.
+    store.put(|| Some(Document { tenant: "red".into(), rev: 9, ..call(2) }));
+    assert!(store.settle(LONG));
+    let left = store.list(Filter::default()).wait().unwrap();
+    assert_eq!(ids(&left), [6, 4, 2, 0]);
+    assert!(left.calls.iter().all(|call| call.tenant == "blue"));
 }
 
 #[test]
@@ -313,7 +344,7 @@ fn check_an_encrypted_store(place: &Place) {
     for secret in ["margherita", "4155550003", "Mario"] {
         assert!(!holds(place.folder.path(), secret.as_bytes()), "{secret}");
     }
-    assert_eq!(store.delete(Subject::Number("+14155550003".into())).wait().unwrap().calls.len(), 1);
+    assert_eq!(store.delete(Subject::Number("+14155550003".into(), None)).wait().unwrap().calls.len(), 1);
     drop(store);
     let mut thief = open(&place.location, keys(&key('I'))).unwrap();
     assert!(matches!(thief.show(&call(4).id), Err(StoreError::Damaged { .. })));
@@ -450,6 +481,7 @@ fn postgresql_keeps_calls_the_same_way() {
     check_a_newer_revision_takes_an_older_ones_place_and_not_the_other_way(&Place::postgres(&server, "t3"));
     check_calls_that_a_crash_cut_off_are_marked_as_lost(&Place::postgres(&server, "t4"));
     check_a_deletion_leaves_no_byte_and_nothing_comes_back(&Place::postgres(&server, "t5"));
+    check_a_tenant_deletes_its_own_calls_alone(&Place::postgres(&server, "tenants"));
     check_a_report_sums_calls_up(&Place::postgres(&server, "report"));
     check_an_encrypted_store(&Place::postgres(&server, "sealed"));
     let place = Place::postgres(&server, "killed");
