@@ -40,6 +40,8 @@ pub struct LineTotals {
     /// lead has shrunk to `lead` less `batch`) to that at which the call gave it out. It is never early; to encode it and hand it
     /// to the socket comes after, some tens of microseconds.
     pub pacing: Histogram,
+    /// The gain that the agent's voice needs to come to its level, in hundredths of a dB, if enough of it was heard to tell.
+    pub voice_gain: Option<i16>,
 }
 
 /// The telephone, as far as it isn't I/O.
@@ -76,7 +78,7 @@ impl MediaLine {
         Self {
             caller: CallerSide::new(&config),
             playout: Playout::new(config.playout.clone()),
-            outbound: Outbound::new(Dbov(config.playout.level)),
+            outbound: Outbound::new(Dbov(config.playout.level), config.playout.known_gain),
             voice: Voice::new(language),
             tts_ended: None,
             hung_up: false,
@@ -92,11 +94,12 @@ impl MediaLine {
 
     /// Counts so far.
     #[must_use]
-    pub const fn totals(&self) -> LineTotals {
+    pub fn totals(&self) -> LineTotals {
         LineTotals {
             inbound: self.caller.totals(),
             playout: self.playout.totals,
             pacing: self.playout.pacing,
+            voice_gain: self.outbound.voice_gain(),
         }
     }
 

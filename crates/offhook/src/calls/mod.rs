@@ -120,6 +120,8 @@ pub(crate) struct CallRegistry {
     spent: Spent,
     outbox: Option<Outbox>,
     bus: Bus,
+    /// The gain in dB that each voice needed in earlier calls, by the voice's name.
+    gains: Mutex<BTreeMap<String, f32>>,
 }
 
 impl CallRegistry {
@@ -145,6 +147,7 @@ impl CallRegistry {
             spent: Spent::default(),
             outbox: None,
             bus: Bus::default(),
+            gains: Mutex::default(),
             metrics: Arc::default(),
         }
     }
@@ -290,8 +293,28 @@ impl CallRegistry {
         if let Some(text) = greeting.map(|text| routing::filled(text, &live.variables())) {
             Arc::make_mut(&mut config).conversation_mut().phrases.greeting = Some(text);
         }
+        let gains = self.gains.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gain) = gains.get(self.serves(Some(live)).agent.stages.tts.voice()) {
+            Arc::make_mut(&mut config).playout.known_gain = Some(*gain);
+        }
+        drop(gains);
         live.go_on_from(&mut config);
         config
+    }
+
+    /// A call is over in which the agent's voice needed this gain, in dB: its next call begins with it.
+    pub(crate) fn voice_needed(&self, sid: &str, gain: f32) {
+        /// So many voices are remembered.
+        const MOST: usize = 256;
+        let served = self.serves(self.call(sid).as_deref());
+        let mut gains = self.gains.lock().unwrap_or_else(PoisonError::into_inner);
+        let voice = served.agent.stages.tts.voice();
+        if let Some(known) = gains.get_mut(voice) {
+            // A call that ended with another voice counts little.
+            *known += (gain - *known) / 4.0;
+        } else if gains.len() < MOST {
+            gains.insert(voice.to_owned(), gain);
+        }
     }
 
     /// The call of this `CallSid`.

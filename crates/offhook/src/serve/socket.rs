@@ -197,6 +197,9 @@ fn conclude(mut report: SessionReport, shared: &Shared) {
         if let Some(live) = shared.registry.call(sid) {
             live.remember(std::mem::take(&mut report.history));
         }
+        if let Some(gain) = report.totals.voice_gain {
+            shared.registry.voice_needed(sid, f32::from(gain) / 100.0);
+        }
         shared.registry.hung_up(sid);
     }
     log(&report);

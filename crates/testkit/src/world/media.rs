@@ -104,7 +104,7 @@ impl Side for Media {
         let mut config = CallConfig::default();
         config.inbound.speech.detector = DetectorKind::Energy;
         config.inbound.echo_guard = false;
-        config.playout.duck = 0.0; // samples keep the values that tell words apart
+        config.playout.duck = 0.0; // what is lowered is sent once more
         configure(&scene.setup, config.conversation_mut());
         let side = Self {
             voice_frame: voice_frame(),
