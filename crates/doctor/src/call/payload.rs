@@ -122,22 +122,13 @@ fn spelled(sound: &[u8]) -> Option<&'static str> {
 }
 
 /// The loudest window, by the samples of some coding.
-fn loudest(sound: &[u8], loudness: impl Fn(&[u8]) -> f64) -> &[u8] {
-    loudest_of(sound, WINDOW, loudness)
-}
-
-/// The loudest window of samples of so many octets.
-pub(super) fn loudest_wide(sound: &[u8], width: usize, loudness: impl Fn(&[u8]) -> f64) -> &[u8] {
-    loudest_of(sound, WINDOW * width, loudness)
-}
-
-fn loudest_of(sound: &[u8], window: usize, loudness: impl Fn(&[u8]) -> f64) -> &[u8] {
+pub(super) fn loudest(sound: &[u8], loudness: impl Fn(&[u8]) -> f64) -> &[u8] {
     let whole = sound.get(..sound.len() / ALIGNED * ALIGNED).unwrap_or(sound);
-    if whole.len() <= window {
+    if whole.len() <= WINDOW {
         return whole;
     }
-    let starts = (0..=whole.len() - window).step_by(WINDOW / 2);
-    let windows = starts.filter_map(|start| whole.get(start..start + window));
+    let starts = (0..=whole.len() - WINDOW).step_by(WINDOW / 2);
+    let windows = starts.filter_map(|start| whole.get(start..start + WINDOW));
     let louder =
         windows.map(|window| (loudness(window), window)).max_by(|one, other| one.0.total_cmp(&other.0));
     louder.map_or(whole, |(_, window)| window)
