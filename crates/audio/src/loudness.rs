@@ -53,7 +53,9 @@ impl LoudnessMatcher {
     pub fn with_gain(target: Dbov, gain_db: f32) -> Self {
         let gain_db = if gain_db.is_finite() { gain_db.clamp(-MAX_GAIN_DB, MAX_GAIN_DB) } else { 0.0 };
         let active = 10_f32.powf((target.0 - gain_db) / 10.0);
-        Self { active, blocks: KNOWN, gain: Dbov(0.0).gain_to(Dbov(gain_db)), ..Self::new(target) }
+        // A soft lead-in is none of its speech: the loudest block of speech has about twice the mean.
+        let peak = 2.0 * active;
+        Self { active, peak, blocks: KNOWN, gain: Dbov(0.0).gain_to(Dbov(gain_db)), ..Self::new(target) }
     }
 
     /// The gain that the voice needs, in dB, once enough of it was heard to tell.
