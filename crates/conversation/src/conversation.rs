@@ -20,7 +20,7 @@ use crate::keypad::Keypad;
 use crate::language::ActiveLanguage;
 use crate::leaving::{Leaving, WantedBy};
 use crate::line::{Line, LineCommand, LineEvent};
-use crate::reconnecting::Pending;
+use crate::pending::Pending;
 use crate::reply::Reply;
 use crate::silence::Silence;
 use crate::speech::{Purpose, Speech};

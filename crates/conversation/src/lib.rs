@@ -27,6 +27,7 @@ mod call;
 pub mod config;
 mod conversation;
 mod deadline;
+mod ending;
 mod event;
 mod following;
 mod history;
@@ -36,6 +37,7 @@ mod language;
 mod leaving;
 pub mod line;
 mod listening;
+mod pending;
 mod phrases;
 mod reconnecting;
 mod reply;
@@ -55,6 +57,5 @@ pub use event::{
     BargeInStage, CallEvent, Control, DropCause, DropReason, EndReason, ReplyTiming, ToolStage, TurnEnded,
     UtteranceKind,
 };
-pub use language::LanguagePhrases;
-pub use phrases::Phrases;
+pub use phrases::{LanguagePhrases, Phrases};
 pub use turn::{Evidence, contains_words};

@@ -6,19 +6,9 @@ use crate::conversation::{Conversation, State};
 use crate::deadline::{Deadline, ms};
 use crate::event::{CallEvent, Control, DropCause, EndReason};
 use crate::line::{Heard, Line, LineCommand};
+use crate::pending::Pending;
 use crate::reply::Phase;
 use crate::speech::Purpose;
-
-/// What was going on when the connection broke.
-#[derive(Debug, Default)]
-pub(crate) struct Pending {
-    /// What was yet to be heard, and what may interrupt it.
-    unheard: Vec<(Purpose, String, Interruptible)>,
-    /// A reply was waited for, for this reason.
-    asked: Option<ReplyReason>,
-    /// What the application has wanted since, in order.
-    controls: Vec<Control>,
-}
 
 /// So much an application may want while the connection is gone.
 const MOST_CONTROLS: usize = 32;

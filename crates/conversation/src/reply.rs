@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::history::TurnNumber;
+use crate::turn::TurnNumber;
 use offhook_speakable::ThoughtFilter;
 use offhook_stage_api::{CallTime, Expectation, Interruptible, ReplyId, ReplyReason, ToolCall, UtteranceId};
 

@@ -14,13 +14,12 @@ use offhook_stage_api::{AnswerKind, CallTime, TurnEvent, TurnQuestion};
 
 use crate::config::TurnConfig;
 use crate::deadline::{Deadline, Why};
-use crate::history::TurnNumber;
 
 pub(crate) use backchannel::OverAgent;
 pub use evidence::Evidence;
 use evidence::{Known, Wait, wait};
 use pauses::{Pauses, Stops};
-pub(crate) use state::{Decided, Onset, Pause, TurnState, WordsEffect};
+pub(crate) use state::{Decided, Onset, Pause, TurnNumber, TurnState, WordsEffect};
 use words::TurnText;
 pub use words::contains_words;
 pub(crate) use words::same_words;
