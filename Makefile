@@ -70,7 +70,7 @@ sdks: ## the vendors' own clients (installed from PyPI into target/) against our
 	@$(TARGET)/debug/offhook doubles --port 5051 --profile instant >/dev/null & doubles=$$!; trap "kill $$doubles" EXIT; \
 	  sleep 1; $(TARGET)/sdks/bin/python crates/doubles/sdks.py 5051
 
-servers: ## the adapters with real servers: llama.cpp and Piper (installed from PyPI into target/, some 500 MB)
+servers: ## the adapters with real servers: llama.cpp, faster-whisper, Piper (installed from PyPI into target/, some 900 MB)
 	@bash .ci/servers
 
 bench: setup ## criterion benches

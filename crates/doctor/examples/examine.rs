@@ -9,7 +9,7 @@ use offhook_doctor::{Options, examine};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let url = std::env::args().skip_while(|arg| !arg.contains("://")).next().unwrap_or_default();
+    let url = std::env::args().find(|arg| arg.contains("://")).unwrap_or_default();
     let report = examine(&Options { local: true, ..Options::new(&url) }, |_| {}).await?;
     println!("{}", serde_json::to_string(&report)?);
     Ok(())

@@ -11,7 +11,7 @@ use super::payload::{energy, loudest};
 use crate::causes::{self, Cause};
 
 /// So much better than μ-law, and so well at least, another coding must predict: decibels.
-const BETTER_BY: f64 = 3.0;
+const BETTER_BY: f64 = 4.0;
 const LEAST: f64 = 8.0;
 /// Below this nothing is predicted: decibels.
 const NOTHING: f64 = 3.0;

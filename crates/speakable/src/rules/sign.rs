@@ -193,7 +193,7 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
         // "the '90s"
         '\'' | '’' if context.is(&ENGLISH) && number && previous.is_none_or(char::is_whitespace) => {
             let mut ahead = cursor;
-            (ahead.digits().len() == 2 && !ahead.eat_one(&["'", "’"]).is_some())
+            (ahead.digits().len() == 2 && ahead.eat_one(&["'", "’"]).is_none())
                 .then(|| Match::nothing(first.len_utf8()))
         }
         '#' if cursor.peek().is_some_and(char::is_alphabetic) => Some(Match::nothing(1)),

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use offhook_stage_api::{AudioChunk, SpeakRequest, TimedWord, TtsEvent, UtteranceId};
 
-use super::{Event, Media, Word};
-use crate::world::World;
+use super::state::{Event, Media, Word};
+use crate::world::play::World;
 use crate::world::scene::End;
 use crate::world::stages::failure;
 
