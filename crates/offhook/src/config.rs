@@ -25,6 +25,9 @@ use crate::stored::{RecordingConfig, StoreConfig};
 #[cfg(test)]
 pub(crate) const EXAMPLE: &str = include_str!("../offhook.example.toml");
 
+/// The file that is read if none is named.
+pub(crate) const FOUND: &str = "offhook.toml";
+
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -38,6 +41,10 @@ pub(crate) struct Config {
     pub(crate) agent: String,
     /// Folder for tapes and records of calls. Without it nothing is kept.
     pub(crate) record: Option<PathBuf>,
+    /// Folder for what calls need to go on when their server crashes or is restarted; it is deleted when they are over. Default:
+    /// `record`; else what systemd gives the service (`STATE_DIRECTORY`), or a folder in `XDG_RUNTIME_DIR`, which is memory. Empty:
+    /// nothing is written, and calls end with their process.
+    pub(crate) resume: Option<PathBuf>,
     /// The console, a page at `/console/`, is served. Default true; it needs the API's token, or, on a server that only this machine
     /// reaches and that checks no signatures, the one that it is started with.
     pub(crate) console: bool,
@@ -138,6 +145,7 @@ impl Default for Config {
             public_url: None,
             agent: "pizza".to_owned(),
             record: None,
+            resume: None,
             console: true,
             store: StoreConfig::default(),
             recording: RecordingConfig::default(),
@@ -168,13 +176,13 @@ impl Default for Config {
 impl Config {
     /// Reads a file.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+        let text = crate::input::text(path).with_context(|| format!("can't read {}", path.display()))?;
         Self::parse(&text).with_context(|| format!("{} is not a valid configuration", path.display()))
     }
 
     /// Reads this file; without one `offhook.toml` in this folder, if it is there.
     pub(crate) fn found(path: Option<&Path>) -> anyhow::Result<Self> {
-        let default = Path::new("offhook.toml");
+        let default = Path::new(FOUND);
         match path {
             Some(path) => Self::read(path),
             None if default.exists() => Self::read(default),
@@ -193,6 +201,22 @@ impl Config {
         }
         config.prices.check()?;
         Ok(config)
+    }
+
+    /// Where what calls need to go on is written, if it is. `port`: of this server.
+    pub(crate) fn resume_folder(
+        &self,
+        port: u16,
+        environment: impl Fn(&str) -> Option<std::ffi::OsString>,
+    ) -> Option<PathBuf> {
+        if let Some(folder) = &self.resume {
+            return Some(folder.clone()).filter(|folder| !folder.as_os_str().is_empty());
+        }
+        let given = |name: &str| environment(name).filter(|folder| !folder.is_empty());
+        // Of several that systemd gives, the first.
+        let of_service = || given("STATE_DIRECTORY").and_then(|all| std::env::split_paths(&all).next());
+        let of_session = || Some(PathBuf::from(given("XDG_RUNTIME_DIR")?).join(format!("offhook-{port}")));
+        self.record.clone().or_else(of_service).or_else(of_session)
     }
 
     /// Everything that no server can be right with.
@@ -331,7 +355,7 @@ impl Config {
 fn secret(file: Option<&Path>, variable: &str) -> anyhow::Result<Option<String>> {
     let secret = match file {
         Some(path) => {
-            let text = std::fs::read_to_string(path)
+            let text = crate::input::text(path)
                 .with_context(|| format!("can't read the secret's file {}", path.display()))?;
             Some(text)
         }

@@ -37,6 +37,7 @@ use offhook_twilio::calls::{AnsweredBy, CallStatus, CallUpdate};
 use offhook_twilio::twiml::RelayOptions;
 
 use crate::agents::Agent;
+use crate::checkpoints::Checkpoints;
 use crate::keeper::{Keeper, Written};
 use crate::metrics::{CallMetrics, Providers};
 use crate::outbox::Outbox;
@@ -106,6 +107,8 @@ pub(crate) struct CallRegistry {
     pub(crate) rest: Option<Rest>,
     roster: ArcSwap<Roster>,
     keeper: Option<Keeper>,
+    /// Where what calls need to go on after a crash is written, if it is.
+    checkpoints: Option<Arc<Checkpoints>>,
     /// Where the documents of calls are kept, if they are.
     pub(crate) store: Option<Store>,
     /// Calls are exported as traces, if they are.
@@ -136,6 +139,7 @@ impl CallRegistry {
             rest,
             roster: ArcSwap::from_pointee(roster),
             keeper,
+            checkpoints: None,
             store,
             telemetry,
             recording,
@@ -152,6 +156,12 @@ impl CallRegistry {
     /// The same, with somebody who is told of calls.
     pub(crate) fn telling(mut self, outbox: Option<Outbox>) -> Self {
         self.outbox = outbox;
+        self
+    }
+
+    /// The same, with a place for what calls need to go on after a crash.
+    pub(crate) fn resumable(mut self, checkpoints: Option<Checkpoints>) -> Self {
+        self.checkpoints = checkpoints.map(Arc::new);
         self
     }
 
@@ -199,6 +209,11 @@ impl CallRegistry {
     /// Where calls are written, if they are.
     pub(crate) fn folder(&self) -> Option<&std::path::Path> {
         self.keeper.as_ref().map(Keeper::folder)
+    }
+
+    /// What the disk did not take of what calls need to go on.
+    pub(crate) fn checkpoint_failures(&self) -> u64 {
+        self.checkpoints.as_ref().map_or(0, |checkpoints| checkpoints.failures())
     }
 
     /// What was written of calls, if anything is.
@@ -333,27 +348,32 @@ impl CallRegistry {
         }
         let mut stages = agent.stages.clone();
         stages.llm = Arc::new(seat::Seated::new(stages.llm, Arc::clone(&live.seat)));
-        let mut setup = Setup::new(self.behaviour(&live), stages, &agent.language);
+        // A call that goes on speaks the language that it spoke.
+        let language = live.record().language.get_or_insert_with(|| agent.language.clone()).clone();
+        let mut setup = Setup::new(self.behaviour(&live), stages, &language);
         let mut parameters: BTreeMap<String, String> = call.parameters.clone();
         parameters.retain(|name, _| !OURS.contains(&name.as_str()));
         parameters.extend(live.variables());
         setup.parameters = Arc::new(parameters);
         setup.goal.clone_from(&live.about.goal);
         setup.meter = live.meter.clone();
-        live.record().language = Some(agent.language.clone());
         setup.facts = Arc::new(live.call_facts(&agent.name));
         let (sender, receiver) = control();
         setup.control = Some(receiver);
         let info = CallInfo {
             call: call.sid.into(),
-            language: agent.language.as_str().into(),
+            language: language.as_str().into(),
             parameters: Arc::clone(&setup.parameters),
             facts: Arc::clone(&setup.facts),
             ..CallInfo::default()
         };
         let (this, of) = (Arc::clone(self), (agent.clone(), info));
         setup.tools = Some(Arc::new(tools::CallTools::new(this, Arc::clone(&live), base.cloned(), of)));
+        crate::logging::serves(call.sid, &agent.name);
         live.begin(sender, over);
+        if let Some(checkpoints) = &self.checkpoints {
+            live.checkpoint(checkpoints);
+        }
         if live.is_recorded() {
             self.store_document(&live);
         }
@@ -401,8 +421,8 @@ impl CallRegistry {
         let names = (kept_as.as_str(), served.agent.name.as_str());
         let form = self.recording.filter(|_| over == Transport::MediaStreams);
         let keeper = self.keeper.clone().filter(|_| live.as_ref().is_none_or(|live| live.is_recorded()));
-        let recorder = Recorder::new(over, keeper.clone(), names, &config, show).with_sound(form);
-        CallObserver::new(recorder, live, keeper, Arc::clone(&self.metrics))
+        let recorder = Recorder::new(over, keeper, names, &config, show).with_sound(form);
+        CallObserver::new(recorder, live, self.checkpoints.clone(), Arc::clone(&self.metrics))
     }
 
     /// The stream of this call has ended.
@@ -422,8 +442,8 @@ impl CallRegistry {
             self.account_for(live);
         }
         self.keep(live);
-        if let (Some(keeper), Some(sid)) = (&self.keeper, live.sid()) {
-            keeper.forget_live(&sid);
+        if let (Some(checkpoints), Some(sid)) = (&self.checkpoints, live.sid()) {
+            checkpoints.forget(&sid);
         }
         if is_first {
             self.trace(live);
@@ -464,7 +484,11 @@ impl CallRegistry {
         if !stored {
             tracing::warn!("the store can't keep up: not all of the last calls are in it");
         }
-        self.keeper.as_ref().is_none_or(|keeper| keeper.settle(within)) && stored
+        let kept = self.keeper.as_ref().is_none_or(|keeper| keeper.settle(within));
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.settle(within);
+        }
+        kept && stored
     }
 
     /// The server ends: all callers hear a goodbye, and their calls are ended.
@@ -500,6 +524,9 @@ impl CallRegistry {
     pub(crate) fn forget(&self, receipt: &mut Receipt) {
         for id in &receipt.ids {
             self.index().forget(id);
+            if let Some(checkpoints) = &self.checkpoints {
+                checkpoints.forget(id);
+            }
         }
         if let Some(keeper) = &self.keeper {
             crate::keeper::delete(keeper.folder(), receipt);

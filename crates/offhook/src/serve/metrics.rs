@@ -47,6 +47,7 @@ pub(crate) struct Metrics {
     pub(super) panics: Counter,
     log_dropped: Counter,
     log_suppressed: Counter,
+    transcripts_cut: Counter,
     tape_octets: Counter,
     disk_failures: Counter,
     tapes_cut: Counter,
@@ -87,6 +88,7 @@ impl Metrics {
             panics: Counter::default(),
             log_dropped: Counter::default(),
             log_suppressed: Counter::default(),
+            transcripts_cut: Counter::default(),
             tape_octets: Counter::default(),
             disk_failures: Counter::default(),
             tapes_cut: Counter::default(),
@@ -133,6 +135,7 @@ impl Metrics {
                 "Events of the log that were too many of their kind",
                 &new.log_suppressed,
             ),
+            ("transcripts_cut", "Transcripts too long to be speech, cut short", &new.transcripts_cut),
             ("tape_bytes", "Octets of tapes", &new.tape_octets),
             ("disk_failures", "Tapes and records that the disk refused", &new.disk_failures),
             ("tapes_cut", "Tapes that ended before their calls, because the disk was behind", &new.tapes_cut),
@@ -203,20 +206,20 @@ impl Metrics {
         let counters = [
             (&self.log_dropped, crate::logging::dropped()),
             (&self.log_suppressed, crate::logging::suppressed()),
+            (&self.transcripts_cut, offhook_providers::stt::cut_transcripts()),
         ];
         for (counter, count) in counters {
             counter.inner().store(count, Ordering::Relaxed);
         }
+        let mut failures = shared.registry.checkpoint_failures();
         if let Some(written) = shared.registry.written() {
-            let counters = [
-                (&self.tape_octets, &written.tape_octets),
-                (&self.disk_failures, &written.failures),
-                (&self.tapes_cut, &written.tapes_cut),
-            ];
+            failures += written.failures.load(Ordering::Relaxed);
+            let counters = [(&self.tape_octets, &written.tape_octets), (&self.tapes_cut, &written.tapes_cut)];
             for (counter, count) in counters {
                 counter.inner().store(count.load(Ordering::Relaxed), Ordering::Relaxed);
             }
         }
+        self.disk_failures.inner().store(failures, Ordering::Relaxed);
         let mut out = String::new();
         encode(&mut out, &self.registry)?;
         Ok(out)

@@ -19,6 +19,7 @@ mod relay_app;
 mod secrets;
 mod server;
 mod strangers;
+mod systemd;
 mod tls;
 mod transfers;
 mod vad;
