@@ -4,8 +4,9 @@ SHELL := /bin/bash
 
 # What the embedded stages need to run, and a C compiler for crates that build C.
 PACKAGES := gcc libc6-dev libflite1 libpocketsphinx3 pocketsphinx-en-us
-# What only tests need: a PostgreSQL to keep calls in, a Prometheus that reads the counters. Without them those tests are skipped.
-TEST_PACKAGES := postgresql prometheus
+# What only tests need: a PostgreSQL to keep calls in, a Prometheus that reads the counters, a clock
+# that steps. Without them those tests are skipped.
+TEST_PACKAGES := postgresql prometheus faketime
 CARGO := cargo
 # Features that are off by default: .ci/run sets them, so that everything is built once, with all of it.
 FEATURES :=

@@ -28,6 +28,8 @@ use crate::wire::MediaWire;
 const CONVERSION_LEAD: u64 = 800;
 /// The utterance of the echo mode; the conversation's count from one.
 const ECHO: UtteranceId = UtteranceId(0);
+/// Samples that may wait to be echoed: 5 s. Of a caller whose clock runs fast the rest is dropped.
+const MOST_ECHO: u64 = 40_000;
 
 /// Counts over a whole call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,6 +118,7 @@ impl MediaLine {
             if self.config.mode == CallMode::Echo
                 && let SttCommand::Audio { frame, .. } = &command
                 && let Some(echo) = self.playout.get_mut(ECHO)
+                && echo.unsaid() < MOST_ECHO
             {
                 echo.push_audio(offhook_stage_api::SegmentId(0), &frame.0);
             }

@@ -369,6 +369,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn calls_can_go_on_without_anything_configured() {
+        let folder = |config: &Config, set: &'static [(&str, &str)]| {
+            let environment =
+                |name: &str| set.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).into());
+            config.resume_folder(5000, environment).map(|folder| folder.display().to_string())
+        };
+        let mut config = Config::default();
+        assert_eq!(folder(&config, &[]), None);
+        let session = &[("XDG_RUNTIME_DIR", "/run/user/7"), ("STATE_DIRECTORY", "")];
+        assert_eq!(folder(&config, session).as_deref(), Some("/run/user/7/offhook-5000"));
+        let service = &[("XDG_RUNTIME_DIR", "/run/user/7"), ("STATE_DIRECTORY", "/var/lib/a:/var/lib/b")];
+        assert_eq!(folder(&config, service).as_deref(), Some("/var/lib/a"));
+        config.record = Some("calls".into());
+        assert_eq!(folder(&config, service).as_deref(), Some("calls"));
+        config.resume = Some("elsewhere".into());
+        assert_eq!(folder(&config, service).as_deref(), Some("elsewhere"));
+        config.resume = Some("".into());
+        assert_eq!(folder(&config, service), None);
+    }
+
+    #[test]
     fn the_example_is_valid_and_tells_the_defaults() {
         let example = Config::parse(EXAMPLE).unwrap();
         // All settings but the one that has no default are the defaults.

@@ -99,6 +99,8 @@ pub(crate) struct CallRecord {
     #[serde(skip)]
     pub(super) control: Option<ControlSender>,
     #[serde(skip)]
+    pub(super) was_cut: bool,
+    #[serde(skip)]
     pub(super) first_stream: Option<Instant>,
     #[serde(skip)]
     pub(super) returns: Returns,
@@ -131,6 +133,7 @@ impl CallRecord {
             replies: Vec::new(),
             sequence: None,
             control: None,
+            was_cut: false,
             first_stream: None,
             returns: Returns::default(),
             story: Story::default(),

@@ -118,6 +118,9 @@ fn connect_again(checked: &Checked, live: Option<&LiveCall>, edge: &Edge) -> Opt
         return None;
     }
     let sid = sid(checked);
+    if live.is_some_and(LiveCall::was_cut) {
+        return Some(lost_for_good(live, shared));
+    }
     let goes_on = live.is_some_and(|live| {
         let record = live.record();
         !record.over && record.ended.is_none()

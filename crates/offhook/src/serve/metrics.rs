@@ -44,6 +44,7 @@ pub(crate) struct Metrics {
     in_progress: Gauge,
     turned_away: Counter,
     pub(super) connections_refused: Counter,
+    pub(super) accept_failures: Counter,
     pub(super) panics: Counter,
     log_dropped: Counter,
     log_suppressed: Counter,
@@ -85,6 +86,7 @@ impl Metrics {
             in_progress: Gauge::default(),
             turned_away: Counter::default(),
             connections_refused: Counter::default(),
+            accept_failures: Counter::default(),
             panics: Counter::default(),
             log_dropped: Counter::default(),
             log_suppressed: Counter::default(),
@@ -127,6 +129,11 @@ impl Metrics {
         for (name, help, counter) in [
             ("calls_turned_away", "Calls not taken because every worker was late", &new.turned_away),
             ("connections_refused", "Connections for which there was no room", &new.connections_refused),
+            (
+                "accept_failures",
+                "Connections that the system did not give, as when no file descriptors are left",
+                &new.accept_failures,
+            ),
             ("signatures_refused", "Webhooks and sockets that Twilio did not sign", &new.signatures_refused),
             ("tokens_refused", "Requests to the API without its token", &new.tokens_refused),
             ("log_lines_dropped", "Lines of the log that nobody read fast enough", &new.log_dropped),

@@ -25,6 +25,7 @@ use super::routes::{AFTER_RELAY_PATH, RELAY_PATH};
 use super::socket::{broke, is_announced, is_of_account};
 use super::voice::{Checked, check, parameters};
 use super::{Edge, Shared, TOKEN};
+use crate::calls::live_call::LiveCall;
 use crate::calls::{Announced, CallObserver, Served, transfer_document};
 
 /// A call whose socket is lost so often isn't connected again: something loses it each time.
@@ -129,7 +130,11 @@ pub(super) async fn after(request: Request, edge: &Edge) -> Answer {
                 let document = transfer_document(&live, &to, Some(&checked.base));
                 return typed(StatusCode::OK, MIME, document.to_xml());
             }
-            (live, _) if handoff.status == Some(SessionStatus::Failed) && handoff.live => {
+            (live, _)
+                if handoff.live
+                    && (handoff.status == Some(SessionStatus::Failed)
+                        || live.as_deref().is_some_and(LiveCall::was_cut)) =>
+            {
                 let sorry = super::callbacks::lost_for_good(live.as_deref(), shared);
                 return typed(StatusCode::OK, MIME, sorry.to_xml());
             }
