@@ -257,6 +257,10 @@ impl Config {
             self.recording.form().is_none() || self.record.is_some(),
             "`form` in [recording] needs `record`, the folder that recordings go to",
         );
+        must(
+            self.store.keep_bytes.is_none() || self.record.is_some(),
+            "`keep_bytes` in [store] needs `record`, the folder whose size it bounds",
+        );
         let port = |address: Option<SocketAddr>| address.filter(|address| address.port() != 0);
         let same = port(self.listen).is_some() && port(self.listen) == port(self.metrics.listen);
         let dialled = self.outbound.lost_transfer.as_deref();

@@ -16,6 +16,8 @@ use super::live_call::LiveCall;
 const MOST: u32 = 5;
 /// Twilio may ask what is next before the stream's end was dealt with: so long that is waited for.
 const LEFT_WITHIN: Duration = Duration::from_secs(2);
+/// A call that goes on may last so long at least.
+const LEFT_AT_LEAST: Duration = Duration::from_secs(60);
 
 /// What is known of transfers that nobody took.
 #[derive(Clone, Debug, Default)]
@@ -110,7 +112,9 @@ impl LiveCall {
         let conversation = config.conversation_mut();
         conversation.history.before = before;
         conversation.history.cut_off = cut_off;
-        conversation.timeouts.longest_call = conversation.timeouts.longest_call.saturating_sub(taken);
+        // A clock that was set meanwhile, or a call that was nearly over, ends nobody in mid-sentence.
+        let left = conversation.timeouts.longest_call.saturating_sub(taken);
+        conversation.timeouts.longest_call = left.max(LEFT_AT_LEAST);
     }
 
     fn said_before(&self) -> Vec<Entry> {
