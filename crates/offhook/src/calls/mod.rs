@@ -442,9 +442,6 @@ impl CallRegistry {
             self.account_for(live);
         }
         self.keep(live);
-        if let (Some(checkpoints), Some(sid)) = (&self.checkpoints, live.sid()) {
-            checkpoints.forget(&sid);
-        }
         if is_first {
             self.trace(live);
         }
@@ -533,8 +530,11 @@ impl CallRegistry {
         }
     }
 
-    /// Writes what is known of a call beside its record.
+    /// Writes what is known of a call that is over beside its record; nothing goes on.
     fn keep(&self, live: &LiveCall) {
+        if let (Some(checkpoints), Some(sid)) = (&self.checkpoints, live.sid()) {
+            checkpoints.forget(&sid);
+        }
         if live.is_recorded() {
             self.store_document(live);
         }

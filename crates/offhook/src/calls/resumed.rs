@@ -44,6 +44,7 @@ impl LiveCall {
     /// Writes what the call needs to go on in another process, as it stands now. Nothing of one that isn't to be recorded.
     pub(super) fn checkpoint(&self, checkpoints: &Checkpoints) {
         if self.is_recorded()
+            && !self.is_over()
             && let Some((sid, bytes)) = self.to_be_resumed()
         {
             checkpoints.save(&sid, bytes);
