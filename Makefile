@@ -17,7 +17,7 @@ THREADS := $(shell expr 4 \* $$(nproc))
 # Where cargo builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup-tests demo demo-providers run test console fuzz conformity attacks forged sdks servers bench faults load loaded peers scenes turns lint fixtures docs docs-figures layers setup
+.PHONY: help setup-tests demo demo-providers run test console fuzz conformity attacks forged sdks servers bench faults load loaded drain peers scenes turns lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -102,6 +102,10 @@ faults: setup ## hundreds of faults of providers, rehearsed in real time on this
 
 load: setup ## calls per core: server and load on a core each, more and more calls (some minutes); PEERS=1: and other engines
 	@bash benches/load.sh ours $(if $(PEERS),peers)
+
+drain: setup ## a server is told to stop with 200 calls: nobody is cut, every record is whole (half a minute)
+	@$(CARGO) build --release --quiet --bin offhook
+	@bash benches/drain.sh
 
 peers: setup ## other engines' calls per core, the same way (Pipecat and rustvani, installed into target/)
 	@bash benches/load.sh peers

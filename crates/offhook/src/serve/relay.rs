@@ -112,7 +112,7 @@ pub(super) async fn after(request: Request, edge: &Edge) -> Answer {
     let live = shared.registry.call(sid);
     let response = Response::default();
     let goes_on =
-        handoff.may_go_on() && again < MOST_AGAIN && live.as_ref().is_some_and(|live| !live.is_over());
+        handoff.may_go_on() && again < MOST_AGAIN && live.as_ref().is_none_or(|live| !live.is_over());
     let response = if goes_on {
         let served = shared.registry.serves(live.as_deref());
         match connect(&checked, sid, shared, (&served, again + 1)) {

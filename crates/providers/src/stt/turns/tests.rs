@@ -27,7 +27,7 @@ fn what_nobody_can_have_spoken_is_cut_short() {
         turns.settled(piece(id, id * 100, id * 100 + 100, &"é".repeat(500_000)), false);
         turns.partial(piece(1_000, id * 100 + 100, id * 100 + 200, &"word ".repeat(200_000)));
     }
-    let longest = turns.take_events().iter().map(|event| match event {
+    let longest = turns.take_events().into_iter().map(|event| match event {
         SttEvent::Partial(told) | SttEvent::Final(told) => told.text.len(),
         _ => 0,
     });
