@@ -53,7 +53,7 @@ fn run(registry: &Weak<CallRegistry>, store: &Store, limits: Limits) {
         if let (Some(most), Some(folder)) = (limits.keep_bytes, calls.folder()) {
             let in_progress = |sid: &str| calls.call(sid).is_some_and(|live| !live.is_over());
             for sid in too_many(files(folder), most, in_progress) {
-                delete(&calls, store, Subject::Call(sid));
+                delete(&calls, store, Subject::Call(sid, None));
             }
         }
         drop(calls);
