@@ -4,8 +4,9 @@ SHELL := /bin/bash
 
 # What the embedded stages need to run, and a C compiler for crates that build C.
 PACKAGES := gcc libc6-dev libflite1 libpocketsphinx3 pocketsphinx-en-us
-# What only tests need: a PostgreSQL to keep calls in, a Prometheus that reads the counters. Without them those tests are skipped.
-TEST_PACKAGES := postgresql prometheus
+# What only tests need: a PostgreSQL to keep calls in, a Prometheus that reads the counters, a clock
+# that steps. Without them those tests are skipped.
+TEST_PACKAGES := postgresql prometheus faketime
 CARGO := cargo
 # Features that are off by default: .ci/run sets them, so that everything is built once, with all of it.
 FEATURES :=
@@ -16,7 +17,7 @@ THREADS := $(shell expr 4 \* $$(nproc))
 # Where cargo builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup-tests demo demo-providers run test console fuzz conformity attacks forged sdks servers foreign bench faults load loaded peers scenes turns lint fixtures docs docs-figures layers setup
+.PHONY: help setup-tests demo demo-providers run test console fuzz conformity attacks forged sdks servers foreign bench faults load loaded drain peers scenes turns lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -69,7 +70,7 @@ sdks: ## the vendors' own clients (installed from PyPI into target/) against our
 	@$(TARGET)/debug/offhook doubles --port 5051 --profile instant >/dev/null & doubles=$$!; trap "kill $$doubles" EXIT; \
 	  sleep 1; $(TARGET)/sdks/bin/python crates/doubles/sdks.py 5051
 
-servers: ## the adapters with real servers: llama.cpp and Piper (installed from PyPI into target/, some 500 MB)
+servers: ## the adapters with real servers: llama.cpp, faster-whisper, Piper (installed from PyPI into target/, some 900 MB)
 	@bash .ci/servers
 
 foreign: setup-tests ## servers that others wrote (from PyPI and npm, installed into target/): for ConversationRelay, and of MCP
@@ -108,6 +109,10 @@ faults: setup ## hundreds of faults of providers, rehearsed in real time on this
 
 load: setup ## calls per core: server and load on a core each, more and more calls (some minutes); PEERS=1: and other engines
 	@bash benches/load.sh ours $(if $(PEERS),peers)
+
+drain: setup ## a server is told to stop with 200 calls: nobody is cut, every record is whole (half a minute)
+	@$(CARGO) build --release --quiet --bin offhook
+	@bash benches/drain.sh
 
 peers: setup ## other engines' calls per core, the same way (Pipecat and rustvani, installed into target/)
 	@bash benches/load.sh peers

@@ -10,11 +10,13 @@ use crate::vendors::Vendors;
 
 const CALLS: usize = 5;
 const FRAME: Duration = Duration::from_millis(20);
+/// So far back goes what a voice usually takes.
+const BEFORE: Duration = Duration::from_millis(600);
 
 #[derive(Default)]
 struct Seen {
     /// When a voice came back, and how long it had taken.
-    waits: Mutex<VecDeque<(Instant, Duration)>>,
+    waits: Mutex<[VecDeque<(Instant, Duration)>; CALLS]>,
     /// Since when each call waits for a voice that isn't back yet.
     open: Mutex<[Option<Instant>; CALLS]>,
     broken: Mutex<Option<String>>,
@@ -45,17 +47,23 @@ impl Good {
         Self(seen)
     }
 
-    /// The longest wait that ended since then, or goes on.
+    /// The longest wait that ended since then, or goes on: beyond what each call's voice took before. An echo that was late once stays
+    /// so, for its sound is played in real time.
     pub(crate) fn worst_since(&self, begun: Instant) -> Duration {
-        let ended = {
-            let mut waits = self.0.waits.lock().unwrap();
-            while waits.front().is_some_and(|(at, _)| *at < begun) {
+        let mut worst = Duration::ZERO;
+        let mut waits = self.0.waits.lock().unwrap();
+        let open = self.0.open.lock().unwrap();
+        for (waits, open) in waits.iter_mut().zip(open.iter()) {
+            let before = waits.iter().filter(|(at, _)| *at < begun).map(|(_, wait)| *wait).min();
+            let since = waits.iter().filter(|(at, _)| *at >= begun).map(|(_, wait)| *wait).max();
+            let longest = since.max(open.map(|since| since.elapsed())).unwrap_or_default();
+            worst = worst.max(longest.saturating_sub(before.unwrap_or_default()));
+            // What is longer ago has no part in the next attack.
+            while waits.front().is_some_and(|(at, _)| at.elapsed() > BEFORE) {
                 waits.pop_front();
             }
-            waits.iter().map(|(_, wait)| *wait).max().unwrap_or_default()
-        };
-        let open = self.0.open.lock().unwrap().iter().flatten().map(Instant::elapsed).max();
-        ended.max(open.unwrap_or_default())
+        }
+        worst
     }
 
     /// Why a call has ended.
@@ -107,7 +115,7 @@ async fn talk(mut opened: Opened, number: usize, seen: &Seen) -> String {
                         let Some(left) = sent.pop_front() else { break };
                         let ours = late.iter().filter(|(at, _)| *at >= left).map(|(_, late)| *late).max();
                         let wait = now.duration_since(left).saturating_sub(ours.unwrap_or_default());
-                        seen.waits.lock().unwrap().push_back((now, wait));
+                        seen.waits.lock().unwrap()[number].push_back((now, wait));
                         seen.frames.fetch_add(1, Ordering::Relaxed);
                     }
                 }

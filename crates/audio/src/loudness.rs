@@ -6,12 +6,24 @@
 //! recent one, after the idea of ITU-T P.56's active speech level), and the gain moves towards the target, fast at
 //! first and then slowly, at most ±15 dB. Gains are ramped over a block. The gain is kept across utterances of the same
 //! voice, so only the first utterance adapts audibly; a voice whose level is known can start with [`LoudnessMatcher::with_gain`].
+//! A voice that isn't known yet is raised by 6 dB at most, and never comes out 6 dB above the target: its first sound may be a soft
+//! lead-in. Each segment is also measured on its own: where its level isn't that of the voice so far, another voice took over.
 
 use crate::{Dbov, FRAME_DURATION, FRAME_SAMPLES, SampleRate, soft_limit};
 
 const MAX_GAIN_DB: f32 = 15.0;
 /// Blocks over which the first estimate is trusted fully.
 const SETTLING: u32 = 15;
+/// Of a voice that was heard so long the level is known: 1.2 s of speech.
+const KNOWN: u32 = 4 * SETTLING;
+/// So much of a segment tells its level.
+const SEGMENT_TELLS: u32 = 8;
+/// A segment whose level is so far from the voice's is another voice's, in dB.
+const OTHER_VOICE_DB: f32 = 2.5;
+/// A voice that isn't known yet is raised by so much at most: a factor on amplitude.
+const CAUTIOUS_GAIN: f32 = 2.0;
+/// And is at most so far above the target: a factor on energy.
+const CAUTIOUS_LEVEL: f32 = 4.0;
 
 /// Measures a voice and moves it to the target level.
 #[derive(Clone, Debug)]
@@ -23,19 +35,33 @@ pub struct LoudnessMatcher {
     peak: f32,
     blocks: u32,
     gain: f32,
+    /// The same for the segment that sounds.
+    segment_active: f32,
+    segment_blocks: u32,
 }
 
 impl LoudnessMatcher {
     /// Brings a voice of unknown level to `target`.
     #[must_use]
     pub const fn new(target: Dbov) -> Self {
-        Self { target, active: 0.0, peak: 0.0, blocks: 0, gain: 1.0 }
+        Self { target, active: 0.0, peak: 0.0, blocks: 0, gain: 1.0, segment_active: 0.0, segment_blocks: 0 }
     }
 
-    /// Brings a voice to `target` for which a gain (a factor on amplitude) is known from earlier.
+    /// Brings a voice to `target` for which a gain in dB is known from earlier: it is no new one, and keeps that gain but for what
+    /// is learnt slowly.
     #[must_use]
-    pub const fn with_gain(target: Dbov, gain: f32) -> Self {
-        Self { target, active: 0.0, peak: 0.0, blocks: 0, gain }
+    pub fn with_gain(target: Dbov, gain_db: f32) -> Self {
+        let gain_db = if gain_db.is_finite() { gain_db.clamp(-MAX_GAIN_DB, MAX_GAIN_DB) } else { 0.0 };
+        let active = 10_f32.powf((target.0 - gain_db) / 10.0);
+        // A soft lead-in is none of its speech: the loudest block of speech has about twice the mean.
+        let peak = 2.0 * active;
+        Self { active, peak, blocks: KNOWN, gain: Dbov(0.0).gain_to(Dbov(gain_db)), ..Self::new(target) }
+    }
+
+    /// The gain that the voice needs, in dB, once enough of it was heard to tell.
+    #[must_use]
+    pub fn known_gain(&self) -> Option<f32> {
+        (self.blocks > KNOWN).then(|| 20.0 * self.gain.max(1e-6).log10())
     }
 
     /// The gain now: a factor on amplitude.
@@ -60,6 +86,9 @@ impl LoudnessMatcher {
         samples.chunks_exact(block).for_each(|block| self.learn(block));
         if self.blocks > 0 {
             self.gain = self.wanted();
+            if self.blocks <= SETTLING {
+                self.gain = self.gain.min(CAUTIOUS_GAIN);
+            }
         }
     }
 
@@ -70,6 +99,7 @@ impl LoudnessMatcher {
             if block.len() == FRAME_SAMPLES {
                 self.learn(block);
             }
+            self.gain = self.gain.min(self.cautious_gain(block));
             let step = (self.gain - before) / block.len() as f32;
             let mut gain = before;
             for sample in block {
@@ -79,9 +109,26 @@ impl LoudnessMatcher {
         }
     }
 
+    /// A segment has ended: the next may be another voice's.
+    pub const fn end_segment(&mut self) {
+        (self.segment_active, self.segment_blocks) = (0.0, 0);
+    }
+
+    /// The greatest gain for a block of a voice that isn't known well yet.
+    fn cautious_gain(&self, block: &[i16]) -> f32 {
+        if self.blocks > SETTLING {
+            return f32::INFINITY;
+        }
+        let level = 10_f32.powf(self.target.0 / 10.0) * CAUTIOUS_LEVEL;
+        (level / energy(block).max(1e-9)).sqrt().min(if self.blocks > 0 {
+            CAUTIOUS_GAIN
+        } else {
+            f32::INFINITY
+        })
+    }
+
     fn learn(&mut self, block: &[i16]) {
-        let energy: f32 = block.iter().map(|&s| (f32::from(s) / 32_768.0) * (f32::from(s) / 32_768.0)).sum();
-        let energy = energy / block.len() as f32;
+        let energy = energy(block);
         self.peak = (self.peak * 0.995).max(energy);
         // −60 dBov is no speech; nor is what lies 25 dB under the loudest.
         if energy < 1e-6 || energy < self.peak * 0.003_16 {
@@ -90,7 +137,20 @@ impl LoudnessMatcher {
         self.blocks = self.blocks.saturating_add(1);
         let share = (1.0 / self.blocks as f32).max(1.0 / 200.0);
         self.active += (energy - self.active) * share;
-        let speed = if self.blocks <= SETTLING { 0.4 } else { 0.02 };
+        self.segment_blocks = self.segment_blocks.saturating_add(1);
+        self.segment_active += (energy - self.segment_active) / self.segment_blocks.min(200) as f32;
+        if self.segment_blocks == SEGMENT_TELLS && self.blocks > SETTLING {
+            let apart = 10.0 * (self.segment_active / self.active.max(1e-12)).log10();
+            if apart.abs() > OTHER_VOICE_DB {
+                (self.active, self.blocks, self.peak) = (self.segment_active, SEGMENT_TELLS, energy);
+            }
+        }
+        let speed = match self.blocks {
+            0..=SETTLING => 0.4,
+            // What caution held back.
+            n if n < KNOWN => 0.15,
+            _ => 0.02,
+        };
         self.gain += (self.wanted() - self.gain) * speed;
     }
 
@@ -99,6 +159,12 @@ impl LoudnessMatcher {
         let level = Dbov(10.0 * self.active.max(1e-12).log10());
         Dbov(0.0).gain_to(Dbov((self.target.0 - level.0).clamp(-MAX_GAIN_DB, MAX_GAIN_DB)))
     }
+}
+
+/// Mean energy, as a fraction of full scale squared.
+fn energy(block: &[i16]) -> f32 {
+    let sum: f32 = block.iter().map(|&s| (f32::from(s) / 32_768.0) * (f32::from(s) / 32_768.0)).sum();
+    sum / block.len().max(1) as f32
 }
 
 #[cfg(test)]
@@ -140,6 +206,27 @@ mod tests {
         matcher.process(&mut sound);
         let (first, rest) = sound.split_at(2_000);
         assert!((Dbov::of(first).0 - Dbov::of(rest).0).abs() < 1.5, "{} {}", Dbov::of(first), Dbov::of(rest));
+    }
+
+    #[test]
+    fn a_known_voice_begins_as_it_ended() {
+        let mut first = LoudnessMatcher::new(Dbov(-20.0));
+        assert_eq!(first.known_gain(), None);
+        first.process(&mut speechlike(25_000.0, 300));
+        let known = first.known_gain().unwrap();
+        let mut again = LoudnessMatcher::with_gain(Dbov(-20.0), known);
+        assert!(!again.is_new());
+        // Even behind a soft lead-in the first word is as loud as all others.
+        let mut sound = [speechlike(300.0, 10), speechlike(25_000.0, 100)].concat();
+        again.process(&mut sound);
+        let (early, late) = (Dbov::of(&sound[1_600..4_800]).0, Dbov::of(&sound[9_600..]).0);
+        assert!((early - late).abs() < 1.5, "{early} {late}");
+        assert!((again.known_gain().unwrap() - known).abs() < 1.0);
+        // Another voice is noticed all the same.
+        again.end_segment();
+        let mut other = speechlike(4_000.0, 200);
+        again.process(&mut other);
+        assert!((Dbov::of(&other[16_000..]).0 - late).abs() < 1.5);
     }
 
     #[test]

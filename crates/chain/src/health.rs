@@ -12,6 +12,7 @@ use offhook_stage_api::{FailureKind, StageFailure};
 use tokio::time::Instant;
 
 use super::config::BreakerConfig;
+use crate::latency::{Latencies, Latency};
 
 /// The breaker's position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,7 @@ pub struct Health {
     config: BreakerConfig,
     state: Mutex<State>,
     counters: Counters,
+    latency: Latency,
 }
 
 #[derive(Debug, Default)]
@@ -104,7 +106,7 @@ impl Health {
     #[must_use]
     pub fn new(config: BreakerConfig) -> Self {
         let state = Mutex::new(State::Closed { failures: 0, since: None });
-        Self { config, state, counters: Counters::default() }
+        Self { config, state, counters: Counters::default(), latency: Latency::default() }
     }
 
     /// The breaker's position now.
@@ -131,6 +133,16 @@ impl Health {
             hedges_won: read(&self.counters.hedges_won),
             opened: read(&self.counters.opened),
         }
+    }
+
+    /// How soon its answers began.
+    #[must_use]
+    pub fn latencies(&self) -> Latencies {
+        self.latency.read()
+    }
+
+    pub(super) fn began_after(&self, took: Duration) {
+        self.latency.add(took);
     }
 
     /// All kinds of failures, in the order of [`failures`](Self::failures).

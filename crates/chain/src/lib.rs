@@ -15,6 +15,7 @@
 mod chain;
 mod config;
 mod health;
+mod latency;
 mod links;
 mod llm;
 mod overlap;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 pub use chain::Chain;
 pub use config::{BreakerConfig, Deadlines, LinkConfig};
 pub use health::{Circuit, Health, LinkTotals};
+pub use latency::Latencies;
 pub use llm::{GO_ON, LlmChain};
 pub use per_language::PerLanguageTts;
 pub use stt::SttChain;

@@ -130,6 +130,13 @@ impl<S: Provider + ?Sized> Providers<S> {
         }
     }
 
+    /// A link has begun to answer, so long after it was asked.
+    pub(crate) fn count_begun(&self, link: usize, took: Duration) {
+        if let Some(link) = self.set.get(link) {
+            link.health.began_after(took);
+        }
+    }
+
     pub(crate) fn count_won_hedge(&self, link: usize) {
         if let Some(link) = self.set.get(link) {
             link.health.won_hedge();

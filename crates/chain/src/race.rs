@@ -25,6 +25,8 @@ struct Attempt {
     /// It has begun to answer.
     spoke: bool,
     hedge: bool,
+    /// When it was asked, until it begins to answer; `None` as well if it had something else to do first.
+    asked: Option<Instant>,
 }
 
 /// Where a piece of work stands: who is at it, and who was asked before.
@@ -76,6 +78,7 @@ impl Contest {
     pub(crate) fn begin_now(&mut self) {
         for attempt in &mut self.attempts {
             (attempt.since, attempt.spoke) = (Instant::now(), false);
+            attempt.asked = None;
         }
     }
 }
@@ -156,8 +159,10 @@ impl<W: Work> Race<W> {
                 return false;
             }
         }
-        let hedge = why == Asked::Hedge;
-        work.contest_mut().attempts.push(Attempt { link, since: Instant::now(), spoke: false, hedge });
+        let (hedge, now) = (why == Asked::Hedge, Instant::now());
+        let is_busy = self.open.iter().any(|other| other.is_pending() && other.contest().has(link));
+        let asked = (!is_busy).then_some(now);
+        work.contest_mut().attempts.push(Attempt { link, since: now, spoke: false, hedge, asked });
         true
     }
 
@@ -176,6 +181,9 @@ impl<W: Work> Race<W> {
         contest.hedged = true;
         let Some(attempt) = contest.attempts.first_mut() else { return };
         (attempt.since, attempt.spoke) = (Instant::now(), true);
+        if let Some(asked) = attempt.asked.take() {
+            self.providers.count_begun(link, asked.elapsed());
+        }
         if std::mem::take(&mut attempt.hedge) {
             self.providers.count_won_hedge(link);
         }

@@ -9,10 +9,11 @@ use offhook_stage_api::{
 };
 
 use crate::config::ConversationConfig;
-use crate::conversation::{Conversation, Happened, State, Todo};
+use crate::conversation::{Conversation, Happened};
 use crate::deadline::Deadline;
 use crate::event::{CallEvent, Control};
-use crate::line::Line;
+use crate::line::{Line, LineEvent};
+use crate::moment::{Moment, Todo};
 
 /// A line with inputs and outputs of its own.
 pub trait Transport: Line {
@@ -92,7 +93,10 @@ const USUAL_OUTPUTS: usize = 8;
 /// One call: owns all its state, does no I/O, reads no clock, draws no random number.
 pub struct Call<L: Transport> {
     line: L,
+    config: Arc<ConversationConfig>,
     conversation: Conversation,
+    /// What the conversation wants done.
+    todo: VecDeque<Todo>,
     out: VecDeque<Output<L::Wire>>,
     deadline: Option<Deadline>,
     now: CallTime,
@@ -111,7 +115,9 @@ impl<L: Transport> Call<L> {
     pub fn on(line: L, config: Arc<ConversationConfig>, passive: bool) -> Self {
         Self {
             line,
-            conversation: Conversation::new(config, passive),
+            conversation: Conversation::new(&config, passive),
+            config,
+            todo: VecDeque::new(),
             out: VecDeque::new(),
             deadline: None,
             now: CallTime::ZERO,
@@ -131,13 +137,13 @@ impl<L: Transport> Call<L> {
         }
         let happened = match input {
             Input::Line(input) => {
-                if self.conversation.state != State::Fresh {
+                if !self.conversation.life().is_fresh() {
                     self.line.handle(input, now);
                 }
                 None
             }
             Input::Start => {
-                if self.conversation.state == State::Fresh {
+                if self.conversation.life().is_fresh() {
                     self.line.start(now);
                 }
                 Some(Happened::Start)
@@ -153,20 +159,31 @@ impl<L: Transport> Call<L> {
         let due = self.deadline.is_some_and(|deadline| deadline.at <= now);
         let mut changed = happened.is_some() || due;
         if let Some(happened) = happened {
-            self.conversation.handle(happened, now, &mut self.line);
+            self.tell(happened, now);
         }
         changed |= self.drain(now);
         if due {
-            self.conversation.handle(Happened::Timeout, now, &mut self.line);
+            self.tell(Happened::Timeout, now);
             self.drain(now);
         }
         if changed {
-            self.deadline = self.conversation.deadline(&self.line);
-            if self.conversation.speech.is_idle() {
+            let at = Moment::new(now, &self.config, &mut self.line, &mut self.todo);
+            self.deadline = self.conversation.deadline(&at);
+            if self.conversation.is_idle() {
                 self.line.shrink(now);
                 self.out.shrink_to(USUAL_OUTPUTS / 2);
             }
         }
+    }
+
+    fn tell(&mut self, happened: Happened, now: CallTime) {
+        let mut at = Moment::new(now, &self.config, &mut self.line, &mut self.todo);
+        self.conversation.handle(happened, &mut at);
+    }
+
+    fn tell_of_line(&mut self, event: LineEvent, now: CallTime) {
+        let mut at = Moment::new(now, &self.config, &mut self.line, &mut self.todo);
+        self.conversation.on_line(event, &mut at);
     }
 
     /// Lets the line and the conversation answer each other until neither has more to say. True if the line had anything.
@@ -174,7 +191,7 @@ impl<L: Transport> Call<L> {
         let mut any = false;
         loop {
             while let Some(event) = self.line.poll_event() {
-                self.conversation.on_line(event, now, &mut self.line);
+                self.tell_of_line(event, now);
                 self.flush();
                 any = true;
             }
@@ -182,7 +199,7 @@ impl<L: Transport> Call<L> {
             self.flush();
             match self.line.poll_event() {
                 None => return any,
-                Some(event) => self.conversation.on_line(event, now, &mut self.line),
+                Some(event) => self.tell_of_line(event, now),
             }
             any = true;
         }
@@ -190,7 +207,7 @@ impl<L: Transport> Call<L> {
 
     /// Takes what the conversation and the line want done, in this order.
     fn flush(&mut self) {
-        while let Some(todo) = self.conversation.todo.pop_front() {
+        while let Some(todo) = self.todo.pop_front() {
             self.out.push_back(match todo {
                 Todo::Llm(command) => Output::Llm(command),
                 Todo::Tool(call) => Output::Tool(call),
@@ -211,22 +228,21 @@ impl<L: Transport> Call<L> {
     /// When to feed [`Input::Timeout`] if nothing else happens, and why.
     #[must_use]
     pub fn deadline(&self) -> Option<Deadline> {
-        match self.conversation.state {
-            State::Fresh | State::HungUp | State::Over => None,
-            State::Running | State::Lost { .. } => Deadline::earliest([self.line.deadline(), self.deadline]),
-        }
+        let life = self.conversation.life();
+        let goes_on = life.is_running() || life.is_lost();
+        goes_on.then(|| Deadline::earliest([self.line.deadline(), self.deadline])).flatten()
     }
 
     /// The call is over: no output will come any more.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.conversation.state == State::Over && self.out.is_empty()
+        self.conversation.life().is_over() && self.out.is_empty()
     }
 
     /// The connection broke, and the call could go on over another.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.conversation.is_lost()
+        self.conversation.life().is_lost()
     }
 
     /// The conversation so far, oldest first, as the caller heard it.

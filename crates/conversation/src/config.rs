@@ -6,7 +6,7 @@ use std::time::Duration;
 use offhook_stage_api::{Entry, Interruptible};
 use serde::{Deserialize, Serialize};
 
-use crate::language::LanguagePhrases;
+use crate::phrases::LanguagePhrases;
 pub use crate::phrases::Phrases;
 
 /// How a conversation behaves, whatever line carries it.

@@ -6,47 +6,36 @@
 //!
 //! A call is a conversation on a [line](mod@line). The line knows samples or tokens; the conversation decides who may speak.
 //!
-//! | module | decides |
-//! | --- | --- |
-//! | `turn` | when the caller is done, and whether words over the agent ask for the floor |
-//! | `speech` | who speaks before whom, what is dropped when, what must be heard |
-//! | `listening` | what follows from what the caller does |
-//! | `interrupting` | what becomes of speech over the agent |
-//! | `answering` | when a reply is requested, held, thrown away |
-//! | `following` | what an application in the model's place gets, and when it speaks unasked |
-//! | `tooling`, `tools` | what tools may do, and how the model goes on |
-//! | `speaking` | what becomes of what is said |
-//! | `waiting` | what the caller is waiting for, and what is said into a wait or a silence |
-//! | `history` | what a model gets to know |
-//! | `leaving`, `voicemail`, `reconnecting` | how a call ends, or goes on |
+//! A conversation has three parts. Each owns its state, and only it changes it; `conversation` takes what happens, and tells the parts
+//! what the others' news mean to them. All act at a `moment`: the time, the settings, the line, and what is to be done.
+//!
+//! | part | owns | decides |
+//! | --- | --- | --- |
+//! | `caller` | `turn`, `barge_in`, `keypad` | when the caller is done, whether words over the agent ask for the floor, when a number is whole |
+//! | `agent` | `speech`, `history`, the reply, tools, language | what is said, dropped and said again; what a model gets to know; what is said into a wait or a silence |
+//! | `life` | `leaving`, `voicemail` | how a call ends, is lost or goes on |
+//!
+//! Who may speak before whom, what is dropped when, and what must be heard is decided in one place: the rules of `speech`.
 #![forbid(unsafe_code)]
 
-mod answering;
+mod agent;
 mod barge_in;
 mod call;
+mod caller;
 pub mod config;
 mod conversation;
 mod deadline;
 mod event;
-mod following;
 mod history;
-mod interrupting;
 mod keypad;
-mod language;
 mod leaving;
+mod life;
 pub mod line;
-mod listening;
+mod moment;
 mod phrases;
-mod reconnecting;
-mod reply;
-mod silence;
-mod speaking;
 mod speech;
-mod tooling;
-mod tools;
 mod turn;
 mod voicemail;
-mod waiting;
 
 pub use call::{Call, Input, Output, Transport};
 pub use config::ConversationConfig;
@@ -55,6 +44,5 @@ pub use event::{
     BargeInStage, CallEvent, Control, DropCause, DropReason, EndReason, ReplyTiming, ToolStage, TurnEnded,
     UtteranceKind,
 };
-pub use language::LanguagePhrases;
-pub use phrases::Phrases;
+pub use phrases::{LanguagePhrases, Phrases};
 pub use turn::{Evidence, contains_words};

@@ -108,6 +108,11 @@ impl Voicemail {
         None
     }
 
+    /// It is no mailbox, but a phone that asks who calls: the message is for a beep that may yet come.
+    pub(crate) fn screen(&mut self, message: String) {
+        *self = Self::Screened { message };
+    }
+
     /// The mailbox's words. True if it is none, but asks who calls.
     pub(crate) fn on_words(&mut self, text: &str) -> bool {
         match self {

@@ -171,9 +171,17 @@ causes! {
     ZEROS = "zeros-for-silence", Fails, None, "the caller hears a loud click where each pause begins and ends; Twilio says nothing", "silence in μ-law is 0xFF: pad with that, or send nothing";
     LINEAR = "linear-pcm", Fails, None, NOISE, "convert 16-bit samples to 8 kHz μ-law, one byte a sample, or ask the provider for μ-law";
     A_LAW = "a-law", Fails, None, NOISE, "ask for μ-law (pcmu), not A-law (pcma)";
+    MULAW_INVERTED = "mulaw-inverted", Fails, None, NOISE, "G.711 inverts all bits of a μ-law octet before it is sent: leave out the second inversion, or put in the one that is missing";
+    NOT_SOUND = "not-sound", Fails, None, NOISE, "such octets come of compression (MP3, Opus, AAC, gzip) or encryption: decode them, and encode the samples as μ-law at 8 kHz";
+    CLIPPED = "clipped", Risky, None, "the caller hears a distorted voice; Twilio says nothing", "lower the level before the conversion to μ-law: speech at −18 dBov has room for its peaks; don't scale floats twice";
+    BROKEN_UP = "voice-broken-up", Fails, None, "the caller hears a rough, broken voice; Twilio says nothing", "send each piece once, in order, and one voice at a time: look for a queue that drops or doubles pieces, or two tasks that write to one socket";
+    GAPS = "gaps-in-voice", Risky, None, "the caller hears the voice stutter; Twilio says nothing", "send faster than it plays: some hundred ms ahead of the playout, timed by a clock and not by sleeps in a row; don't fill pieces up with silence";
     WRONG_RATE = "wrong-rate", Fails, None, "the caller hears a slow, deep drawl; Twilio says nothing", "convert the sound to 8 kHz before it becomes μ-law, or ask the provider for 8 kHz (ElevenLabs: output_format=ulaw_8000, OpenAI Realtime: audio/pcmu, Google: sampleRateHertz 8000)";
     OVERFLOW = "buffer-overflow", Fails, Some(31931), "Twilio holds 10 minutes; what is beyond is lost", "send in step with the playout, some hundred ms ahead";
     NO_CLEAR = "no-clear", Risky, None, "the agent can't be interrupted: what is queued at Twilio plays on while the caller speaks", "when the caller speaks, send {\"event\":\"clear\",\"streamSid\":\"MZ…\"} and drop what is still to be sent";
+    SPEAKS_ON = "not-interruptible", Risky, None, "the agent can't be interrupted: it goes on speaking while the caller speaks", "when the caller speaks, stop sending, and send {\"event\":\"clear\",\"streamSid\":\"MZ…\"}";
+    SILENT_AFTER = "silent-after-interruption", Risky, None, "the caller interrupts, and then hears nothing: they hang up", "after `clear` answer what was said: look whether the interrupted task is cancelled, and a new one begun";
+    CLOSED_UNANSWERED = "closed-unanswered", Risky, Some(31921), "the caller speaks, and the stream ends; the call goes on with the next verb, or ends", "keep the stream open until the caller was answered: look at the server's log for an error in what it makes of speech";
     // ------------------------------------------------------------------------------------------- ConversationRelay
     RELAY_IS_STREAM = "relay-speaks-media-streams", Fails, Some(64107), DROPPED, "this URL speaks Media Streams (`event`), not ConversationRelay (`type`): connect to it by <Stream>, or answer with {\"type\":\"text\",\"token\":\"Hello\",\"last\":true}";
     RELAY_NOT_JSON = "relay-not-json", Fails, Some(64107), DROPPED, "send one JSON object a message, as text; log errors instead of sending them";

@@ -4,6 +4,7 @@ mod relay;
 
 use offhook_twilio::twiml::check;
 
+use crate::afterwards::Action;
 use crate::causes::{self, Cause};
 use crate::finding::{Check, Report};
 use crate::text::{bare_ampersand, before_xml};
@@ -23,6 +24,8 @@ pub(crate) struct Stream {
     pub(crate) one_way: bool,
     /// It asks for sound in another format than μ-law at 8 kHz.
     pub(crate) other_format: bool,
+    /// What is asked for when it is over.
+    pub(crate) action: Option<Action>,
 }
 
 /// The session to connect to.
@@ -35,6 +38,8 @@ pub(crate) struct Relay {
     pub(crate) greeting: Option<String>,
     /// The caller's language.
     pub(crate) language: String,
+    /// What is asked for when it is over.
+    pub(crate) action: Option<Action>,
 }
 
 /// Where a document leads.
@@ -52,6 +57,17 @@ pub(crate) enum Leads {
         after_a_while: bool,
     },
     Nowhere,
+}
+
+impl Leads {
+    /// What is asked for when it is over.
+    pub(crate) fn action(&self) -> Option<Action> {
+        match self {
+            Self::Stream(stream) => stream.action.clone(),
+            Self::Relay(relay) => relay.action.clone(),
+            Self::On { .. } | Self::Nowhere => None,
+        }
+    }
 }
 
 /// Judges a document; tells where it leads.
@@ -158,7 +174,8 @@ fn walk(elements: &[Element], report: &mut Report) -> Leads {
             if !one_way || after.iter().all(|(_, verb)| verb.name != "Connect") {
                 let url = stream.get("url").unwrap_or_default().to_owned();
                 let parameters = parameters(elements, at);
-                return Leads::Stream(Stream { url, parameters, one_way, other_format });
+                let action = action(verb);
+                return Leads::Stream(Stream { url, parameters, one_way, other_format, action });
             }
         }
         if let Some((at, relay)) = relay {
@@ -171,6 +188,7 @@ fn walk(elements: &[Element], report: &mut Report) -> Leads {
                 language: get("transcriptionLanguage")
                     .or_else(|| get("language"))
                     .unwrap_or("en-US".to_owned()),
+                action: action(verb),
             });
         }
         let inside = |element: &Element| element.parent == Some(*index);
@@ -202,6 +220,13 @@ fn walk(elements: &[Element], report: &mut Report) -> Leads {
         report.add(Check::Document, &causes::NO_STREAM_HERE, format!("the verbs are: {}", names.join(", ")));
     }
     Leads::Nowhere
+}
+
+/// Of `<Connect>`: what is asked for when its noun is over.
+fn action(connect: &Element) -> Option<Action> {
+    let url = connect.get("action").map(str::trim).filter(|url| !url.is_empty())?.to_owned();
+    let get = connect.get("method").is_some_and(|method| method.eq_ignore_ascii_case("GET"));
+    (connect.name == "Connect").then_some(Action { url, get })
 }
 
 fn parameters(elements: &[Element], stream: usize) -> Vec<(String, String)> {

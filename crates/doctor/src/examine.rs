@@ -6,6 +6,7 @@ use offhook_twilio::webhook::{WebhookForm, incoming_call, join_url};
 use offhook_twilio::{AccountSid, BadSid, CallSid, StreamSid};
 use rustls::pki_types::CertificateDer;
 
+use crate::afterwards;
 use crate::call::Parties;
 use crate::causes;
 use crate::connect::Place;
@@ -125,8 +126,10 @@ pub async fn examine(options: &Options, mut progress: impl FnMut(&str)) -> Resul
     not_examined(options, &mut report);
     if options.stream {
         let place = Place { options, webhook: &answer.url };
+        let over = form(&ids).with("CallStatus", "completed");
         let (account, call, stream) = ids;
         let parties = Parties { account, call, stream };
+        let action = leads.action();
         match leads {
             Leads::Stream(stream) if !stream.url.is_empty() => {
                 place.stream(parties, &stream, &mut report, &mut progress).await;
@@ -135,6 +138,10 @@ pub async fn examine(options: &Options, mut progress: impl FnMut(&str)) -> Resul
                 place.relay(&parties, &relay, &mut report, &mut progress).await;
             }
             _ => {}
+        }
+        if let Some(action) = action {
+            progress("action");
+            afterwards::ask(options, over, &answer.url, &action, &mut report).await;
         }
     }
     Ok(report)
@@ -148,7 +155,7 @@ fn not_examined(options: &Options, report: &mut Report) {
     if !options.stream {
         report.skip("the stream: --no-stream");
     }
-    report.skip("what `<Connect action>` and status callbacks answer");
+    report.skip("what status callbacks answer");
 }
 
 /// What keeps the doctor from working.
@@ -240,7 +247,7 @@ pub(crate) async fn judge_address(target: &Target, local: bool, report: &mut Rep
     }
 }
 
-fn place(failed: &Failed) -> Check {
+pub(crate) fn place(failed: &Failed) -> Check {
     match failed.cause.code {
         Some(11100 | 11210) => Check::Address,
         Some(11200 | 11215) => Check::Webhook,

@@ -6,6 +6,7 @@
 //! tell one, and a fix. [`notifications`] explains what Twilio itself noted about a call.
 #![forbid(unsafe_code)]
 
+mod afterwards;
 mod call;
 pub mod causes;
 mod certificate;

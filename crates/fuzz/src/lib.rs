@@ -1,9 +1,8 @@
 //! Fuzz targets, as ordinary functions: one for each parser that meets the outside. None may panic, hang or take memory without
 //! end, whatever it is given.
 //!
-//! Two things run them. `make fuzz` runs each under libFuzzer for a minute (a nightly compiler and cargo-fuzz are needed), and
-//! keeps what it finds in `corpus/`. The test of this crate runs the whole corpus, and many thousand changed copies of it, on
-//! a stable compiler.
+//! Two things run them. `make fuzz` runs each under libFuzzer for a minute; what it finds is kept in `target/fuzz/corpus`, and
+//! belongs into `corpus/`. The test of this crate runs the whole corpus, and many thousand changed copies of it.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use std::sync::Arc;
 use offhook_script::{Dialog, Script, shipped};
 use offhook_speakable::{Cleaner, LONGEST_SENTENCE, SentenceCutter, is_speakable, speakable as spoken};
 use offhook_stage_api::ReplyReason;
+use offhook_twilio::signature::Signed;
 use offhook_twilio::stream::{Inbound, parse, parse_outbound};
 use offhook_twilio::webhook::WebhookForm;
 use offhook_twilio::{StreamSid, relay as relay_messages};
@@ -55,12 +55,15 @@ pub fn twiml(data: &[u8]) {
     let _report = offhook_twilio::twiml::check(200, Some("text/xml"), data);
 }
 
-/// Webhook forms, and the addresses that signatures are made of. A form that is written is read the same.
+/// Webhook forms, signatures, and the addresses that they are made of. A form that is written is read the same.
 pub fn webhook(data: &[u8]) {
     let form = WebhookForm::parse(data);
     let again = WebhookForm::parse(form.encode().as_bytes());
     assert_eq!(again.params(), form.params());
-    let _url = offhook_twilio::signature::signed_url(&String::from_utf8_lossy(data));
+    let text = String::from_utf8_lossy(data);
+    let _url = offhook_twilio::signature::signed_url(&text);
+    let (signature, settings) = text.split_once('\0').unwrap_or((&text, ""));
+    let _signed = Signed::read(Some(signature), Some(settings));
 }
 
 /// An agent's file, and what a caller may say to it: the lines behind the first octet that is zero.

@@ -139,6 +139,10 @@ pub struct PlayoutConfig {
     pub mark_timeout: Duration,
     /// The level of the agent's voice in dBov, while it speaks. Default −18.
     pub level: f32,
+    /// The gain in dB that the agent's voice is known to need, from earlier calls. The server sets it; without it the voice is
+    /// listened to first. Default: not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known_gain: Option<f32>,
     /// How far the agent's voice is lowered while it isn't clear whether the caller interrupts, in dB. Default −18.
     pub duck: f32,
 }
@@ -150,6 +154,7 @@ impl Default for PlayoutConfig {
             batch: Duration::from_millis(60),
             mark_timeout: Duration::from_secs(2),
             level: -18.0,
+            known_gain: None,
             duck: -18.0,
         }
     }

@@ -28,6 +28,8 @@ use crate::wire::MediaWire;
 const CONVERSION_LEAD: u64 = 800;
 /// The utterance of the echo mode; the conversation's count from one.
 const ECHO: UtteranceId = UtteranceId(0);
+/// Samples that may wait to be echoed: 5 s. Of a caller whose clock runs fast the rest is dropped.
+const MOST_ECHO: u64 = 40_000;
 
 /// Counts over a whole call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub struct LineTotals {
     /// lead has shrunk to `lead` less `batch`) to that at which the call gave it out. It is never early; to encode it and hand it
     /// to the socket comes after, some tens of microseconds.
     pub pacing: Histogram,
+    /// The gain that the agent's voice needs to come to its level, in hundredths of a dB, if enough of it was heard to tell.
+    pub voice_gain: Option<i16>,
 }
 
 /// The telephone, as far as it isn't I/O.
@@ -76,7 +80,7 @@ impl MediaLine {
         Self {
             caller: CallerSide::new(&config),
             playout: Playout::new(config.playout.clone()),
-            outbound: Outbound::new(Dbov(config.playout.level)),
+            outbound: Outbound::new(Dbov(config.playout.level), config.playout.known_gain),
             voice: Voice::new(language),
             tts_ended: None,
             hung_up: false,
@@ -92,11 +96,12 @@ impl MediaLine {
 
     /// Counts so far.
     #[must_use]
-    pub const fn totals(&self) -> LineTotals {
+    pub fn totals(&self) -> LineTotals {
         LineTotals {
             inbound: self.caller.totals(),
             playout: self.playout.totals,
             pacing: self.playout.pacing,
+            voice_gain: self.outbound.voice_gain(),
         }
     }
 
@@ -116,6 +121,7 @@ impl MediaLine {
             if self.config.mode == CallMode::Echo
                 && let SttCommand::Audio { frame, .. } = &command
                 && let Some(echo) = self.playout.get_mut(ECHO)
+                && echo.unsaid() < MOST_ECHO
             {
                 echo.push_audio(offhook_stage_api::SegmentId(0), &frame.0);
             }

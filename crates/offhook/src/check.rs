@@ -63,7 +63,7 @@ pub(crate) fn faults_of(text: &str) -> Vec<String> {
 }
 
 fn is_agent(file: &Path) -> anyhow::Result<bool> {
-    let text = std::fs::read_to_string(file).context("can't be read")?;
+    let text = crate::input::text(file).context("can't be read")?;
     Ok(is_of_agent(&text))
 }
 

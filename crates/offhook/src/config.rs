@@ -26,6 +26,9 @@ use crate::tenants::TenantTable;
 #[cfg(test)]
 pub(crate) const EXAMPLE: &str = include_str!("../offhook.example.toml");
 
+/// The file that is read if none is named.
+pub(crate) const FOUND: &str = "offhook.toml";
+
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -39,6 +42,10 @@ pub(crate) struct Config {
     pub(crate) agent: String,
     /// Folder for tapes and records of calls. Without it nothing is kept.
     pub(crate) record: Option<PathBuf>,
+    /// Folder for what calls need to go on when their server crashes or is restarted; it is deleted when they are over. Default:
+    /// `record`; else what systemd gives the service (`STATE_DIRECTORY`), or a folder in `XDG_RUNTIME_DIR`, which is memory. Empty:
+    /// nothing is written, and calls end with their process.
+    pub(crate) resume: Option<PathBuf>,
     /// The console, a page at `/console/`, is served. Default true; it needs the API's token, or, on a server that only this machine
     /// reaches and that checks no signatures, the one that it is started with.
     pub(crate) console: bool,
@@ -142,6 +149,7 @@ impl Default for Config {
             public_url: None,
             agent: "pizza".to_owned(),
             record: None,
+            resume: None,
             console: true,
             store: StoreConfig::default(),
             recording: RecordingConfig::default(),
@@ -173,13 +181,13 @@ impl Default for Config {
 impl Config {
     /// Reads a file.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+        let text = crate::input::text(path).with_context(|| format!("can't read {}", path.display()))?;
         Self::parse(&text).with_context(|| format!("{} is not a valid configuration", path.display()))
     }
 
     /// Reads this file; without one `offhook.toml` in this folder, if it is there.
     pub(crate) fn found(path: Option<&Path>) -> anyhow::Result<Self> {
-        let default = Path::new("offhook.toml");
+        let default = Path::new(FOUND);
         match path {
             Some(path) => Self::read(path),
             None if default.exists() => Self::read(default),
@@ -199,6 +207,22 @@ impl Config {
         config.prices.check()?;
         config.tenants.iter().filter_map(|tenant| tenant.prices.as_ref()).try_for_each(Prices::check)?;
         Ok(config)
+    }
+
+    /// Where what calls need to go on is written, if it is. `port`: of this server.
+    pub(crate) fn resume_folder(
+        &self,
+        port: u16,
+        environment: impl Fn(&str) -> Option<std::ffi::OsString>,
+    ) -> Option<PathBuf> {
+        if let Some(folder) = &self.resume {
+            return Some(folder.clone()).filter(|folder| !folder.as_os_str().is_empty());
+        }
+        let given = |name: &str| environment(name).filter(|folder| !folder.is_empty());
+        // Of several that systemd gives, the first.
+        let of_service = || given("STATE_DIRECTORY").and_then(|all| std::env::split_paths(&all).next());
+        let of_session = || Some(PathBuf::from(given("XDG_RUNTIME_DIR")?).join(format!("offhook-{port}")));
+        self.record.clone().or_else(of_service).or_else(of_session)
     }
 
     /// Everything that no server can be right with.
@@ -238,6 +262,10 @@ impl Config {
         must(
             self.recording.form().is_none() || self.record.is_some(),
             "`form` in [recording] needs `record`, the folder that recordings go to",
+        );
+        must(
+            self.store.keep_bytes.is_none() || self.record.is_some(),
+            "`keep_bytes` in [store] needs `record`, the folder whose size it bounds",
         );
         let port = |address: Option<SocketAddr>| address.filter(|address| address.port() != 0);
         let same = port(self.listen).is_some() && port(self.listen) == port(self.metrics.listen);
@@ -338,7 +366,7 @@ impl Config {
 pub(crate) fn secret(file: Option<&Path>, variable: &str) -> anyhow::Result<Option<String>> {
     let secret = match file {
         Some(path) => {
-            let text = std::fs::read_to_string(path)
+            let text = crate::input::text(path)
                 .with_context(|| format!("can't read the secret's file {}", path.display()))?;
             Some(text)
         }
@@ -350,6 +378,27 @@ pub(crate) fn secret(file: Option<&Path>, variable: &str) -> anyhow::Result<Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_can_go_on_without_anything_configured() {
+        let folder = |config: &Config, set: &'static [(&str, &str)]| {
+            let environment =
+                |name: &str| set.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).into());
+            config.resume_folder(5000, environment).map(|folder| folder.display().to_string())
+        };
+        let mut config = Config::default();
+        assert_eq!(folder(&config, &[]), None);
+        let session = &[("XDG_RUNTIME_DIR", "/run/user/7"), ("STATE_DIRECTORY", "")];
+        assert_eq!(folder(&config, session).as_deref(), Some("/run/user/7/offhook-5000"));
+        let service = &[("XDG_RUNTIME_DIR", "/run/user/7"), ("STATE_DIRECTORY", "/var/lib/a:/var/lib/b")];
+        assert_eq!(folder(&config, service).as_deref(), Some("/var/lib/a"));
+        config.record = Some("calls".into());
+        assert_eq!(folder(&config, service).as_deref(), Some("calls"));
+        config.resume = Some("elsewhere".into());
+        assert_eq!(folder(&config, service).as_deref(), Some("elsewhere"));
+        config.resume = Some("".into());
+        assert_eq!(folder(&config, service), None);
+    }
 
     #[test]
     fn the_example_is_valid_and_tells_the_defaults() {

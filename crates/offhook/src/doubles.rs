@@ -111,7 +111,7 @@ fn quirk(name: &str) -> Result<Quirk, String> {
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+    let text = crate::input::text(path).with_context(|| format!("can't read {}", path.display()))?;
     toml::from_str(&text).with_context(|| format!("{} is not valid", path.display()))
 }
 

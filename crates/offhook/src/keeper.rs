@@ -21,10 +21,6 @@ use offhook_tape::packed;
 /// Octets of tapes that may wait for the disk, of all calls together.
 const WAITING: usize = 64 * 1024 * 1024;
 
-/// How files of calls in progress end; and so many are looked at.
-const LIVE: &str = ".live.json";
-const MOST_LIVE: usize = 10_000;
-
 /// A call's id comes from outside: only letters and digits of it go into a file's name, and `_` before a later stream's number.
 pub(crate) fn safe(call: &str) -> String {
     call.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect()
@@ -62,7 +58,6 @@ enum Job {
         path: PathBuf,
         bytes: Vec<u8>,
     },
-    Remove(PathBuf),
     /// What a call's worker noted of its sound.
     Record {
         sound: Arc<Sound>,
@@ -264,27 +259,6 @@ impl Keeper {
         self.save(self.folder.join(format!("{}.call.json", safe(call))), bytes);
     }
 
-    /// Writes what a call needs to go on, should this process end.
-    pub(crate) fn save_live(&self, call: &str, bytes: Vec<u8>) {
-        self.save(self.folder.join(format!("{}{LIVE}", safe(call))), bytes);
-    }
-
-    /// The call is over: nothing goes on.
-    pub(crate) fn forget_live(&self, call: &str) {
-        self.forget(self.folder.join(format!("{}{LIVE}", safe(call))));
-    }
-
-    pub(crate) fn forget(&self, path: PathBuf) {
-        self.send(Job::Remove(path));
-    }
-
-    /// The files of calls that have not ended, by [`Keeper::save_live`].
-    pub(crate) fn left_in_the_middle(&self) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let is_live = |path: &PathBuf| path.to_str().is_some_and(|path| path.ends_with(LIVE));
-        entries.map(|entry| entry.path()).filter(is_live).take(MOST_LIVE).collect()
-    }
-
     /// Waits until everything is written, but not for ever. False if it was not.
     pub(crate) fn settle(&self, within: Duration) -> bool {
         let (settled, wait) = crossbeam_channel::bounded(1);
@@ -312,10 +286,6 @@ fn write(queue: &Receiver<Job>, packs: bool, waiting: &AtomicUsize, written: &Wr
                 sound.take(&notes).map_err(|error| (sound.path.clone(), error))
             }
             Job::Save { path, bytes } => save(&path, &bytes).map_err(|error| (path, error)),
-            Job::Remove(path) => match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err((path, error)),
-                _ => Ok(()),
-            },
             Job::Settle(settled) => {
                 // Nobody may wait any more.
                 let _unheard = settled.try_send(());

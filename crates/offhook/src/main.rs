@@ -7,6 +7,7 @@ mod call;
 mod calls;
 mod canvas;
 mod check;
+mod checkpoints;
 mod config;
 mod console;
 mod demo;
@@ -15,6 +16,7 @@ mod doctor;
 mod doubles;
 mod explain;
 mod history;
+mod input;
 mod keeper;
 mod load;
 mod logging;
@@ -91,7 +93,7 @@ enum Command {
 
 /// Trusts the certificates of a file.
 fn trust(file: &std::path::Path) -> anyhow::Result<()> {
-    let pem = std::fs::read(file).with_context(|| format!("--ca {} can't be read", file.display()))?;
+    let pem = input::octets(file).with_context(|| format!("--ca {} can't be read", file.display()))?;
     offhook_providers::net::trust(&pem)
         .map_err(|error| anyhow::anyhow!("--ca {}: {error}", file.display()))?;
     Ok(())

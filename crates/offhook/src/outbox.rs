@@ -3,7 +3,9 @@
 //! A thread of its own, behind a bounded queue: no call waits for an application. What doesn't fit in the queue goes to the file at
 //! once.
 
+use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -131,7 +133,7 @@ impl Outbox {
 
 impl Counts {
     fn new(file: &Path) -> anyhow::Result<Self> {
-        let opened = std::fs::OpenOptions::new().create(true).append(true).open(file);
+        let opened = private().open(file);
         opened.with_context(|| format!("can't write {}, `dead_letters` in [events]", file.display()))?;
         Ok(Self {
             arrived: AtomicU64::new(0),
@@ -146,11 +148,18 @@ impl Counts {
         self.dead.fetch_add(1, Ordering::Relaxed);
         let line = json!({ "why": why, "event": event });
         let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(&self.file);
+        let file = private().open(&self.file);
         if let Err(error) = file.and_then(|mut file| writeln!(file, "{line}")) {
             tracing::error!(%error, file = %self.file.display(), "an event that did not arrive could not be kept");
         }
     }
+}
+
+/// For its owner alone: events tell of calls.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).mode(0o600);
+    options
 }
 
 struct Sender {
@@ -247,6 +256,9 @@ mod tests {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&dead_letters).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
         let kept = std::fs::read_to_string(&dead_letters).unwrap();
         assert_eq!(kept.lines().count(), 1, "{kept}");
         let line: Value = serde_json::from_str(&kept).unwrap();

@@ -138,7 +138,7 @@ fn replay_all(
 }
 
 fn replay_one(path: &Path, config: Option<&Config>, rewrite: bool) -> anyhow::Result<Replayed> {
-    let octets = std::fs::read(path).context("can't read it")?;
+    let octets = crate::input::octets(path).context("can't read it")?;
     let is_packed = path.extension().is_some_and(|extension| extension == "zst");
     let tape = unpacked(octets)?;
     let header = header(&tape)?;

@@ -29,6 +29,9 @@ pub(crate) struct StoreConfig {
     /// Calls are deleted so long after they began. Default: never.
     #[serde(with = "humantime_serde")]
     pub(crate) keep_for: Option<Duration>,
+    /// Octets that calls' tapes, records and sound may take in the folder `record`; beyond, the oldest calls are deleted, with their
+    /// documents. Default: no limit.
+    pub(crate) keep_bytes: Option<u64>,
     /// `[store.redact]`: what is taken out before anything is written.
     pub(crate) redact: Redaction,
 }
@@ -71,6 +74,7 @@ impl Default for StoreConfig {
             server: None,
             key_env: "OFFHOOK_STORE_KEY".to_owned(),
             keep_for: None,
+            keep_bytes: None,
             redact: Redaction::default(),
         }
     }

@@ -132,7 +132,7 @@ fn chunks(bytes: &[u8]) -> anyhow::Result<(Format, &[u8])> {
 
 /// Reads a WAV of any usual coding, rate and number of channels.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Wav> {
-    let bytes = std::fs::read(path).with_context(|| format!("can't read {}", path.display()))?;
+    let bytes = crate::input::octets(path).with_context(|| format!("can't read {}", path.display()))?;
     parse(&bytes).with_context(|| format!("{} can't be used", path.display()))
 }
 
@@ -177,7 +177,7 @@ pub(crate) fn is_sound_name(path: &Path) -> bool {
 
 /// Reads a line: a mono WAV, or raw μ-law.
 pub(crate) fn read_line(path: &Path) -> anyhow::Result<Say> {
-    let bytes = std::fs::read(path).with_context(|| format!("can't read {}", path.display()))?;
+    let bytes = crate::input::octets(path).with_context(|| format!("can't read {}", path.display()))?;
     let octets = if bytes.starts_with(b"RIFF") { line(&bytes) } else { raw(path, bytes) };
     let octets = octets.with_context(|| format!("{} can't be used", path.display()))?;
     ensure!(!octets.is_empty(), "{} can't be used: there is no sound in it", path.display());

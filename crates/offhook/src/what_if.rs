@@ -55,7 +55,7 @@ pub(crate) fn run(args: &WhatIfArgs) -> anyhow::Result<ExitCode> {
     }
     let mut unreadable = 0;
     for path in &tapes {
-        let read = || Ok(unpacked(std::fs::read(path).context("can't read it")?)?);
+        let read = || Ok(unpacked(crate::input::octets(path).context("can't read it")?)?);
         let outcomes = read().and_then(|tape: String| outcomes(&tape, other.as_ref(), &args.set, changed));
         match outcomes.with_context(|| format!("{}", path.display())) {
             Ok(outcomes) => {

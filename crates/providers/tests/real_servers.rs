@@ -1,16 +1,18 @@
-//! The adapters with real servers on this machine: llama.cpp, and Piper behind an OpenAI-compatible address. `make servers` installs
-//! and starts them, and says where they are; without them the tests say that they were skipped.
+//! The adapters with real servers on this machine: llama.cpp; faster-whisper and Piper behind an OpenAI-compatible address.
+//! `make servers` installs and starts them, and says where they are; without them the tests say that they were skipped.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use offhook_audio::{FRAME_SAMPLES, MulawFrame, SamplePos};
 use offhook_providers::llm::{LlmConfig, NetworkLlm, Prompt};
+use offhook_providers::stt::SttConfig;
 use offhook_providers::tts::TtsConfig;
 use offhook_stage_api::id::{ReplyId, SegmentId, UtteranceId};
 use offhook_stage_api::{
-    AudioChunk, Content, Entry, LlmCommand, LlmEvent, ReplyReason, ReplyRequest, SpeakRequest, ToolUse,
-    TtsCommand, TtsEvent,
+    AudioChunk, Content, Entry, LlmCommand, LlmEvent, ReplyReason, ReplyRequest, SpeakRequest, SttCommand,
+    SttEvent, ToolUse, TtsCommand, TtsEvent,
 };
 use offhook_stages::{CallInfo, Llm, ToolSpec, WhenFull, bounded};
 use serde_json::json;
@@ -72,6 +74,37 @@ async fn llama_cpp_answers_and_goes_on() {
             u64::from(nth),
         ));
     }
+}
+
+#[tokio::test]
+async fn faster_whisper_understands() {
+    let Some(base) = server("OFFHOOK_WHISPER") else { return };
+    let deadlines = json!({"connect": "5s", "first": "60s", "gap": "60s"});
+    let config = json!({"provider": "whisper", "model": "base", "language": "en", "base_url": base, "deadlines": deadlines});
+    let config: SttConfig = serde_json::from_value(config).unwrap();
+    let (commands, for_stage) = bounded(2_000, WhenFull::DropOldest);
+    let (from_stage, events) = bounded(256, WhenFull::PushBack);
+    drop(tokio::spawn(config.build(None).run(CallInfo::default(), for_stage, from_stage)));
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/callers/pizza-1.wav");
+    let wav = std::fs::read(path).unwrap();
+    let data = wav.windows(4).position(|four| four == b"data").unwrap() + 8;
+    let (mut at, mut frames) = (0_u64, Vec::new());
+    for frame in wav[data..].as_chunks::<FRAME_SAMPLES>().0 {
+        frames.push(SttCommand::Audio { at: SamplePos(at), frame: MulawFrame(*frame) });
+        at += FRAME_SAMPLES as u64;
+    }
+    commands.offer(SttCommand::SpeechStarted { at: SamplePos(0) }).unwrap();
+    frames.into_iter().for_each(|frame| commands.offer(frame).unwrap());
+    commands.offer(SttCommand::SpeechPaused { from: SamplePos(0), until: SamplePos(at) }).unwrap();
+    let heard = async {
+        loop {
+            if let SttEvent::Final(said) = events.recv().await.unwrap() {
+                return said.text;
+            }
+        }
+    };
+    let text = timeout(PATIENCE, heard).await.expect("it hangs").to_lowercase();
+    assert!(text.contains("pepperoni") && text.contains("two"), "{text}");
 }
 
 #[tokio::test]

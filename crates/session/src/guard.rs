@@ -5,6 +5,10 @@
 
 use std::time::Duration;
 
+/// `connected` and `start` must come within this.
+pub(crate) const START_WITHIN: Duration = Duration::from_secs(10);
+/// So many messages in a row that can't be used end the call; fewer are dropped and counted.
+pub(crate) const MOST_BAD_IN_A_ROW: u32 = 50;
 /// Messages after which others have their turn, and sound after which they do.
 const MESSAGES_AT_ONCE: u32 = 16;
 const SOUND_AT_ONCE: Duration = Duration::from_millis(500);

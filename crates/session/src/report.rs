@@ -4,8 +4,7 @@ use offhook_media_line::LineTotals;
 use offhook_stage_api::Entry;
 use offhook_twilio::stream::StartMessage;
 
-use crate::guard::TooMuch;
-use crate::media::{MOST_BAD_IN_A_ROW, START_WITHIN};
+use crate::guard::{MOST_BAD_IN_A_ROW, START_WITHIN, TooMuch};
 
 /// How a call went.
 #[derive(Clone, Debug, Default)]

@@ -10,6 +10,7 @@ use offhook_stage_api::{
     FailureKind, LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, TtsCommand, TtsEvent, TurnCommand,
     TurnEvent, TurnQuestion,
 };
+use offhook_stages::scope::{InCall, Scope};
 use offhook_stages::{
     CallInfo, Llm, Notifier, Rx, StageError, Stt, Tts, TurnModel, Tx, WhenFull, bounded, bounded_with,
 };
@@ -123,7 +124,8 @@ impl Starter<'_> {
         F: Future<Output = Result<(), StageError>> + Send,
     {
         let (call, stage, ends) = (Arc::clone(&self.call.call), name.to_owned(), self.ends.clone());
-        self.tasks.push(tokio::spawn(async move {
+        let scope = Scope { call: Arc::clone(&call), agent: self.call.facts.agent.as_str().into() };
+        self.tasks.push(tokio::spawn(InCall::new(scope, async move {
             // Made in the task, so that what goes wrong then is caught as well.
             let run = AssertUnwindSafe(async move { run().await }).catch_unwind();
             let failure = match run.await {
@@ -137,7 +139,7 @@ impl Starter<'_> {
                 // There is room for the end of each.
                 let _told = ended(failure).map(|event| ends.offer(event));
             }
-        }));
+        })));
     }
 }
 

@@ -9,8 +9,9 @@ use offhook_speakable::{Cleaner, speakable};
 
 type Table = BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>;
 
-const TABLES: [(&str, &str); 6] = [
+const TABLES: [(&str, &str); 7] = [
     ("field", include_str!("cases/field.toml")),
+    ("calls", include_str!("cases/calls.toml")),
     ("cleaning", include_str!("cases/cleaning.toml")),
     ("english", include_str!("cases/english.toml")),
     ("german", include_str!("cases/german.toml")),

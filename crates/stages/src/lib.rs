@@ -9,6 +9,7 @@ mod error;
 mod hold;
 mod notifier;
 pub mod queue;
+pub mod scope;
 mod short;
 pub mod speakable;
 pub mod tools;

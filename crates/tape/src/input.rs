@@ -1,13 +1,10 @@
 //! What went into a call, on tape.
 
-use offhook_conversation::{Control, Deadline, Input, Why};
+use offhook_conversation::{Control, Why};
 use offhook_stage_api::{Key, LlmEvent, StageFailure, SttEvent, ToolResult, TurnEvent};
 use serde::{Deserialize, Serialize};
 
-use crate::line::TapedLine;
-use crate::mask;
 use crate::tts::WireTts;
-use crate::wire::micros;
 
 /// What went in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -131,53 +128,6 @@ pub enum WireRelayInput {
 }
 
 impl WireInput {
-    /// As it goes on tape. `deadline`: the call's before the input.
-    #[must_use]
-    pub fn of<L: TapedLine>(input: &Input<L::Input<'_>>, deadline: Option<Deadline>) -> Self {
-        match input {
-            Input::Start => Self::Start,
-            Input::Line(input) => L::taped_input(input),
-            Input::Turn(event) => Self::Turn(*event),
-            Input::Llm(event) => Self::Llm(mask::event(event)),
-            Input::LlmEnded(failure) => Self::LlmEnded(failure.clone()),
-            Input::Tool(result) => Self::Tool(result.clone()),
-            Input::Control(control) => Self::Control(control.clone()),
-            Input::Stop => Self::Stop,
-            Input::Timeout => Self::timeout(deadline),
-        }
-    }
-
-    pub(crate) fn timeout(deadline: Option<Deadline>) -> Self {
-        Self::Timeout {
-            at: deadline.map(|deadline| micros(deadline.at)),
-            why: deadline.map(|deadline| deadline.why),
-        }
-    }
-
-    /// Gives the input itself, if it is one for a call on this line and nothing of it is damaged.
-    pub(crate) fn read<L: TapedLine>(&self, take: &mut dyn FnMut(Input<L::Input<'_>>)) -> Option<()> {
-        take(match self {
-            Self::Start => Input::Start,
-            Self::Turn(event) => Input::Turn(*event),
-            Self::Llm(event) => Input::Llm(event.clone()),
-            Self::LlmEnded(failure) => Input::LlmEnded(failure.clone()),
-            Self::Tool(result) => Input::Tool(result.clone()),
-            Self::Control(control) => Input::Control(control.clone()),
-            Self::Stop => Input::Stop,
-            Self::Timeout { .. } => Input::Timeout,
-            Self::Media { .. }
-            | Self::Mark(_)
-            | Self::Key(_)
-            | Self::Stt(_)
-            | Self::Tts(_)
-            | Self::TtsEnded(_)
-            | Self::Lost
-            | Self::Back
-            | Self::Relay(_) => return L::read_input(self, &mut |input| take(Input::Line(input))),
-        });
-        Some(())
-    }
-
     /// For people; `None` for sound, of which there is too much.
     pub(crate) fn in_words(&self) -> Option<String> {
         match self {

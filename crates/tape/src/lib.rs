@@ -4,12 +4,13 @@
 //! each with its time in microseconds on the call's clock. Keys are masked. `docs/tape.md` describes the format.
 //!
 //! - `wire`: the lines; `input`, `output` and `tts` what stands in them, `mask` what must not
-//! - `line`: what is on tape of each kind of call
+//! - `line`, `convert`: what is on tape of each kind of call
 //! - `read`, `pack`: from text to lines
 //! - `replay`: the same inputs again, and whether the outputs are the same
 //! - `reenact`: the same caller again, under other settings
 #![forbid(unsafe_code)]
 
+mod convert;
 mod input;
 mod line;
 mod mask;

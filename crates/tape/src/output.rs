@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use offhook_conversation::{CallEvent, Output};
+use offhook_conversation::CallEvent;
 use offhook_stage_api::id::{ReplyId, UtteranceId};
 use offhook_stage_api::{
-    Expectation, LlmCommand, ReplyRequest, SpeakRequest, SttCommand, ToolCall, ToolResult, TtsCommand,
-    TurnQuestion,
+    Expectation, LlmCommand, ReplyRequest, SpeakRequest, SttCommand, ToolCall, ToolResult, TurnQuestion,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::line::TapedLine;
 use crate::mask;
 
 /// What came out.
@@ -130,27 +128,8 @@ pub enum WireRelayOutput {
     Press(usize),
 }
 
-impl WireOutput {
-    /// As it goes on tape; `None` for audio to the recogniser, which is the input again.
-    #[must_use]
-    pub fn of<L: TapedLine>(output: &Output<L::Wire>) -> Option<Self> {
-        Some(match output {
-            Output::Wire(wire) => L::taped_output(wire),
-            Output::Stt(command) => Self::Stt(WireStt::of(command)?),
-            Output::Turn(question) => Self::Turn(question.clone()),
-            Output::Llm(command) => Self::Llm(WireLlm::of(command)),
-            Output::Tts(TtsCommand::Speak(request)) => Self::Tts(WireVoice::Speak(request.clone())),
-            Output::Tts(TtsCommand::Cancel { utterance }) => Self::Tts(WireVoice::Cancel(*utterance)),
-            Output::Tool(call) => Self::Tool(mask::tool_call(call)),
-            Output::CancelTool { id } => Self::CancelTool(id.clone()),
-            Output::Event(event) => Self::Event(event.clone()),
-            Output::HangUp { handoff } => Self::HangUp { handoff: handoff.as_ref().map(mask::tool_call) },
-        })
-    }
-}
-
 impl WireStt {
-    fn of(command: &SttCommand) -> Option<Self> {
+    pub(crate) fn of(command: &SttCommand) -> Option<Self> {
         Some(match command {
             SttCommand::Audio { .. } => return None,
             SttCommand::SpeechStarted { at } => Self::SpeechStarted { at: at.0 },
@@ -162,7 +141,7 @@ impl WireStt {
 }
 
 impl WireLlm {
-    fn of(command: &LlmCommand) -> Self {
+    pub(crate) fn of(command: &LlmCommand) -> Self {
         match command {
             LlmCommand::Respond(request) => Self::Respond(mask::request(request)),
             LlmCommand::Commit { reply } => Self::Commit(*reply),

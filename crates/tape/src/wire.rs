@@ -5,6 +5,7 @@ use offhook_media_line::CallConfig;
 use offhook_stage_api::CallTime;
 use serde::{Deserialize, Serialize};
 
+use crate::convert::micros;
 use crate::input::WireInput;
 use crate::line::TapedLine;
 use crate::output::WireOutput;
@@ -118,10 +119,6 @@ pub fn write_output<L: TapedLine>(tape: &mut Vec<u8>, now: CallTime, output: &Ou
     if let Some(output) = WireOutput::of::<L>(output) {
         push(tape, &Line { t: micros(now), input: None, output: Some(output) });
     }
-}
-
-pub(crate) fn micros(time: CallTime) -> u64 {
-    u64::try_from(time.since_start().as_micros()).unwrap_or(u64::MAX)
 }
 
 pub(crate) fn push(tape: &mut Vec<u8>, line: &impl Serialize) {

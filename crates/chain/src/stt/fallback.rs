@@ -31,6 +31,8 @@ pub(super) struct SttFallback {
     turn: Option<Turn>,
     /// When the transcript of a pause must be there.
     due_at: Option<Instant>,
+    /// Who was asked for it, and when.
+    asked_at: Option<(usize, Instant)>,
     /// Where the newest final transcript ended.
     known: u64,
     expectation: Option<Arc<Expectation>>,
@@ -53,6 +55,7 @@ impl SttFallback {
             ring: Ring::default(),
             turn: None,
             due_at: None,
+            asked_at: None,
             known: 0,
             expectation: None,
             again: None,
@@ -121,7 +124,7 @@ impl SttFallback {
                     self.go_back();
                 }
                 self.turn.get_or_insert(Turn { from: *at, paused: None }).paused = None;
-                self.due_at = None;
+                (self.due_at, self.asked_at) = (None, None);
             }
             SttCommand::SpeechPaused { from, until } => {
                 let turn = self.turn.get_or_insert(Turn { from: *from, paused: None });
@@ -130,6 +133,7 @@ impl SttFallback {
                 if !answered {
                     if let Some(active) = self.active {
                         self.providers.count(active, Asked::First);
+                        self.asked_at = Some((active, Instant::now()));
                     }
                     self.expect_answer();
                 }
@@ -169,6 +173,9 @@ impl SttFallback {
                     self.known = self.known.max(transcript.until);
                     (self.due_at, self.wait) = (None, SOON);
                     self.providers.count_success(link);
+                    if let Some((_, asked)) = self.asked_at.take().filter(|(of, _)| *of == link) {
+                        self.providers.count_begun(link, asked.elapsed());
+                    }
                 }
                 self.out.push(event);
             }

@@ -11,10 +11,7 @@ use offhook_stage_api::{CallTime, Content, Delivery, Digits, Entry, ToolCall, To
 use crate::config::HistoryConfig;
 use crate::deadline::ms;
 use crate::line::Line;
-
-/// Names a caller's turn within the history.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct TurnNumber(pub(crate) u32);
+use crate::turn::TurnNumber;
 
 /// Whose an entry is, while it may still change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

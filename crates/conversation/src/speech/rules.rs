@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 use offhook_stage_api::{Interruptible, ReplyId, UtteranceId};
 
-use super::{Bridge, Progress, Purpose, Utterance};
+use super::utterance::{Bridge, Progress, Purpose, Utterance};
 use crate::event::DropCause;
 
 /// Something on which part of what is to be said is dropped.

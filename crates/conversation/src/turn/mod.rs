@@ -14,13 +14,12 @@ use offhook_stage_api::{AnswerKind, CallTime, TurnEvent, TurnQuestion};
 
 use crate::config::TurnConfig;
 use crate::deadline::{Deadline, Why};
-use crate::history::TurnNumber;
 
 pub(crate) use backchannel::OverAgent;
 pub use evidence::Evidence;
 use evidence::{Known, Wait, wait};
 use pauses::{Pauses, Stops};
-pub(crate) use state::{Decided, Onset, Pause, TurnState, WordsEffect};
+pub(crate) use state::{Decided, Onset, Pause, TurnNumber, TurnState, WordsEffect};
 use words::TurnText;
 pub use words::contains_words;
 pub(crate) use words::same_words;
@@ -40,19 +39,19 @@ struct Closed {
 /// The caller's turn.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallerTurn {
-    pub(crate) state: TurnState,
-    pub(crate) number: TurnNumber,
+    state: TurnState,
+    number: TurnNumber,
     text: TurnText,
     /// The first onset and the end of the latest speech, on the caller's time line.
     from: u64,
-    pub(crate) until: u64,
+    until: u64,
     /// The first onset and the end of the latest speech, on the call's clock.
-    pub(crate) began: CallTime,
-    pub(crate) ended: CallTime,
+    began: CallTime,
+    ended: CallTime,
     /// Speech heard in this turn, pauses left out.
-    pub(crate) spoken: Duration,
+    spoken: Duration,
     /// Replies that were requested before the turn was over.
-    pub(crate) speculations: u8,
+    speculations: u8,
     /// The latest question that the turn model was asked; counts over the call.
     question: u32,
     closed: Closed,
@@ -66,6 +65,45 @@ impl CallerTurn {
     /// The turns of a call whose recogniser is known to send partial transcripts, or not.
     pub(crate) fn hearing(partials: bool) -> Self {
         Self { partials, ..Self::default() }
+    }
+
+    /// Where it stands.
+    pub(crate) const fn state(&self) -> TurnState {
+        self.state
+    }
+
+    pub(crate) const fn number(&self) -> TurnNumber {
+        self.number
+    }
+
+    /// The first onset, on the call's clock.
+    pub(crate) const fn began(&self) -> CallTime {
+        self.began
+    }
+
+    /// The end of the latest speech, on the call's clock.
+    pub(crate) const fn ended(&self) -> CallTime {
+        self.ended
+    }
+
+    /// The same on the caller's time line.
+    pub(crate) const fn until(&self) -> u64 {
+        self.until
+    }
+
+    /// Speech heard in this turn, pauses left out.
+    pub(crate) const fn spoken(&self) -> Duration {
+        self.spoken
+    }
+
+    /// How many replies were requested before the turn was over.
+    pub(crate) const fn speculations(&self) -> u8 {
+        self.speculations
+    }
+
+    /// Another was requested.
+    pub(crate) const fn speculated(&mut self) {
+        self.speculations += 1;
     }
 
     /// All the words so far.

@@ -2,8 +2,11 @@
 
 use offhook_stage_api::CallTime;
 
-use super::Evidence;
-use crate::history::TurnNumber;
+use super::evidence::Evidence;
+
+/// Names a caller's turn within the history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TurnNumber(pub(crate) u32);
 
 /// Where the caller's turn stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

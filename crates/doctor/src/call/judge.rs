@@ -14,6 +14,8 @@ use crate::limits::{Limits, millis};
 /// An agent that speaks on for so long, with so much queued, wasn't told that it was spoken over.
 const SPEAKS_ON_MS: u64 = 2_500;
 const MUCH_QUEUED_MS: u64 = 1_000;
+/// A `clear` so long after the caller began is late.
+const LATE_CLEAR_MS: u64 = 2_000;
 
 /// Adds what a call showed to the report. `spoke_first_ms`: when the caller began, if the agent hadn't.
 pub(crate) fn judge(seen: &Seen, stream: &Stream, limits: &Limits, report: &mut Report) {
@@ -28,8 +30,11 @@ pub(crate) fn judge(seen: &Seen, stream: &Stream, limits: &Limits, report: &mut 
         say(cause, what.clone());
     }
     let one_way = stream.one_way;
+    let (rough, holes) = (seen.flow.rough(), seen.flow.holes());
     let format = payload::judge(&seen.first_payload, &seen.sound)
-        .or_else(|| rate::judge(&seen.sound, &seen.pace))
+        .or_else(|| rough.map(|what| (&causes::BROKEN_UP, what)))
+        // What is in pieces has no rate of its own.
+        .or_else(|| rate::judge(&seen.sound, &seen.pace).filter(|_| holes.is_none()))
         .filter(|_| !stream.other_format);
     if let Some((cause, what)) = &format {
         say(cause, what.clone());
@@ -38,6 +43,9 @@ pub(crate) fn judge(seen: &Seen, stream: &Stream, limits: &Limits, report: &mut 
     // What follows from a fault that is told already isn't told again.
     let blamed =
         seen.wrong.iter().any(|(cause, _)| cause.severity == crate::Severity::Fails) || format.is_some();
+    if let Some(what) = holes.filter(|_| !blamed && !stream.other_format) {
+        say(&causes::GAPS, what);
+    }
     let deaf = seen.pinged && !seen.ponged && seen.length_ms >= 5_000;
     let mut cut = false;
     match &seen.ended {
@@ -59,6 +67,13 @@ pub(crate) fn judge(seen: &Seen, stream: &Stream, limits: &Limits, report: &mut 
             }
         }
         None => {}
+    }
+    if let Some(Ended::Closed { at_ms, .. }) = &seen.ended
+        && !cut
+        && !one_way
+        && let Some(what) = unanswered(seen, *at_ms)
+    {
+        say(&causes::CLOSED_UNANSWERED, what);
     }
     if deaf {
         let what = format!("a ping was not answered in {}", seconds(seen.length_ms.saturating_sub(1_000)));
@@ -89,11 +104,28 @@ pub(crate) fn judge(seen: &Seen, stream: &Stream, limits: &Limits, report: &mut 
                 format!("the agent greeted, and said nothing in {waited:.1} s after the caller's words");
             say(&causes::NEVER_ANSWERS, what);
         }
+        if seen.silent_after_over && !one_way {
+            let waited = limits.answer.as_secs_f64();
+            let what =
+                format!("the agent stopped, and said nothing in {waited:.1} s after what was said over it");
+            say(&causes::SILENT_AFTER, what);
+        }
         judge_times(seen, limits, &mut say);
     }
     if seen.closed_after_stop == Some(false) && !deaf {
         say(&causes::LINGERS, "the connection was not closed".to_owned());
     }
+}
+
+/// The server closed in good order, but to what the caller had begun to say.
+fn unanswered(seen: &Seen, at_ms: u64) -> Option<String> {
+    let first = seen.line_began_ms.filter(|_| seen.answer_ms.is_none());
+    let over = seen.barge_in.map(|over| over.at_ms).filter(|_| seen.after_over_ms.is_none());
+    let since = at_ms.saturating_sub(first.or(over)?);
+    Some(format!(
+        "the server closed the stream {} after the caller had begun to speak, without an answer",
+        seconds(since)
+    ))
 }
 
 /// What the call gave no occasion to see.
@@ -114,7 +146,7 @@ fn not_examined(seen: &Seen, stream: &Stream, report: &mut Report) {
     } else if seen.after_over_ms.is_none() {
         report.skip("the answer to an interruption: none came while it was waited for");
     }
-    report.skip("keys, a caller who stays silent, and gaps in the voice");
+    report.skip("keys, and a caller who stays silent");
 }
 
 fn judge_times(seen: &Seen, limits: &Limits, say: &mut impl FnMut(&'static Cause, String)) {
@@ -130,13 +162,19 @@ fn judge_times(seen: &Seen, limits: &Limits, say: &mut impl FnMut(&'static Cause
     }
     if let Some(over) = seen.barge_in {
         let on = over.until_ms.saturating_sub(over.at_ms);
-        if !over.cleared && !over.paused && on >= SPEAKS_ON_MS && over.queued_ms >= MUCH_QUEUED_MS {
+        let late = over.cleared_ms.map(|cleared| cleared.saturating_sub(over.at_ms));
+        if !over.paused && on >= SPEAKS_ON_MS && late.is_none_or(|late| late >= LATE_CLEAR_MS) {
+            let clear = match late {
+                Some(late) => format!("`clear` came after {}", seconds(late)),
+                None => "no `clear` came".to_owned(),
+            };
+            let queued = seconds(over.queued_ms);
             let what = format!(
-                "the agent spoke on for {} over the caller; {} were queued, and no `clear` came",
-                seconds(on),
-                seconds(over.queued_ms)
+                "the agent spoke on for {} over the caller; {queued} were queued, and {clear}",
+                seconds(on)
             );
-            say(&causes::NO_CLEAR, what);
+            let queued = over.queued_ms >= MUCH_QUEUED_MS;
+            say(if queued { &causes::NO_CLEAR } else { &causes::SPEAKS_ON }, what);
         }
     }
 }
@@ -156,12 +194,23 @@ pub(crate) fn message_cause(text: &str, why: &str) -> &'static Cause {
         &causes::NO_STREAM_SID
     } else if why.contains("not this stream") || why.contains("no `streamSid`") {
         &causes::WRONG_STREAM_SID
-    } else if why.contains("must not have") {
+    } else if why.contains("must not have") && has_payload(event, &fields) {
         &causes::EXTRA_FIELD
     } else if why.contains("base64") {
         &causes::BAD_BASE64
     } else {
         &causes::BAD_SHAPE
+    }
+}
+
+/// Beside what is too much there is what is needed.
+fn has_payload(event: &str, fields: &serde_json::Map<String, Value>) -> bool {
+    let text =
+        |object: &str, key: &str| fields.get(object).and_then(|of| of.get(key)).is_some_and(Value::is_string);
+    match event {
+        "media" => text("media", "payload"),
+        "mark" => text("mark", "name"),
+        _ => true,
     }
 }
 

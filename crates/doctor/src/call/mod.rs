@@ -1,6 +1,8 @@
 //! A short call: Twilio's messages, a caller who waits, speaks, and speaks over the answer; and what the server did.
 
+mod coding;
 mod figures;
+mod flow;
 mod judge;
 mod payload;
 mod rate;
@@ -33,6 +35,12 @@ pub(crate) struct Seen {
     pub(crate) sound: Vec<u8>,
     /// When how much sound came.
     pub(crate) pace: rate::Pace,
+    /// Whether the voice is whole.
+    pub(crate) flow: flow::Flow,
+    /// The caller began to speak.
+    pub(crate) line_began_ms: Option<u64>,
+    /// After the agent was spoken over it was waited for, as long as it takes, and said nothing.
+    pub(crate) silent_after_over: bool,
     /// The first payload, as it came.
     pub(crate) first_payload: Vec<u8>,
     pub(crate) pinged: bool,
@@ -52,7 +60,8 @@ pub(crate) struct BargeIn {
     pub(crate) at_ms: u64,
     /// What was queued then.
     pub(crate) queued_ms: u64,
-    pub(crate) cleared: bool,
+    /// When the server sent `clear`.
+    pub(crate) cleared_ms: Option<u64>,
     /// The agent was heard without a break until then.
     pub(crate) until_ms: u64,
     pub(crate) paused: bool,

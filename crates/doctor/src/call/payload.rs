@@ -2,10 +2,13 @@
 
 use offhook_audio::container;
 
+use super::coding::{self, prediction_gain};
 use crate::causes::{self, Cause};
 
 /// Octets that suffice for a judgement: the loudest of these many are taken, for a lead-in tells nothing.
-const WINDOW: usize = 16_000;
+const WINDOW: usize = 15_984;
+/// Windows begin at whole samples of any width, 1 to 8 octets.
+const ALIGNED: usize = 24;
 /// Fewer aren't judged.
 const LEAST_JUDGED: usize = 2_000;
 /// Octets that are kept: ten seconds of 16-bit samples at 24 kHz.
@@ -31,7 +34,7 @@ pub(crate) fn judge(first: &[u8], sound: &[u8]) -> Option<(&'static Cause, Strin
         };
         return Some((&causes::WAV_HEADER, format!("the payload begins with a WAV header, with {named}")));
     }
-    if let Some(name) = container(first) {
+    if let Some(name) = container(first).or_else(|| container(sound)) {
         return Some((&causes::CONTAINER, format!("the payload is {name}, not bare μ-law")));
     }
     if let Some(name) = spelled(sound) {
@@ -64,6 +67,9 @@ pub(crate) fn judge(first: &[u8], sound: &[u8]) -> Option<(&'static Cause, Strin
             ));
         }
     }
+    if let Some(other) = coding::other(sound) {
+        return Some(other);
+    }
     if a_law_silence(sound) {
         return Some((
             &causes::A_LAW,
@@ -74,6 +80,10 @@ pub(crate) fn judge(first: &[u8], sound: &[u8]) -> Option<(&'static Cause, Strin
     let (as_a_law, as_mulaw) = (prediction_gain(&a_law(window)), prediction_gain(&decode(window)));
     if as_a_law > as_mulaw + A_LAW_BY && as_a_law > A_LAW_LEAST {
         return Some((&causes::A_LAW, "the payload is a voice as A-law, and noise as μ-law".to_owned()));
+    }
+    if let Some(share) = clipped(window) {
+        let what = format!("{share:.0} % of the samples of its loudest part are the greatest there are");
+        return Some((&causes::CLIPPED, what));
     }
     let zeros =
         sound.chunk_by(|one, next| one == next).filter(|run| run.first() == Some(&0)).map(<[u8]>::len).max();
@@ -90,6 +100,15 @@ const A_LAW_LEAST: f64 = 5.0;
 /// Zero octets in a row that no voice has: 40 ms.
 const ZEROS: usize = 320;
 
+/// The share of samples at both ends of the scale, in per cent, where it is more than speech can have.
+fn clipped(octets: &[u8]) -> Option<f64> {
+    let share = |octet: u8| {
+        octets.iter().filter(|other| **other == octet).count() as f64 / octets.len().max(1) as f64
+    };
+    let (low, high) = (share(0x00), share(0x80));
+    (low.min(high) > 0.11).then_some((low + high) * 100.0)
+}
+
 /// Digits or base64, where there should be sound: no speech has only such octets.
 fn spelled(sound: &[u8]) -> Option<&'static str> {
     let text = sound.get(..sound.len().min(WINDOW)).filter(|text| text.len() >= 320)?;
@@ -103,8 +122,8 @@ fn spelled(sound: &[u8]) -> Option<&'static str> {
 }
 
 /// The loudest window, by the samples of some coding.
-fn loudest(sound: &[u8], loudness: impl Fn(&[u8]) -> f64) -> &[u8] {
-    let whole = sound.get(..sound.len() / 8 * 8).unwrap_or(sound);
+pub(super) fn loudest(sound: &[u8], loudness: impl Fn(&[u8]) -> f64) -> &[u8] {
+    let whole = sound.get(..sound.len() / ALIGNED * ALIGNED).unwrap_or(sound);
     if whole.len() <= WINDOW {
         return whole;
     }
@@ -115,7 +134,7 @@ fn loudest(sound: &[u8], loudness: impl Fn(&[u8]) -> f64) -> &[u8] {
     louder.map_or(whole, |(_, window)| window)
 }
 
-fn energy(samples: &[f64]) -> f64 {
+pub(super) fn energy(samples: &[f64]) -> f64 {
     samples.iter().map(|sample| sample * sample).filter(|square| square.is_finite()).sum()
 }
 
@@ -156,40 +175,6 @@ fn is_linear(octets: &[u8], samples: &[f64]) -> bool {
 
 fn a_law(octets: &[u8]) -> Vec<f64> {
     octets.iter().map(|octet| f64::from(offhook_mulaw::alaw::decode(*octet))).collect()
-}
-
-/// How much of a voice ten samples tell of the next, in decibels: the middle of all loud frames of 30 ms. Of speech 8 to 20,
-/// of the same octets in the wrong coding less (J. Makhoul, "Linear prediction: a tutorial review", Proc. IEEE 63, 1975).
-fn prediction_gain(samples: &[f64]) -> f64 {
-    const FRAME: usize = 240;
-    const ORDER: usize = 10;
-    let loud = samples.chunks_exact(FRAME).map(energy).fold(0.0, f64::max) / 50.0;
-    let mut gains: Vec<f64> = Vec::new();
-    for frame in samples.chunks_exact(FRAME).filter(|frame| energy(frame) > loud) {
-        let mean = frame.iter().sum::<f64>() / FRAME as f64;
-        let turn = std::f64::consts::TAU / (FRAME - 1) as f64;
-        let window = |(at, x): (usize, &f64)| (x - mean) * (0.54 - 0.46 * (turn * at as f64).cos());
-        let frame: Vec<f64> = frame.iter().enumerate().map(window).collect();
-        let along = |by: usize| frame.iter().zip(frame.iter().skip(by)).map(|(x, y)| x * y).sum::<f64>();
-        let r: Vec<f64> = (0..=ORDER).map(along).collect();
-        let power = r.first().copied().unwrap_or(0.0);
-        if power <= 0.0 {
-            continue;
-        }
-        // Levinson and Durbin's recursion.
-        let (mut error, mut filter) = (power * 1.000_1, vec![0.0; ORDER + 1]);
-        for order in 1..=ORDER {
-            let past: f64 = (1..order).map(|at| filter[at] * r[order - at]).sum();
-            let reflection = (r[order] - past) / error;
-            let before = filter.clone();
-            filter[order] = reflection;
-            (1..order).for_each(|at| filter[at] = before[at] - reflection * before[order - at]);
-            error *= 1.0 - reflection * reflection;
-        }
-        gains.push(10.0 * (power / error.max(1e-9)).log10());
-    }
-    gains.sort_by(f64::total_cmp);
-    gains.get(gains.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// How differently octets at even and at odd places are spread over sixteen ranges: 0 alike, 2 nothing in common.

@@ -76,7 +76,7 @@ pub(crate) fn judge(octets: &[u8], pace: &Pace) -> Option<(&'static Cause, Strin
     let made_at = pace.made_at();
     let slow =
         figures.may_be_slow_speech() && figures.score() < if made_at.is_some() { WITH_PACE } else { SURE };
-    if !slow && !figures.moves_slowly() {
+    if !slow && !figures.moves_slowly() && !figures.is_half_a_band() {
         return None;
     }
     let heard =

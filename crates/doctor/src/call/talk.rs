@@ -160,7 +160,9 @@ impl Talk {
             let text = self.messages.mark(&name);
             self.send(text);
         }
-        self.listen(has_voice(&heard.frame), now);
+        let voice = has_voice(&heard.frame);
+        self.seen.flow.played(&heard.frame, voice);
+        self.listen(voice, now);
         if now == 1_000 {
             self.seen.pinged = self.outgoing.try_send(Message::Ping(b"offhook".as_slice().into())).is_ok();
         }
@@ -214,6 +216,7 @@ impl Talk {
             }
             Part::First { said } => {
                 let (frame, over) = line(FIRST_LINE, said);
+                self.seen.line_began_ms.get_or_insert(now);
                 self.part = Part::First { said: said + 160 };
                 if over {
                     self.part = Part::Answer;
@@ -259,9 +262,9 @@ impl Talk {
                 let end = self.seen.over_end_ms.unwrap_or(now);
                 // One who never stopped can't be heard to begin.
                 let stopped = self.seen.barge_in.is_some_and(|over| over.paused);
-                let more =
-                    stopped && self.seen.after_over_ms.is_none() && now - end < millis(self.limits.answer);
-                (SILENCE, more)
+                let quiet = stopped && self.seen.after_over_ms.is_none();
+                self.seen.silent_after_over = quiet && now - end >= millis(self.limits.answer);
+                (SILENCE, quiet && !self.seen.silent_after_over)
             }
         }
     }
@@ -306,7 +309,7 @@ impl Talk {
             }
             Ok(Outbound::Clear) => {
                 if let Some(over) = &mut self.seen.barge_in {
-                    over.cleared = true;
+                    over.cleared_ms.get_or_insert(now);
                 }
                 for name in self.playout.clear() {
                     let text = self.messages.mark(&name);
@@ -330,6 +333,7 @@ impl Talk {
     fn media(&mut self, octets: &[u8], now: u64) {
         self.seen.media_messages += 1;
         self.seen.pace.note(now, octets.len());
+        self.seen.flow.piece(octets);
         if self.seen.first_payload.is_empty() {
             self.seen.first_payload = octets.iter().copied().take(MOST_FIRST).collect();
         }

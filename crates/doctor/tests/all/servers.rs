@@ -210,6 +210,15 @@ async fn faults_in_the_call_are_named() {
         (Server::good(agents::drops).await, "Fails connection-broke 31903"),
         (Server::good(agents::never_clears).await, "Risky no-clear"),
         (Server::good(agents::lingers).await, "Risky lingers-after-stop"),
+        (Server::good(agents::payload_beside).await, "Fails bad-shape 31951"),
+        (Server::good(agents::clears_and_is_silent).await, "Risky silent-after-interruption"),
+        (Server::good(agents::talks_on).await, "Risky not-interruptible"),
+        (Server::good(agents::closes_when_spoken_to).await, "Risky closed-unanswered 31921"),
+        (Server::good(agents::stutters).await, "Risky gaps-in-voice"),
+        (
+            Server::good(|socket| agents::says_in_frames(socket, agents::exchanged())).await,
+            "Fails voice-broken-up",
+        ),
     ])
     .await;
 }
@@ -231,7 +240,7 @@ async fn answers_and_interruptions_are_measured_behind_a_long_greeting() {
     let report = examined(options(&Server::good(agents::greets).await)).await;
     assert!(report.answer_ms.is_some_and(|ms| ms < 1_500), "{report:?}");
     let skipped = report.not_examined.join("\n");
-    for what in ["signatures", "<Connect action>", "keys"] {
+    for what in ["signatures", "status callbacks", "keys"] {
         assert!(skipped.contains(what), "{skipped}");
     }
 }
@@ -248,6 +257,43 @@ async fn documents_that_lead_back_are_asked_again_before_they_are_judged() {
         (Server::webhook(move |_, _| xml(again)).await, "Fails redirect-round"),
         (Server::start(then, ok, agents::greets).await, "none"),
         (Server::webhook(|_, _| xml("<Response><Connect/></Response>")).await, "Fails connect-empty 12200"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn the_action_is_asked_for_when_the_stream_is_over() {
+    // A relative URL; what stands there, and what is to be found.
+    let server = |answer: &'static str| {
+        let voice = |own: &str| {
+            xml(&format!(
+                "<Response><Connect action=\"/over\"><Stream url=\"wss://{own}/media\"/></Connect></Response>"
+            ))
+        };
+        let webhook = move |head: &str, own: &str| {
+            if head.starts_with("POST /over ") && head.contains("CallStatus=completed") {
+                answer.to_owned()
+            } else {
+                voice(own)
+            }
+        };
+        Server::start(webhook, ok, agents::says_goodbye)
+    };
+    expect(vec![
+        (
+            server("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await,
+            "Fails webhook-not-found 11200",
+        ),
+        (
+            server("HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: 4\r\n\r\noops").await,
+            "Fails not-well-formed 12100",
+        ),
+        (server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await, "none"),
+        (
+            server("HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: 11\r\n\r\n<Response/>")
+                .await,
+            "none",
+        ),
     ])
     .await;
 }
@@ -291,7 +337,6 @@ async fn good_servers_of_many_shapes_have_no_fault() {
         (Server::good(agents::echo).await, "none"),
         (Server::good(agents::listens_first).await, "none"),
         (Server::good(agents::greets).await, "none"),
-        (Server::good(agents::sends_all_at_once_and_clears).await, "none"),
         (Server::good(agents::greets_at_length).await, "none"),
         (Server::good(agents::says_goodbye).await, "none"),
         (Server::start(shouting, ok, agents::greets).await, "none"),

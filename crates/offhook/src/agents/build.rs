@@ -45,7 +45,7 @@ pub(super) const APPLICATION: Deadlines =
 pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport>) -> anyhow::Result<Agent> {
     let agent = &file.agent;
     let instructions = match &agent.instructions_file {
-        Some(path) => std::fs::read_to_string(folder.join(path))
+        Some(path) => crate::input::text(&folder.join(path))
             .with_context(|| format!("can't read the instructions in {}", folder.join(path).display()))?,
         None => agent.instructions.clone(),
     };
@@ -124,6 +124,7 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
         tools: Some(tools),
         providers,
         transfer: agent.transfer.clone(),
+        last_transfer: agent.last_transfer().map(str::to_owned),
         languages: languages::of(agent),
         goal: agent.goal.as_deref().filter(|goal| !goal.trim().is_empty()).map(Into::into),
     })
@@ -258,7 +259,7 @@ fn llm(file: &AgentFile, prompt: &Prompt) -> anyhow::Result<(Thinkers, Option<Fo
         links.push(Link::new(Arc::new(model), Deadlines::LLM, &table.link));
     }
     let words = file.agent.last_words.clone();
-    let transfer = words.transfer.as_ref().and_then(|who| file.agent.transfer.get(who)).cloned();
+    let transfer = words.transfer.as_ref().and(file.agent.last_transfer()).map(str::to_owned);
     let last = Arc::new(LastWords::new(words, transfer));
     links.push(Link::new(last, Deadlines::LLM, &LinkConfig::default()));
     Ok((links, follows))
@@ -314,7 +315,7 @@ fn env_key(name: Option<&str>) -> Option<Secret> {
 
 fn read_key(path: &Path) -> anyhow::Result<Secret> {
     let text =
-        std::fs::read_to_string(path).with_context(|| format!("can't read the key in {}", path.display()))?;
+        crate::input::text(path).with_context(|| format!("can't read the key in {}", path.display()))?;
     Ok(Secret::new(&text))
 }
 

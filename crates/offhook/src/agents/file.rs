@@ -135,6 +135,17 @@ pub(crate) const LAST_WORDS: [&str; 2] = [
     "I'm sorry, I can't help you at the moment. Please call again a little later. Goodbye.",
 ];
 
+impl AgentTable {
+    /// Who gets callers when the conversation can't go on: whom the last words name, or the only one that callers are handed to.
+    pub(crate) fn last_transfer(&self) -> Option<&str> {
+        match &self.last_words.transfer {
+            Some(who) => self.transfer.get(who),
+            None => self.transfer.values().next().filter(|_| self.transfer.len() == 1),
+        }
+        .map(String::as_str)
+    }
+}
+
 /// `[agent.last_words]`: what is said when no model can be had.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]

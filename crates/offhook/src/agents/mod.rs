@@ -75,6 +75,8 @@ pub(crate) struct Agent {
     pub(crate) providers: Vec<Provider>,
     /// Whom it may hand callers to: names and numbers.
     pub(crate) transfer: BTreeMap<String, String>,
+    /// Who gets its callers when the conversation can't go on.
+    pub(crate) last_transfer: Option<String>,
 }
 
 /// What an application in the model's place wants of the conversation.
@@ -125,7 +127,8 @@ fn text_of(name: &str) -> anyhow::Result<String> {
     Ok(match shipped(name) {
         Some(file) => file.to_owned(),
         None if name.ends_with(".toml") || name.contains('/') => {
-            std::fs::read_to_string(name).with_context(|| format!("can't read the agent's file {name}"))?
+            crate::input::text(std::path::Path::new(name))
+                .with_context(|| format!("can't read the agent's file {name}"))?
         }
         None => {
             let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
@@ -232,6 +235,7 @@ impl Agent {
             tools: None,
             providers: Vec::new(),
             transfer: BTreeMap::new(),
+            last_transfer: None,
         }
     }
 }

@@ -1,12 +1,15 @@
 //! What the console asks first: what is served here, and for a call of its own.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::extract::Request;
 use hyper::StatusCode;
 use offhook_chain::Circuit;
+use offhook_providers::embedded::native_jobs;
 use offhook_script::Transport;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::calls::{body, parse, wrong};
 use super::{as_json, refusal};
@@ -16,6 +19,11 @@ use crate::serve::Shared;
 use crate::serve::http::Answer;
 use crate::serve::signed::for_upgrade;
 use crate::tenants::Scope;
+
+/// Files are checked one after the other.
+static CHECKS: Semaphore = Semaphore::const_new(1);
+/// An agent's decoders are made within this.
+const LOADED_WITHIN: Duration = Duration::from_secs(5);
 
 /// `GET /server`
 pub(super) fn server(shared: &Shared, calls: &Within<'_>) -> Answer {
@@ -80,8 +88,20 @@ pub(super) async fn check(request: Request, scope: &Scope) -> Result<Answer, Ans
     if text.is_empty() {
         return Err(wrong("the body is to be the file's text, and there is none"));
     }
-    // An agent is built as it is for serving, which may load a voice.
-    let faults = tokio::task::spawn_blocking(move || crate::check::faults_of(&text)).await;
+    // An agent is built as it is for serving, with a voice and decoders, some 100 MB of them: one at a time, and its threads are gone
+    // before the next.
+    let one = CHECKS.acquire().await;
+    let faults = tokio::task::spawn_blocking(move || {
+        // Held to the end, even if whoever asked has left.
+        let _one = one;
+        let faults = crate::check::faults_of(&text);
+        let begun = Instant::now();
+        while native_jobs() > 0 && begun.elapsed() < LOADED_WITHIN {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        faults
+    })
+    .await;
     let faults =
         faults.map_err(|_| refusal(StatusCode::INTERNAL_SERVER_ERROR, "broken", "the check broke"))?;
     Ok(as_json(StatusCode::OK, &json!({ "faults": faults })))

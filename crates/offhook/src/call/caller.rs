@@ -54,7 +54,7 @@ struct FileLine {
 impl Caller {
     /// Reads a file; sound is looked for beside it.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+        let text = crate::input::text(path).with_context(|| format!("can't read {}", path.display()))?;
         let file: File = toml::from_str(&text)
             .map_err(|error| anyhow::anyhow!(offhook_script::toml_error(&error)))
             .with_context(|| format!("{} is not a valid caller", path.display()))?;

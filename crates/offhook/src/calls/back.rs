@@ -16,6 +16,8 @@ use super::live_call::LiveCall;
 const MOST: u32 = 5;
 /// Twilio may ask what is next before the stream's end was dealt with: so long that is waited for.
 const LEFT_WITHIN: Duration = Duration::from_secs(2);
+/// A call that goes on may last so long at least.
+const LEFT_AT_LEAST: Duration = Duration::from_secs(60);
 
 /// What is known of transfers that nobody took.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +27,10 @@ pub(super) struct Returns {
     last: Option<(String, &'static str)>,
     /// The conversation of the stream that was left, if it is known to the letter.
     history: Vec<Entry>,
-    /// An earlier process left the call in the middle.
+    /// The call was left in the middle: an earlier process ended, or the call's own code broke.
     cut_off: bool,
+    /// How often it was.
+    cut_offs: u32,
     /// The time of the call that the streams before have taken.
     pub(super) before: Duration,
 }
@@ -58,22 +62,32 @@ impl LiveCall {
         let number = record.transferred_to.take().unwrap_or_default();
         let since = record.first_stream.map_or(Duration::ZERO, |first| first.elapsed());
         record.returns.count += 1;
+        record.returns.cut_off = false;
         record.returns.last = Some((number, in_words(became)));
         record.returns.before = since;
         true
     }
 
-    /// An earlier process left the call in the middle.
-    pub(super) fn was_cut_off(&self) {
+    /// The call was left in the middle, `before` after its begin. Gives how often that was so.
+    pub(super) fn was_cut_off(&self, before: Duration) -> u32 {
         let mut record = self.record();
-        record.returns.count = 1;
-        record.returns.cut_off = true;
+        let returns = &mut record.returns;
+        returns.count += 1;
+        returns.cut_offs += 1;
+        returns.cut_off = true;
+        returns.before = before;
+        returns.cut_offs
+    }
+
+    /// How often it was left so.
+    pub(super) fn cut_offs(&self) -> u32 {
+        self.record().returns.cut_offs
     }
 
     /// Whether it was, and may go on.
     pub(crate) fn is_cut_off(&self) -> bool {
         let record = self.record();
-        record.returns.cut_off && !record.over && !record.talking
+        record.returns.cut_off && record.returns.cut_offs <= MOST && !record.over && !record.talking
     }
 
     /// Keeps the conversation, in case that nobody takes the caller.
@@ -98,7 +112,9 @@ impl LiveCall {
         let conversation = config.conversation_mut();
         conversation.history.before = before;
         conversation.history.cut_off = cut_off;
-        conversation.timeouts.longest_call = conversation.timeouts.longest_call.saturating_sub(taken);
+        // A clock that was set meanwhile, or a call that was nearly over, ends nobody in mid-sentence.
+        let left = conversation.timeouts.longest_call.saturating_sub(taken);
+        conversation.timeouts.longest_call = left.max(LEFT_AT_LEAST);
     }
 
     fn said_before(&self) -> Vec<Entry> {

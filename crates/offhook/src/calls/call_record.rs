@@ -102,6 +102,8 @@ pub(crate) struct CallRecord {
     #[serde(skip)]
     pub(super) control: Option<ControlSender>,
     #[serde(skip)]
+    pub(super) was_cut: bool,
+    #[serde(skip)]
     pub(super) first_stream: Option<Instant>,
     #[serde(skip)]
     pub(super) returns: Returns,
@@ -134,6 +136,7 @@ impl CallRecord {
             replies: Vec::new(),
             sequence: None,
             control: None,
+            was_cut: false,
             first_stream: None,
             returns: Returns::default(),
             story: Story::default(),

@@ -287,9 +287,16 @@ impl LiveCall {
 
     /// Ends its stream now.
     pub(crate) fn cut(&self) {
-        if let Some(control) = &self.record().control {
+        let mut record = self.record();
+        if let Some(control) = &record.control {
             control.cut();
+            record.was_cut = true;
         }
+    }
+
+    /// The server has ended its stream, in the middle of the conversation.
+    pub(crate) fn was_cut(&self) -> bool {
+        self.record().was_cut
     }
 
     /// What it cost so far.

@@ -38,6 +38,7 @@ use offhook_twilio::calls::{AnsweredBy, CallStatus, CallUpdate};
 use offhook_twilio::twiml::RelayOptions;
 
 use crate::agents::{Agent, Provider};
+use crate::checkpoints::Checkpoints;
 use crate::keeper::{Keeper, Written};
 use crate::metrics::{CallMetrics, Providers};
 use crate::outbox::Outbox;
@@ -110,6 +111,8 @@ pub(crate) struct CallRegistry {
     tenants: Tenants,
     roster: ArcSwap<Roster>,
     keeper: Option<Keeper>,
+    /// Where what calls need to go on after a crash is written, if it is.
+    checkpoints: Option<Arc<Checkpoints>>,
     /// Where the documents of calls are kept, if they are.
     pub(crate) store: Option<Store>,
     /// Calls are exported as traces, if they are.
@@ -126,6 +129,8 @@ pub(crate) struct CallRegistry {
     limits: Limits,
     outbox: Option<Outbox>,
     bus: Bus,
+    /// The gain in dB that each voice needed in earlier calls, by the voice's name.
+    gains: Mutex<BTreeMap<String, f32>>,
 }
 
 impl CallRegistry {
@@ -143,6 +148,7 @@ impl CallRegistry {
             tenants: Tenants::default(),
             roster: ArcSwap::from_pointee(roster),
             keeper,
+            checkpoints: None,
             store,
             telemetry,
             recording,
@@ -153,6 +159,7 @@ impl CallRegistry {
             limits: Limits::default(),
             outbox: None,
             bus: Bus::default(),
+            gains: Mutex::default(),
             metrics: Arc::default(),
         }
     }
@@ -199,6 +206,12 @@ impl CallRegistry {
             // Of a tenant that is but a word in a route there are no tokens, so there is no such scope.
             Scope::Tenant(name) => self.keeper(name).map(Keeper::folder).into_iter().collect(),
         }
+    }
+
+    /// The same, with a place for what calls need to go on after a crash.
+    pub(crate) fn resumable(mut self, checkpoints: Option<Checkpoints>) -> Self {
+        self.checkpoints = checkpoints.map(Arc::new);
+        self
     }
 
     /// Tells the application of a call.
@@ -264,6 +277,11 @@ impl CallRegistry {
     /// Where calls are written, if they are.
     pub(crate) fn folder(&self) -> Option<&std::path::Path> {
         self.keeper.as_ref().map(Keeper::folder)
+    }
+
+    /// What the disk did not take of what calls need to go on.
+    pub(crate) fn checkpoint_failures(&self) -> u64 {
+        self.checkpoints.as_ref().map_or(0, |checkpoints| checkpoints.failures())
     }
 
     /// What was written of calls, if anything is.
@@ -371,8 +389,28 @@ impl CallRegistry {
         if let Some(text) = greeting.map(|text| routing::filled(text, &live.variables())) {
             Arc::make_mut(&mut config).conversation_mut().phrases.greeting = Some(text);
         }
+        let gains = self.gains.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gain) = gains.get(self.serves(Some(live)).agent.stages.tts.voice()) {
+            Arc::make_mut(&mut config).playout.known_gain = Some(*gain);
+        }
+        drop(gains);
         live.go_on_from(&mut config);
         config
+    }
+
+    /// A call is over in which the agent's voice needed this gain, in dB: its next call begins with it.
+    pub(crate) fn voice_needed(&self, sid: &str, gain: f32) {
+        /// So many voices are remembered.
+        const MOST: usize = 256;
+        let served = self.serves(self.call(sid).as_deref());
+        let mut gains = self.gains.lock().unwrap_or_else(PoisonError::into_inner);
+        let voice = served.agent.stages.tts.voice();
+        if let Some(known) = gains.get_mut(voice) {
+            // A call that ended with another voice counts little.
+            *known += (gain - *known) / 4.0;
+        } else if gains.len() < MOST {
+            gains.insert(voice.to_owned(), gain);
+        }
     }
 
     /// The call of this `CallSid`.
@@ -414,27 +452,32 @@ impl CallRegistry {
         }
         let mut stages = agent.stages.clone();
         stages.llm = Arc::new(seat::Seated::new(stages.llm, Arc::clone(&live.seat)));
-        let mut setup = Setup::new(self.behaviour(&live), stages, &agent.language);
+        // A call that goes on speaks the language that it spoke.
+        let language = live.record().language.get_or_insert_with(|| agent.language.clone()).clone();
+        let mut setup = Setup::new(self.behaviour(&live), stages, &language);
         let mut parameters: BTreeMap<String, String> = call.parameters.clone();
         parameters.retain(|name, _| !OURS.contains(&name.as_str()));
         parameters.extend(live.variables());
         setup.parameters = Arc::new(parameters);
         setup.goal.clone_from(&live.about.goal);
         setup.meter = live.meter.clone();
-        live.record().language = Some(agent.language.clone());
         setup.facts = Arc::new(live.call_facts(&agent.name));
         let (sender, receiver) = control();
         setup.control = Some(receiver);
         let info = CallInfo {
             call: call.sid.into(),
-            language: agent.language.as_str().into(),
+            language: language.as_str().into(),
             parameters: Arc::clone(&setup.parameters),
             facts: Arc::clone(&setup.facts),
             ..CallInfo::default()
         };
         let (this, of) = (Arc::clone(self), (agent.clone(), info));
         setup.tools = Some(Arc::new(tools::CallTools::new(this, Arc::clone(&live), base.cloned(), of)));
+        crate::logging::serves(call.sid, &agent.name);
         live.begin(sender, over);
+        if let Some(checkpoints) = &self.checkpoints {
+            live.checkpoint(checkpoints);
+        }
         if live.is_recorded() {
             self.store_document(&live);
         }
@@ -486,8 +529,8 @@ impl CallRegistry {
         let tenant = live.as_ref().map(|live| live.tenant()).unwrap_or_default();
         let kept = live.as_ref().is_none_or(|live| live.is_recorded());
         let keeper = self.keeper(&tenant).filter(|_| kept).cloned();
-        let recorder = Recorder::new(over, keeper.clone(), names, &config, show).with_sound(form);
-        CallObserver::new(recorder, live, keeper, Arc::clone(&self.metrics))
+        let recorder = Recorder::new(over, keeper, names, &config, show).with_sound(form);
+        CallObserver::new(recorder, live, self.checkpoints.clone(), Arc::clone(&self.metrics))
     }
 
     /// The stream of this call has ended.
@@ -507,9 +550,6 @@ impl CallRegistry {
             self.account_for(live);
         }
         self.keep(live);
-        if let (Some(keeper), Some(sid)) = (self.keeper(&live.tenant()), live.sid()) {
-            keeper.forget_live(&sid);
-        }
         if is_first {
             self.trace(live);
         }
@@ -541,8 +581,11 @@ impl CallRegistry {
         if !stored {
             tracing::warn!("the store can't keep up: not all of the last calls are in it");
         }
-        let written = self.keeper.as_ref().is_none_or(|keeper| keeper.settle(within));
-        self.tenants.settle(within) && written && stored
+        let kept = self.keeper.as_ref().is_none_or(|keeper| keeper.settle(within));
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.settle(within);
+        }
+        self.tenants.settle(within) && kept && stored
     }
 
     /// The server ends: all callers hear a goodbye, and their calls are ended.
@@ -580,6 +623,9 @@ impl CallRegistry {
             let mut index = self.index();
             if index.by_sid(id).is_some_and(|live| scope.sees(&live.tenant())) {
                 index.forget(id);
+                if let Some(checkpoints) = &self.checkpoints {
+                    checkpoints.forget(id);
+                }
             }
         }
         for folder in self.folders(scope) {
@@ -587,8 +633,11 @@ impl CallRegistry {
         }
     }
 
-    /// Writes what is known of a call beside its record.
+    /// Writes what is known of a call that is over beside its record; nothing goes on.
     fn keep(&self, live: &LiveCall) {
+        if let (Some(checkpoints), Some(sid)) = (&self.checkpoints, live.sid()) {
+            checkpoints.forget(&sid);
+        }
         if live.is_recorded() {
             self.store_document(live);
         }

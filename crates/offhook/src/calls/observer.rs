@@ -9,7 +9,7 @@ use offhook_tape::{TapedLine, WireInput, WireOutput};
 use serde_json::json;
 
 use super::live_call::LiveCall;
-use crate::keeper::Keeper;
+use crate::checkpoints::Checkpoints;
 use crate::metrics::CallMetrics;
 use crate::record::Recorder;
 
@@ -17,7 +17,8 @@ use crate::record::Recorder;
 pub(crate) struct CallObserver {
     recorder: Recorder,
     live: Option<Arc<LiveCall>>,
-    keeper: Option<Keeper>,
+    /// Where what the call needs to go on is written, if it is.
+    checkpoints: Option<Arc<Checkpoints>>,
     metrics: Arc<CallMetrics>,
 }
 
@@ -25,10 +26,10 @@ impl CallObserver {
     pub(crate) const fn new(
         recorder: Recorder,
         live: Option<Arc<LiveCall>>,
-        keeper: Option<Keeper>,
+        checkpoints: Option<Arc<Checkpoints>>,
         metrics: Arc<CallMetrics>,
     ) -> Self {
-        Self { recorder, live, keeper, metrics }
+        Self { recorder, live, checkpoints, metrics }
     }
 
     fn listened_to(&self) -> Option<&LiveCall> {
@@ -40,10 +41,8 @@ impl CallObserver {
         if let Some(live) = &self.live {
             live.on_event(offhook_conversation::ms(now), event);
             let more_was_said = matches!(event, CallEvent::TurnEnded(_) | CallEvent::Said { .. });
-            if let Some(keeper) = self.keeper.as_ref().filter(|_| more_was_said)
-                && let Some((sid, bytes)) = live.to_be_resumed()
-            {
-                keeper.save_live(&sid, bytes);
+            if let Some(checkpoints) = self.checkpoints.as_ref().filter(|_| more_was_said) {
+                live.checkpoint(checkpoints);
             }
         }
     }

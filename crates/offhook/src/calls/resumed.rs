@@ -1,10 +1,9 @@
-//! Calls of a process that has ended: they go on where they were heard.
+//! Calls of a process that has ended, or whose own code broke: they go on where they were heard.
 //!
-//! With a folder for records, what was said is written after every turn. A server that starts finds the calls that its predecessor left
-//! in the middle; Twilio, whose streams are gone, asks what is next, and each is connected again.
+//! What was said is written after every turn ([`Checkpoints`](crate::checkpoints::Checkpoints)). A server that starts finds the calls
+//! that its predecessor left in the middle; Twilio, whose streams are gone, asks what is next, and each is connected again.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -15,11 +14,7 @@ use super::CallRegistry;
 use super::call_record::{About, Line, unix};
 use super::config::OnMachine;
 use super::live_call::LiveCall;
-
-/// Twilio asks what is next within seconds: a call that was left longer ago has ended otherwise.
-const LEFT_WITHIN: Duration = Duration::from_secs(120);
-/// What is read of a file at most: a transcript's longest.
-const LONGEST: u64 = 4 * 1024 * 1024;
+use crate::checkpoints::Checkpoints;
 
 /// What a call needs to go on.
 #[derive(Debug, Deserialize, Serialize)]
@@ -32,7 +27,9 @@ struct Kept {
     to: String,
     from: String,
     goal: Option<String>,
+    /// What the agent's texts are filled with; applications get them as parameters.
     parameters: BTreeMap<String, String>,
+    language: Option<String>,
     /// Seconds since 1970.
     since: u64,
     transcript: Vec<Said>,
@@ -46,9 +43,19 @@ struct Said {
 }
 
 impl LiveCall {
+    /// Writes what the call needs to go on in another process, as it stands now. Nothing of one that isn't to be recorded.
+    pub(super) fn checkpoint(&self, checkpoints: &Checkpoints) {
+        if self.is_recorded()
+            && !self.is_over()
+            && let Some((sid, bytes)) = self.to_be_resumed()
+        {
+            checkpoints.save(&sid, bytes);
+        }
+    }
+
     /// What the call needs to go on in another process.
-    pub(super) fn to_be_resumed(&self) -> Option<(String, Vec<u8>)> {
-        let tenant = self.tenant();
+    fn to_be_resumed(&self) -> Option<(String, Vec<u8>)> {
+        let (variables, tenant) = (self.variables(), self.tenant());
         let record = self.record();
         let about = &self.about;
         let sid = record.sid.clone()?;
@@ -65,7 +72,8 @@ impl LiveCall {
             to: about.to.clone(),
             from: about.from.clone(),
             goal: about.goal.as_deref().map(str::to_owned),
-            parameters: BTreeMap::clone(&about.parameters),
+            parameters: variables,
+            language: record.language.clone(),
             since: unix(about.since),
             transcript: record.transcript.iter().map(said).collect(),
         };
@@ -75,26 +83,37 @@ impl LiveCall {
 }
 
 impl CallRegistry {
-    /// Takes in the calls that an earlier process has left in the middle. Gives their `CallSid`s.
-    pub(crate) fn resume(&self) -> Vec<String> {
+    /// Takes in calls that an earlier process has left in the middle. Gives their `CallSid`s.
+    pub(crate) fn resume(&self, left: &[Vec<u8>]) -> Vec<String> {
         let mut resumed = Vec::new();
-        for keeper in self.keeper.iter().chain(self.tenants.keepers()) {
-            for path in keeper.left_in_the_middle() {
-                match read(&path) {
-                    Some(kept) => {
-                        tracing::info!(call = %kept.sid, "the call was left in the middle: it goes on if Twilio connects it again");
-                        resumed.push(kept.sid.clone());
-                        let live = Arc::new(self.live_again(kept));
-                        self.index().add(&live);
-                    }
-                    None => keeper.forget(path),
-                }
-            }
+        for kept in left.iter().filter_map(|bytes| serde_json::from_slice::<Kept>(bytes).ok()) {
+            tracing::info!(call = %kept.sid, "the call was left in the middle: it goes on if Twilio connects it again");
+            crate::logging::serves(&kept.sid, &kept.agent);
+            resumed.push(kept.sid.clone());
+            let live = Arc::new(self.live_again(kept));
+            self.index().add(&live);
         }
         resumed
     }
 
+    /// The call's own code broke, and with it its stream: what was said is known, and it goes on if Twilio connects it again. Gives
+    /// how often that was so.
+    pub(crate) fn broke(&self, live: &LiveCall) -> u32 {
+        live.record().troubles.push("a fault of this program broke off the call's stream".to_owned());
+        live.stop_talking();
+        let before = live.length();
+        live.was_cut_off(before)
+    }
+
+    /// Ends a call that was cut off for the `count`th time, and is not back.
+    pub(crate) fn end_cut_off(&self, live: &LiveCall, count: u32) {
+        if live.is_cut_off() && live.cut_offs() == count {
+            self.conclude(live);
+        }
+    }
+
     fn live_again(&self, kept: Kept) -> LiveCall {
+        let since = SystemTime::UNIX_EPOCH + Duration::from_secs(kept.since);
         let about = About {
             reference: String::new(),
             direction: if kept.outbound { "outbound" } else { "inbound" },
@@ -107,7 +126,7 @@ impl CallRegistry {
             awaits_beep: false,
             longest: None,
             tenant: kept.tenant,
-            since: SystemTime::UNIX_EPOCH + Duration::from_secs(kept.since),
+            since,
         };
         let prices = self.prices(&about.tenant);
         let live =
@@ -116,15 +135,53 @@ impl CallRegistry {
             let who = if line.caller { "caller" } else { "agent" };
             live.record().say(0, who, line.text, line.interrupted);
         }
-        live.was_cut_off();
+        live.record().language = kept.language;
+        live.was_cut_off(since.elapsed().unwrap_or_default());
         live
     }
 }
 
-/// `None`: too old, or no such file.
-fn read(path: &Path) -> Option<Kept> {
-    let metadata = std::fs::metadata(path).ok()?;
-    let fresh = metadata.modified().ok()?.elapsed().is_ok_and(|age| age < LEFT_WITHIN);
-    let whole = fresh && metadata.is_file() && metadata.len() < LONGEST;
-    serde_json::from_slice(&whole.then(|| std::fs::read(path).ok())??).ok()
+#[cfg(test)]
+mod tests {
+    use super::super::live_call::tests::about;
+    use super::*;
+
+    #[test]
+    fn a_call_goes_on_after_its_code_broke_and_only_so_often() {
+        let live = LiveCall::new(about(None), Some("CA1".into()), CallStatus::InProgress);
+        assert!(!live.is_cut_off());
+        live.record().say(0, "caller", "two pizzas".into(), false);
+        live.record().talking = true;
+        live.stop_talking();
+        assert_eq!(live.was_cut_off(Duration::from_secs(9)), 1);
+        assert!(live.is_cut_off());
+        let mut config = Arc::default();
+        live.go_on_from(&mut config);
+        let history = &config.conversation.history;
+        assert!(history.cut_off && history.before.len() == 1, "{history:?}");
+        assert_eq!(live.recorded_as("CA1"), "CA1_2");
+        for count in 2..=5 {
+            assert_eq!(live.was_cut_off(Duration::ZERO), count);
+            assert!(live.is_cut_off());
+        }
+        live.was_cut_off(Duration::ZERO);
+        assert!(!live.is_cut_off(), "something breaks it each time");
+    }
+
+    #[test]
+    fn what_is_kept_is_read_again() {
+        let parameters = Arc::new(BTreeMap::from([("name".to_owned(), "Ann".to_owned())]));
+        let about = About { parameters, ..about(Some("book a table")) };
+        let live = LiveCall::new(about, Some("CA1".into()), CallStatus::InProgress);
+        live.record().say(0, "agent", "Hello Ann.".into(), true);
+        live.record().language = Some("fr-FR".into());
+        let (sid, bytes) = live.to_be_resumed().unwrap();
+        let kept: Kept = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(
+            (sid.as_str(), kept.sid.as_str(), kept.language.as_deref()),
+            ("CA1", "CA1", Some("fr-FR"))
+        );
+        assert_eq!((kept.parameters["name"].as_str(), kept.outbound), ("Ann", true));
+        assert!(kept.transcript[0].interrupted && !kept.transcript[0].caller);
+    }
 }

@@ -34,7 +34,8 @@ pub(crate) struct ExplainArgs {
 
 /// Tells a tape's story.
 pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
-    let octets = std::fs::read(&args.tape).with_context(|| format!("can't read {}", args.tape.display()))?;
+    let octets =
+        crate::input::octets(&args.tape).with_context(|| format!("can't read {}", args.tape.display()))?;
     let tape = unpacked(octets)?;
     let (header, lines) = lines(&tape)?;
     let config = header.call_config().unwrap_or_default();

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use offhook_chain::{Circuit, Health, LinkTotals};
+use offhook_chain::{Circuit, Health, Latencies, LinkTotals};
 use offhook_stage_api::FailureKind;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
 
 use crate::agents::Provider;
 
@@ -37,10 +38,13 @@ struct State {
 struct Sum {
     totals: LinkTotals,
     failures: [u64; 6],
+    latencies: Latencies,
 }
 
 impl Sum {
-    fn add(&mut self, totals: LinkTotals, failures: Failures) {
+    fn add(&mut self, health: &Health) {
+        let (totals, failures): (LinkTotals, Failures) = (health.totals(), health.failures());
+        self.latencies.add(&health.latencies());
         let sum = &mut self.totals;
         sum.asked += totals.asked;
         sum.answered += totals.answered;
@@ -96,7 +100,7 @@ impl Providers {
         state.settle();
         let mut sums = state.past.clone();
         for (key, health) in state.now.iter().chain(&state.before) {
-            sums.entry(key.clone()).or_default().add(health.totals(), health.failures());
+            sums.entry(key.clone()).or_default().add(health);
         }
         (sums, state.now.iter().map(|(key, health)| (key.clone(), health.circuit())).collect())
     }
@@ -109,7 +113,7 @@ impl State {
         self.before.retain(|(key, health)| {
             let is_used = Arc::strong_count(health) > 1;
             if !is_used {
-                past.entry(key.clone()).or_default().add(health.totals(), health.failures());
+                past.entry(key.clone()).or_default().add(health);
             }
             is_used
         });
@@ -133,6 +137,21 @@ impl Collector for Providers {
                 let labels = [("agent", agent.as_str()), ("stage", stage), ("provider", provider.as_str())];
                 ConstCounter::new(read(&sum.totals)).encode(family.encode_family(&labels)?)?;
             }
+        }
+        let help = "From a request to the beginning of its answer, while the provider had nothing else to do";
+        let mut family = encoder.encode_descriptor(
+            "provider_answer",
+            help,
+            Some(&Unit::Seconds),
+            MetricType::Histogram,
+        )?;
+        for ((agent, stage, provider), sum) in &sums {
+            let labels = [("agent", agent.as_str()), ("stage", stage), ("provider", provider.as_str())];
+            let bounds = Latencies::bounds().chain([f64::INFINITY]);
+            let buckets: Vec<(f64, u64)> = bounds.zip(sum.latencies.buckets).collect();
+            let (count, total) = (sum.latencies.count(), sum.latencies.sum.as_secs_f64());
+            let mut one = family.encode_family(&labels)?;
+            one.encode_histogram::<NoLabelSet>(total, count, &buckets, None)?;
         }
         let help = "Failures of providers, by kind";
         let mut family = encoder.encode_descriptor("provider_failures", help, None, MetricType::Counter)?;

@@ -19,7 +19,7 @@ use crate::config::Config;
 pub(crate) struct ServeArgs {
     /// Configuration file; `offhook.toml` in this folder is read if there is one
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,

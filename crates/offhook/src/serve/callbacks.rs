@@ -8,10 +8,10 @@ use hyper::StatusCode;
 use offhook_twilio::calls::{AnsweredBy, CallStatus, PhoneNumber};
 use offhook_twilio::twiml::{Dial, MIME, Response, Verb};
 
-use super::Edge;
 use super::http::{Answer, text, typed};
 use super::life::Phase;
 use super::voice::{Checked, check};
+use super::{Edge, Shared};
 use crate::calls::live_call::LiveCall;
 use crate::calls::transfer_document;
 
@@ -118,6 +118,9 @@ fn connect_again(checked: &Checked, live: Option<&LiveCall>, edge: &Edge) -> Opt
         return None;
     }
     let sid = sid(checked);
+    if live.is_some_and(LiveCall::was_cut) {
+        return Some(lost_for_good(live, shared));
+    }
     let goes_on = live.is_some_and(|live| {
         let record = live.record();
         !record.over && record.ended.is_none()
@@ -134,14 +137,20 @@ fn connect_again(checked: &Checked, live: Option<&LiveCall>, edge: &Edge) -> Opt
         }
     }
     tracing::warn!(call = sid, again, "a call's stream was lost for good: the caller is told so");
+    Some(lost_for_good(live, shared))
+}
+
+/// A call can't be connected again: the caller is told so, and handed to whoever the configuration names, or the call's agent.
+pub(super) fn lost_for_good(live: Option<&LiveCall>, shared: &Shared) -> Response {
     let config = shared.registry.outbound(&live.map(LiveCall::tenant).unwrap_or_default());
     let sorry = Response::default().then(Verb::Say(config.lost.clone()));
-    let Some(to) = &config.lost_transfer else { return Some(sorry.then(Verb::Hangup)) };
+    let of_agent = || shared.registry.serves(live).agent.last_transfer.clone();
+    let Some(to) = config.lost_transfer.clone().or_else(of_agent) else { return sorry.then(Verb::Hangup) };
     // A caller's own number is shown by itself; we call others by our own.
     let caller_id =
         live.filter(|live| live.about.direction == "outbound").map(|live| live.about.from.clone());
-    let dial = Dial { number: to.clone(), caller_id, timeout: LOST_RINGS_S, action: None };
-    Some(sorry.then(Verb::Dial(dial)).then(Verb::Hangup))
+    let dial = Dial { number: to, caller_id, timeout: LOST_RINGS_S, action: None };
+    sorry.then(Verb::Dial(dial)).then(Verb::Hangup)
 }
 
 /// A transfer is over. Nobody took it? Then the caller comes back to the agent; where that can't be, they are told so.

@@ -81,10 +81,18 @@ fn in_words(time: Duration) -> String {
     }
 }
 
-/// Waits for the first signal that wants the end; reloads for each that wants that.
-pub(super) async fn until_stop(signals: &mut Signals, mut reload: impl AsyncFnMut()) {
+/// Waits for the first signal that wants the end; reloads for each that wants that, and when files have `changed`.
+pub(super) async fn until_stop(
+    signals: &mut Signals,
+    mut changed: impl AsyncFnMut(),
+    mut reload: impl AsyncFnMut(),
+) {
     loop {
-        match signals.next().await {
+        let wish = tokio::select! {
+            wish = signals.next() => wish,
+            () = changed() => Wish::Reload,
+        };
+        match wish {
             Wish::Stop => return,
             Wish::Reload => reload().await,
         }

@@ -45,9 +45,11 @@ pub(crate) struct Metrics {
     in_progress: Gauge,
     turned_away: Counter,
     pub(super) connections_refused: Counter,
+    pub(super) accept_failures: Counter,
     pub(super) panics: Counter,
     log_dropped: Counter,
     log_suppressed: Counter,
+    transcripts_cut: Counter,
     tape_octets: Counter,
     disk_failures: Counter,
     tapes_cut: Counter,
@@ -85,9 +87,11 @@ impl Metrics {
             in_progress: Gauge::default(),
             turned_away: Counter::default(),
             connections_refused: Counter::default(),
+            accept_failures: Counter::default(),
             panics: Counter::default(),
             log_dropped: Counter::default(),
             log_suppressed: Counter::default(),
+            transcripts_cut: Counter::default(),
             tape_octets: Counter::default(),
             disk_failures: Counter::default(),
             tapes_cut: Counter::default(),
@@ -126,6 +130,11 @@ impl Metrics {
         for (name, help, counter) in [
             ("calls_turned_away", "Calls not taken because every worker was late", &new.turned_away),
             ("connections_refused", "Connections for which there was no room", &new.connections_refused),
+            (
+                "accept_failures",
+                "Connections that the system did not give, as when no file descriptors are left",
+                &new.accept_failures,
+            ),
             ("signatures_refused", "Webhooks and sockets that Twilio did not sign", &new.signatures_refused),
             ("tokens_refused", "Requests to the API without its token", &new.tokens_refused),
             ("log_lines_dropped", "Lines of the log that nobody read fast enough", &new.log_dropped),
@@ -134,6 +143,7 @@ impl Metrics {
                 "Events of the log that were too many of their kind",
                 &new.log_suppressed,
             ),
+            ("transcripts_cut", "Transcripts too long to be speech, cut short", &new.transcripts_cut),
             ("tape_bytes", "Octets of tapes", &new.tape_octets),
             ("disk_failures", "Tapes and records that the disk refused", &new.disk_failures),
             ("tapes_cut", "Tapes that ended before their calls, because the disk was behind", &new.tapes_cut),
@@ -204,20 +214,20 @@ impl Metrics {
         let counters = [
             (&self.log_dropped, crate::logging::dropped()),
             (&self.log_suppressed, crate::logging::suppressed()),
+            (&self.transcripts_cut, offhook_providers::stt::cut_transcripts()),
         ];
         for (counter, count) in counters {
             counter.inner().store(count, Ordering::Relaxed);
         }
+        let mut failures = shared.registry.checkpoint_failures();
         if let Some(written) = shared.registry.written() {
-            let counters = [
-                (&self.tape_octets, &written.tape_octets),
-                (&self.disk_failures, &written.failures),
-                (&self.tapes_cut, &written.tapes_cut),
-            ];
+            failures += written.failures.load(Ordering::Relaxed);
+            let counters = [(&self.tape_octets, &written.tape_octets), (&self.tapes_cut, &written.tapes_cut)];
             for (counter, count) in counters {
                 counter.inner().store(count.load(Ordering::Relaxed), Ordering::Relaxed);
             }
         }
+        self.disk_failures.inner().store(failures, Ordering::Relaxed);
         let mut out = String::new();
         encode(&mut out, &self.registry)?;
         Ok(out)

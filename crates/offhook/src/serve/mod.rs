@@ -30,6 +30,7 @@ mod socket;
 mod systemd;
 mod tokens;
 mod voice;
+mod watched;
 mod workers;
 
 use std::net::SocketAddr;
@@ -45,6 +46,7 @@ use tokio::net::TcpListener;
 
 use crate::api::Api;
 use crate::calls::CallRegistry;
+use crate::checkpoints::Checkpoints;
 use crate::config::Config;
 use crate::keeper::Keeper;
 use crate::outbox::Outbox;
@@ -66,6 +68,7 @@ use signals::Signals;
 use tokens::Tokens;
 pub(crate) use tokens::random;
 pub(crate) use voice::TOKEN;
+use watched::Watched;
 use workers::Workers;
 
 /// So long is waited at the end for the disk, and for workers.
@@ -132,12 +135,19 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let store = config.store.start(config.record.as_deref(), listen)?;
     let traces = TraceSettings::from_environment(|name| std::env::var(name).ok());
     let telemetry = traces.map(Telemetry::start).transpose()?;
-    let shared = Arc::new(shared(args, &config, (listen, descriptors), (keeper, store, telemetry), count)?);
+    let (checkpoints, left) = match config.resume_folder(listen.port(), |name| std::env::var_os(name)) {
+        Some(folder) => {
+            Checkpoints::start(&folder, config.store.keys()?).map(|(on, left)| (Some(on), left))?
+        }
+        None => (None, Vec::new()),
+    };
+    let kept = (keeper, store, telemetry, checkpoints);
+    let shared = Arc::new(shared(args, &config, (listen, descriptors), kept, count)?);
     if let Some(store) = &shared.registry.store {
         let calls = Arc::downgrade(&shared.registry);
-        if let Some(keep_for) = config.store.keep_for {
-            retention::start(&shared.registry, store, keep_for)?;
-        }
+        let limits =
+            retention::Limits { keep_for: config.store.keep_for, keep_bytes: config.store.keep_bytes };
+        retention::start(&shared.registry, store, limits)?;
         store.watch(move || calls.upgrade().map(|calls| calls.in_progress()).unwrap_or_default());
     }
     let workers = Workers::start(count, &shared)?;
@@ -145,7 +155,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let loader = roster::Loader::start()?;
     limits::give_way();
     let edge = Arc::new(Edge { shared: Arc::clone(&shared), workers });
-    let ended = runtime.block_on(serve(args, (listen, &config), &edge, &loader));
+    let ended = runtime.block_on(serve(args, (listen, &config), (&edge, left), &loader));
     // Workers first: calls that are cut write their records when they are dropped.
     edge.workers.stop(LAST_RECORDS);
     let whole = shared.registry.settle(LAST_RECORDS);
@@ -163,11 +173,14 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// What outlives calls.
+type Kept = (Option<Keeper>, Option<Store>, Option<Telemetry>, Option<Checkpoints>);
+
 fn shared(
     args: &ServeArgs,
     config: &Config,
     (listen, descriptors): (SocketAddr, usize),
-    (keeper, store, telemetry): (Option<Keeper>, Option<Store>, Option<Telemetry>),
+    (keeper, store, telemetry, checkpoints): Kept,
     workers: usize,
 ) -> anyhow::Result<Shared> {
     let roster = roster::load(config, args.transport())?;
@@ -191,7 +204,8 @@ fn shared(
         config.recording.form(),
     )
     .telling(outbox)
-    .with_tenants(Tenants::start(config)?, config.limits.clone());
+    .with_tenants(Tenants::start(config)?, config.limits.clone())
+    .resumable(checkpoints);
     let tool_calls = registry.tool_calls.clone();
     Ok(Shared {
         console: config.console && api.is_some(),
@@ -220,8 +234,8 @@ fn shared(
 }
 
 /// Takes in the calls that an earlier process has left in the middle. What Twilio doesn't connect again has ended.
-fn resume(shared: &Arc<Shared>) {
-    let resumed = shared.registry.resume();
+fn resume(shared: &Arc<Shared>, left: &[Vec<u8>]) {
+    let resumed = shared.registry.resume(left);
     if resumed.is_empty() {
         return;
     }
@@ -229,9 +243,7 @@ fn resume(shared: &Arc<Shared>) {
     tokio::spawn(async move {
         tokio::time::sleep(2 * reconnect::BACK_WITHIN).await;
         for live in resumed.iter().filter_map(|sid| shared.registry.call(sid)) {
-            if live.is_cut_off() {
-                shared.registry.conclude(&live);
-            }
+            shared.registry.end_cut_off(&live, 1);
         }
     });
 }
@@ -240,11 +252,11 @@ fn resume(shared: &Arc<Shared>) {
 async fn serve(
     args: &ServeArgs,
     (listen, config): (SocketAddr, &Config),
-    edge: &Arc<Edge>,
+    (edge, left): (&Arc<Edge>, Vec<Vec<u8>>),
     loader: &roster::Loader,
 ) -> anyhow::Result<Ended> {
     let mut signals = Signals::register()?;
-    resume(&edge.shared);
+    resume(&edge.shared, &left);
     let listener = match systemd::inherited()? {
         Some(listener) => listener,
         None => TcpListener::bind(listen).await.with_context(|| {
@@ -264,7 +276,9 @@ async fn serve(
     announce::announce(listener.local_addr()?, shared);
     systemd::ready();
     let life = async {
-        drain::until_stop(&mut signals, async || roster::reload(args, shared, loader).await).await;
+        let mut files = Watched::new(args.clone());
+        let changed = async || files.changed(loader).await;
+        drain::until_stop(&mut signals, changed, async || roster::reload(args, shared, loader).await).await;
         let who = (&*shared.life, &shared.calls, &*shared.registry);
         let ended = drain::drain(config.drain, who, &mut signals).await;
         shared.life.advance(Phase::Ending);

@@ -25,6 +25,7 @@ use super::routes::{AFTER_RELAY_PATH, RELAY_PATH};
 use super::socket::{broke, is_announced, is_of_account};
 use super::voice::{Checked, check, parameters};
 use super::{Edge, Shared, TOKEN};
+use crate::calls::live_call::LiveCall;
 use crate::calls::{Announced, CallObserver, Served, transfer_document};
 
 /// A call whose socket is lost so often isn't connected again: something loses it each time.
@@ -49,7 +50,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         if let Some((lease, sid)) = lease {
             // Another session may hold it now, but not this one.
             let _became = shared.reconnects.release(&sid, lease, None);
-            broke(&sid, shared);
+            let shared = Arc::clone(shared);
+            drop(tokio::task::spawn_local(async move { broke(&sid, &shared).await }));
         }
         return;
     };
@@ -110,7 +112,7 @@ pub(super) async fn after(request: Request, edge: &Edge) -> Answer {
     let live = shared.registry.call(sid);
     let response = Response::default();
     let goes_on =
-        handoff.may_go_on() && again < MOST_AGAIN && live.as_ref().is_none_or(|live| !live.is_over());
+        handoff.may_go_on() && again < MOST_AGAIN && live.as_ref().is_some_and(|live| !live.is_over());
     let response = if goes_on {
         let served = shared.registry.serves(live.as_deref());
         match connect(&checked, sid, shared, (&served, again + 1)) {
@@ -128,8 +130,13 @@ pub(super) async fn after(request: Request, edge: &Edge) -> Answer {
                 let document = transfer_document(&live, &to, Some(&checked.base));
                 return typed(StatusCode::OK, MIME, document.to_xml());
             }
-            _ if handoff.status == Some(SessionStatus::Failed) && handoff.live => {
-                response.then(Verb::Say("We are sorry, something went wrong. Please call again.".into()))
+            (live, _)
+                if handoff.live
+                    && (handoff.status == Some(SessionStatus::Failed)
+                        || live.as_deref().is_some_and(LiveCall::was_cut)) =>
+            {
+                let sorry = super::callbacks::lost_for_good(live.as_deref(), shared);
+                return typed(StatusCode::OK, MIME, sorry.to_xml());
             }
             _ => response,
         }

@@ -113,7 +113,7 @@ impl Loader {
         Ok(Self(jobs))
     }
 
-    fn run(&self, job: impl FnOnce() + Send + 'static) {
+    pub(super) fn run(&self, job: impl FnOnce() + Send + 'static) {
         // The thread lives as long as this.
         let _gone = self.0.send(Box::new(job)).is_err();
     }

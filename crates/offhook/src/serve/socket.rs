@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use offhook_media_line::MediaLine;
 use offhook_script::Transport;
 use offhook_session::{Admitted, Leave, OpenCall, SessionEnd, SessionError, SessionReport, open_call};
+use offhook_stages::scope::{InCall, Scope};
 use offhook_twilio::stream::StartMessage;
 use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
@@ -158,12 +159,13 @@ async fn run<G>(
     shared: Arc<Shared>,
     counted: G,
 ) {
-    let served = AssertUnwindSafe(call.serve()).catch_unwind().await;
+    let scope = Scope { call: sid.as_str().into(), agent: "".into() };
+    let served = AssertUnwindSafe(InCall::new(scope, call.serve())).catch_unwind().await;
     drop(counted);
     let Ok((report, lost)) = served else {
         // Whoever leads it now, it isn't this stream.
         let _became = shared.streams.release(&sid, lease, None);
-        return broke(&sid, &shared);
+        return broke(&sid, &shared).await;
     };
     match shared.streams.release(&sid, lease, lost) {
         Became::Leased => log(&report),
@@ -178,14 +180,15 @@ async fn run<G>(
     }
 }
 
-/// A call's own code broke: the others go on, and what is known of this one is written down.
-pub(super) fn broke(sid: &str, shared: &Shared) {
+/// A call's own code broke: the others go on, and so does this one, from what was said, if Twilio connects it again.
+pub(super) async fn broke(sid: &str, shared: &Shared) {
     shared.metrics.panics.inc();
-    tracing::error!(call = sid, "the call ended, for its code broke");
+    tracing::error!(call = sid, "the call's stream broke off, for its code broke");
     if let Some(live) = shared.registry.call(sid) {
-        live.record().troubles.push("a fault of this program ended the call".to_owned());
+        let count = shared.registry.broke(&live);
+        tokio::time::sleep(BACK_WITHIN).await;
+        shared.registry.end_cut_off(&live, count);
     }
-    shared.registry.hung_up(sid);
 }
 
 /// A call is over, or did not begin.
@@ -196,6 +199,9 @@ fn conclude(mut report: SessionReport, shared: &Shared) {
         let sid = start.call_sid.as_str();
         if let Some(live) = shared.registry.call(sid) {
             live.remember(std::mem::take(&mut report.history));
+        }
+        if let Some(gain) = report.totals.voice_gain {
+            shared.registry.voice_needed(sid, f32::from(gain) / 100.0);
         }
         shared.registry.hung_up(sid);
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use offhook_session::StageSet;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc;
@@ -167,13 +168,15 @@ fn begin(work: Work, shared: &Arc<Shared>) {
         Work::Serve(upgraded, guard) => match upgraded.stream.enter() {
             Ok(stream) => {
                 let rest = (upgraded.base, upgraded.carries);
-                tokio::task::spawn_local(socket::serve(
-                    stream,
-                    upgraded.read,
-                    Arc::clone(shared),
-                    rest,
-                    guard,
-                ));
+                let serve = socket::serve(stream, upgraded.read, Arc::clone(shared), rest, guard);
+                let shared = Arc::clone(shared);
+                tokio::task::spawn_local(async move {
+                    // A call that runs is looked after by itself.
+                    if AssertUnwindSafe(serve).catch_unwind().await.is_err() {
+                        shared.metrics.panics.inc();
+                        tracing::error!("a stream could not begin: its code broke");
+                    }
+                });
             }
             Err(error) => tracing::warn!(%error, "a socket was lost before it was served"),
         },

@@ -1,5 +1,5 @@
 //! What a server meets in its life: it is told to stop with hundreds of calls, the disk is full, descriptors run out, the process
-//! stands still, nobody reads its log. No call suffers for it.
+//! stands still, the clock steps, nobody reads its log. No call suffers for it.
 
 use std::time::Duration;
 
@@ -136,5 +136,34 @@ async fn the_disk_is_full() {
     assert_served(&calls(&server, 20).await);
     until(&server, "offhook_disk_failures_total", 1.0).await;
     assert!(metric(&server, "offhook_disk_free_bytes").await < 128.0 * 1024.0);
+    assert_served(&[place(plan(&server, 99), |_| {}).await.unwrap()]);
+}
+
+#[tokio::test]
+async fn the_clock_steps_forward_and_back() {
+    let libraries = ["x86_64-linux-gnu", "aarch64-linux-gnu"];
+    let mut libraries = libraries.map(|of| format!("/usr/lib/{of}/faketime/libfaketime.so.1")).into_iter();
+    let Some(library) = libraries.find(|path| std::path::Path::new(path).exists()) else {
+        println!("skipped: Debian's package `faketime` is not installed");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let step = folder.path().join("step");
+    std::fs::write(&step, "+0").unwrap();
+    let first = format!(
+        "export LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={} FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1;",
+        step.display()
+    );
+    let server = Server::hindered(&first, "echo");
+    let steps = async {
+        until(&server, "offhook_calls_in_progress", 5.0).await;
+        for by in ["+86400", "-86400"] {
+            std::fs::write(&step, by).unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let (reports, ()) = tokio::join!(calls(&server, 5), steps);
+    assert_served(&reports);
+    // What was announced a moment ago is not too old.
     assert_served(&[place(plan(&server, 99), |_| {}).await.unwrap()]);
 }

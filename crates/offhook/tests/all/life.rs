@@ -95,6 +95,7 @@ async fn a_second_signal_ends_calls_now_and_their_records_are_whole() {
     for (number, call) in (1..).zip(calls) {
         let report = call.await.unwrap();
         assert!(!report.findings.iter().any(|finding| finding.contains("without")), "{:?}", report.findings);
+        assert_eq!(report.after, ["Say", "Hangup"], "nobody is left without a word");
         let kept: serde_json::Value = serde_json::from_str(&record(&server, number, ".json")).unwrap();
         assert!(kept["events"].as_array().is_some(), "{kept}");
         let tape = record(&server, number, ".tape.jsonl");

@@ -20,6 +20,7 @@ mod relay_app;
 mod secrets;
 mod server;
 mod strangers;
+mod systemd;
 mod tenants;
 mod tls;
 mod transfers;

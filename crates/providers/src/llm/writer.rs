@@ -118,7 +118,8 @@ impl Writer {
         for output in std::mem::take(&mut self.out) {
             match output {
                 Output::Text(text) => {
-                    let speech = self.thoughts.strip(&text);
+                    // A token may be a book: no more of it is looked at than a reply can have.
+                    let speech = self.thoughts.strip(first(&text, LONGEST_TEXT + 1));
                     if speech.anew {
                         self.unopened.store(true, Ordering::Relaxed);
                         self.hold.forget();
@@ -173,5 +174,20 @@ impl Writer {
         }
         self.sign = Some(now);
         let _gone = events.send(LlmEvent::Text { reply: self.reply, delta: String::new() }).await;
+    }
+}
+
+/// So many characters of a text.
+fn first(text: &str, most: usize) -> &str {
+    text.char_indices().nth(most).map_or(text, |(at, _)| &text[..at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first;
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!((first("häé", 2), first("häé", 3), first("", 3)), ("hä", "häé", ""));
     }
 }

@@ -16,6 +16,7 @@ use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncRead;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tower_service::Service;
@@ -98,7 +99,7 @@ impl Service<Uri> for Connector {
                 let stream = connecting.await?;
                 let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
                 took.store(micros, Ordering::Relaxed);
-                Ok(Tcp { stream, proxied: false })
+                Ok(Tcp::new(stream, false))
             });
         };
         let by = found.uri().clone();
@@ -116,22 +117,35 @@ impl Service<Uri> for Connector {
             }
             return Box::pin(async move {
                 let stream = tunnel.call(to).await.map_err(|error| format!("its proxy: {error}"))?;
-                Ok(Tcp { stream, proxied: false })
+                Ok(Tcp::new(stream, false))
             });
         }
         let connecting = tcp.call(by);
         Box::pin(async move {
             let stream = connecting.await.map_err(|error| format!("its proxy: {error}"))?;
-            Ok(Tcp { stream, proxied: true })
+            Ok(Tcp::new(stream, true))
         })
     }
 }
 
-/// A connection.
+/// Octets that are read at a time; and after so many others have their turn.
+const PIECE: usize = 8 * 1024;
+const AT_ONCE: usize = 16 * 1024;
+
+/// A connection. A server that sends without end has no more than its turn, whatever it sends: hyper, left to itself, reads interim
+/// answers (1xx) for as long as there are any, and all calls of the worker wait.
 pub(super) struct Tcp {
     stream: TokioIo<TcpStream>,
     /// To a proxy that is told each request's whole address.
     proxied: bool,
+    /// Octets read since others had their turn.
+    had: usize,
+}
+
+impl Tcp {
+    const fn new(stream: TokioIo<TcpStream>, proxied: bool) -> Self {
+        Self { stream, proxied, had: 0 }
+    }
 }
 
 impl Connection for Tcp {
@@ -144,9 +158,27 @@ impl hyper::rt::Read for Tcp {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        mut buffer: ReadBufCursor<'_>,
     ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        if self.had >= AT_ONCE {
+            self.had = 0;
+            // Polled once, it has this task woken after the others and the network had their turn.
+            if std::pin::pin!(tokio::task::yield_now()).poll(context).is_ready() {
+                context.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        }
+        let mut piece = [0; PIECE];
+        let room = buffer.remaining().min(PIECE);
+        let mut read = tokio::io::ReadBuf::new(&mut piece[..room]);
+        let outcome = Pin::new(self.stream.inner_mut()).poll_read(context, &mut read);
+        if outcome.is_pending() {
+            self.had = 0;
+        } else {
+            self.had += read.filled().len();
+            buffer.put_slice(read.filled());
+        }
+        outcome
     }
 }
 
@@ -224,5 +256,42 @@ mod tests {
         let address = |url: &str| as_request(&url.parse().unwrap()).unwrap().to_string();
         assert_eq!(address("wss://a.example/v1?x=1"), "https://a.example:443/");
         assert_eq!(address("ws://[::1]:9/v1"), "http://[::1]:9/");
+    }
+
+    /// How often others have their turn while 4 MB of this are read.
+    async fn turns_beside(first: &[u8], again: &[u8]) -> usize {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let flood = [first, &again.repeat(4_000_000 / again.len())].concat();
+        let server = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                // Until the client has had enough.
+                let _left = tokio::io::AsyncWriteExt::write_all(&mut stream, &flood).await;
+            });
+        });
+        let http = super::super::Http::new("x", super::super::Deadlines::default());
+        let request = http::Request::get(url).body(http_body_util::Full::default()).unwrap();
+        let asked = async {
+            if let Ok(mut answer) = http.send(request).await {
+                let _all = answer.bytes(8_000_000).await;
+            }
+        };
+        let mut turns = 0;
+        tokio::select! {
+            () = asked => {}
+            () = async { loop { turns += 1; tokio::task::yield_now().await; } } => {}
+        }
+        server.join().unwrap();
+        turns
+    }
+
+    #[tokio::test]
+    async fn a_server_without_end_leaves_others_their_turn() {
+        let interim = turns_beside(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n").await;
+        assert!(interim > 200, "others had {interim} turns");
+        let body = turns_beside(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b"octets").await;
+        assert!(body > 200, "others had {body} turns");
     }
 }

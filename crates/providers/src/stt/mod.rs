@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 pub use assemblyai::AssemblyAiConfig;
 pub use deepgram::DeepgramConfig;
 pub use flux::FluxConfig;
+pub use turns::cut_transcripts;
 pub use vosk::VoskConfig;
 pub use whisper::{WhisperConfig, WhisperFormat, WhisperLanguage, WhisperTerms};
 

@@ -25,7 +25,24 @@ pub(crate) struct Piece {
     pub(crate) confidence: Option<f32>,
 }
 
+/// Longest text of a piece, in octets, and most of its words: what is spoken in minutes without a pause.
+const LONGEST: usize = 4_000;
+const MOST_WORDS: usize = 1_000;
+
 impl Piece {
+    /// Cuts a text that is too long to have been spoken. Whether it was.
+    pub(super) fn cut_short(&mut self) -> bool {
+        let is_long = self.text.len() > LONGEST || self.words.len() > MOST_WORDS;
+        if is_long {
+            let end = (0..=LONGEST).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0);
+            self.text.truncate(end);
+            self.text.shrink_to_fit();
+            self.words.truncate(MOST_WORDS);
+            self.words.shrink_to_fit();
+        }
+        is_long
+    }
+
     pub(super) fn middle(&self) -> u64 {
         self.from + self.until.saturating_sub(self.from) / 2
     }

@@ -3,12 +3,22 @@
 //! Providers cut the caller's speech where they like: into segments, into turns of their own, into words that are revoked.
 //! The call is always told the whole turn so far, under one span, so that each transcript replaces the one before it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use offhook_stage_api::{SttEvent, Transcript};
 
 use super::piece::Piece;
 
-/// Most pieces of one turn; with more the oldest are forgotten.
+/// Most pieces of one turn, and octets of their text (a quarter of an hour of speech); with more the oldest are forgotten.
 const MOST_PIECES: usize = 256;
+const LONGEST_TURN: usize = 16_000;
+
+static CUT: AtomicU64 = AtomicU64::new(0);
+
+/// Transcripts of this process that were too long to be speech, or of turns that were: how many were cut.
+pub fn cut_transcripts() -> u64 {
+    CUT.load(Ordering::Relaxed)
+}
 
 /// Sound that a provider may not have looked at yet and still have heard all speech before a pause: 60 ms.
 const SLACK: u64 = 480;
@@ -31,19 +41,27 @@ struct Turn {
 }
 
 impl Turn {
-    fn put(&mut self, piece: Piece, is_final: bool) {
+    fn put(&mut self, mut piece: Piece, is_final: bool) {
+        if piece.cut_short() {
+            CUT.fetch_add(1, Ordering::Relaxed);
+        }
         if is_final {
             self.partial = None;
             if !piece.text.is_empty() {
                 self.pieces.retain(|old| old.id != piece.id);
-                if self.pieces.len() >= MOST_PIECES {
+                self.pieces.push(piece);
+                while self.pieces.len() > MOST_PIECES || self.octets() > LONGEST_TURN {
+                    CUT.fetch_add(1, Ordering::Relaxed);
                     self.pieces.remove(0);
                 }
-                self.pieces.push(piece);
             }
         } else if self.pieces.iter().all(|old| old.id != piece.id) {
             self.partial = Some(piece).filter(|piece| !piece.text.is_empty());
         }
+    }
+
+    fn octets(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.text.len()).sum()
     }
 
     fn all(&self) -> impl Iterator<Item = &Piece> {

@@ -85,7 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Outgoing<MediaWire> for MediaLink<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<MediaLine> for MediaLink<S> {
-    const MOST_BAD_IN_A_ROW: u32 = super::MOST_BAD_IN_A_ROW;
+    const MOST_BAD_IN_A_ROW: u32 = crate::guard::MOST_BAD_IN_A_ROW;
 
     fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
         self.socket.poll_recv(context)

@@ -3,7 +3,6 @@
 mod link;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use offhook_conversation::Input;
@@ -18,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::detached::{Admission, Admitted, Detached, Leave};
 use crate::driver::{Driver, Observer, Parts, SessionLine};
-use crate::guard::StreamGuard;
+use crate::guard::{START_WITHIN, StreamGuard};
 use crate::report::{SessionEnd, SessionError, SessionReport};
 use crate::session::{End, Session};
 use crate::setup::Setup;
@@ -26,11 +25,6 @@ use crate::socket::Socket;
 use crate::stages::Running;
 use crate::toolbox::Toolbox;
 use link::MediaLink;
-
-/// `connected` and `start` must come within this.
-pub(crate) const START_WITHIN: Duration = Duration::from_secs(10);
-/// So many messages in a row that can't be used end the call; fewer are dropped and counted.
-pub(crate) const MOST_BAD_IN_A_ROW: u32 = 50;
 
 /// Serves one call, from the upgraded socket to its end: [`open_call`], then [`OpenCall::serve`].
 pub async fn serve_call<S, A, O, W>(socket: WebSocketStream<S>, admit: A, observe: O) -> SessionReport

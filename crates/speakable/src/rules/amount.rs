@@ -30,6 +30,12 @@ pub(super) fn amount(context: Context<'_, '_>) -> Option<Match> {
 
 fn counted(number: &Number<'_>, cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<String> {
     let words = &context.tongue.words;
+    // 10"x8"
+    if matches!(cursor.peek(), Some('"' | '″' | '”'))
+        && let Some(sides) = dimension(cursor, context)
+    {
+        return Some(number.words(context, Form::Masculine) + &sides);
+    }
     if let Some(said) = ordinal_or_decade(number, cursor, context).or_else(|| parts(number, cursor, context))
     {
         return Some(said);

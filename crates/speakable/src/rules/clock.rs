@@ -18,6 +18,12 @@ pub(super) fn time(context: Context<'_, '_>) -> Option<Match> {
         if stop && !words.ends_with('.') {
             words.push('.');
         }
+    } else if taken.ends_with('h') && !words.ends_with('.') {
+        // "a las 8:00 h. del lunes"
+        let mut stop = cursor;
+        if stop.eat(".") && !stop.at_sentence_end() && !followed_by_name(stop) {
+            cursor = stop;
+        }
     } else if words.ends_with('.') {
         // The full stop of the sentence is in "p.m." already.
         let mut ahead = cursor;
@@ -93,7 +99,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option
         return None;
     }
     let clock = clock_word(&mut ahead, context);
-    if dotted && half.is_none() && !clock && !until_clock(ahead, context) {
+    if dotted && half.is_none() && !clock && !until_clock(ahead, context) && !british(ahead, context) {
         return None;
     }
     if time.hour == 24 && time.minute.unwrap_or(0) > 0 {
@@ -101,9 +107,29 @@ pub(super) fn parse(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option
     }
     let mut after = ahead;
     let more = after.eat_any(&['.', ',', ':']).is_some() && after.at_digit() && !marked;
-    ((ahead.at_word_end() || (colon && ahead.peek() == Some('Z'))) && !more).then_some(())?;
+    let roughly = {
+        let mut ish = ahead;
+        colon && context.is(&ENGLISH) && ish.eat("ish")
+    };
+    ((ahead.at_word_end() || roughly || (colon && ahead.peek() == Some('Z'))) && !more).then_some(())?;
     *cursor = ahead;
     Some(time)
+}
+
+/// "at 14.30"
+fn british(mut cursor: Cursor<'_>, context: Context<'_, '_>) -> bool {
+    let timed = context.is(&ENGLISH)
+        && context.language.day_first
+        && context.place.follows(&["at", "by", "until", "till", "from"], 1);
+    if !timed || cursor.at_sentence_end() {
+        return timed;
+    }
+    if matches!(cursor.peek(), Some(',' | '.' | '?' | '!')) {
+        return true;
+    }
+    let next = if cursor.space() { cursor.letters() } else { "" };
+    ["on", "today", "tomorrow", "tonight", "and", "or", "to", "until", "from", "in", "for", "with"]
+        .contains(&next)
 }
 
 /// "8.00 bis 16.30 Uhr"

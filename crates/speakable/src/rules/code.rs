@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::cursor::Match;
-use crate::tongue::Form;
+use crate::tongue::{ENGLISH, Form};
 
 /// Longer ones can't be followed by ear.
 const LONGEST: usize = 40;
@@ -12,8 +12,8 @@ pub(super) fn code(context: Context<'_, '_>) -> Option<Match> {
     if let Some(account) = account(context) {
         return Some(account);
     }
-    if let Some(postcode) = postcode(context) {
-        return Some(postcode);
+    if let Some(named) = postcode(context).or_else(|| road(context)) {
+        return Some(named);
     }
     let mut cursor = context.place.cursor;
     let taken = cursor.take_while(|c| c.is_ascii_alphanumeric() || c == '-');
@@ -40,6 +40,49 @@ pub(super) fn code(context: Context<'_, '_>) -> Option<Match> {
         return None;
     }
     Some(Match::words(token.len(), spell(token, context)))
+}
+
+/// "00:1A:2B:3C:4D:5E"
+pub(super) fn hardware(context: Context<'_, '_>) -> Option<Match> {
+    let mut cursor = context.place.cursor;
+    let mut pairs = Vec::new();
+    let mut mark = None;
+    loop {
+        let pair = cursor.take_while(|c| c.is_ascii_hexdigit());
+        (pair.len() == 2).then_some(())?;
+        pairs.push(spell(pair, context));
+        if pairs.len() == 6 {
+            break;
+        }
+        let next = cursor.eat_any(&[':', '-'])?;
+        (*mark.get_or_insert(next) == next).then_some(())?;
+    }
+    let letters = cursor.taken_since(&context.place.cursor).bytes().any(|c| c.is_ascii_alphabetic());
+    // Six pairs of figures may be times.
+    (cursor.at_word_end() && (letters || context.place.follows(&["mac"], 3)))
+        .then(|| Match::words(cursor.read(), pairs.join(", ")))
+}
+
+/// "I-405S", "US-101", "F-150": a road, a car.
+fn road(context: Context<'_, '_>) -> Option<Match> {
+    let mut cursor = context.place.cursor;
+    let letters = cursor.take_while(|c| c.is_ascii_uppercase());
+    let short = letters.len() == 1 || matches!(letters, "US" | "SR");
+    let named = context.place.follows(context.tongue.codes, 3);
+    (context.is(&ENGLISH) && short && !named && cursor.eat("-")).then_some(())?;
+    let figures = cursor.digits();
+    let way = cursor.eat_any(&['N', 'S', 'E', 'W']);
+    (figures.len() == 3 && !figures.starts_with('0') && cursor.at_word_end() && cursor.peek() != Some('-'))
+        .then_some(())?;
+    let (first, rest) = figures.split_at(1);
+    let count = |digits: &str| digits.parse().map_or(String::new(), |n| context.tongue.count(n));
+    let rest = match rest.as_bytes() {
+        b"00" => "hundred".to_owned(),
+        [b'0', _] => format!("oh {}", count(rest)),
+        _ => count(rest),
+    };
+    let way = way.map_or(String::new(), |way| format!(" {way}"));
+    Some(Match::words(cursor.read(), format!("{letters} {} {rest}{way}", count(first))))
 }
 
 /// "SW1A 2AA", "K1A 0B6"

@@ -74,10 +74,16 @@ pub(super) fn parts(
     cursor: &mut Cursor<'_>,
     context: Context<'_, '_>,
 ) -> Option<String> {
-    if number.fraction.is_some() {
-        return None;
-    }
     let tongue = context.tongue;
+    if number.fraction.is_some() {
+        // "4.7/5 stars"
+        let mut ahead = *cursor;
+        let most = ahead.eat("/").then(|| ahead.digits()).filter(|most| (1..=3).contains(&most.len()))?;
+        let most = most.parse().ok().filter(|_| ahead.at_word_end() && ahead.peek() != Some('/'))?;
+        *cursor = ahead;
+        let count = number.words(context, Form::Count);
+        return Some(format!("{count} {} {}", tongue.words.out_of, tongue.count(most)));
+    }
     let mut ahead = *cursor;
     // "1 1/2"
     if ahead.space() && ahead.at_digit() {
@@ -101,7 +107,8 @@ pub(super) fn parts(
     (ahead.at_word_end() && ahead.peek() != Some('/')).then_some(())?;
     let (n, below_n) = (number.value()?, below.parse::<u64>().ok()?);
     *cursor = ahead;
-    if matches!((n, below_n), (24, 7) | (9, 11) | (50, 50) | (20, 20)) {
+    let shares = n > 50 && n % 10 == 0 && n + below_n == 100;
+    if shares || matches!((n, below_n), (24, 7) | (9, 11) | (50, 50) | (20, 20)) {
         return Some(format!("{} {}", tongue.count(n), tongue.count(below_n)));
     }
     // "2026/0031"; "2025/26".

@@ -4,7 +4,7 @@ use super::Context;
 use super::number::Number;
 use super::short::followed_by_name;
 use crate::cursor::Cursor;
-use crate::tongue::{Form, Unit};
+use crate::tongue::{ENGLISH, Form, Unit};
 
 /// The longest sign that fits, at once or after a space.
 pub(super) fn unit(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<&'static Unit> {
@@ -24,6 +24,11 @@ pub(super) fn unit(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<
         }
     }
     let (unit, mut after) = best?;
+    // "I-10 W", "size 8.5W"
+    let road = context.place.previous() == Some('-') || context.place.follows(&["size", "sizes"], 1);
+    if road && unit.0.len() == 1 && unit.0.starts_with(char::is_uppercase) {
+        return None;
+    }
     // "5 in" may be five in something.
     if unit.0 == "in" && cursor.peek().is_some_and(char::is_whitespace) {
         return None;
@@ -61,25 +66,41 @@ pub(super) fn unit_per_unit(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -
     let mut rest = ahead;
     let below = rest.letters();
     let together = format!("{letters}/{below}");
-    let below = context.tongue.units.iter().find(|unit| unit.0 == below && !whole(&together))?;
+    let unit = context.tongue.units.iter().find(|unit| unit.0 == below);
+    let below = match unit {
+        Some(unit) => (!whole(&together)).then_some(unit.1)?,
+        None => super::money::PERIODS.into_iter().find(|period| *period == below)?,
+    };
     (rest.at_word_end() && start.peek().is_some_and(char::is_alphabetic)).then(|| *cursor = rest)?;
-    Some(format!("{} {} {}", above.2, context.tongue.words.per, below.1))
+    Some(format!("{} {} {below}", above.2, context.tongue.words.per))
 }
 
 /// 3 x 4, 3×4×5
 pub(super) fn dimension(cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<String> {
-    let mut words = String::new();
+    let mut sides = Vec::new();
+    let mut inches = false;
     loop {
         let mut ahead = *cursor;
+        // 10"x8"
+        let marked = ahead.eat_any(&['"', '″', '”']).is_some();
         ahead.space();
         let Some(_) = ahead.eat_any(&['x', '×', 'X']) else { break };
         ahead.space();
-        if !ahead.at_digit() || words.len() > 200 {
+        if !ahead.at_digit() || sides.len() > 8 {
             break;
         }
         let Some(side) = Number::read(&mut ahead, context) else { break };
-        words = format!("{words} {} {}", context.tongue.words.by, side.words(context, Form::Masculine));
+        sides.push(side.words(context, Form::Masculine));
+        inches |= marked;
         *cursor = ahead;
+    }
+    // "3 x 4 = 12" is a product.
+    let mut after = *cursor;
+    after.space();
+    let between = if after.eat("=") { context.tongue.words.times } else { context.tongue.words.by };
+    let mut words: String = sides.iter().map(|side| format!(" {between} {side}")).collect();
+    if inches && context.is(&ENGLISH) && cursor.eat_any(&['"', '″', '”']).is_some() {
+        return Some(words + " inches");
     }
     if words.is_empty() {
         return None;

@@ -56,7 +56,8 @@ pub(crate) fn rule(place: &Place<'_>, language: &Language) -> Option<Match> {
     match first {
         '0'..='9' if inside => code::within_word(context),
         '₀'..='₉' => sign::vulgar(context),
-        '0'..='9' => web::address(place, tongue)
+        '0'..='9' => code::hardware(context)
+            .or_else(|| web::address(place, tongue))
             .or_else(|| phrase::fixed(context))
             .or_else(|| calendar::date(context))
             .or_else(|| clock::time(context))
@@ -67,7 +68,8 @@ pub(crate) fn rule(place: &Place<'_>, language: &Language) -> Option<Match> {
         'F' if !inside && context.is(&GERMAN) && language.decimal == '.' => money::prefixed(context)
             .or_else(|| calendar::date(context))
             .or_else(|| short::abbreviation(context)),
-        'a'..='z' | 'A'..='Z' if !inside => web::address(place, tongue)
+        'a'..='z' | 'A'..='Z' if !inside => code::hardware(context)
+            .or_else(|| web::address(place, tongue))
             .or_else(|| calendar::date(context))
             .or_else(|| money::prefixed(context))
             .or_else(|| short::abbreviation(context))

@@ -126,10 +126,10 @@ fn is_attributive(mut cursor: Cursor<'_>, context: Context<'_, '_>) -> bool {
 }
 
 /// What an amount is for, where it is no unit.
-pub(super) const PERIODS: [&str; 31] = [
-    "day", "week", "month", "year", "hour", "night", "person", "visit", "minute", "Tag", "Woche", "Monat",
-    "Jahr", "Stunde", "Nacht", "Person", "día", "semana", "mes", "año", "hora", "noche", "persona", "jour",
-    "semaine", "mois", "an", "heure", "nuit", "personne", "Minute",
+pub(super) const PERIODS: [&str; 35] = [
+    "yr", "mo", "wk", "hr", "day", "week", "month", "year", "hour", "night", "person", "visit", "minute",
+    "Tag", "Woche", "Monat", "Jahr", "Stunde", "Nacht", "Person", "día", "semana", "mes", "año", "hora",
+    "noche", "persona", "jour", "semaine", "mois", "an", "heure", "nuit", "personne", "Minute",
 ];
 
 /// "8/day"

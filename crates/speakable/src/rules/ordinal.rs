@@ -3,7 +3,7 @@
 use super::Context;
 use super::number::Number;
 use crate::cursor::Cursor;
-use crate::tongue::{ENGLISH, GERMAN};
+use crate::tongue::{ENGLISH, GERMAN, SPANISH};
 
 /// 21st, 1990s, 3.º, 2e
 pub(super) fn ordinal_or_decade(
@@ -15,7 +15,7 @@ pub(super) fn ordinal_or_decade(
     let tongue = context.tongue;
     for (ending, form) in tongue.ordinal_endings {
         let mut ahead = *cursor;
-        if ahead.eat(ending) && ahead.at_word_end() {
+        if ahead.eat(ending) && ahead.at_word_end() && !other_meaning(n, ending, context) {
             *cursor = ahead;
             return Some((tongue.ordinal)(n, *form));
         }
@@ -39,6 +39,20 @@ pub(super) fn ordinal_or_decade(
         Some(stem) => format!("{stem}ies"),
         None => format!("{words}s"),
     })
+}
+
+/// "13st" is a weight, "mín. -3°" a temperature.
+fn other_meaning(n: u64, ending: &str, context: Context<'_, '_>) -> bool {
+    const DEGREES: [&str; 10] =
+        ["máx", "mín", "máxima", "mínima", "máximas", "mínimas", "temperatura", "hace", "grados", "unos"];
+    match ending {
+        "st" => context.is(&ENGLISH) && (n % 10 != 1 || n % 100 == 11),
+        "°" => {
+            context.is(&SPANISH)
+                && (matches!(context.place.previous(), Some('-' | '−')) || context.place.follows(&DEGREES, 1))
+        }
+        _ => false,
+    }
 }
 
 /// "im 3. Stock", but not "Ich bin 30. Und du?".

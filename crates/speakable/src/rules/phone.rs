@@ -153,6 +153,7 @@ fn is_digits(found: &Groups<'_>, total: usize, context: Context<'_, '_>) -> bool
 fn say(groups: &[&str], plus: bool, context: Context<'_, '_>) -> String {
     let tongue = context.tongue;
     let french = context.is(&FRENCH);
+    let american = groups.iter().map(|group| group.len()).collect::<Vec<_>>().ends_with(&[3, 3, 4]);
     let pairs = |text: &str| -> Vec<String> {
         let bytes: Vec<char> = text.chars().collect();
         bytes.chunks(2).map(|pair| (tongue.phone_group)(&pair.iter().collect::<String>())).collect()
@@ -166,7 +167,7 @@ fn say(groups: &[&str], plus: bool, context: Context<'_, '_>) -> String {
             said.extend(pairs(group));
         } else if groups.len() == 1 {
             said.push(tongue.grouped_digits(group));
-        } else if !french || group.len() == 1 {
+        } else if !french || group.len() == 1 || american {
             said.push(tongue.spell_digits(group));
         } else {
             said.push((tongue.phone_group)(group));

@@ -89,7 +89,7 @@ const RULERS: [&str; 62] = [
 ];
 const QUEENS: [&str; 7] = ["Elizabeth", "Mary", "Catherine", "Isabel", "Elisabeth", "Katharina", "Élisabeth"];
 /// What is numbered (lower case), in all languages.
-const NUMBERED: [&str; 74] = [
+const NUMBERED: [&str; 77] = [
     "chapter",
     "part",
     "volume",
@@ -123,6 +123,7 @@ const NUMBERED: [&str; 74] = [
     "category",
     "unit",
     "kapitel",
+    "kap",
     "teil",
     "band",
     "akt",
@@ -137,6 +138,7 @@ const NUMBERED: [&str; 74] = [
     "abschnitt",
     "anhang",
     "capítulo",
+    "cap",
     "parte",
     "tomo",
     "volumen",
@@ -153,6 +155,7 @@ const NUMBERED: [&str; 74] = [
     "categoría",
     "mundial",
     "chapitre",
+    "chap",
     "partie",
     "tome",
     "acte",

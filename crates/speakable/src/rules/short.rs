@@ -16,10 +16,15 @@ pub(super) fn abbreviation(context: Context<'_, '_>) -> Option<Match> {
     if place.previous().is_some_and(|c| c.is_alphanumeric() || c == '.') {
         return None;
     }
-    if context.is(&GERMAN)
-        && let Some(street) = street(context)
-    {
-        return Some(street);
+    let composed = if context.is(&GERMAN) {
+        ending(context)
+    } else if context.is(&ENGLISH) {
+        direction(context)
+    } else {
+        None
+    };
+    if composed.is_some() {
+        return composed;
     }
     for (written, said, when) in context.tongue.shorts.iter().filter(|short| short.0.starts_with(first)) {
         let mut cursor = place.cursor;
@@ -30,7 +35,7 @@ pub(super) fn abbreviation(context: Context<'_, '_>) -> Option<Match> {
         let before_number = {
             let mut ahead = cursor;
             ahead.space();
-            ahead.at_digit()
+            ahead.at_digit() || roman(ahead, context)
         };
         // "5 Elm St. Springfield": a street, as a number stands before its name.
         let street = context.is(&ENGLISH) && *written == "St." && has_number_before(context);
@@ -57,11 +62,37 @@ pub(super) fn abbreviation(context: Context<'_, '_>) -> Option<Match> {
     None
 }
 
-/// "Hauptstr. 5"
-fn street(context: Context<'_, '_>) -> Option<Match> {
+/// "Hauptstr. 5", "Bestellnr. 4711"
+fn ending(context: Context<'_, '_>) -> Option<Match> {
     let mut cursor = context.place.cursor;
-    let stem = cursor.letters().strip_suffix("str").filter(|stem| !stem.is_empty())?;
-    cursor.eat(".").then(|| Match::words(cursor.read(), format!("{stem}straße")))
+    let word = cursor.letters();
+    let (stem, end) = [("str", "straße"), ("nr", "nummer")].into_iter().find_map(|(short, long)| {
+        word.strip_suffix(short).filter(|stem| !stem.is_empty()).map(|stem| (stem, long))
+    })?;
+    cursor.eat(".").then(|| Match::words(cursor.read(), format!("{stem}{end}")))
+}
+
+/// "123 N. Main St."
+fn direction(context: Context<'_, '_>) -> Option<Match> {
+    let mut cursor = context.place.cursor;
+    let said = match cursor.eat_any(&['N', 'S', 'E', 'W'])? {
+        'N' => "North",
+        'S' => "South",
+        'E' => "East",
+        _ => "West",
+    };
+    let house = context.place.word_before(0).bytes().all(|c| c.is_ascii_digit());
+    let before = context.place.before.trim_end().ends_with(|c: char| c.is_ascii_digit());
+    (house && before && cursor.eat(".") && followed_by_name(cursor))
+        .then(|| Match::words(cursor.read(), said))
+}
+
+/// "cap. II"
+fn roman(mut cursor: Cursor<'_>, context: Context<'_, '_>) -> bool {
+    let figures = cursor.take_while(|c| matches!(c, 'I' | 'V' | 'X' | 'L'));
+    // "no. I think so"
+    let least = if context.is(&ENGLISH) { 2 } else { 1 };
+    figures.len() >= least && cursor.at_word_end()
 }
 
 fn has_number_before(context: Context<'_, '_>) -> bool {

@@ -186,6 +186,16 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
             length.map(|ending| Match::nothing(ending.len()))
         }
         '#' if cursor.at_digit() => after(words.number),
+        // "Your tracking # is"
+        '#' if context.is(&ENGLISH) && spaced && previous.is_some_and(char::is_whitespace) => {
+            after(words.number)
+        }
+        // "the '90s"
+        '\'' | '’' if context.is(&ENGLISH) && number && previous.is_none_or(char::is_whitespace) => {
+            let mut ahead = cursor;
+            (ahead.digits().len() == 2 && ahead.eat_one(&["'", "’"]).is_none())
+                .then(|| Match::nothing(first.len_utf8()))
+        }
         '#' if cursor.peek().is_some_and(char::is_alphabetic) => Some(Match::nothing(1)),
         '<' | '>' => {
             let or_equal = cursor.eat("=");
@@ -211,6 +221,7 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
         '≠' => after(words.not_equal),
         '±' => after(words.plus_minus),
         '§' => after(words.section),
+        '№' => after(words.number),
         '&' if cursor.eat("lt;") => Some(Match::words(cursor.read(), format!(" {} ", words.less))),
         '&' if cursor.eat("gt;") => Some(Match::words(cursor.read(), format!(" {} ", words.more))),
         '&' => after(words.and),
@@ -269,6 +280,12 @@ const KEYED: [&str; 34] = [
     "puis", "tapez", "par", "de", "la", "die", "o", "ou", "oder", "u",
 ];
 
+/// Of them, those after which all that is listed is keys.
+const PRESSED: [&str; 11] = [
+    "press", "pressing", "dial", "drücken", "pulse", "marque", "oprima", "presione", "appuyez", "touche",
+    "tapez",
+];
+
 /// A key of a telephone: * or # on its own, or before digits.
 pub(crate) fn keyed(place: &Place<'_>) -> bool {
     let mut cursor = place.cursor;
@@ -276,7 +293,9 @@ pub(crate) fn keyed(place: &Place<'_>) -> bool {
     let apart = cursor
         .peek()
         .is_none_or(|c| c.is_whitespace() || c.is_ascii_digit() || matches!(c, '.' | ',' | '!' | '?' | ')'));
-    apart && place.previous().is_some_and(|c| c.is_whitespace() || c == '"') && place.follows(&KEYED, 1)
+    apart
+        && place.previous().is_some_and(|c| c.is_whitespace() || c == '"')
+        && (place.follows(&KEYED, 1) || place.follows(&PRESSED, 9))
 }
 
 fn key_name(key: char, context: Context<'_, '_>) -> &'static str {
@@ -309,6 +328,12 @@ fn before_number(mut cursor: Cursor<'_>) -> bool {
     cursor.at_digit()
 }
 
+/// "Yes/No", "Y/N"
+fn yes_or_no(before: &str, mut cursor: Cursor<'_>) -> bool {
+    let yes = ["Yes", "Y", "Sí", "S", "Ja", "J", "Oui", "O"].contains(&before);
+    yes && ["No", "N", "Nein", "Non", "no"].contains(&cursor.letters())
+}
+
 /// "Kund:innen"
 fn gendered(mut cursor: Cursor<'_>) -> bool {
     cursor.eat("-");
@@ -335,6 +360,15 @@ fn slash(context: Context<'_, '_>) -> Option<Match> {
     let mut ahead = cursor;
     let choice = ahead.eat(words.or) && ahead.at_word_end();
     let choice = !choice && !and && !path && small(context.place.previous()) && small(cursor.peek());
+    // "$500/$1,000"; "80/20" is read without it.
+    if matches!(context.place.previous(), Some('0'..='9')) && matches!(cursor.peek(), Some('$' | '€' | '£'))
+    {
+        return Some(Match::words(1, ", "));
+    }
+    let choice = choice || (!path && yes_or_no(before, cursor));
+    if context.place.previous() == Some(' ') && cursor.peek() == Some(' ') {
+        return Some(Match::words(1, ", "));
+    }
     let mut period = cursor;
     let period = super::money::PERIODS.contains(&period.letters()) && before.ends_with(['s', 'n', 'e']);
     let said = if period && !path {

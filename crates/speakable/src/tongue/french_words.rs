@@ -129,6 +129,8 @@ pub(super) const UNITS: &[Unit] = &[
     ("kcal", "kilocalorie", "kilocalories", F),
     ("ch", "cheval", "chevaux", M),
     ("pers.", "personne", "personnes", F),
+    ("cp", "comprimé", "comprimés", M),
+    ("j", "jour", "jours", M),
     ("x", "fois", "fois", M),
 ];
 
@@ -153,6 +155,7 @@ pub(super) const SHORTS: &[Short] = &[
     ("càd", "c'est-à-dire", Always),
     ("etc.", "et cetera", Always),
     ("env.", "environ", Always),
+    ("incl.", "inclus", Always),
     ("max.", "maximum", Always),
     ("min.", "minimum", Always),
     ("av. J.-C.", "avant Jésus-Christ", Always),
@@ -223,5 +226,11 @@ pub(super) const CODES: &[&str] = &[
     "poste",
     "vol",
     "sécurité",
-    "terminant",
+    "siret",
+    "cp",
+    "siren",
+    "cvv",
+    "cryptogramme",
+    "plaque",
+    "immatriculation",
 ];

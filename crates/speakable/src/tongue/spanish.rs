@@ -237,10 +237,17 @@ fn ordinal(n: u64, form: Form) -> String {
     word
 }
 
-fn date(date: &Date, _place: &Place<'_>) -> String {
+fn date(date: &Date, place: &Place<'_>) -> String {
     let month = SPANISH.months.get(date.month).copied().unwrap_or_default();
     let in_year = date.year.map_or(String::new(), |n| format!(" de {}", cardinal(n, Form::Count)));
-    let day = if date.day == 1 { "uno".to_owned() } else { cardinal(date.day, Form::Count) };
+    let mut written = place.cursor;
+    let day = match date.day {
+        1 if written.eat("1") && written.eat_one(&[".º", "º", "°", ".er"]).is_some() => {
+            "primero".to_owned()
+        }
+        1 => "uno".to_owned(),
+        day => cardinal(day, Form::Count),
+    };
     format!("{day} de {month}{in_year}")
 }
 

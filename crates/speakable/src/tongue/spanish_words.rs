@@ -1,6 +1,6 @@
 //! Spanish: words for signs, units, money and abbreviations.
 
-use super::When::{Always, BeforeName, BeforeNumber};
+use super::When::{AfterNumber, Always, BeforeName, BeforeNumber};
 use super::{Currency, Form, Scale, Short, Unit, Words};
 
 const M: Form = Form::Masculine;
@@ -119,6 +119,7 @@ pub(super) const UNITS: &[Unit] = &[
     ("hrs", "hora", "horas", F),
     ("hs", "hora", "horas", F),
     ("h", "hora", "horas", F),
+    ("pers.", "persona", "personas", F),
     ("ud.", "unidad", "unidades", F),
     ("uds.", "unidad", "unidades", F),
     ("min", "minuto", "minutos", M),
@@ -132,6 +133,8 @@ pub(super) const UNITS: &[Unit] = &[
     ("GB", "gigabyte", "gigabytes", M),
     ("MB", "megabyte", "megabytes", M),
     ("Mbps", "megabit por segundo", "megabits por segundo", M),
+    ("Mb/s", "megabit por segundo", "megabits por segundo", M),
+    ("Gbps", "gigabit por segundo", "gigabits por segundo", M),
     ("kWh", "kilovatio hora", "kilovatios hora", M),
     ("kW", "kilovatio", "kilovatios", M),
     ("W", "vatio", "vatios", M),
@@ -143,6 +146,8 @@ pub(super) const UNITS: &[Unit] = &[
 ];
 
 pub(super) const SHORTS: &[Short] = &[
+    ("c/u", "cada uno", Always),
+    ("C/U", "cada uno", Always),
     ("p. ej.", "por ejemplo", Always),
     ("p.ej.", "por ejemplo", Always),
     ("P. ej.", "Por ejemplo", Always),
@@ -206,6 +211,12 @@ pub(super) const SHORTS: &[Short] = &[
     ("Pág.", "página", Always),
     ("etc.", "etcétera", Always),
     ("aprox.", "aproximadamente", Always),
+    ("Aprox.", "Aproximadamente", Always),
+    ("Ref.", "referencia", Always),
+    ("ref.", "referencia", Always),
+    ("comp.", "comprimidos", AfterNumber),
+    ("Art.", "artículo", BeforeNumber),
+    ("Cap.", "capítulo", BeforeNumber),
     ("máx.", "máximo", Always),
     ("mín.", "mínimo", Always),
     ("incl.", "incluido", Always),
@@ -246,4 +257,10 @@ pub(super) const CODES: &[&str] = &[
     "otp",
     "folio",
     "vuelo",
+    "matrícula",
+    "ref",
+    "rfc",
+    "nif",
+    "nie",
+    "curp",
 ];

@@ -20,10 +20,11 @@ use offhook_stage_api::{
     Transcript, TtsCommand, TtsEvent,
 };
 
+use crate::convert::micros;
 use crate::input::WireInput;
 use crate::output::WireOutput;
 use crate::read::{ReplayError, lines};
-use crate::wire::{Header, Line, Transport, micros};
+use crate::wire::{Header, Line, Transport};
 pub use outcome::{Outcome, percentile};
 use taped::{Parts, Reply, for_reply, for_segment};
 

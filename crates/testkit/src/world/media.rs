@@ -1,6 +1,7 @@
 //! The telephone: Twilio's playout and marks, a caller of sound, a recogniser and a voice.
 
 mod caller;
+mod state;
 mod voice;
 
 use std::collections::BTreeMap;
@@ -8,91 +9,22 @@ use std::collections::BTreeMap;
 use offhook_conversation::{Call, CallEvent, Input, UtteranceKind};
 use offhook_endpoint::DetectorKind;
 use offhook_media_line::{CallConfig, MediaInput, MediaLine, MediaWire, media_call};
-use offhook_stage_api::{Key, SttEvent, TtsCommand, TtsEvent, UtteranceId};
+use offhook_stage_api::{Key, SttEvent, TtsCommand, TtsEvent};
 
-use caller::{Saying, WORD_US, caller_sounds, frames, hang_over, sound, voice_frame};
+use caller::{WORD_US, caller_sounds, frames, hang_over, sound, voice_frame};
+use state::{Event, FRAMES, MESSAGE_US};
+pub use state::{Media, Word};
 use voice::speak;
 
+use super::books::Books;
+use super::play::{Later, Side, World, configure};
 use super::scene::{Ear, Scene, Step};
 use super::stages::failure;
-use super::{Books, Later, Side, World, configure};
 
-/// Sound comes in messages of so many frames.
-const FRAMES: usize = 3;
-const MESSAGE_US: u64 = FRAMES as u64 * 20_000;
 /// Long after speech a frame comes each so often, which is enough for the line not to starve.
 const IDLE_US: u64 = 500_000;
 /// Until then sound comes as always, so that places in it follow from times as in a real call.
 const LONG_AFTER_US: u64 = 3_000_000;
-
-pub enum Event {
-    /// The caller makes this sound: what of what is said, and whether it is the last of it.
-    Speaks {
-        speech: bool,
-        saying: usize,
-        last: bool,
-    },
-    /// It arrives.
-    Sound {
-        speech: bool,
-        saying: usize,
-        last: bool,
-    },
-    Idle,
-    /// The caller presses a key.
-    Keys(char),
-    /// So many frames without speech.
-    Silence(usize),
-    Key(char),
-    Stt(SttEvent),
-    Tts(TtsEvent),
-    Arrives(MediaWire),
-    /// All before the mark was played, if nothing was cleared since.
-    Played {
-        name: String,
-        generation: u32,
-    },
-    Mark(String),
-}
-
-/// A word of the agent's voice.
-#[derive(Clone, Debug)]
-pub struct Word {
-    pub samples: u64,
-    pub sent: u64,
-    /// As it would be played if nothing was ever late: from when (µs), and samples.
-    pub at_once: Vec<(u64, u64)>,
-    /// Played or to be played: from when (µs), and samples.
-    pub played: Vec<(u64, u64)>,
-}
-
-/// The telephone's side.
-pub struct Media {
-    voice_frame: [u8; FRAMES * 160],
-    /// Samples of the caller's sound that have arrived.
-    fed: u64,
-    caller_free: u64,
-    sayings: Vec<Saying>,
-    heard_sayings: usize,
-    deaf: bool,
-    mute: bool,
-    pieces: usize,
-    /// When the voice is free for more of an utterance; `u64::MAX`: never.
-    voice_free: BTreeMap<UtteranceId, u64>,
-    /// Which word a value of a sample stands for.
-    codes: Vec<(UtteranceId, usize)>,
-    pub words: BTreeMap<UtteranceId, Vec<Word>>,
-    /// Utterances of which a piece was not spoken whole.
-    pub broken: Vec<UtteranceId>,
-    play_end: u64,
-    /// When all that was sent would have been played, if nothing was ever late.
-    sent_end: u64,
-    /// When the latest sound that was sent is at Twilio, and has begun to be played.
-    on_its_way: u64,
-    generation: u32,
-    marks: usize,
-    pub hidden_frames: usize,
-}
 
 impl Side for Media {
     type Line = MediaLine;
@@ -104,7 +36,7 @@ impl Side for Media {
         let mut config = CallConfig::default();
         config.inbound.speech.detector = DetectorKind::Energy;
         config.inbound.echo_guard = false;
-        config.playout.duck = 0.0; // samples keep the values that tell words apart
+        config.playout.duck = 0.0; // what is lowered is sent once more
         configure(&scene.setup, config.conversation_mut());
         let side = Self {
             voice_frame: voice_frame(),

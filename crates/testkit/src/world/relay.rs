@@ -6,8 +6,8 @@ use offhook_conversation::{Call, ConversationConfig, Input};
 use offhook_relay_line::{RelayInput, RelayLine, RelayWire, relay_call};
 use offhook_stage_api::Key;
 
+use super::play::{Later, Side, World, configure};
 use super::scene::{Scene, Step};
-use super::{Later, Side, World, configure};
 
 /// From a token to its first sound.
 const BEGINS_AFTER: u64 = 340_000;

@@ -142,8 +142,8 @@ async fn greet(socket: &mut Socket, sid: &str) {
     text(socket, &json!({"event": "mark", "streamSid": sid, "mark": {"name": "greeting"}})).await;
 }
 
-/// Sends a long greeting in one message, and clears when the caller speaks.
-pub(crate) async fn sends_all_at_once_and_clears(mut socket: Socket) {
+/// Sends a long greeting in one message, clears when the caller speaks, and says nothing more.
+pub(crate) async fn clears_and_is_silent(mut socket: Socket) {
     let (sid, _) = start(&mut socket).await;
     text(&mut socket, &media(&sid, &speech().repeat(5))).await;
     while let Some(Ok(message)) = socket.next().await {
@@ -214,13 +214,20 @@ pub(crate) async fn says(socket: Socket, octets: Vec<u8>) {
     once(socket, move |sid, _| octets.chunks(4_000).map(|frame| media(sid, frame)).collect()).await;
 }
 
-/// 16-bit samples for 24 kHz behind a soft hiss; floats; hexadecimal digits; base64 in base64; zeros for silence.
-pub(crate) fn other_spellings() -> [(Vec<u8>, &'static str); 5] {
+/// The same in messages of 20 ms.
+pub(crate) async fn says_in_frames(socket: Socket, octets: Vec<u8>) {
+    once(socket, move |sid, _| octets.chunks(160).map(|frame| media(sid, frame)).collect()).await;
+}
+
+/// 16-bit samples for 24 kHz behind a soft hiss; floats; hexadecimal digits; base64 in base64; zeros for silence; samples of 8, 24
+/// and 32 bits; inverted bits; the greatest level.
+pub(crate) fn other_spellings() -> [(Vec<u8>, &'static str); 10] {
     let mut samples = vec![0; speech().len()];
     offhook_mulaw::decode_slice(&speech(), &mut samples);
     let hiss = (0..15_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 29) as i16 - 4);
     let linear = hiss.chain(samples.iter().flat_map(|x| [*x; 3])).flat_map(i16::to_le_bytes).collect();
     let floats = samples.iter().flat_map(|x| (f32::from(*x) / 32_768.0).to_le_bytes()).collect();
+    let each = |octets: fn(i16) -> Vec<u8>| samples.iter().flat_map(|x| octets(*x)).collect::<Vec<u8>>();
     let hex: String = speech().iter().map(|octet| format!("{octet:02x}")).collect();
     [
         (linear, "Fails linear-pcm"),
@@ -228,7 +235,63 @@ pub(crate) fn other_spellings() -> [(Vec<u8>, &'static str); 5] {
         (hex.into_bytes(), "Fails encoded-twice"),
         (STANDARD.encode(speech()).into_bytes(), "Fails encoded-twice"),
         ([&speech()[..8_000], &[0; 4_000], &speech()[..8_000]].concat(), "Fails zeros-for-silence"),
+        (each(|x| vec![((x >> 8) + 128) as u8]), "Fails linear-pcm"),
+        (each(|x| (i32::from(x) << 8).to_le_bytes()[..3].to_vec()), "Fails linear-pcm"),
+        (each(|x| (i32::from(x) << 16).to_le_bytes().to_vec()), "Fails linear-pcm"),
+        (each(|x| vec![!offhook_mulaw::encode(x)]), "Fails mulaw-inverted"),
+        (each(|x| vec![offhook_mulaw::encode(x.saturating_mul(30))]), "Risky clipped"),
     ]
+}
+
+/// 100 ms of the voice each 200 ms.
+pub(crate) async fn stutters(mut socket: Socket) {
+    let (sid, _) = start(&mut socket).await;
+    for piece in speech().chunks(800) {
+        text(&mut socket, &media(&sid, piece)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    converse(&mut socket, &sid, Duration::ZERO).await;
+    let _closed = socket.close(None).await;
+}
+
+/// Speaks on and on, in step with the playing.
+pub(crate) async fn talks_on(mut socket: Socket) {
+    let (sid, _) = start(&mut socket).await;
+    let mut due = tokio::time::interval(Duration::from_millis(100));
+    for piece in speech().repeat(8).chunks(800) {
+        due.tick().await;
+        text(&mut socket, &media(&sid, piece)).await;
+    }
+    listen(&mut socket).await;
+}
+
+/// Greets, and closes in good order when it is spoken to.
+pub(crate) async fn closes_when_spoken_to(mut socket: Socket) {
+    let (sid, _) = start(&mut socket).await;
+    text(&mut socket, &media(&sid, &speech()[..8_000])).await;
+    let mut heard = 0;
+    while let Some(Ok(message)) = socket.next().await {
+        let value: Value = serde_json::from_str(message.to_text().unwrap_or("")).unwrap_or_default();
+        let Some(payload) = value["media"]["payload"].as_str() else { continue };
+        heard += usize::from(STANDARD.decode(payload).unwrap().iter().any(|octet| *octet & 0x7F < 0x50));
+        if heard > 10 {
+            break;
+        }
+    }
+    let _closed = socket.close(None).await;
+}
+
+/// The payload beside `media`, not in it.
+pub(crate) async fn payload_beside(socket: Socket) {
+    let sound = STANDARD.encode(speech());
+    once(socket, move |sid, _| vec![json!({"event": "media", "streamSid": sid, "payload": sound})]).await;
+}
+
+/// The two halves of each 40 ms exchanged.
+pub(crate) fn exchanged() -> Vec<u8> {
+    let more = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/callers/pizza-2.wav"));
+    let voice = [speech(), more.unwrap().split_off(58)].concat();
+    voice.chunks_exact(320).flat_map(|two| [&two[160..], &two[..160]].concat()).collect()
 }
 
 pub(crate) async fn mute(mut socket: Socket) {

@@ -56,11 +56,14 @@ pub(crate) async fn accept(listener: &TcpListener, edge: &Arc<Edge>, serves: Ser
                 }
                 Err(error) => {
                     // Out of file descriptors, say: calls in progress go on, and so does the listener.
+                    shared.metrics.accept_failures.inc();
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(PAUSE).await;
                 }
             },
-            Some(_ended) = open.join_next() => {}
+            Some(ended) = open.join_next() => if ended.is_err() {
+                shared.metrics.panics.inc();
+            },
             () = shared.life.until(Phase::Ending) => break,
         }
     }

@@ -107,7 +107,8 @@ impl Server {
         Self::run_as(command, folder, text, args)
     }
 
-    fn run_as(mut command: Command, folder: tempfile::TempDir, text: &str, args: &[&str]) -> Self {
+    /// Runs it by this command.
+    pub(crate) fn run_as(mut command: Command, folder: tempfile::TempDir, text: &str, args: &[&str]) -> Self {
         let config = folder.path().join("offhook.toml");
         std::fs::write(&config, text).unwrap();
         command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&config).args(args);

@@ -38,7 +38,6 @@ fn doubles(faults: Vec<FaultRule>) -> DoublesConfig {
 }
 
 #[tokio::test]
-#[ignore = "its second turn is being looked at"]
 async fn every_service_hears_answers_and_knows_what_was_heard() {
     for (path, config) in services() {
         let (provider, model) = (config.provider, config.model.clone());

@@ -18,6 +18,24 @@ fn an_open_end_that_nobody_confirms_is_none() {
     assert_eq!(told(&mut turns), ["partial 0..4000 Yes,", "final 0..6000 Yes"]);
 }
 
+#[test]
+fn what_nobody_can_have_spoken_is_cut_short() {
+    let before = cut_transcripts();
+    let mut turns = Turns::default();
+    turns.speech_started(0);
+    for id in 0..100 {
+        turns.settled(piece(id, id * 100, id * 100 + 100, &"é".repeat(500_000)), false);
+        turns.partial(piece(1_000, id * 100 + 100, id * 100 + 200, &"word ".repeat(200_000)));
+    }
+    let longest = turns.take_events().into_iter().map(|event| match event {
+        SttEvent::Partial(told) | SttEvent::Final(told) => told.text.len(),
+        _ => 0,
+    });
+    let longest = longest.max().unwrap();
+    assert!((4_000..25_000).contains(&longest), "{longest}");
+    assert!(cut_transcripts() >= before + 200);
+}
+
 fn timed(id: u64, words: &[(u64, u64, &str)]) -> Piece {
     let words: Vec<_> =
         words.iter().map(|&(from, until, text)| Word { from, until, text: text.into() }).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use offhook_conversation::{CallEvent, Control, DropCause, EndReason, UtteranceKind};
 use offhook_stage_api::{Interruptible, LlmEvent, ReplyId, UtteranceId};
 
-use super::Scene;
+use crate::world::scene::Scene;
 
 pub(super) struct Duties {
     /// What may interrupt replies that don't say so.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use offhook_conversation::{CallEvent, ToolStage, UtteranceKind};
 use offhook_stage_api::{Interruptible, LlmCommand, LlmEvent, ReplyId, UtteranceId};
 
-use super::Setup;
+use crate::world::scene::Setup;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stand {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use offhook_conversation::config::{Timeouts, TurnConfig};
 use offhook_conversation::{CallEvent, UtteranceKind};
 
-use super::{Scene, Step};
+use crate::world::scene::{Scene, Step};
 
 /// What rounding, batches and the recogniser's judgement of noise take.
 const SLACK: u64 = 500_000;

@@ -4,22 +4,12 @@ use offhook_conversation::Input;
 use offhook_media_line::MediaInput;
 use offhook_stage_api::{SttEvent, Transcript};
 
-use super::{Event, FRAMES, MESSAGE_US, Media};
-use crate::world::World;
+use super::state::{Event, FRAMES, MESSAGE_US, Media, Saying};
+use crate::world::play::World;
 use crate::world::scene::Ear;
 
 /// The caller's words take so long.
 pub(super) const WORD_US: u64 = 280_000;
-/// What the caller says.
-pub(super) struct Saying {
-    pub(super) text: Option<&'static str>,
-    pub(super) ear: Ear,
-    /// Where its sound began on the caller's time line.
-    pub(super) from: Option<u64>,
-    pub(super) next_partial: u64,
-    pub(super) latest: u64,
-    pub(super) length_us: u64,
-}
 
 pub(super) fn voice_frame() -> [u8; FRAMES * 160] {
     let mut frame = [0; FRAMES * 160];

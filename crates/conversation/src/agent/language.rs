@@ -8,59 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use offhook_stage_api::{Expectation, ToolCall};
-use serde::{Deserialize, Serialize};
 
 use crate::config::ConversationConfig;
-use crate::phrases::Phrases;
-
-/// The engine's phrases in one language: take the place of those of `[phrases]` while it is spoken. What isn't set is as there.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LanguagePhrases {
-    /// Said into the caller's silence, one after the other.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub check_ins: Option<Vec<String>>,
-    /// Said before hanging up when no check-in helped.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub farewell: Option<String>,
-    /// Said when a reply is late, in turns.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fillers: Option<Vec<String>>,
-    /// Said when a reply can't be had.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub apology: Option<String>,
-    /// Said when a connection broke and the call goes on over another.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reconnected: Option<String>,
-    /// Said before hanging up when the call has reached its greatest length.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub too_long: Option<String>,
-    /// Said while a tool runs, by the tool's name. A tool that isn't here has the usual fillers.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub tools: BTreeMap<String, String>,
-}
-
-impl LanguagePhrases {
-    fn over(&self, usual: &Phrases) -> Phrases {
-        let mut phrases = usual.clone();
-        let set = |to: &mut String, from: &Option<String>| {
-            if let Some(from) = from {
-                to.clone_from(from);
-            }
-        };
-        set(&mut phrases.farewell, &self.farewell);
-        set(&mut phrases.apology, &self.apology);
-        set(&mut phrases.reconnected, &self.reconnected);
-        set(&mut phrases.too_long, &self.too_long);
-        if let Some(check_ins) = &self.check_ins {
-            phrases.check_ins.clone_from(check_ins);
-        }
-        if let Some(fillers) = &self.fillers {
-            phrases.fillers.clone_from(fillers);
-        }
-        phrases
-    }
-}
+use crate::phrases::{LanguagePhrases, Phrases};
 
 /// The language that the call has been switched to, if it was.
 #[derive(Debug, Default)]
@@ -122,6 +72,19 @@ impl ActiveLanguage {
             }
             _ => Arc::clone(expectation),
         }
+    }
+}
+
+impl ConversationConfig {
+    /// Everything that may be said while the caller waits: fillers, in all languages, and those of tools. Said late it is of no use,
+    /// so voices should have it ready.
+    #[must_use]
+    pub fn bridges(&self) -> Vec<String> {
+        let usual = self.phrases.fillers.iter();
+        let tools = self.tools.values().filter_map(|tool| tool.filler.as_ref());
+        let others = self.languages.values();
+        let others = others.flat_map(|texts| texts.fillers.iter().flatten().chain(texts.tools.values()));
+        usual.chain(tools).chain(others).cloned().collect()
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::history::TurnNumber;
+use crate::turn::TurnNumber;
 use offhook_speakable::ThoughtFilter;
 use offhook_stage_api::{CallTime, Expectation, Interruptible, ReplyId, ReplyReason, ToolCall, UtteranceId};
 
 /// How certain it is that a reply is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(super) enum Phase {
     /// Requested before the end of the turn was certain: nothing of it may be heard.
     Speculative,
     /// It is waited for.
@@ -19,44 +19,44 @@ pub(crate) enum Phase {
 
 /// One attempt to answer.
 #[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) id: ReplyId,
-    pub(crate) reason: ReplyReason,
-    pub(crate) phase: Phase,
+pub(super) struct Reply {
+    pub(super) id: ReplyId,
+    pub(super) reason: ReplyReason,
+    pub(super) phase: Phase,
     /// What it says, if it has said something.
-    pub(crate) utterance: Option<UtteranceId>,
+    pub(super) utterance: Option<UtteranceId>,
     /// Takes what isn't meant for ears out of its text.
-    pub(crate) filter: ThoughtFilter,
+    pub(super) filter: ThoughtFilter,
     /// What may interrupt it, if it isn't as configured.
-    pub(crate) interruptible: Option<Interruptible>,
+    pub(super) interruptible: Option<Interruptible>,
     /// It is written to its end.
-    pub(crate) done: bool,
+    pub(super) done: bool,
     /// Tools that it wants, once it is true.
-    pub(crate) tools: Vec<ToolCall>,
+    pub(super) tools: Vec<ToolCall>,
     /// It has wanted tools, or is to have no words.
-    pub(crate) used_tools: bool,
-    pub(crate) expectation: Option<Arc<Expectation>>,
+    pub(super) used_tools: bool,
+    pub(super) expectation: Option<Arc<Expectation>>,
     /// The language that it was requested in, if the call was switched to one.
-    pub(crate) language: Option<Arc<str>>,
-    pub(crate) requested: CallTime,
-    pub(crate) first_text: Option<CallTime>,
-    pub(crate) first_audio: Option<CallTime>,
+    pub(super) language: Option<Arc<str>>,
+    pub(super) requested: CallTime,
+    pub(super) first_text: Option<CallTime>,
+    pub(super) first_audio: Option<CallTime>,
     /// It had no words at all, and was requested once more.
-    pub(crate) again: bool,
+    pub(super) again: bool,
     /// Its request did not allow any tools.
-    pub(crate) told_to_speak: bool,
+    pub(super) told_to_speak: bool,
     /// The caller's turn that it answers.
-    pub(crate) answers: Option<TurnNumber>,
+    pub(super) answers: Option<TurnNumber>,
     /// The words that it answers, if it answers any.
-    pub(crate) basis: Option<String>,
+    pub(super) basis: Option<String>,
     /// A keyed number is among what it answers.
-    pub(crate) has_digits: bool,
+    pub(super) has_digits: bool,
     /// Since when the caller waits for it.
-    pub(crate) since: CallTime,
+    pub(super) since: CallTime,
 }
 
 impl Reply {
-    pub(crate) fn new(id: ReplyId, reason: ReplyReason, phase: Phase, now: CallTime) -> Self {
+    pub(super) fn new(id: ReplyId, reason: ReplyReason, phase: Phase, now: CallTime) -> Self {
         Self {
             id,
             reason,
@@ -81,16 +81,16 @@ impl Reply {
         }
     }
 
-    pub(crate) fn is_speculative(&self) -> bool {
+    pub(super) fn is_speculative(&self) -> bool {
         self.phase == Phase::Speculative
     }
 
-    pub(crate) fn has_begun(&self) -> bool {
+    pub(super) fn has_begun(&self) -> bool {
         self.phase == Phase::Begun
     }
 
     /// Nothing more comes of it, and it is true.
-    pub(crate) fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.done && self.has_begun()
     }
 }

@@ -44,9 +44,9 @@ pub(crate) enum Verdict {
 pub(crate) struct Tools {
     running: Vec<Running>,
     /// Results have come that no request has had yet.
-    pub(crate) results_due: bool,
+    results_due: bool,
     /// The caller waits for what the model makes of them; keys that were pressed need no words.
-    pub(crate) results_matter: bool,
+    results_matter: bool,
     /// Ids of all calls so far, and how often each was met.
     ids: BTreeMap<String, u32>,
     /// Requests that went on after tools since the caller's turn.
@@ -56,9 +56,7 @@ pub(crate) struct Tools {
     /// The model has to speak now.
     exhausted: bool,
     /// When the latest tool ended.
-    pub(crate) ended_at: CallTime,
-    /// The caller was asked to key a number.
-    pub(crate) collecting: bool,
+    ended_at: CallTime,
 }
 
 impl Tools {
@@ -134,6 +132,41 @@ impl Tools {
         let (cancelled, kept) = std::mem::take(&mut self.running).into_iter().partition(cancelled);
         self.running = kept;
         cancelled
+    }
+
+    /// Results have come that no request has had yet.
+    pub(crate) const fn are_results_due(&self) -> bool {
+        self.results_due
+    }
+
+    /// The caller waits for what the model makes of the results.
+    pub(crate) const fn do_results_matter(&self) -> bool {
+        self.results_matter
+    }
+
+    /// A result has come.
+    pub(crate) const fn results_come(&mut self) {
+        self.results_due = true;
+    }
+
+    /// A request has had them, or none needs to.
+    pub(crate) const fn results_are_taken(&mut self) {
+        self.results_due = false;
+    }
+
+    /// The caller waits for what the model makes of the latest.
+    pub(crate) const fn results_matter(&mut self) {
+        self.results_matter = true;
+    }
+
+    /// The caller hears what the model made of them.
+    pub(crate) const fn results_are_told(&mut self) {
+        self.results_matter = false;
+    }
+
+    /// When the latest tool ended.
+    pub(crate) const fn ended_at(&self) -> CallTime {
+        self.ended_at
     }
 
     pub(crate) fn running(&self) -> impl Iterator<Item = &Running> {

@@ -3,6 +3,8 @@
 //! `OFFHOOK_LOG` says what is logged (`warn,offhook=info` without it), `--log-format` or `OFFHOOK_LOG_FORMAT` in what form. Lines
 //! go through a queue to a thread that writes them: when nobody reads, lines are dropped and counted, and calls go on.
 
+mod line;
+
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,14 +14,14 @@ use std::time::Instant;
 use tracing::callsite::Identifier;
 use tracing::{Event, Level, Metadata};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use line::OneLine;
+pub(crate) use line::serves;
+
 /// Lines that may wait to be written.
 const WAITING: usize = 8_192;
-/// Longest line, in octets.
-const LONGEST: usize = 8 * 1024;
 /// Events of a kind at once, and a second.
 const BURST: f64 = 200.0;
 const PER_SECOND: f64 = 50.0;
@@ -59,7 +61,7 @@ pub(crate) fn start(format: Format) -> WorkerGuard {
     // Logging starts once.
     let _first = DROPPED.set(queue.error_counter()).is_ok();
     let limit = RateLimit { kinds: Mutex::default(), writer: queue.clone(), format };
-    let writer = OneLine(queue);
+    let writer = OneLine(queue, format);
     let registry = tracing_subscriber::registry().with(filter);
     match format {
         Format::Text => {
@@ -162,50 +164,6 @@ impl<S> Filter<S> for RateLimit {
     }
 }
 
-/// Makes a line of each event: what comes from outside breaks no line, moves no cursor, and fills no disk.
-#[derive(Clone)]
-struct OneLine<W>(W);
-
-impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for OneLine<W> {
-    type Writer = LineWriter<W::Writer>;
-
-    fn make_writer(&'a self) -> Self::Writer {
-        LineWriter(self.0.make_writer())
-    }
-}
-
-struct LineWriter<W>(W);
-
-impl<W: Write> Write for LineWriter<W> {
-    /// Is given whole events.
-    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        self.0.write_all(&one_line(event))?;
-        Ok(event.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
-}
-
-fn one_line(event: &[u8]) -> Vec<u8> {
-    let text = event.strip_suffix(b"\n").unwrap_or(event);
-    let kept = text.get(..LONGEST).unwrap_or(text);
-    let mut line = Vec::with_capacity(kept.len() + 8);
-    for octet in kept {
-        match octet {
-            b'\n' => line.extend_from_slice(b"\\n"),
-            b'\r' => line.extend_from_slice(b"\\r"),
-            octet => line.push(*octet),
-        }
-    }
-    if kept.len() < text.len() {
-        line.extend_from_slice(" …".as_bytes());
-    }
-    line.push(b'\n');
-    line
-}
-
 impl std::fmt::Debug for RateLimit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RateLimit").field("format", &self.format).finish_non_exhaustive()
@@ -226,13 +184,6 @@ mod tests {
         assert_eq!((0..1_000).filter(|_| kind.take(begin).is_some()).count(), 200);
         assert_eq!(kind.take(begin + Duration::from_secs(1)), Some(800));
         assert_eq!(kind.take(begin + Duration::from_secs(1)), Some(0));
-    }
-
-    #[test]
-    fn an_event_is_one_line_of_bounded_length() {
-        assert_eq!(one_line(b"a\nb\r\n"), b"a\\nb\\r\n");
-        let long = one_line(&[b'x'; 1_000_000]);
-        assert!(long.len() < LONGEST + 10 && long.ends_with("…\n".as_bytes()));
     }
 
     /// A writer that nobody reads.

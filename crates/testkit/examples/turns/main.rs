@@ -8,6 +8,8 @@
 //! `{"file":"a.wav","text":"Yes please.","kind":"line","speech":[[0.0,0.96]]}`, μ-law WAV beside it; `kind` is `line` or `back`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement for the one who runs it")]
 
+mod clips;
+
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
@@ -18,78 +20,12 @@ use offhook_stage_api::{CallTime, SttEvent, Transcript};
 use offhook_testkit::Phone;
 use offhook_testkit::phone::Watch;
 
+use clips::{Clip, Dice, clips, mixed, music, noise, word_ends};
+
 const LONG: &str = "We are open every day from eleven in the morning to ten at night, but not on Sundays, and the \
                     kitchen closes half an hour before, so please come in time.";
 const ANSWER: &str = "Alright, I have noted that for you.";
 const WORD_LATE_MS: u64 = 150;
-
-#[derive(Clone)]
-struct Clip {
-    octets: Vec<u8>,
-    text: String,
-    back: bool,
-}
-
-impl Clip {
-    fn ms(&self) -> u64 {
-        self.octets.len() as u64 / 8
-    }
-
-    fn at(&self, gain_db: f64) -> Self {
-        let gain = 10f64.powf(gain_db / 20.0);
-        let scaled =
-            |octet: &u8| (f64::from(offhook_mulaw::decode(*octet)) * gain).clamp(-32_000.0, 32_000.0);
-        let octets = self.octets.iter().map(|octet| offhook_mulaw::encode(scaled(octet) as i16)).collect();
-        Self { octets, ..self.clone() }
-    }
-
-    /// Its level over all, dBov.
-    fn level(&self) -> f64 {
-        let power: f64 =
-            self.octets.iter().map(|octet| f64::from(offhook_mulaw::decode(*octet)).powi(2)).sum();
-        10.0 * (power / self.octets.len().max(1) as f64 / 32_768f64.powi(2)).log10()
-    }
-
-    fn first_words(&self, count: usize) -> Self {
-        let words: Vec<&str> = self.text.split_whitespace().collect();
-        let ends = word_ends(self);
-        let until = ends[count.min(ends.len()) - 1] as usize * 8;
-        Self {
-            octets: self.octets[..until.min(self.octets.len())].to_vec(),
-            text: words[..count.min(words.len())].join(" "),
-            back: self.back,
-        }
-    }
-}
-
-/// When each word of a clip ends, in milliseconds.
-fn word_ends(clip: &Clip) -> Vec<u64> {
-    let letters = |word: &str| word.chars().filter(|c| c.is_alphanumeric()).count().max(1) as u64 + 1;
-    let all: u64 = clip.text.split_whitespace().map(letters).sum();
-    let mut sum = 0;
-    clip.text
-        .split_whitespace()
-        .map(|word| {
-            sum += letters(word);
-            clip.ms() * sum / all.max(1)
-        })
-        .collect()
-}
-
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % n.max(1)
-    }
-
-    fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.below(all.len() as u64) as usize]
-    }
-}
 
 /// What happened in a call, and what was played when (ms, each frame 20 ms).
 #[derive(Default)]
@@ -189,25 +125,6 @@ fn play(mut line: Phone, until_ms: u64) -> Seen {
 fn percentile(values: &mut [u64], percent: usize) -> u64 {
     values.sort_unstable();
     values.get((values.len().saturating_sub(1) * percent + 50) / 100).copied().unwrap_or(0)
-}
-
-fn octets_of(path: &Path) -> Vec<u8> {
-    let wav = std::fs::read(path).unwrap();
-    let data = wav.windows(4).position(|four| four == b"data").unwrap() + 8;
-    wav[data..].to_vec()
-}
-
-fn clips(list: &Path) -> Vec<Clip> {
-    let folder = list.parent().unwrap();
-    let text = std::fs::read_to_string(list).unwrap();
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    lines
-        .map(|line| Clip {
-            octets: octets_of(&folder.join(line["file"].as_str().unwrap())),
-            text: line["text"].as_str().unwrap().to_owned(),
-            back: line["kind"] == "back",
-        })
-        .collect()
 }
 
 /// Calls of four turns each, of which one in three has a pause after words that more follows, or that could be all.
@@ -312,41 +229,6 @@ fn over_the_agent(name: &str, total: u64, mut make: impl FnMut(&mut Dice, Phone,
     }
     let (median, most) = (percentile(&mut holes, 50), percentile(&mut holes, 100));
     println!("  {name:<44} {killed:>3} of {total} stopped; hole median {median} ms, at most {most} ms");
-}
-
-fn noise(dice: &mut Dice, ms: u64, dbov: f64) -> Clip {
-    let peak = 32_768.0 * 10f64.powf(dbov / 20.0) * 3f64.sqrt();
-    let (mut slow, mut octets) = (0.0, Vec::new());
-    for _ in 0..ms * 8 {
-        let white = dice.below(20_001) as f64 / 10_000.0 - 1.0;
-        slow = slow * 0.7 + white * 0.5;
-        octets.push(offhook_mulaw::encode((slow * peak).clamp(-32_000.0, 32_000.0) as i16));
-    }
-    Clip { octets, text: String::new(), back: false }
-}
-
-fn mixed(clips: &[&Clip], ms: u64, dbov: f64) -> Clip {
-    let length = ms as usize * 8;
-    let sum = |at: usize| {
-        clips
-            .iter()
-            .map(|clip| i32::from(offhook_mulaw::decode(clip.octets[at % clip.octets.len()])))
-            .sum::<i32>()
-    };
-    let octets = (0..length).map(|at| offhook_mulaw::encode(sum(at).clamp(-32_000, 32_000) as i16)).collect();
-    let all = Clip { octets, text: String::new(), back: false };
-    all.at(dbov - all.level())
-}
-
-fn music(ms: u64, dbov: f64) -> Clip {
-    let sample = |at: u64| {
-        let t = at as f64 / 8_000.0;
-        let note = [262.0, 330.0, 392.0, 523.0][(t * 4.0) as usize % 4];
-        (1..5).map(|k| (std::f64::consts::TAU * note * f64::from(k) * t).sin() / f64::from(k)).sum::<f64>()
-    };
-    let octets = (0..ms * 8).map(|at| offhook_mulaw::encode((sample(at) * 6_000.0) as i16)).collect();
-    let all = Clip { octets, text: String::new(), back: false };
-    all.at(dbov - all.level())
 }
 
 /// Somebody else speaks in the room, into silence, after two turns of the caller's.
