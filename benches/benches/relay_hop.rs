@@ -117,11 +117,9 @@ async fn bare(address: String, began: Instant, call: u32) -> Vec<Duration> {
     times
 }
 
-async fn all<F: Future<Output = Vec<Duration>> + 'static>(
-    one: impl Fn(String, Instant, u32) -> F,
-) -> Vec<Duration>
+async fn all<F>(one: impl Fn(String, Instant, u32) -> F) -> Vec<Duration>
 where
-    F: Send,
+    F: Future<Output = Vec<Duration>> + Send + 'static,
 {
     let address = application();
     let began = Instant::now() + Duration::from_secs(1);
