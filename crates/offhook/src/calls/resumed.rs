@@ -1,6 +1,6 @@
 //! Calls of a process that has ended, or whose own code broke: they go on where they were heard.
 //!
-//! What was said is written after every turn ([`Checkpoints`](crate::checkpoints::Checkpoints)). A server that starts finds the calls
+//! What was said is written after every turn ([`Checkpoints`]). A server that starts finds the calls
 //! that its predecessor left in the middle; Twilio, whose streams are gone, asks what is next, and each is connected again.
 
 use std::collections::BTreeMap;

@@ -72,10 +72,14 @@ impl Turn {
         let texts: Vec<&str> = self.all().map(|piece| piece.text.trim()).collect();
         let text = texts.join(" ");
         let confidence = self.all().filter_map(|piece| piece.confidence).min_by(f32::total_cmp);
-        let words_begin = self.all().map(|piece| piece.from).min().unwrap_or(covers).max(self.not_before);
-        // Words may be heard before our own ears notice speech. A span without them would not meet the span under which they were
-        // told first, and the call would take them for words of their own.
-        let from = self.from.map_or(words_begin, |told| told.min(words_begin));
+        let begin = self.all().map(|piece| piece.from).min().unwrap_or(covers);
+        // Words may be heard before our own detector notices speech. A span without them would not meet the span under which they were
+        // reported first, and the call would take them for words of their own. Where words have no times of their own, the onset counts.
+        let timed = self.all().filter(|piece| !piece.words.is_empty()).map(|piece| piece.from).min();
+        let timed = timed.map(|begin| begin.max(self.not_before));
+        let from = self
+            .from
+            .map_or(begin.max(self.not_before), |known| timed.map_or(known, |begin| known.min(begin)));
         self.from = Some(from);
         let words_end = self.all().map(|piece| piece.until).max().unwrap_or(covers);
         // What our own ears say of the end counts for more: the call decides by it.

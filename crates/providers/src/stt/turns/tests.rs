@@ -152,21 +152,21 @@ fn soft_words_that_came_to_nothing_are_no_part_of_the_next_turn() {
 #[test]
 fn a_span_covers_words_that_were_heard_before_our_own_ears_noticed_speech() {
     let mut turns = Turns::default();
-    turns.partial(piece(1, 1_000, 1_480, "Two"));
+    turns.partial(timed(1, &[(1_000, 1_480, "Two")]));
     turns.speech_started(1_600);
-    turns.partial(piece(1, 1_000, 1_960, "Two pizzas."));
-    turns.speech_paused(1_600, 9_000);
-    turns.settled(piece(1, 1_000, 1_960, "Two pizzas."), true);
+    turns.partial(timed(1, &[(1_000, 1_480, "Two"), (1_480, 1_960, "pizzas.")]));
+    turns.speech_paused(1_600, 2_400);
+    turns.settled(timed(1, &[(1_000, 1_480, "Two"), (1_480, 1_960, "pizzas.")]), true);
     // Each span meets the one before: what was told is replaced, not joined.
     assert_eq!(
         told(&mut turns),
-        ["partial 1000..1480 Two", "partial 1000..1960 Two pizzas.", "final 1000..9000 Two pizzas."]
+        ["partial 1000..1480 Two", "partial 1000..1960 Two pizzas.", "final 1000..2400 Two pizzas."]
     );
     // But it doesn't reach into the turn before.
-    turns.turn_ended(9_000);
-    turns.speech_started(9_400);
-    turns.partial(piece(2, 8_800, 12_000, "And a water"));
-    assert_eq!(told(&mut turns), ["partial 9000..12000 And a water"]);
+    turns.turn_ended(2_400);
+    turns.speech_started(3_000);
+    turns.partial(timed(2, &[(2_300, 2_900, "And"), (2_900, 5_000, "a water")]));
+    assert_eq!(told(&mut turns), ["partial 2400..5000 And a water"]);
 }
 
 #[test]
