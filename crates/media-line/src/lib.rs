@@ -18,6 +18,7 @@ mod inbound;
 mod line;
 mod outbound;
 mod playout;
+mod totals;
 mod voice;
 mod wire;
 
@@ -28,8 +29,9 @@ use offhook_conversation::Call;
 pub use config::{CallConfig, CallMode};
 pub use histogram::Histogram;
 pub use inbound::InboundTotals;
-pub use line::{LineTotals, MediaLine};
+pub use line::MediaLine;
 pub use playout::PlayoutTotals;
+pub use totals::LineTotals;
 pub use wire::{MarkName, MediaInput, MediaWire};
 
 /// A call over Media Streams.

@@ -17,10 +17,9 @@ use offhook_stage_api::{
 
 use crate::caller::{CallerOutputs, CallerSide};
 use crate::config::{CallConfig, CallMode};
-use crate::histogram::Histogram;
-use crate::inbound::InboundTotals;
 use crate::outbound::Outbound;
-use crate::playout::{Playout, PlayoutTotals, Raw, Utterance};
+use crate::playout::{Playout, Raw, Utterance};
+use crate::totals::LineTotals;
 use crate::voice::{Piece, Voice};
 use crate::wire::MediaWire;
 
@@ -30,21 +29,6 @@ const CONVERSION_LEAD: u64 = 800;
 const ECHO: UtteranceId = UtteranceId(0);
 /// Samples that may wait to be echoed: 5 s. Of a caller whose clock runs fast the rest is dropped.
 const MOST_ECHO: u64 = 40_000;
-
-/// Counts over a whole call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LineTotals {
-    /// The caller's sound.
-    pub inbound: InboundTotals,
-    /// The agent's sound.
-    pub playout: PlayoutTotals,
-    /// How late sound left, one for each batch: from the moment at which the playout clock said that there is room for it (the
-    /// lead has shrunk to `lead` less `batch`) to that at which the call gave it out. It is never early; to encode it and hand it
-    /// to the socket comes after, some tens of microseconds.
-    pub pacing: Histogram,
-    /// The gain that the agent's voice needs to come to its level, in hundredths of a dB, if enough of it was heard to tell.
-    pub voice_gain: Option<i16>,
-}
 
 /// The telephone, as far as it isn't I/O.
 pub struct MediaLine {
