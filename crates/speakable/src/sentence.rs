@@ -161,6 +161,11 @@ impl SentenceCutter {
             };
             self.speaks |= c.is_alphanumeric();
             if let Some(end) = ends {
+                // What closes it counts as well.
+                let closing = self.text.get(self.at..end).unwrap_or_default().chars().count();
+                if self.count + closing > LONGEST_SENTENCE {
+                    return Some((self.clause.max(self.blank).unwrap_or(self.at), self.speaks));
+                }
                 return Some((end, self.speaks));
             }
             if c.is_whitespace() {
@@ -241,6 +246,17 @@ mod tests {
 
     fn cut(text: &str) -> Vec<String> {
         cut_in("en-US", text)
+    }
+
+    #[test]
+    fn what_closes_a_sentence_makes_it_no_longer_than_a_voice_takes() {
+        for length in LONGEST_SENTENCE - 6..LONGEST_SENTENCE + 3 {
+            let text =
+                format!("{}.\")\u{201d}) And more.", "1/".repeat(length / 2) + &"1".repeat(length % 2));
+            for piece in cut(&text) {
+                assert!(piece.chars().count() <= LONGEST_SENTENCE, "{piece}");
+            }
+        }
     }
 
     #[test]
