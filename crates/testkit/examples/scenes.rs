@@ -6,6 +6,9 @@
 //! `{"file":"a.wav","text":"yes please","speech":[[0.3,0.96]]}`, μ-law WAV beside it, speech in seconds.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement for the one who runs it")]
 
+#[path = "measure/mod.rs"]
+mod measure;
+
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
@@ -15,6 +18,8 @@ use offhook_media_line::{MediaInput, MediaWire};
 use offhook_stage_api::CallTime;
 use offhook_testkit::Phone;
 use offhook_testkit::phone::Watch;
+
+use measure::{Dice, louder, octets_of, percentile};
 
 const LONG: &str = "We are open every day from eleven in the morning to ten at night, but not on Sundays, and the \
                     kitchen closes half an hour before, so please come in time.";
@@ -32,10 +37,7 @@ impl Clip {
     }
 
     fn at(&self, gain_db: f64) -> Vec<u8> {
-        let gain = 10f64.powf(gain_db / 20.0);
-        let louder =
-            |octet: &u8| (f64::from(offhook_mulaw::decode(*octet)) * gain).clamp(-32_000.0, 32_000.0);
-        self.octets.iter().map(|octet| offhook_mulaw::encode(louder(octet) as i16)).collect()
+        louder(&self.octets, gain_db)
     }
 }
 
@@ -71,29 +73,6 @@ fn play(mut line: Phone, until_ms: u64) -> (Seen, usize) {
     line.watch = Some(Box::new(Watcher(Rc::clone(&seen))));
     let heard_frames = line.run(until_ms).heard_frames;
     (Rc::into_inner(seen).unwrap().into_inner(), heard_frames)
-}
-
-/// Numbers that look random and are the same each time (xorshift64*).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % n.max(1)
-    }
-
-    fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.below(all.len() as u64) as usize]
-    }
-}
-
-fn octets_of(path: &Path) -> Vec<u8> {
-    let wav = std::fs::read(path).unwrap();
-    let data = wav.windows(4).position(|four| four == b"data").unwrap() + 8;
-    let length = u32::from_le_bytes(wav[data - 4..data].try_into().unwrap()) as usize;
-    wav[data..data + length].to_vec()
 }
 
 /// From the first to the last sound over −50 dBov.
@@ -136,11 +115,6 @@ fn listed(list: &Path) -> Vec<Clip> {
             Some(Clip { octets, text: line["text"].as_str()?.to_owned() })
         })
         .collect()
-}
-
-fn percentile(values: &mut [u64], percent: usize) -> u64 {
-    values.sort_unstable();
-    values.get((values.len().saturating_sub(1) * percent + 50) / 100).copied().unwrap_or(0)
 }
 
 fn ended(seen: &Seen) -> Vec<(u64, u64)> {

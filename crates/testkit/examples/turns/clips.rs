@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::measure::{Dice, louder, octets_of};
+
 #[derive(Clone)]
 pub(crate) struct Clip {
     pub(crate) octets: Vec<u8>,
@@ -15,10 +17,7 @@ impl Clip {
     }
 
     pub(crate) fn at(&self, gain_db: f64) -> Self {
-        let gain = 10f64.powf(gain_db / 20.0);
-        let scaled =
-            |octet: &u8| (f64::from(offhook_mulaw::decode(*octet)) * gain).clamp(-32_000.0, 32_000.0);
-        let octets = self.octets.iter().map(|octet| offhook_mulaw::encode(scaled(octet) as i16)).collect();
+        let octets = louder(&self.octets, gain_db);
         Self { octets, ..self.clone() }
     }
 
@@ -53,27 +52,6 @@ pub(crate) fn word_ends(clip: &Clip) -> Vec<u64> {
             clip.ms() * sum / all.max(1)
         })
         .collect()
-}
-
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    pub(crate) fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % n.max(1)
-    }
-
-    pub(crate) fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.below(all.len() as u64) as usize]
-    }
-}
-
-fn octets_of(path: &Path) -> Vec<u8> {
-    let wav = std::fs::read(path).unwrap();
-    let data = wav.windows(4).position(|four| four == b"data").unwrap() + 8;
-    wav[data..].to_vec()
 }
 
 pub(crate) fn clips(list: &Path) -> Vec<Clip> {

@@ -9,6 +9,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement for the one who runs it")]
 
 mod clips;
+#[path = "../measure/mod.rs"]
+mod measure;
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -20,7 +22,8 @@ use offhook_stage_api::{CallTime, SttEvent, Transcript};
 use offhook_testkit::Phone;
 use offhook_testkit::phone::Watch;
 
-use clips::{Clip, Dice, clips, mixed, music, noise, word_ends};
+use clips::{Clip, clips, mixed, music, noise, word_ends};
+use measure::{Dice, percentile};
 
 const LONG: &str = "We are open every day from eleven in the morning to ten at night, but not on Sundays, and the \
                     kitchen closes half an hour before, so please come in time.";
@@ -122,12 +125,7 @@ fn play(mut line: Phone, until_ms: u64) -> Seen {
     Rc::into_inner(seen).unwrap().into_inner()
 }
 
-fn percentile(values: &mut [u64], percent: usize) -> u64 {
-    values.sort_unstable();
-    values.get((values.len().saturating_sub(1) * percent + 50) / 100).copied().unwrap_or(0)
-}
-
-/// Calls of four turns each, of which one in three has a pause after words that more follows, or that could be all.
+/// Calls of four turns each, with no pause but those between words.
 fn turns(lines: &[Clip]) {
     let mut dice = Dice(7);
     let (mut count, mut requests, mut finals, mut unanswered) = (0u64, 0, 0, 0);
