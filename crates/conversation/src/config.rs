@@ -96,7 +96,7 @@ pub struct TurnConfig {
     /// Request replies before the turn's end is certain, and hold them. Default true.
     pub speculate: bool,
     /// Silence after which a reply may be requested, if `speculate`. Long enough for the recogniser's partial transcript to have the last
-    /// word: a request on fewer words is thrown away and costs money. Default 180 ms.
+    /// word: a request on fewer words is thrown away and costs money. Default 160 ms.
     #[serde(with = "humantime_serde")]
     pub eager: Duration,
     /// Least silence that ends a turn, when everything says that it is complete. Default 250 ms.
@@ -139,7 +139,7 @@ impl Default for TurnConfig {
     fn default() -> Self {
         Self {
             speculate: true,
-            eager: Duration::from_millis(180),
+            eager: Duration::from_millis(160),
             min_silence: Duration::from_millis(250),
             plain: Duration::from_millis(350),
             answer_after: Duration::from_millis(600),

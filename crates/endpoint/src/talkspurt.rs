@@ -23,7 +23,8 @@ pub struct TalkspurtConfig {
     /// of it ([`Detector::sure`]), a frame less without a gap does. At most 620 ms: more counts as that.
     #[serde(with = "humantime_serde")]
     pub onset: Duration,
-    /// Silence that ends a talkspurt. Default 120 ms: what it means is decided above.
+    /// Silence that ends a talkspurt: what it means is decided above. Default 100 ms. Shorter silences are closures of stops within words
+    /// (p, t, k): a final transcript asked for there costs money and may split the word.
     #[serde(with = "humantime_serde")]
     pub hangover: Duration,
 }
@@ -36,7 +37,7 @@ impl TalkspurtConfig {
             detector: DetectorKind::default(),
             threshold: 0.5,
             onset: Duration::from_millis(60),
-            hangover: Duration::from_millis(120),
+            hangover: Duration::from_millis(100),
         }
     }
 

@@ -97,6 +97,8 @@ pub(crate) fn wait(known: Known<'_>, config: &TurnConfig) -> Wait {
         Evidence::Unpunctuated | Evidence::Hanging => config.unpunctuated,
         Evidence::GrammarIncomplete => config.max_silence.mul_f32(0.6),
         Evidence::Trailing => config.unfinished,
+        // That there are no words is certain: no longer wait than words would get.
+        Evidence::Wordless if known.settled => config.plain,
         Evidence::Wordless => config.max_silence,
         // Certain of the end: the least; certain of more: the most; straight between.
         Evidence::TurnModel => {
@@ -110,7 +112,11 @@ pub(crate) fn wait(known: Known<'_>, config: &TurnConfig) -> Wait {
     };
     let decide = decide.clamp(least, most.max(least));
     let answer = match evidence {
-        Evidence::Plain | Evidence::Unsettled | Evidence::Unpunctuated | Evidence::Hanging => {
+        Evidence::Plain
+        | Evidence::Unsettled
+        | Evidence::Unpunctuated
+        | Evidence::Hanging
+        | Evidence::Wordless => {
             let learnt = known.pauses.mul_f32(1.2).min(LONGEST_LEARNT);
             config.answer_after.max(if config.adapt { learnt } else { Duration::ZERO })
         }
@@ -304,6 +310,15 @@ mod tests {
         assert_eq!(wait(known, &config).decide, config.max_silence);
         let sure = Known { model: Some(1.0), ..known };
         assert_eq!(wait(sure, &config).decide, config.min_silence);
+    }
+
+    #[test]
+    fn speech_that_has_no_words_for_certain_is_answered_as_soon_as_words_would_be() {
+        let config = TurnConfig::default();
+        let unknown = wait(Known::default(), &config);
+        assert_eq!((unknown.decide, unknown.answer), (config.max_silence, config.max_silence));
+        let certain = wait(Known { settled: true, ..Known::default() }, &config);
+        assert_eq!((certain.decide, certain.answer), (config.plain, config.answer_after));
     }
 
     #[test]

@@ -279,7 +279,7 @@ impl CallerTurn {
     pub(crate) fn wait(&self, answer: AnswerKind, config: &TurnConfig) -> Option<Wait> {
         let pause = self.pause()?;
         let (text, settled) = (self.words(), self.is_settled());
-        let mut wait = wait(
+        Some(wait(
             Known {
                 text: &text,
                 settled,
@@ -291,12 +291,7 @@ impl CallerTurn {
                 pauses: self.pauses.longest(),
             },
             config,
-        );
-        // That there are no words is certain: no longer wait than words would get.
-        if wait.evidence == Evidence::Wordless && settled {
-            wait.decide = config.plain;
-        }
-        Some(wait)
+        ))
     }
 
     /// Whether a wait is to be reported: once for each pause, moment and reason.
