@@ -21,7 +21,7 @@ use crate::outbound::Outbound;
 use crate::playout::{Playout, Raw, Utterance};
 use crate::totals::LineTotals;
 use crate::voice::{Piece, Voice};
-use crate::wire::MediaWire;
+use crate::wire::Outputs;
 
 /// So many samples are converted before they can be sent: 100 ms.
 const CONVERSION_LEAD: u64 = 800;
@@ -42,8 +42,7 @@ pub struct MediaLine {
     hung_up: bool,
     /// There is no stream just now.
     away: bool,
-    wire: VecDeque<MediaWire>,
-    out: VecDeque<Output<MediaWire>>,
+    out: Outputs,
     events: VecDeque<LineEvent>,
     /// What the caller's side has just given.
     heard: CallerOutputs,
@@ -69,8 +68,7 @@ impl MediaLine {
             tts_ended: None,
             hung_up: false,
             away: false,
-            wire: VecDeque::new(),
-            out: VecDeque::new(),
+            out: Outputs::new(),
             events: VecDeque::new(),
             heard: CallerOutputs::default(),
             next: None,
@@ -188,7 +186,7 @@ impl MediaLine {
         if let Some(utterance) = self.playout.get_mut(id) {
             utterance.closed = true;
         }
-        self.playout.finish(id, &mut self.wire);
+        self.playout.finish(id, &mut self.out);
     }
 
     fn open(&mut self, opening: Opening) {
@@ -230,7 +228,7 @@ impl MediaLine {
                 Raw::End { segment } => {
                     utterance.push_audio(*segment, self.outbound.finish_segment());
                     utterance.segment_done(*segment);
-                    self.playout.finish(id, &mut self.wire);
+                    self.playout.finish(id, &mut self.out);
                 }
             }
         }
@@ -241,12 +239,9 @@ impl MediaLine {
     fn pump(&mut self, now: CallTime) {
         let room = self.playout.has_room(now);
         // What is sent makes room for more to be converted, perhaps of the next utterance.
-        while self.fill() | (room && self.playout.send(now, &mut self.wire)) {}
+        while self.fill() | (room && self.playout.send(now, &mut self.out)) {}
         while let Some(id) = self.playout.pop_begun() {
             self.events.push_back(LineEvent::Began(id));
-        }
-        while let Some(wire) = self.wire.pop_front() {
-            self.out.push_back(Output::Wire(wire));
         }
         if let Some(id) = self.playout.pop_dry() {
             self.events.push_back(LineEvent::Dry(id));
@@ -278,7 +273,7 @@ impl Line for MediaLine {
                 self.remove(id, now);
             }
             LineCommand::Block(blocked) => self.playout.block(blocked),
-            LineCommand::Duck(lower) => self.playout.duck(lower, now, &mut self.wire),
+            LineCommand::Duck(lower) => self.playout.duck(lower, now, &mut self.out),
             LineCommand::TurnEnded { until } => {
                 self.caller.turn_ended();
                 self.out.push_back(Output::Stt(SttCommand::TurnEnded { until: SamplePos(until) }));
@@ -301,7 +296,7 @@ impl Line for MediaLine {
     fn cut(&mut self, ids: &[UtteranceId], now: CallTime) -> Vec<(UtteranceId, Heard)> {
         let begun = |id: &UtteranceId| self.playout.get(*id).is_some_and(|utterance| utterance.begun);
         if self.playout.is_audible(now) && ids.iter().any(begun) {
-            self.playout.clear(now, &mut self.wire);
+            self.playout.clear(now, &mut self.out);
         }
         ids.iter().map(|id| (*id, self.remove(*id, now))).collect()
     }

@@ -1,6 +1,9 @@
 //! What comes and goes over the wire of a Media Streams call.
 
+use std::collections::VecDeque;
+
 use offhook_audio::MulawFrame;
+use offhook_conversation::Output;
 use offhook_stage_api::{Generation, Key, StageFailure, SttEvent, TtsEvent};
 
 /// Something that comes from Twilio, or from the stages that only a line of sound has.
@@ -41,6 +44,16 @@ pub enum MediaWire {
     /// Have Twilio drop all sound that it has not played.
     Clear,
 }
+
+impl MediaWire {
+    /// A frame of sound. `hidden`: of something that must not stand on the tape.
+    pub(crate) const fn sound(frame: MulawFrame, hidden: bool) -> Self {
+        if hidden { Self::HiddenMedia(frame) } else { Self::Media(frame) }
+    }
+}
+
+/// What a line gives out, oldest first.
+pub(crate) type Outputs = VecDeque<Output<MediaWire>>;
 
 /// Names a place in the outbound sound: the generation that it belongs to, and a count.
 ///

@@ -14,7 +14,7 @@ impl MediaLine {
             return;
         }
         let ids: Vec<UtteranceId> = self.playout.utterances().map(|said| said.id).collect();
-        self.playout.clear(now, &mut self.wire);
+        self.playout.clear(now, &mut self.out);
         let cut = ids.into_iter().map(|id| (id, self.remove(id, now)));
         let cut = cut.filter(|(id, _)| *id != ECHO).collect();
         self.drop_wire();
@@ -38,7 +38,6 @@ impl MediaLine {
 
     /// What was for a stream that is gone.
     fn drop_wire(&mut self) {
-        self.wire.clear();
         self.out.retain(|output| !matches!(output, Output::Wire(_)));
     }
 }

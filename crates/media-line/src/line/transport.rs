@@ -8,6 +8,9 @@ use super::MediaLine;
 use crate::config::CallMode;
 use crate::wire::{MediaInput, MediaWire};
 
+/// Outputs that one input usually has.
+const USUAL_OUTPUTS: usize = 4;
+
 impl Transport for MediaLine {
     type Input<'a> = MediaInput<'a>;
     type Wire = MediaWire;
@@ -30,10 +33,11 @@ impl Transport for MediaLine {
     }
 
     fn poll_output(&mut self) -> Option<Output<MediaWire>> {
-        while let Some(wire) = self.wire.pop_front() {
-            self.out.push_back(Output::Wire(wire));
+        let output = self.out.pop_front();
+        if output.is_none() && self.out.capacity() > 2 * USUAL_OUTPUTS {
+            self.out.shrink_to(USUAL_OUTPUTS); // an utterance's first frames come all at once
         }
-        self.out.pop_front()
+        output
     }
 
     fn start(&mut self, now: CallTime) {

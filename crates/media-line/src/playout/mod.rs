@@ -17,8 +17,10 @@ use offhook_audio::{FRAME_DURATION, SampleCount};
 use crate::config::PlayoutConfig;
 use crate::echo::Played;
 use crate::histogram::Histogram;
-use crate::wire::{MarkName, MediaWire};
+use crate::wire::{MarkName, MediaWire, Outputs};
+
 use duck::Duck;
+use offhook_conversation::Output;
 use offhook_conversation::line::Heard;
 use offhook_stage_api::{CallTime, Generation, UtteranceId};
 
@@ -143,7 +145,7 @@ impl Playout {
     }
 
     /// Lowers the voice at once, or raises it again.
-    pub(crate) fn duck(&mut self, lower: bool, now: CallTime, out: &mut VecDeque<MediaWire>) {
+    pub(crate) fn duck(&mut self, lower: bool, now: CallTime, out: &mut Outputs) {
         if lower && self.is_audible(now) {
             // What Twilio holds is sent once more, softer.
             self.clear(now, out);
@@ -159,7 +161,7 @@ impl Playout {
 
     /// Sends what is converted, as far as the lead has room. [`Playout::pop_begun`] gives the utterances whose first frame is
     /// among it. False if there was nothing to send.
-    pub(crate) fn send(&mut self, now: CallTime, out: &mut VecDeque<MediaWire>) -> bool {
+    pub(crate) fn send(&mut self, now: CallTime, out: &mut Outputs) -> bool {
         let before = self.totals.frames;
         let lead = self.config.lead.max(FRAME_DURATION * 2);
         while let Some(index) = self.queue.iter().position(|utterance| !utterance.all_sent()) {
@@ -201,7 +203,7 @@ impl Playout {
             self.totals.frames += 1;
             self.totals.samples += run.length;
             self.note_run(run);
-            out.push_back(if hidden { MediaWire::HiddenMedia(frame) } else { MediaWire::Media(frame) });
+            out.push_back(Output::Wire(MediaWire::sound(frame, hidden)));
             if mark_due || ends.is_some() {
                 self.send_mark(ends, out);
             }
@@ -227,16 +229,16 @@ impl Playout {
         }
     }
 
-    fn send_mark(&mut self, ends: Option<UtteranceId>, out: &mut VecDeque<MediaWire>) {
+    fn send_mark(&mut self, ends: Option<UtteranceId>, out: &mut Outputs) {
         let name = MarkName { generation: self.generation, number: self.next_mark };
         self.next_mark = self.next_mark.wrapping_add(1);
         self.totals.marks += 1;
         self.marks.push_back(PendingMark { name, at: self.sent, ends });
-        out.push_back(MediaWire::Mark(name));
+        out.push_back(Output::Wire(MediaWire::Mark(name)));
     }
 
     /// A mark for an utterance whose sound had all been sent before its end was known.
-    pub(crate) fn finish(&mut self, id: UtteranceId, out: &mut VecDeque<MediaWire>) {
+    pub(crate) fn finish(&mut self, id: UtteranceId, out: &mut Outputs) {
         let marked = self.marks.iter().any(|mark| mark.ends == Some(id));
         let Some(utterance) = self.get_mut(id) else { return };
         if utterance.begun && utterance.all_sent() && !marked {
@@ -314,7 +316,7 @@ impl Playout {
     }
 
     /// Empties Twilio's buffer. What was sent but not heard is taken back into its utterances.
-    pub(crate) fn clear(&mut self, now: CallTime, out: &mut VecDeque<MediaWire>) {
+    pub(crate) fn clear(&mut self, now: CallTime, out: &mut Outputs) {
         let heard: Vec<(UtteranceId, u64)> =
             self.queue.iter().filter(|u| u.begun).map(|u| (u.id, self.heard_of(u.id, now))).collect();
         for (id, heard) in heard {
@@ -330,7 +332,7 @@ impl Playout {
         self.marked = 0;
         self.play_end = now;
         self.played.clear_from(now);
-        out.push_back(MediaWire::Clear);
+        out.push_back(Output::Wire(MediaWire::Clear));
     }
 
     /// Another stream begins: Twilio's buffer is empty.
