@@ -28,6 +28,12 @@ impl Clip {
         10.0 * (power / self.octets.len().max(1) as f64 / 32_768f64.powi(2)).log10()
     }
 
+    /// As a recogniser writes it that sets no marks.
+    pub(crate) fn without_stop(mut self) -> Self {
+        self.text = self.text.replace(['.', '?', '!', ','], "").to_lowercase();
+        self
+    }
+
     pub(crate) fn first_words(&self, count: usize) -> Self {
         let words: Vec<&str> = self.text.split_whitespace().collect();
         let ends = word_ends(self);

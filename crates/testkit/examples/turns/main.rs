@@ -15,6 +15,7 @@ mod measure;
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use offhook_conversation::{BargeInStage, CallEvent, Deadline, Input, Output, UtteranceKind};
 use offhook_media_line::{CallConfig, MediaInput, MediaWire};
@@ -99,8 +100,14 @@ impl Watch for Watcher {
 }
 
 fn phone() -> Phone {
+    patient(CallConfig::default().conversation.turn.answer_after)
+}
+
+/// A line on which the answer to words that could be all is heard after so much silence.
+fn patient(answer_after: Duration) -> Phone {
     let mut config = CallConfig::default();
     config.conversation_mut().turn.partials = true;
+    config.conversation_mut().turn.answer_after = answer_after;
     let mut phone = Phone::with(config);
     (phone.stt_ms, phone.reply_ms, phone.tts_ms) = (250, 400, 120);
     phone
@@ -172,34 +179,63 @@ fn turns(lines: &[Clip]) {
     println!("  not answered                       {unanswered}");
 }
 
+/// Of a hundred turns with a pause of `pause` ms within, how many were cut off. `tail`: after words that go on.
+fn cut_off(lines: &[Clip], pause: u64, tail: bool, answer_after: Duration, dice: &mut Dice) -> f64 {
+    let long: Vec<&Clip> = lines.iter().filter(|clip| clip.text.split_whitespace().count() >= 6).collect();
+    let (mut cut, total) = (0u32, 40u32);
+    for _ in 0..total {
+        let clip = dice.pick(&long);
+        let words = clip.text.split_whitespace().count();
+        let mut first = clip.first_words(words / 2 + 1);
+        first.text = first.text.trim_end_matches(['.', '?', ',']).to_owned();
+        if tail {
+            first.text = format!("{} {}", first.text, dice.pick(&["and", "with", "to the", "is"]));
+        }
+        let rest = Clip {
+            octets: clip.octets[first.octets.len()..].to_vec(),
+            text: "today please.".into(),
+            back: false,
+        };
+        let at = 2_000 + dice.below(500);
+        let middle = at + first.ms() + pause;
+        let line = says(says(patient(answer_after).agent_says("Hello."), at, &first), middle, &rest);
+        let seen = play(line.agent_says(ANSWER).agent_says(ANSWER), middle + rest.ms() + 4_000);
+        cut += u32::from(seen.replies().iter().any(|begin| *begin < middle + 60 && *begin > at));
+    }
+    f64::from(cut) * 100.0 / f64::from(total)
+}
+
 /// Turns with a pause within.
 fn pauses(lines: &[Clip]) {
-    let long: Vec<&Clip> = lines.iter().filter(|clip| clip.text.split_whitespace().count() >= 6).collect();
+    let usual = CallConfig::default().conversation.turn.answer_after;
     for (name, tail) in [("that go on (“and”, “with”)", true), ("that could be all", false)] {
         let mut dice = Dice(11);
         print!("cut off at a pause after words {name:<28}");
         for pause in [500u64, 800, 1_000, 1_500, 2_000] {
-            let (mut cut, total) = (0u32, 40u32);
-            for _ in 0..total {
-                let clip = dice.pick(&long);
-                let words = clip.text.split_whitespace().count();
-                let mut first = clip.first_words(words / 2 + 1);
-                first.text = first.text.trim_end_matches(['.', '?', ',']).to_owned();
-                if tail {
-                    first.text = format!("{} {}", first.text, dice.pick(&["and", "with", "to the", "is"]));
-                }
-                let rest = Clip {
-                    octets: clip.octets[first.octets.len()..].to_vec(),
-                    text: "today please.".into(),
-                    back: false,
-                };
-                let at = 2_000 + dice.below(500);
-                let middle = at + first.ms() + pause;
-                let line = says(says(phone().agent_says("Hello."), at, &first), middle, &rest);
-                let seen = play(line.agent_says(ANSWER).agent_says(ANSWER), middle + rest.ms() + 4_000);
-                cut += u32::from(seen.replies().iter().any(|begin| *begin < middle + 60 && *begin > at));
-            }
-            print!("  {pause} ms: {:>3.0} %", f64::from(cut) * 100.0 / f64::from(total));
+            print!("  {pause} ms: {:>3.0} %", cut_off(lines, pause, tail, usual, &mut dice));
+        }
+        println!();
+    }
+}
+
+/// What it costs all callers to wait for those who pause: turns whose words could be all, answered later and later.
+fn patience(lines: &[Clip]) {
+    println!("words that could be all, by the silence before their answer (`answer_after`)");
+    for ms in [600u64, 900, 1_100, 1_600, 2_100] {
+        let wait = Duration::from_millis(ms);
+        let (mut dice, mut delays) = (Dice(23), Vec::new());
+        for _ in 0..40 {
+            let clip = dice.pick(lines).clone().without_stop();
+            let at = 2_000 + dice.below(500);
+            let line = says(patient(wait).agent_says("Hello."), at, &clip).agent_says(ANSWER);
+            let end = at + clip.ms();
+            let begun = play(line, end + 4_000).replies().into_iter().find(|begin| *begin + 400 > end);
+            delays.extend(begun.map(|begin| begin.saturating_sub(end)));
+        }
+        let (median, p95) = (percentile(&mut delays, 50), percentile(&mut delays, 95));
+        print!("  {ms:>5} ms: answered after {median} ms, p95 {p95} ms; cut off");
+        for pause in [800u64, 1_000, 1_500, 2_000] {
+            print!("  at {pause} ms: {:>3.0} %", cut_off(lines, pause, false, wait, &mut Dice(11)));
         }
         println!();
     }
@@ -296,6 +332,7 @@ fn main() {
     println!("{} lines, {} listeners' words", lines.len(), back.len());
     turns(&lines);
     pauses(&lines);
+    patience(&lines);
     println!("into the agent's words");
     over_the_agent("listeners' words (“mm-hm”, “I see”, …)", 60, |dice, line, at| {
         says(line, at, dice.pick(&back))
