@@ -17,7 +17,7 @@ THREADS := $(shell expr 4 \* $$(nproc))
 # Where cargo builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup-tests demo demo-providers run test console fuzz conformity attacks forged sdks servers foreign bench faults load loaded drain peers scenes turns lint fixtures docs docs-figures layers setup
+.PHONY: help setup-tests demo demo-providers run test console fuzz conformity attacks forged sdks servers foreign bench faults load loaded compare drain peers scenes turns lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -116,6 +116,10 @@ drain: setup ## a server is told to stop with 200 calls: nobody is cut, every re
 
 peers: setup ## other engines' calls per core, the same way (Pipecat and rustvani, installed into target/)
 	@bash benches/load.sh peers
+
+compare: setup ## what a call costs in two builds of the server, in turns: BEFORE=path of the other `offhook` (some minutes)
+	@$(CARGO) build --release --quiet --bin offhook
+	@bash benches/compare.sh $(or $(BEFORE),$(error BEFORE=path of the other offhook)) $(TARGET)/release/offhook
 
 loaded: ## how long frames wait, and how late sound leaves, at 70 % of a core (some minutes)
 	@$(CARGO) bench --quiet --package offhook-benches --bench loaded
