@@ -215,13 +215,9 @@ impl<L: SessionLine, W: Observer<L>, K: Link<L>> Session<L, W, K> {
                 self.stuck.get_or_insert_with(Instant::now);
             }
         }
-        if let Some(leave) = self.leave.as_mut()
-            && let Poll::Ready(asked) = Pin::new(leave).poll(context)
-        {
+        if let Some(Ok(leave)) = self.leave.as_mut().map(oneshot::Receiver::try_recv) {
             self.leave = None;
-            if let Ok(leave) = asked {
-                return Poll::Ready(Happened::Leave(leave));
-            }
+            return Poll::Ready(Happened::Leave(leave));
         }
         if self.driver.notifier.was_notified() {
             return Poll::Ready(Happened::News);
@@ -243,6 +239,15 @@ impl<L: SessionLine, W: Observer<L>, K: Link<L>> Session<L, W, K> {
         }
         if let Poll::Ready(message) = self.link.poll_recv(context) {
             return Poll::Ready(Happened::Message(message));
+        }
+        // To be woken by it. Once a frame is enough: that it has come is seen above.
+        if let Some(leave) = self.leave.as_mut()
+            && let Poll::Ready(asked) = Pin::new(leave).poll(context)
+        {
+            self.leave = None;
+            if let Ok(leave) = asked {
+                return Poll::Ready(Happened::Leave(leave));
+            }
         }
         self.driver.notifier.poll(context).map(|()| Happened::News)
     }

@@ -168,7 +168,8 @@ fn begin(work: Work, shared: &Arc<Shared>) {
         Work::Serve(upgraded, guard) => match upgraded.stream.enter() {
             Ok(stream) => {
                 let rest = (upgraded.base, upgraded.carries);
-                let serve = socket::serve(stream, upgraded.read, Arc::clone(shared), rest, guard);
+                // Boxed, for the socket keeps this task's memory as long as it keeps a waker of it: all the call.
+                let serve = Box::pin(socket::serve(stream, upgraded.read, Arc::clone(shared), rest, guard));
                 let shared = Arc::clone(shared);
                 tokio::task::spawn_local(async move {
                     // A call that runs is looked after by itself.
