@@ -7,17 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use offhook_chain::{Deadlines, Link, LinkConfig, LlmChain, TtsChain};
-use offhook_doubles::{Doubles, DoublesConfig, Rule, Script};
+use offhook_audio::{MulawFrame, PcmFrame, SamplePos};
+use offhook_chain::{Deadlines, Link, LinkConfig, LlmChain, SttChain, TtsChain};
+use offhook_doubles::{Doubles, DoublesConfig, Hum, Rule, Script, Speaker};
 use offhook_providers::llm::{LlmConfig, LlmProvider, NetworkLlm, Prompt};
 use offhook_providers::net::Secret;
+use offhook_providers::stt::SttConfig;
 use offhook_providers::tts::TtsConfig;
 use offhook_stage_api::id::{ReplyId, SegmentId, UtteranceId};
 use offhook_stage_api::{
-    Content, Entry, LlmCommand, LlmEvent, ReplyReason, ReplyRequest, SpeakRequest, ToolUse, TtsCommand,
-    TtsEvent,
+    Content, Entry, LlmCommand, LlmEvent, ReplyReason, ReplyRequest, SpeakRequest, SttCommand, SttEvent,
+    ToolUse, TtsCommand, TtsEvent,
 };
-use offhook_stages::{CallInfo, Llm, Tts, WhenFull, bounded};
+use offhook_stages::{CallInfo, Llm, Stt, Tts, WhenFull, bounded};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -25,6 +27,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 const ROUND_TRIPS: [u64; 4] = [50, 150, 300, 400];
+const CALLER: &str = "A table for two.";
 
 /// A way to a server that takes so long there and back. A connection takes one round trip before it carries anything, as TCP's does.
 async fn far(server: SocketAddr, round_trip: Duration) -> SocketAddr {
@@ -74,7 +77,7 @@ async fn carry(
 
 async fn doubles() -> Doubles {
     let answer = Rule { say: "At eight, then.".into(), ..Rule::default() };
-    let script = Script { answers: vec![answer], ..Script::default() };
+    let script = Script { answers: vec![answer], caller: vec![CALLER.into()] };
     Doubles::start(DoublesConfig { script, ..DoublesConfig::default() }).await.unwrap()
 }
 
@@ -209,5 +212,90 @@ async fn the_paid_model_answers_however_far_it_is() {
         eprintln!("{provider:?} at {ms} ms: {soon:?}");
         assert_eq!(spare, 0, "{provider:?} at {ms} ms: the spare model was asked");
         assert!(soon.as_millis() < u128::from(900 + 3 * ms), "{provider:?} at {ms} ms: {soon:?}");
+    }
+}
+
+fn recogniser(provider: &str, at: SocketAddr) -> Arc<dyn Stt> {
+    let config = match provider {
+        "deepgram" => json!({"url": format!("ws://{at}/v1/listen"), "model": "nova-3"}),
+        "deepgram_flux" => json!({"url": format!("ws://{at}/v2/listen"), "model": "flux-general-en"}),
+        "assemblyai" => json!({"url": format!("ws://{at}/v3/ws")}),
+        "vosk" => json!({"url": format!("ws://{at}/")}),
+        _ => json!({"base_url": format!("http://{at}/v1"), "model": "whisper-1"}),
+    };
+    let mut config = config;
+    config["provider"] = json!(provider);
+    serde_json::from_value::<SttConfig>(config).unwrap().build(Some(Secret::new("key")))
+}
+
+/// A caller's sound, frame by frame: silence, speech, a second of silence; and where the speech is, in samples.
+fn caller() -> (Vec<MulawFrame>, u64, u64) {
+    let mut samples = vec![0_i16; 1_600];
+    let mut speech = Hum.speak(CALLER, 8_000).samples;
+    speech.truncate(speech.iter().rposition(|sample| *sample != 0).map_or(0, |last| last + 1));
+    samples.extend(speech);
+    let until = samples.len() as u64;
+    samples.resize(samples.len() + 12_000, 0);
+    let frame = |chunk: &[i16]| {
+        let mut pcm = PcmFrame::SILENCE;
+        pcm.0[..chunk.len()].copy_from_slice(chunk);
+        pcm.encode()
+    };
+    (samples.chunks(160).map(frame).collect(), 1_600, until)
+}
+
+/// One turn that a far recogniser hears, with a near one behind it: its words, how long after the pause they came, and how often
+/// the near one was asked.
+async fn hears(provider: &str, round_trip: Duration) -> (String, Duration, usize) {
+    let (paid, spare) = (doubles().await, doubles().await);
+    let first = recogniser(provider, far(address(&paid), round_trip).await);
+    let second = recogniser("deepgram", address(&spare));
+    first.warm(&info()).await;
+    let link = |stage| Link::<dyn Stt>::new(stage, Deadlines::STT, &LinkConfig::default());
+    let chain = SttChain::new(vec![link(first), link(second)]).unwrap();
+    let (to, commands) = bounded(512, WhenFull::DropOldest);
+    let (events, from) = bounded(64, WhenFull::PushBack);
+    let run = tokio::spawn(chain.run(info(), commands, events));
+    let (frames, spoken, until) = caller();
+    let (mut words, mut soon, mut paused) = (String::new(), Duration::MAX, None);
+    let start = Instant::now();
+    for (nth, frame) in (0_u64..).zip(frames) {
+        let due = start + Duration::from_millis(20 * (nth + 1));
+        loop {
+            tokio::select! {
+                Some(event) = from.recv() => if let (SttEvent::Final(told), Some(at)) = (event, paused) {
+                    let after = Instant::now().duration_since(at);
+                    (words, soon) = (told.text, soon.min(after));
+                },
+                () = sleep_until(due) => break,
+            }
+        }
+        let _gone = to.offer_by_policy(SttCommand::Audio { at: SamplePos(nth * 160), frame });
+        let passes = |place: u64| (place..place + 160).contains(&((nth + 1) * 160));
+        if passes(spoken + 480) {
+            to.offer(SttCommand::SpeechStarted { at: SamplePos(spoken) }).unwrap();
+        }
+        if passes(until + 960) {
+            paused = Some(Instant::now());
+            to.offer(SttCommand::SpeechPaused { from: SamplePos(spoken), until: SamplePos(until) }).unwrap();
+        }
+    }
+    run.abort();
+    (words, soon, spare.seen().len())
+}
+
+#[tokio::test]
+async fn the_paid_recogniser_is_the_one_that_hears_however_far_it_is() {
+    let providers = ["deepgram", "deepgram_flux", "assemblyai", "vosk", "whisper"];
+    let all = providers.into_iter().flat_map(|provider| ROUND_TRIPS.map(|ms| (provider, ms)));
+    let heard = join_all(all.map(|(provider, ms)| async move {
+        (provider, ms, hears(provider, Duration::from_millis(ms)).await)
+    }))
+    .await;
+    for (provider, ms, (words, soon, spare)) in heard {
+        eprintln!("{provider} at {ms} ms: {words:?} after {soon:?}");
+        assert_eq!(spare, 0, "{provider} at {ms} ms: the spare recogniser was asked");
+        assert!(words.to_lowercase().starts_with("a table for two"), "{provider} at {ms} ms: {words:?}");
+        assert!(soon.as_millis() < u128::from(700 + 2 * ms), "{provider} at {ms} ms: {soon:?}");
     }
 }

@@ -101,7 +101,7 @@ impl NetworkLlm {
             url.push_str(&format!("{parameter}={value}"));
         }
         let headers = headers(&config, protocol, key);
-        let http = Http::new(&name, config.deadlines);
+        let http = Http::new(&name, config.deadlines).repeating();
         let unopened = Arc::new(AtomicBool::new(facts.opens_thinking == Some(true)));
         let model =
             Inner { name, protocol, config, facts, url, headers, prompt, http, unopened, secret: None };

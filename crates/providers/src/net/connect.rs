@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -148,9 +148,29 @@ impl Tcp {
     }
 }
 
+/// Whether a connection has answered a request: after that it may be closed while the next one is on its way.
+#[derive(Clone, Default)]
+pub(super) struct Answered(Arc<AtomicBool>);
+
+impl Answered {
+    /// Notes that this answer came over its connection.
+    pub(super) fn note<B>(answer: &http::Response<B>) {
+        if let Some(answered) = answer.extensions().get::<Self>() {
+            answered.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether this connection had answered before.
+    pub(super) fn before(connection: &Connected) -> bool {
+        let mut extras = http::Extensions::new();
+        connection.get_extras(&mut extras);
+        extras.get::<Self>().is_some_and(|answered| answered.0.load(Ordering::Relaxed))
+    }
+}
+
 impl Connection for Tcp {
     fn connected(&self) -> Connected {
-        self.stream.connected().proxy(self.proxied)
+        self.stream.connected().proxy(self.proxied).extra(Answered::default())
     }
 }
 

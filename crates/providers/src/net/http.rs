@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::{HeaderValue, Request, StatusCode, Uri, header};
+use ::http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use offhook_stages::{Distance, StageError};
 use tokio::time::timeout;
 
-use super::connect::{Connector, PROXIES, proxy_authorization};
+use super::connect::{Answered, Connector, PROXIES, proxy_authorization};
 use super::inflate::Inflate;
 use super::secret::{mask, secrets_of};
 use super::{Deadlines, http_failure};
@@ -25,6 +25,8 @@ const LONGEST_REFUSAL: usize = 64 * 1024;
 const KEEP: Duration = Duration::from_secs(50);
 /// A connection of HTTP/2 that is silent for so long is asked whether it is alive, and closed if it doesn't say so as soon.
 const PING: Duration = Duration::from_secs(10);
+/// A request is sent so often at most, as long as it meets connections that their server has just closed.
+const ATTEMPTS: usize = 5;
 
 /// A provider's HTTP side, with connections that are kept open between requests. Clones share them.
 #[derive(Clone)]
@@ -32,6 +34,8 @@ pub struct Http {
     stage: String,
     deadlines: Deadlines,
     proxies: Arc<Matcher>,
+    /// What is asked changes nothing at the server, so it may be asked twice.
+    repeats: bool,
     connector: Connector,
     client: Client<HttpsConnector<Connector>, Full<Bytes>>,
 }
@@ -60,7 +64,16 @@ impl Http {
             .http2_keep_alive_timeout(PING)
             .http2_keep_alive_while_idle(true)
             .build(connector.clone().for_requests());
-        Self { stage: stage.to_owned(), deadlines, proxies, connector, client }
+        Self { stage: stage.to_owned(), deadlines, proxies, repeats: false, connector, client }
+    }
+
+    /// For servers that are asked for nothing but an answer (a reply, speech, a transcript), whatever the method: if a
+    /// connection that was kept open turns out to be closed, the request is sent again. Without this only `GET`, `HEAD` and
+    /// `OPTIONS` are: the server may have acted on the first (RFC 9110, section 9.2.2).
+    #[must_use]
+    pub const fn repeating(mut self) -> Self {
+        self.repeats = true;
+        self
     }
 
     /// How far the server is, by its latest connection. A new one takes two round trips, TCP's and TLS's.
@@ -77,7 +90,7 @@ impl Http {
     }
 
     /// Sends a request, and gives its answer once the head is there. A connection that can't be opened is tried again
-    /// once, at once. Dropping the future or the answer ends the request at the server as well.
+    /// once, at once; one that was kept open and that the server has closed meanwhile is replaced. Dropping the future or the answer ends the request at the server as well.
     ///
     /// # Errors
     /// No connection, no answer in time, or a status that isn't 2xx, read as [`http_failure`] does.
@@ -106,12 +119,21 @@ impl Http {
         let encoding = HeaderValue::from_static(if streams { "identity" } else { "gzip" });
         request.headers_mut().entry(header::ACCEPT_ENCODING).or_insert(encoding);
         let host = request.uri().host().unwrap_or("").to_owned();
-        let again = request.clone();
-        let answer = match self.head(request).await? {
-            Err(error) if error.is_connect() => self.head(again).await?,
-            answer => answer,
+        let again = self.repeats || matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let mut attempt = 1;
+        let answer = loop {
+            let error = match self.head(request.clone()).await? {
+                Ok(answer) => break answer,
+                Err(error) => error,
+            };
+            let unopened = error.is_connect() && attempt == 1;
+            let closed = again && attempt < ATTEMPTS && closed_meanwhile(&error);
+            if !unopened && !closed {
+                return Err(self.broken(&host, &error));
+            }
+            attempt += 1;
         };
-        let answer = answer.map_err(|error| self.broken(&host, &error))?;
+        Answered::note(&answer);
         let (head, body) = answer.into_parts();
         let (stage, gap) = (self.stage.clone(), self.deadlines.gap);
         let encoding = head.headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
@@ -156,6 +178,29 @@ impl Http {
             let _drained = answer.into_body().collect().await;
         }
     }
+}
+
+/// Whether a connection that had answered before was closed by its server before an answer to this request came.
+fn closed_meanwhile(error: &hyper_util::client::legacy::Error) -> bool {
+    if !error.connect_info().is_some_and(Answered::before) {
+        return false;
+    }
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<hyper::Error>()
+            && (error.is_incomplete_message() || error.is_canceled() || error.is_closed())
+        {
+            return true;
+        }
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+            if matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected) {
+                return true;
+            }
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// An answer whose head is there, and whose body comes.
@@ -283,96 +328,4 @@ pub fn post_json(
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    /// Answers one connection's request, and gives the request.
-    async fn serve(listener: TcpListener, answer: &[u8]) -> String {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut seen = Vec::new();
-        while !seen.windows(4).any(|end| end == b"\r\n\r\n") {
-            let mut piece = [0; 4_096];
-            let length = stream.read(&mut piece).await.unwrap();
-            seen.extend_from_slice(&piece[..length]);
-        }
-        stream.write_all(answer).await.unwrap();
-        stream.shutdown().await.unwrap();
-        String::from_utf8(seen).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_proxy_is_asked_and_told_who_we_are() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let proxy = format!("http://me:secret@{}", listener.local_addr().unwrap());
-        let server = tokio::spawn(serve(listener, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"));
-        let proxies = Arc::new(Matcher::builder().all(proxy).build());
-        let http = Http::through("x", Deadlines::default(), proxies);
-        let request = Request::get("http://api.example/v1").body(Full::default()).unwrap();
-        let mut answer = http.send(request).await.unwrap();
-        assert_eq!(&answer.bytes(10).await.unwrap()[..], b"ok");
-        let seen = server.await.unwrap().to_lowercase();
-        assert!(
-            seen.starts_with("get http://api.example/v1 ") && seen.contains("proxy-authorization: basic "),
-            "{seen}"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_tunnel_is_asked_for_and_its_refusal_told() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let proxy = format!("http://{}", listener.local_addr().unwrap());
-        let server = tokio::spawn(async move {
-            let refusal = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut seen = vec![0; 4_096];
-            let length = stream.read(&mut seen).await.unwrap();
-            stream.write_all(refusal).await.unwrap();
-            String::from_utf8_lossy(&seen[..length]).into_owned()
-        });
-        let proxies = Arc::new(Matcher::builder().all(proxy).build());
-        let http = Http::through("x", Deadlines::default(), proxies);
-        let request = Request::get("https://api.example/v1").body(Full::default()).unwrap();
-        let error = http.send(request).await.unwrap_err();
-        assert!(error.to_string().contains("its proxy"), "{error}");
-        assert!(server.await.unwrap().starts_with("CONNECT api.example:443 HTTP/1.1"));
-    }
-
-    #[tokio::test]
-    async fn a_compressed_answer_is_read() {
-        use std::io::Write as _;
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/v1", listener.local_addr().unwrap());
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        gzip.write_all(b"{\"a\":1}").unwrap();
-        let mut whole = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n".to_vec();
-        whole.extend(gzip.finish().unwrap());
-        let server = tokio::spawn(async move { serve(listener, &whole).await });
-        let http = Http::new("x", Deadlines::default());
-        let mut answer = http.send(Request::get(url).body(Full::default()).unwrap()).await.unwrap();
-        assert_eq!(&answer.bytes(100).await.unwrap()[..], b"{\"a\":1}");
-        assert!(server.await.unwrap().contains("accept-encoding: gzip"));
-        assert!(http.distance().round_trip > Duration::ZERO);
-    }
-
-    #[test]
-    fn paths_are_joined_and_queries_kept() {
-        assert_eq!(
-            join("https://a.example/v1/", "/chat/completions"),
-            "https://a.example/v1/chat/completions"
-        );
-        assert_eq!(
-            join("https://a.example/d?api-version=1", "chat"),
-            "https://a.example/d/chat?api-version=1"
-        );
-    }
-
-    #[test]
-    fn a_key_with_a_line_break_is_refused_without_being_shown() {
-        let headers = [("authorization".to_owned(), "Bearer sk-secret\r\nx: y".to_owned())];
-        let error = post_json("x", "http://a.example/", &headers, &serde_json::Value::Null).unwrap_err();
-        assert!(!error.to_string().contains("sk-secret"), "{error}");
-    }
-}
+mod tests;

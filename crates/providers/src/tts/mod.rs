@@ -60,7 +60,7 @@ enum Kind {
     Elevenlabs(ElevenlabsConfig, Option<Secret>),
     Aura(AuraConfig, Option<Secret>),
     Cartesia(CartesiaConfig, Option<Secret>),
-    Http { asking: Arc<dyn Asking>, http: Http, format: Format },
+    Http { asking: Arc<dyn Asking>, http: Box<Http>, format: Format },
 }
 
 impl TtsConfig {
@@ -70,7 +70,7 @@ impl TtsConfig {
         let key = key.filter(|key| !key.is_empty());
         let voice = self.label();
         let (manner, speakable) = self.manner();
-        let http = Http::new(&manner.name, manner.deadlines);
+        let http = Box::new(Http::new(&manner.name, manner.deadlines).repeating());
         let name = manner.name.clone();
         let kind = match self {
             Self::Elevenlabs(config) => Kind::Elevenlabs(config, key),
@@ -183,7 +183,7 @@ impl Tts for NetworkTts {
                 Box::pin(Live::new(dialect, manner, dial, Format::Mulaw, call, events).run(commands))
             }
             Kind::Http { asking, http, format } => {
-                let (asking, http, format) = (Arc::clone(asking), http.clone(), *format);
+                let (asking, http, format) = (Arc::clone(asking), (**http).clone(), *format);
                 Box::pin(Fetch { asking, http, manner, format, call, events }.run(commands))
             }
         }

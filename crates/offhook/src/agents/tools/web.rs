@@ -69,11 +69,12 @@ impl WebTool {
             ensure!(secret.is_some(), "the environment variable {variable}, its `secret_env`, is not set");
         }
         let schema = serde_json::to_value(&table.parameters)?;
+        let http = Http::new(&table.name, Deadlines { first: limit, gap: limit, ..Deadlines::default() });
         let tool = Self {
             headers,
             arguments: Arguments::new(&schema, &table.fixed)?,
             secret,
-            http: Http::new(&table.name, Deadlines { first: limit, gap: limit, ..Deadlines::default() }),
+            http: if table.safe_to_repeat { http.repeating() } else { http },
             room: Semaphore::new(table.concurrency.unwrap_or(USUAL_CONCURRENCY).max(1)),
             table: table.clone(),
         };

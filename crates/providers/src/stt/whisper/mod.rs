@@ -131,7 +131,7 @@ pub(crate) struct Whisper {
 
 impl Whisper {
     pub(crate) fn new(config: WhisperConfig, key: Option<Secret>) -> Self {
-        let http = Http::new(STAGE, config.deadlines);
+        let http = Http::new(STAGE, config.deadlines).repeating();
         Self { config, key, http }
     }
 

@@ -1,0 +1,146 @@
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+
+/// Answers one connection's request, and gives the request.
+async fn serve(listener: TcpListener, answer: &[u8]) -> String {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut seen = Vec::new();
+    while !seen.windows(4).any(|end| end == b"\r\n\r\n") {
+        let mut piece = [0; 4_096];
+        let length = stream.read(&mut piece).await.unwrap();
+        seen.extend_from_slice(&piece[..length]);
+    }
+    stream.write_all(answer).await.unwrap();
+    stream.shutdown().await.unwrap();
+    String::from_utf8(seen).unwrap()
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_and_told_who_we_are() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://me:secret@{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(serve(listener, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"));
+    let proxies = Arc::new(Matcher::builder().all(proxy).build());
+    let http = Http::through("x", Deadlines::default(), proxies);
+    let request = Request::get("http://api.example/v1").body(Full::default()).unwrap();
+    let mut answer = http.send(request).await.unwrap();
+    assert_eq!(&answer.bytes(10).await.unwrap()[..], b"ok");
+    let seen = server.await.unwrap().to_lowercase();
+    assert!(
+        seen.starts_with("get http://api.example/v1 ") && seen.contains("proxy-authorization: basic "),
+        "{seen}"
+    );
+}
+
+#[tokio::test]
+async fn a_tunnel_is_asked_for_and_its_refusal_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let refusal = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut seen = vec![0; 4_096];
+        let length = stream.read(&mut seen).await.unwrap();
+        stream.write_all(refusal).await.unwrap();
+        String::from_utf8_lossy(&seen[..length]).into_owned()
+    });
+    let proxies = Arc::new(Matcher::builder().all(proxy).build());
+    let http = Http::through("x", Deadlines::default(), proxies);
+    let request = Request::get("https://api.example/v1").body(Full::default()).unwrap();
+    let error = http.send(request).await.unwrap_err();
+    assert!(error.to_string().contains("its proxy"), "{error}");
+    assert!(server.await.unwrap().starts_with("CONNECT api.example:443 HTTP/1.1"));
+}
+
+#[tokio::test]
+async fn a_compressed_answer_is_read() {
+    use std::io::Write as _;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(b"{\"a\":1}").unwrap();
+    let mut whole = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n".to_vec();
+    whole.extend(gzip.finish().unwrap());
+    let server = tokio::spawn(async move { serve(listener, &whole).await });
+    let http = Http::new("x", Deadlines::default());
+    let mut answer = http.send(Request::get(url).body(Full::default()).unwrap()).await.unwrap();
+    assert_eq!(&answer.bytes(100).await.unwrap()[..], b"{\"a\":1}");
+    assert!(server.await.unwrap().contains("accept-encoding: gzip"));
+    assert!(http.distance().round_trip > Duration::ZERO);
+}
+
+#[test]
+fn paths_are_joined_and_queries_kept() {
+    assert_eq!(join("https://a.example/v1/", "/chat/completions"), "https://a.example/v1/chat/completions");
+    assert_eq!(join("https://a.example/d?api-version=1", "chat"), "https://a.example/d/chat?api-version=1");
+}
+
+#[test]
+fn a_key_with_a_line_break_is_refused_without_being_shown() {
+    let headers = [("authorization".to_owned(), "Bearer sk-secret\r\nx: y".to_owned())];
+    let error = post_json("x", "http://a.example/", &headers, &serde_json::Value::Null).unwrap_err();
+    assert!(!error.to_string().contains("sk-secret"), "{error}");
+}
+
+/// A server whose first connection answers one request, and is closed when the next has been read, as servers do that tire of
+/// a connection without saying so; later ones answer `again`, or nothing. Gives how many connections there were.
+async fn closes_silently(listener: TcpListener, again: bool) -> usize {
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    let mut piece = [0; 4_096];
+    for connection in 1.. {
+        let accepted = tokio::time::timeout(Duration::from_millis(300), listener.accept()).await;
+        let Ok(Ok((mut stream, _))) = accepted else { return connection - 1 };
+        if stream.read(&mut piece).await.unwrap() == 0 {
+            continue;
+        }
+        if connection == 1 || again {
+            stream.write_all(answer).await.unwrap();
+        }
+        if connection == 1 {
+            assert!(stream.read(&mut piece).await.unwrap() > 0, "the connection was kept open");
+        }
+    }
+    0
+}
+
+/// Asks such a server twice; the second answer, and how many connections it took.
+async fn asked_twice(method: Method, repeating: bool, again: bool) -> (Result<Answer, StageError>, usize) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let server = tokio::spawn(closes_silently(listener, again));
+    let http = Http::new("x", Deadlines::default());
+    let http = if repeating { http.repeating() } else { http };
+    let request = || {
+        let request = Request::builder().method(method.clone()).uri(&url);
+        request.body(Full::new(Bytes::from_static(b"{}"))).unwrap()
+    };
+    let mut first = http.send(request()).await.unwrap();
+    assert_eq!(&first.bytes(10).await.unwrap()[..], b"ok");
+    let second = http.send(request()).await;
+    (second, server.await.unwrap())
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_meanwhile_is_replaced() {
+    let (answer, connections) = asked_twice(Method::POST, true, true).await;
+    assert_eq!(&answer.unwrap().bytes(10).await.unwrap()[..], b"ok");
+    assert_eq!(connections, 2);
+    let (answer, _) = asked_twice(Method::GET, false, true).await;
+    answer.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_server_may_have_acted_on_is_not_sent_again() {
+    let (answer, connections) = asked_twice(Method::POST, false, true).await;
+    assert!(matches!(answer, Err(StageError::Broken { .. })));
+    assert_eq!(connections, 1);
+}
+
+#[tokio::test]
+async fn a_server_that_closes_new_connections_too_is_given_up() {
+    let (answer, connections) = asked_twice(Method::POST, true, false).await;
+    assert!(matches!(answer, Err(StageError::Broken { .. })));
+    assert_eq!(connections, 2);
+}
