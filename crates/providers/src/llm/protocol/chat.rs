@@ -95,6 +95,8 @@ fn push(messages: &mut Vec<Value>, message: &Message, pass_back: &[String], thin
 const EXTRA: &str = "extra_content";
 /// Fields of a message that hold thoughts.
 const THOUGHTS: [&str; 4] = ["reasoning", "reasoning_content", "thinking", "reasoning_details"];
+/// Reasons to finish that are failures of the server's: Mistral's and OpenRouter's, DeepSeek's, vLLM's and SGLang's.
+const FAILED: [&str; 3] = ["error", "insufficient_system_resource", "abort"];
 /// Octets of thoughts that are kept.
 const MOST_THOUGHTS: usize = 128 * 1024;
 
@@ -210,7 +212,11 @@ impl super::Reader for Reader {
             let what = "the provider's content filter stopped the answer".to_owned();
             return Err(StageError::Declined { stage: self.stage.clone(), what });
         }
-        // Whatever the finish reason says: named tools end with `stop`.
+        if let Some(reason) = self.finish.as_deref().filter(|reason| FAILED.contains(reason)) {
+            let what = format!("the provider gave the answer up (`finish_reason` is `{reason}`)");
+            return Err(StageError::Broken { stage: self.stage.clone(), what });
+        }
+        // Whatever else the finish reason says: named tools end with `stop`.
         let calls = std::mem::take(&mut self.tools).finish(&self.stage)?;
         let mut thoughts = std::mem::take(&mut self.thoughts);
         for (call, extra) in calls {

@@ -129,6 +129,18 @@ fn errors_inside_a_stream_that_began_well() {
 }
 
 #[test]
+fn an_answer_that_the_server_gave_up_is_no_answer() {
+    for reason in ["error", "insufficient_system_resource", "abort"] {
+        let stream = format!(
+            "data: {{\"choices\":[{{\"delta\":{{\"content\":\"Su\"}}}}]}}\n\n\
+             data: {{\"choices\":[{{\"delta\":{{}},\"finish_reason\":\"{reason}\"}}]}}\n\ndata: [DONE]\n\n"
+        );
+        let error = read(LlmProvider::Mistral, &stream).2.unwrap();
+        assert!(error.starts_with("Broken") && error.contains(reason), "{error}");
+    }
+}
+
+#[test]
 fn dialects_that_differ_from_the_book() {
     // Mistral's models that think, then speak.
     let parts = "data: {\"choices\":[{\"delta\":{\"content\":[{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"hm\"}]}]}}]}\n\n\
