@@ -150,6 +150,7 @@ def gemini_live():
     client = genai.Client(api_key="x", http_options=genai.types.HttpOptions(base_url=HTTP))
     # Its sockets are TLS, always; the double's are not.
     client._api_client._websocket_base_url = lambda *_, **__: WS
+    client._api_client._websocket_ssl_ctx = {}
     config = {
         "response_modalities": ["AUDIO"],
         "realtime_input_config": {"automatic_activity_detection": {"disabled": True}},

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::count;
+pub(crate) use super::gemini_check::spell;
 use super::gemini_check::{Request, check};
 use super::sse::Events;
 use crate::http::{Refusal, Reply as Answer, Role};

@@ -21,20 +21,15 @@ pub(super) struct Request {
     pub(super) heard: Heard,
 }
 
-/// The members that there are, in both spellings that are taken.
-const KNOWN: [&str; 16] = [
+/// The members that there are.
+const KNOWN: [&str; 11] = [
     "contents",
     "systemInstruction",
-    "system_instruction",
     "tools",
     "toolConfig",
-    "tool_config",
     "generationConfig",
-    "generation_config",
     "safetySettings",
-    "safety_settings",
     "cachedContent",
-    "cached_content",
     "labels",
     "model",
     "serviceTier",
@@ -47,10 +42,45 @@ fn bad(message: impl AsRef<str>) -> Refusal {
     Vendor::Gemini.refuse(Why::BadRequest, message.as_ref())
 }
 
+/// Members whose own members are the application's.
+const FREE: [&str; 7] = [
+    "args",
+    "response",
+    "parameters",
+    "parametersJsonSchema",
+    "responseSchema",
+    "responseJsonSchema",
+    "labels",
+];
+
+/// Gives every member its name in JSON: `thinking_budget`, its name in the protocol's own language, is taken as well.
+pub(crate) fn spell(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(spell),
+        Value::Object(members) => {
+            for (name, mut value) in std::mem::take(members) {
+                let mut words = name.split('_');
+                let mut spelled = words.next().unwrap_or_default().to_owned();
+                for word in words {
+                    let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
+                    spelled += &first.to_uppercase();
+                    spelled += rest;
+                }
+                if !FREE.contains(&spelled.as_str()) {
+                    spell(&mut value);
+                }
+                members.insert(spelled, value);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Reads a request as strictly as Gemini does.
 pub(super) fn check(model: &str, body: &[u8], state: &State) -> Result<Request, Refusal> {
-    let request: Value = serde_json::from_slice(body)
+    let mut request: Value = serde_json::from_slice(body)
         .map_err(|_| bad("Invalid JSON payload received. Expected an object key or }."))?;
+    spell(&mut request);
     if !state.knows(model) {
         let message = format!("models/{model} is not found for API version v1beta, or is not supported.");
         return Err(Vendor::Gemini.refuse(Why::NoSuchModel, &message));

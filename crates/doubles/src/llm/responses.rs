@@ -98,15 +98,10 @@ fn stream(request: &Request, output: &[Value], state: &State) -> Answer {
         }
         let added = "response.output_item.added";
         events.push(Some(added), &numbered(json!({"type": added, "output_index": place, "item": open})));
-        let (kind, text) = match item["type"].as_str() {
-            Some("message") => ("response.output_text", item["content"][0]["text"].as_str()),
-            Some("function_call") => ("response.function_call_arguments", item["arguments"].as_str()),
-            _ => ("", None),
-        };
-        for token in text.map(tokens).unwrap_or_default() {
-            let delta = json!({"type": format!("{kind}.delta"), "item_id": item["id"], "output_index": place,
-                               "content_index": 0, "delta": token});
-            events.token(Some(&format!("{kind}.delta")), &numbered(delta));
+        match item["type"].as_str() {
+            Some("message") => say(item, place, &mut numbered, &mut events),
+            Some("function_call") => call(item, place, &mut numbered, &mut events),
+            _ => {}
         }
         let done = "response.output_item.done";
         events.push(Some(done), &numbered(json!({"type": done, "output_index": place, "item": item})));
@@ -119,4 +114,41 @@ fn stream(request: &Request, output: &[Value], state: &State) -> Answer {
     let failed = json!({"type": "error", "code": "server_error", "param": null,
                         "message": "The server had an error while processing your request."});
     Answer { error: event(Some("error"), &failed).into(), ..events.reply }
+}
+
+/// A message's words: its part is opened, filled and closed.
+fn say(item: &Value, place: usize, numbered: &mut impl FnMut(Value) -> Value, events: &mut Events) {
+    let whole = &item["content"][0];
+    let mut empty = whole.clone();
+    empty["text"] = "".into();
+    let mut tell = |kind: &str, more: (&str, Value)| {
+        let mut data =
+            json!({"type": kind, "item_id": item["id"], "output_index": place, "content_index": 0});
+        data[more.0] = more.1;
+        if kind.starts_with("response.output_text") {
+            data["logprobs"] = json!([]);
+        }
+        let data = numbered(data);
+        if kind.ends_with("delta") { events.token(Some(kind), &data) } else { events.push(Some(kind), &data) }
+    };
+    tell("response.content_part.added", ("part", empty));
+    for token in whole["text"].as_str().map(tokens).unwrap_or_default() {
+        tell("response.output_text.delta", ("delta", token.into()));
+    }
+    tell("response.output_text.done", ("text", whole["text"].clone()));
+    tell("response.content_part.done", ("part", whole.clone()));
+}
+
+/// A call's arguments.
+fn call(item: &Value, place: usize, numbered: &mut impl FnMut(Value) -> Value, events: &mut Events) {
+    let mut tell = |kind: &str, more: (&str, Value)| {
+        let mut data = json!({"type": kind, "item_id": item["id"], "output_index": place});
+        data[more.0] = more.1;
+        let data = numbered(data);
+        if kind.ends_with("delta") { events.token(Some(kind), &data) } else { events.push(Some(kind), &data) }
+    };
+    for token in item["arguments"].as_str().map(tokens).unwrap_or_default() {
+        tell("response.function_call_arguments.delta", ("delta", token.into()));
+    }
+    tell("response.function_call_arguments.done", ("arguments", item["arguments"].clone()));
 }

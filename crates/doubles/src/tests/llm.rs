@@ -282,3 +282,47 @@ async fn claude_refuses_settings_of_thinking_that_a_model_lacks() {
         assert_eq!(got.status, status, "{model} {thinking}");
     }
 }
+
+#[tokio::test]
+async fn responses_open_a_part_before_its_words_come() {
+    let doubles = Doubles::start(config()).await.unwrap();
+    let request = json!({"model": "m", "stream": true, "input": "Can I move it?",
+                         "tools": [{"type": "function", "name": "find_booking", "strict": false,
+                                    "parameters": {"type": "object"}}]});
+    let got = post(&doubles, "/v1/responses", &[OPENAI], request.to_string()).await.unwrap();
+    assert_eq!(got.status, 200, "{}", got.text());
+    let events = got.events();
+    let mut kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
+    kinds.dedup();
+    assert_eq!(
+        kinds,
+        [
+            "response.created",
+            "response.in_progress",
+            "response.output_item.added",
+            "response.content_part.added",
+            "response.output_text.delta",
+            "response.output_text.done",
+            "response.content_part.done",
+            "response.output_item.done",
+            "response.output_item.added",
+            "response.function_call_arguments.delta",
+            "response.function_call_arguments.done",
+            "response.output_item.done",
+            "response.completed",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn gemini_takes_its_protocols_own_names() {
+    let doubles = Doubles::start(config()).await.unwrap();
+    let key = ("x-goog-api-key", "key");
+    let path = "/v1beta/models/gemini-2.5-pro:generateContent";
+    for thinking in [json!({"thinkingBudget": 0}), json!({"thinking_budget": 0})] {
+        let request = json!({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}],
+                             "generation_config": {"thinkingConfig": thinking}});
+        let got = post(&doubles, path, &[key], request.to_string()).await.unwrap();
+        assert_eq!(got.status, 400, "{}", got.text());
+    }
+}

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use self::setup::{Setup, member};
 use crate::hearing::{Encoding, Hearing};
+use crate::llm::gemini::spell;
 use crate::script::{Heard, Reply, tokens};
 use crate::socket::{Out, Outbox, Protocol};
 use crate::state::State;
@@ -308,7 +309,10 @@ impl Live {
             return;
         }
         let refused = match serde_json::from_slice::<Value>(message) {
-            Ok(message) => self.obey(&message, out).err(),
+            Ok(mut message) => {
+                spell(&mut message);
+                self.obey(&message, out).err()
+            }
             Err(_) => Some("Invalid JSON payload received."),
         };
         if let Some(why) = refused {
