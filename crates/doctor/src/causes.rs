@@ -172,6 +172,7 @@ causes! {
     LINEAR = "linear-pcm", Fails, None, NOISE, "convert 16-bit samples to 8 kHz μ-law, one byte a sample, or ask the provider for μ-law";
     A_LAW = "a-law", Fails, None, NOISE, "ask for μ-law (pcmu), not A-law (pcma)";
     MULAW_INVERTED = "mulaw-inverted", Fails, None, NOISE, "G.711 inverts all bits of a μ-law octet before it is sent: leave out the second inversion, or put in the one that is missing";
+    BIT_ORDER = "bit-order", Fails, None, NOISE, "send G.711's octets as its tables have them: the sign is the highest bit (0x80); take out what turns the bits or halves of an octet around, or flips some of them";
     NOT_SOUND = "not-sound", Fails, None, NOISE, "such octets come of compression (MP3, Opus, AAC, gzip) or encryption: decode them, and encode the samples as μ-law at 8 kHz";
     CLIPPED = "clipped", Risky, None, "the caller hears a distorted voice; Twilio says nothing", "lower the level before the conversion to μ-law: speech at −18 dBov has room for its peaks; don't scale floats twice";
     BROKEN_UP = "voice-broken-up", Fails, None, "the caller hears a rough, broken voice; Twilio says nothing", "send each piece once, in order, and one voice at a time: look for a queue that drops or doubles pieces, or two tasks that write to one socket";

@@ -6,9 +6,8 @@
 //!   enough for that, how much the spectrum moves for how much the level does. What is no speech is told by what speech never has.
 //!   Besides, speech of 4 kHz that was widened well has nothing in the upper half of its band when it is played at half its rate.
 //! - Quality, in numpy with the same sums, over 14 wide-band voices of flite and espeak-ng that speak 56 sentences: at twice the rate
-//!   56 of 56 are found (42 by the first alone), at 2.75 and three times 56 of 56. Of 110 pieces of 5 s of telephone speech
-//!   (LibriSpeech, flite, espeak) at twice their rate 93 in 100 if they were widened by interpolating samples, and
-//!   94 of 94 if by a filter: they have at most −32 dB above 2.25 kHz, speech at its own rate −18 dB and more. At its own rate no speech is taken for wrong: not these, nor 96 of very
+//!   56 of 56 are found (42 by the first alone), at 2.75 and three times 56 of 56. Of 94 pieces of 5 s of telephone speech
+//!   (LibriSpeech, flite, espeak) at twice their rate, widened by a filter, all (by interpolation: see [`traces`](super::traces)): they have at most −32 dB above 2.25 kHz, speech at its own rate −18 dB and more. At its own rate no speech is taken for wrong: not these, nor 96 of very
 //!   slow, fast, deep and high talkers, nor speech in music, babble, street and other noise, nor that noise alone.
 //! - Source: measured in November 2026; Fisher 1936.
 
@@ -127,6 +126,11 @@ impl Figures {
             && self.beat < 6.0
             && (0.015..0.7).contains(&self.spread)
             && self.pitch < 250.0
+    }
+
+    /// Tones change less and keep their pitch.
+    pub(super) fn is_no_tone(&self) -> bool {
+        self.change > 0.9 && self.spread > 0.015
     }
 
     /// Tones change less and keep their pitch, music and noise are brighter or beat faster.

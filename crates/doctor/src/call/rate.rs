@@ -5,6 +5,7 @@
 //! octets tell more: then less of the voice is asked for.
 
 use super::figures::Figures;
+use super::traces;
 use crate::causes::{self, Cause};
 
 /// Octets that suffice: 10 s.
@@ -15,6 +16,9 @@ pub(crate) const LEAST_JUDGED: usize = 24_000;
 const SURE: f64 = -1.5;
 /// Below this it is, when the octets come at a wrong pace, too.
 const WITH_PACE: f64 = -0.7;
+/// The same at the pace of 11 025 Hz, to which nobody comes by chance: 94 in 100 of 234 voices at that rate are below, and so are most
+/// slow and deep ones at their own.
+const WITH_CLOSE_PACE: f64 = 7.0;
 
 /// What is sent, and when.
 #[derive(Clone, Debug, Default)]
@@ -58,9 +62,9 @@ impl Pace {
     /// The usual rate at which the sound was made, if it comes at that rate's pace.
     fn made_at(&self) -> Option<u32> {
         let pace = self.steady()?;
-        [16_000, 22_050, 24_000, 44_100, 48_000]
+        [11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000]
             .into_iter()
-            .find(|rate| (pace * 8_000.0 / f64::from(*rate) - 1.0).abs() < 0.06)
+            .find(|rate| (pace * 8_000.0 / f64::from(*rate) - 1.0).abs() < 0.02)
     }
 }
 
@@ -72,22 +76,36 @@ pub(crate) fn judge(octets: &[u8], pace: &Pace) -> Option<(&'static Cause, Strin
     let mut samples = vec![0; octets.len().min(MOST_JUDGED)];
     offhook_mulaw::decode_slice(octets.get(..samples.len())?, &mut samples);
     let samples: Vec<f64> = samples.into_iter().map(f64::from).collect();
-    let figures = Figures::take(&samples)?;
+    let figures = Figures::take(&samples);
     let made_at = pace.made_at();
-    let slow =
-        figures.may_be_slow_speech() && figures.score() < if made_at.is_some() { WITH_PACE } else { SURE };
-    if !slow && !figures.moves_slowly() && !figures.is_half_a_band() {
+    // What comes at the pace of another rate need be less deep.
+    let limit = match made_at {
+        Some(11_025) => WITH_CLOSE_PACE,
+        Some(_) => WITH_PACE,
+        None => SURE,
+    };
+    let slow = figures.is_some_and(|of| {
+        (of.may_be_slow_speech() || limit == WITH_CLOSE_PACE && of.is_no_tone()) && of.score() < limit
+            || of.moves_slowly()
+            || of.is_half_a_band()
+    });
+    let raised = figures.is_none_or(|of| of.is_no_tone()) && traces::raised(&samples);
+    if !slow && !raised {
         return None;
     }
-    let heard =
-        format!("the voice is too slow and too deep to be one (its pitch is {:.0} Hz)", figures.pitch);
+    let pitch = figures.map_or(String::new(), |of| format!(" (its pitch is {:.0} Hz)", of.pitch));
+    let heard = if raised {
+        "the sound has traces of a rate that was raised".to_owned()
+    } else {
+        format!("the voice is too slow and too deep to be one{pitch}")
+    };
     let what = match made_at {
         Some(rate) => {
             format!(
                 "{heard}, and {rate} octets come a second: the sound was made for {rate} Hz, and is played at 8000"
             )
         }
-        None => format!("{heard}: the sound was made for 16 kHz or more, and is played at 8 kHz"),
+        None => format!("{heard}: the sound was made for a higher rate, and is played at 8 kHz"),
     };
     Some((&causes::WRONG_RATE, what))
 }

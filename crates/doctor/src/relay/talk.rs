@@ -136,7 +136,11 @@ impl Session {
                         self.over = true;
                         Got::Other
                     }
-                    Outbound::Text(_) | Outbound::SendDigits { .. } | Outbound::Language { .. } => Got::Other,
+                    Outbound::Text(_)
+                    | Outbound::SendDigits { .. }
+                    | Outbound::Language { .. }
+                    | Outbound::Config { .. }
+                    | Outbound::Hints { .. } => Got::Other,
                 }
             }
             Err(error) => {

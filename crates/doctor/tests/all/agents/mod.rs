@@ -221,7 +221,7 @@ pub(crate) async fn says_in_frames(socket: Socket, octets: Vec<u8>) {
 
 /// 16-bit samples for 24 kHz behind a soft hiss; floats; hexadecimal digits; base64 in base64; zeros for silence; samples of 8, 24
 /// and 32 bits; inverted bits; the greatest level.
-pub(crate) fn other_spellings() -> [(Vec<u8>, &'static str); 10] {
+pub(crate) fn other_spellings() -> [(Vec<u8>, &'static str); 11] {
     let mut samples = vec![0; speech().len()];
     offhook_mulaw::decode_slice(&speech(), &mut samples);
     let hiss = (0..15_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 29) as i16 - 4);
@@ -239,6 +239,7 @@ pub(crate) fn other_spellings() -> [(Vec<u8>, &'static str); 10] {
         (each(|x| (i32::from(x) << 8).to_le_bytes()[..3].to_vec()), "Fails linear-pcm"),
         (each(|x| (i32::from(x) << 16).to_le_bytes().to_vec()), "Fails linear-pcm"),
         (each(|x| vec![!offhook_mulaw::encode(x)]), "Fails mulaw-inverted"),
+        (each(|x| vec![offhook_mulaw::encode(x).reverse_bits()]), "Fails bit-order"),
         (each(|x| vec![offhook_mulaw::encode(x.saturating_mul(30))]), "Risky clipped"),
     ]
 }
