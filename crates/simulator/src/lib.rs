@@ -18,6 +18,7 @@ mod playout;
 mod relay;
 mod report;
 mod script;
+mod way;
 
 pub use messages::Messages;
 pub use place::{CallPlan, PlaceError, Progress, place, place_typed};

@@ -112,6 +112,12 @@ impl Script {
         Self::new(self.lines.get(self.next..).unwrap_or_default().to_vec())
     }
 
+    /// Passes over the lines that were said elsewhere: of a script of those that remained.
+    pub(crate) fn forward(&mut self, remained: &Self) {
+        let left = remained.lines.len().saturating_sub(remained.next);
+        self.next = self.next.max(self.lines.len().saturating_sub(left));
+    }
+
     /// Adds a line behind the others.
     pub(crate) fn push(&mut self, line: Line) {
         self.lines.push(line);

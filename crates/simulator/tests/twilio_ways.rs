@@ -74,6 +74,9 @@ async fn stream(wire: TcpStream) {
     let mut sid = String::new();
     while let Some(Ok(message)) = socket.next().await {
         let text = message.into_text().unwrap_or_default();
+        if text.contains("\"type\":\"setup\"") {
+            return;
+        }
         if text.contains("\"event\":\"start\"") {
             let start: serde_json::Value = serde_json::from_str(&text).unwrap();
             start["streamSid"].as_str().unwrap().clone_into(&mut sid);
@@ -243,4 +246,53 @@ async fn a_server_that_asks_for_stream_after_stream_is_left() {
         "{:?}",
         report.ended_by
     );
+}
+
+#[tokio::test]
+async fn behind_a_connection_without_an_action_the_document_goes_on() {
+    let stream = |at: u32| format!("<Connect><Stream url=\"wss://{{own}}/{at}\"/></Connect>");
+    let voice = format!(
+        "200 OK\r\ncontent-type: text/xml\r\n\r\n<Response>{}{}<Redirect method=\"GET\">/other</Redirect></Response>",
+        stream(1),
+        stream(2)
+    );
+    let other = "200 OK\r\ncontent-type: text/xml\r\n\r\n<Response><Connect action=\"/after\" method=\"GET\"><Stream \
+                 url=\"wss://{own}/3\"/></Connect><Connect><Stream url=\"wss://{own}/never\"/></Connect></Response>";
+    let answers: &'static [_] = vec![("/voice", &*voice.leak()), ("/other", other), AFTER].leak();
+    let (own, asked) = serve(answers).await;
+    let report = call(&own).await.unwrap();
+    assert_eq!(
+        lines(&asked),
+        ["POST /voice", "GET /1", "GET /2", "GET /other", "GET /3", "GET /after"],
+        "{:?}",
+        report.findings
+    );
+}
+
+#[tokio::test]
+async fn a_hang_up_behind_a_connection_ends_the_call() {
+    let voice = "200 OK\r\ncontent-type: text/xml\r\n\r\n<Response><Connect><Stream url=\"wss://{own}/1\"/></Connect>\
+                 <Hangup/><Connect><Stream url=\"wss://{own}/2\"/></Connect></Response>";
+    let answers: &'static [_] = vec![("/voice", voice)].leak();
+    let (own, asked) = serve(answers).await;
+    call(&own).await.unwrap();
+    assert_eq!(lines(&asked), ["POST /voice", "GET /1"]);
+}
+
+#[tokio::test]
+async fn a_session_may_be_followed_by_a_stream() {
+    // The test's server closes whatever it has accepted: the session fails, and the action is asked.
+    let voice = "200 OK\r\ncontent-type: text/xml\r\n\r\n<Response><Connect action=\"/next\"><ConversationRelay \
+                 url=\"wss://{own}/relay\"/></Connect></Response>";
+    let next = "200 OK\r\ncontent-type: text/xml\r\n\r\n<Response><Redirect>/again</Redirect></Response>";
+    let answers: &'static [_] = vec![("/voice", voice), ("/next", next), ("/again", STREAM), AFTER].leak();
+    let (own, asked) = serve(answers).await;
+    call(&own).await.unwrap();
+    assert_eq!(
+        lines(&asked),
+        ["POST /voice", "GET /relay", "POST /next", "POST /again", "GET /media", "POST /after"]
+    );
+    let told = asked.lock().unwrap().iter().find(|(first, _)| first.contains("/next")).unwrap().1.clone();
+    assert!(told.contains("SessionId=VX00000000000000000000000000000001"), "{told}");
+    assert!(told.contains("SessionStatus=failed") && told.contains("SessionDuration=0"), "{told}");
 }

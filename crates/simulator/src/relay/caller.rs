@@ -18,17 +18,26 @@ const OCTETS_A_CHARACTER: usize = 8 * 66;
 
 /// What a call has over all its sessions.
 pub(crate) struct Caller {
-    pub(super) script: Script,
+    pub(crate) script: Script,
     /// Lines that are typed while the call lasts.
     pub(super) typed: Option<mpsc::Receiver<String>>,
     /// Milliseconds of the call so far.
-    pub(super) now_ms: u64,
-    pub(super) sessions: u32,
+    pub(crate) now_ms: u64,
+    pub(crate) sessions: u32,
     pub(super) drop_at_ms: Option<u64>,
 }
 
 impl Caller {
-    pub(crate) fn new(plan: &CallPlan, typed: Option<mpsc::Receiver<String>>, now_ms: u64) -> Self {
+    pub(crate) fn new(plan: &CallPlan, typed: Option<mpsc::Receiver<String>>) -> Self {
+        let drop_at_ms = plan.drop_after.map(millis);
+        Self { script: Script::default(), typed, now_ms: 0, sessions: 0, drop_at_ms }
+    }
+
+    /// Comes to a session at this time, with what of the script wasn't said.
+    pub(crate) fn resume(&mut self, script: &Script, now_ms: u64) {
+        if self.sessions > 0 && now_ms == self.now_ms {
+            return; // from one session to the next, as it is
+        }
         // Words last as long as their sound, or as it takes to say them.
         let spoken = |line: &Line| match &line.say {
             Say::Words => {
@@ -37,9 +46,8 @@ impl Caller {
             }
             Say::Sound(_) | Say::Keys(_) => line.clone(),
         };
-        let script = Script::new(plan.script.lines().iter().map(spoken).collect());
-        let drop_at_ms = plan.drop_after.map(millis);
-        Self { script, typed, now_ms, sessions: 0, drop_at_ms }
+        self.script = Script::new(script.remaining().lines().iter().map(spoken).collect());
+        self.now_ms = now_ms;
     }
 }
 

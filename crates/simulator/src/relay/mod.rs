@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-pub(crate) use place::place;
+pub(crate) use place::{form, session};
 
 use crate::http::Wire;
 use crate::place::{CallPlan, Progress, millis};
@@ -59,6 +59,11 @@ struct Session<'a, P> {
     lang: String,
 }
 
+/// Each session of a call has an id of its own.
+fn session_id(nth: u32) -> String {
+    format!("VX{nth:032x}")
+}
+
 /// Talks to the server until the session ends.
 pub(crate) async fn talk<P: FnMut(Progress)>(
     socket: WebSocketStream<Box<dyn Wire>>,
@@ -91,7 +96,7 @@ pub(crate) async fn talk<P: FnMut(Progress)>(
 
 impl<P: FnMut(Progress)> Session<'_, P> {
     async fn run(&mut self, mut socket: WebSocketStream<Box<dyn Wire>>) -> Ended {
-        let session = format!("VX{:032x}", self.caller.sessions);
+        let session = session_id(self.caller.sessions);
         let again = self.caller.sessions > 1;
         let plan = self.plan;
         let who = Who {

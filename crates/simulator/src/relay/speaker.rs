@@ -88,7 +88,10 @@ impl Speaker {
                 preemptible: play.preemptible.unwrap_or(false),
                 last: true,
             },
-            Outbound::Language { .. } | Outbound::End { .. } => return,
+            Outbound::Language { .. }
+            | Outbound::End { .. }
+            | Outbound::Config { .. }
+            | Outbound::Hints { .. } => return,
         };
         if self.queue.back().is_some_and(|before| before.preemptible && before.last) {
             self.queue.clear();

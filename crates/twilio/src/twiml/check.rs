@@ -3,7 +3,7 @@
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-use super::report::{Ending, Finding, RelayFound, StreamFound, TwimlReport};
+use super::report::{Ending, Finding, RelayFound, Step, StreamFound, TwimlReport};
 use super::schema::SCHEMA;
 use super::values::RELAY_VALUES;
 
@@ -43,7 +43,7 @@ pub fn check(status: u16, content_type: Option<&str>, body: &[u8]) -> TwimlRepor
         report.findings.push(Finding::new(12100, "line 1, column 1: there is something before `<?xml`"));
         return report;
     }
-    Walk { text, report: &mut report, path: Vec::new(), rooted: false }.run();
+    Walk { text, report: &mut report, path: Vec::new(), rooted: false, action: (None, false) }.run();
     report
 }
 
@@ -52,6 +52,8 @@ struct Walk<'a> {
     report: &'a mut TwimlReport,
     path: Vec<String>,
     rooted: bool,
+    /// Of the `<Connect>` that was read last, and whether it is asked by GET.
+    action: (Option<String>, bool),
 }
 
 impl Walk<'_> {
@@ -177,42 +179,58 @@ impl Walk<'_> {
     fn note(&mut self, parent: Option<&str>, name: &str, attributes: &[(String, String)]) {
         let value =
             |key: &str| attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
-        let connected =
-            self.report.relay.is_some() || self.report.stream.as_ref().is_some_and(|to| !to.url.is_empty());
-        if parent == Some("Response") && !connected && self.report.ends_before.is_none() {
-            self.report.ends_before = match name {
+        let by_get = |key: &str| value(key).is_some_and(|method| method.eq_ignore_ascii_case("GET"));
+        if parent == Some("Response") {
+            let ending = match name {
                 "Hangup" => Some(Ending::Over("Hangup")),
                 "Reject" => Some(Ending::Over("Reject")),
                 "Leave" => Some(Ending::Over("Leave")),
-                "Redirect" => {
-                    let get = value("method").is_some_and(|method| method.eq_ignore_ascii_case("GET"));
-                    Some(Ending::Redirect { url: String::new(), get })
-                }
+                "Redirect" => Some(Ending::Redirect { url: String::new(), get: by_get("method") }),
                 _ => None,
             };
+            if self.connected() {
+                self.report.then.extend(ending.map(Step::End));
+            } else if self.report.ends_before.is_none() {
+                self.report.ends_before = ending;
+            }
         }
         match (parent, name) {
-            (Some("Connect"), "ConversationRelay") if self.report.relay.is_none() => {
+            (Some("Connect"), "ConversationRelay") => {
                 self.check_relay(attributes);
-                self.report.relay = Some(RelayFound {
-                    url: value("url").unwrap_or_default(),
-                    parameters: Vec::new(),
-                    action: self.report.stream.take().and_then(|connect| connect.action),
-                    attributes: attributes.to_vec(),
-                });
+                let (action, action_get) = self.action.clone();
+                let url = value("url").unwrap_or_default();
+                let attributes = attributes.to_vec();
+                let found = RelayFound { url, parameters: Vec::new(), action, action_get, attributes };
+                if self.connected() {
+                    self.report.then.push(Step::Relay(found));
+                } else {
+                    (self.report.stream, self.report.relay) = (None, Some(found));
+                }
             }
-            (Some("Response"), "Connect") if self.report.stream.is_none() => {
-                self.report.stream = Some(StreamFound { action: value("action"), ..StreamFound::default() });
+            (Some("Response"), "Connect") => {
+                self.action = (value("action"), by_get("method"));
+                if !self.connected() {
+                    let (action, action_get) = self.action.clone();
+                    self.report.stream = Some(StreamFound { action, action_get, ..StreamFound::default() });
+                }
             }
             (Some("Connect"), "Stream") => {
                 let url = value("url").unwrap_or_default();
                 self.check_stream(&url, value("track").as_deref());
-                if let Some(stream) = &mut self.report.stream {
-                    stream.url = url;
-                    stream.status_callback = value("statusCallback");
-                    stream.status_callback_get = value("statusCallbackMethod")
-                        .is_some_and(|method| method.eq_ignore_ascii_case("GET"));
-                    stream.name = value("name");
+                let (action, action_get) = self.action.clone();
+                let found = StreamFound {
+                    url,
+                    parameters: Vec::new(),
+                    action,
+                    action_get,
+                    status_callback: value("statusCallback"),
+                    status_callback_get: by_get("statusCallbackMethod"),
+                    name: value("name"),
+                };
+                if self.connected() {
+                    self.report.then.push(Step::Stream(found));
+                } else {
+                    self.report.stream = Some(found);
                 }
             }
             (Some("Stream" | "ConversationRelay"), "Parameter") => {
@@ -221,25 +239,52 @@ impl Walk<'_> {
                     let what = format!("parameter `{name}` has 500 characters or more");
                     self.report.findings.push(Finding::new(12200, what));
                 }
-                match (parent, &mut self.report.stream, &mut self.report.relay) {
-                    (Some("Stream"), Some(stream), _) => stream.parameters.push((name, text)),
-                    (Some("ConversationRelay"), _, Some(relay)) => relay.parameters.push((name, text)),
-                    _ => {}
+                if let Some(parameters) = self.parameters() {
+                    parameters.push((name, text));
                 }
             }
             _ => {}
         }
     }
 
+    /// Something is connected already: what follows is for later.
+    fn connected(&self) -> bool {
+        self.report.relay.is_some() || self.report.stream.as_ref().is_some_and(|to| !to.url.is_empty())
+    }
+
+    /// Of what was connected last.
+    fn parameters(&mut self) -> Option<&mut Vec<(String, String)>> {
+        let TwimlReport { then, stream, relay, .. } = &mut *self.report;
+        let later = then.iter_mut().rev().find_map(|step| match step {
+            Step::Stream(stream) => Some(&mut stream.parameters),
+            Step::Relay(relay) => Some(&mut relay.parameters),
+            Step::End(_) => None,
+        });
+        let first = relay.as_mut().map(|relay| &mut relay.parameters);
+        later.or(first).or(stream.as_mut().map(|stream| &mut stream.parameters))
+    }
+
     /// The URL of a `<Redirect>` stands in it.
     fn redirect_text(&mut self, text: &str) {
         let inside = matches!(self.path.as_slice(), [root, verb] if root == "Response" && verb == "Redirect");
-        // Of several the first is followed.
-        let first = self.report.verbs.iter().filter(|verb| *verb == "Redirect").count() == 1;
-        if let Some(Ending::Redirect { url, .. }) = &mut self.report.ends_before
-            && inside
-            && first
-        {
+        // Of several in a row the first is followed.
+        let nth = self.report.verbs.iter().filter(|verb| *verb == "Redirect").count();
+        let noted = usize::from(matches!(self.report.ends_before, Some(Ending::Redirect { .. })))
+            + self
+                .report
+                .then
+                .iter()
+                .filter(|step| matches!(step, Step::End(Ending::Redirect { .. })))
+                .count();
+        if !inside || nth != noted {
+            return;
+        }
+        let ending = match self.report.then.last_mut() {
+            Some(Step::End(ending)) => Some(ending),
+            Some(_) => None,
+            None => self.report.ends_before.as_mut(),
+        };
+        if let Some(Ending::Redirect { url, .. }) = ending {
             url.push_str(text.trim());
         }
     }
@@ -307,80 +352,4 @@ fn nearest(name: &str, known: &[&str]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn xml(body: &str) -> TwimlReport {
-        check(200, Some("text/xml"), body.as_bytes())
-    }
-
-    fn said(report: &TwimlReport) -> String {
-        report.findings.iter().map(|finding| format!("{} {}\n", finding.code, finding.detail)).collect()
-    }
-
-    #[test]
-    fn a_good_document_is_understood() {
-        let report = xml(
-            r#"<?xml version="1.0" encoding="UTF-8"?><Response><Connect action="/next"><Stream url="wss://h/x"><Parameter name="a" value="b &amp; c"/></Stream></Connect><Hangup/></Response>"#,
-        );
-        assert_eq!(said(&report), "");
-        let stream = report.stream.unwrap();
-        assert_eq!((stream.url.as_str(), stream.action.as_deref()), ("wss://h/x", Some("/next")));
-        assert_eq!(stream.parameters, [("a".to_owned(), "b & c".to_owned())]);
-        assert_eq!(report.verbs, ["Connect", "Hangup"]);
-    }
-
-    #[test]
-    fn a_conversation_relay_is_understood() {
-        let report = xml(
-            r#"<Response><Connect action="https://h/done"><ConversationRelay url="wss://h/relay?a=1" interruptible="any" dtmfDetection="true"><Language code="sv-SE" ttsProvider="Amazon"/><Parameter name="token" value="x"/></ConversationRelay></Connect></Response>"#,
-        );
-        assert_eq!(said(&report), "");
-        assert_eq!(report.stream, None);
-        let relay = report.relay.unwrap();
-        assert_eq!(
-            (relay.url.as_str(), relay.action.as_deref()),
-            ("wss://h/relay?a=1", Some("https://h/done"))
-        );
-        assert_eq!(relay.get("dtmfDetection"), Some("true"));
-        assert_eq!(relay.parameters, [("token".to_owned(), "x".to_owned())]);
-    }
-
-    #[test]
-    fn each_fault_has_its_number() {
-        let ok = r#"<Response><Connect><Stream url="wss://h/x""#;
-        let cases = [
-            check(503, None, b""),
-            check(200, Some("application/json"), b"{}"),
-            xml("  <?xml version=\"1.0\"?><Response/>"),
-            xml("<Response><Say>Tom & Jerry</Say></Response>"),
-            xml("<Response>\n  <Redirect>https://h/?a=1&b=2</Redirect></Response>"),
-            xml("<Response><Say>x</Response>"),
-            xml("<Resp/>"),
-            xml(""),
-            xml("<Response><connect/></Response>"),
-            xml(&format!("{ok} tracks=\"both\"/></Connect></Response>")),
-            xml(&format!("{ok} track=\"both_tracks\"/></Connect></Response>")),
-            xml("<Response><Connect><Stream url=\"ws://h/x\"/></Connect></Response>"),
-            xml("<Response><Connect><Stream url=\"wss://h/x?a=1\"/></Connect></Response>"),
-            xml("<Response><Connect><Stream url=\"/x\"/></Connect></Response>"),
-            xml(
-                "<Response><Connect><ConversationRelay url=\"https://h/x\" deepgramsmartformat=\"true\"/></Connect></Response>",
-            ),
-            xml(
-                "<Response><Connect><ConversationRelay url=\"wss://h/x\" ttsProvider=\"google\" interruptible=\"all\"><Lang/></ConversationRelay></Connect></Response>",
-            ),
-        ];
-        let all: String = cases.iter().map(said).collect();
-        insta::assert_snapshot!(all);
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_makes_it_panic(body: Vec<u8>, text in "[<>/&;a-zA-Z\"= ]{0,80}") {
-            prop_assert!(check(200, Some("text/xml"), &body).stream.is_none());
-            prop_assert!(check(200, Some("text/xml"), text.as_bytes()).stream.is_none());
-        }
-    }
-}
+mod tests;

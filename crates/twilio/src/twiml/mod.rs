@@ -14,5 +14,5 @@ pub use check::check;
 pub use mediate::{Attributes, Mediated, RelayAsked, join, mediate, value};
 pub use relay::{ConversationRelay, RelayOptions};
 pub use relay_language::RelayLanguage;
-pub use report::{Ending, Finding, RelayFound, StreamFound, TwimlReport};
+pub use report::{Ending, Finding, RelayFound, Step, StreamFound, TwimlReport};
 pub use values::{Interrupts, Sensitivity, TranscriptionProvider, TtsProvider};

@@ -43,6 +43,8 @@ pub struct StreamFound {
     pub parameters: Vec<(String, String)>,
     /// `<Connect action>`.
     pub action: Option<String>,
+    /// That is asked by GET: `<Connect method>`.
+    pub action_get: bool,
     /// `statusCallback`.
     pub status_callback: Option<String>,
     /// `statusCallbackMethod` is `GET`.
@@ -65,6 +67,17 @@ pub enum Ending {
     },
 }
 
+/// What a call comes to, one after the other, if nothing takes it away before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A stream.
+    Stream(StreamFound),
+    /// A ConversationRelay.
+    Relay(RelayFound),
+    /// The end of the document.
+    End(Ending),
+}
+
 /// The ConversationRelay that a document connects to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RelayFound {
@@ -74,6 +87,8 @@ pub struct RelayFound {
     pub parameters: Vec<(String, String)>,
     /// `<Connect action>`.
     pub action: Option<String>,
+    /// That is asked by GET: `<Connect method>`.
+    pub action_get: bool,
     /// All attributes, the URL too.
     pub attributes: Vec<(String, String)>,
 }
@@ -99,6 +114,8 @@ pub struct TwimlReport {
     pub relay: Option<RelayFound>,
     /// What ends this document before anything is connected: what comes after it is never reached.
     pub ends_before: Option<Ending>,
+    /// What the call comes to behind what was connected first, if `<Connect>` has no `action`.
+    pub then: Vec<Step>,
 }
 
 impl TwimlReport {
