@@ -17,7 +17,7 @@ THREADS := $(shell expr 4 \* $$(nproc))
 # Where cargo builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup-tests demo demo-providers run test console fuzz conformity attacks forged sdks servers foreign bench faults load loaded compare drain peers scenes turns lint fixtures docs docs-figures layers setup
+.PHONY: help setup-tests demo demo-providers run test console fuzz conformity attacks forged sdks servers spoken foreign bench faults load loaded compare drain peers scenes turns lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -72,6 +72,9 @@ sdks: ## the vendors' own clients (installed from PyPI into target/) against our
 
 servers: ## the adapters with real servers: llama.cpp, faster-whisper, Piper (installed from PyPI into target/, some 900 MB)
 	@bash .ci/servers
+
+spoken: ## 300 texts, made speakable, spoken and read back by a recogniser (faster-whisper from PyPI into target/; some minutes)
+	@bash .ci/spoken
 
 foreign: setup-tests ## servers that others wrote (from PyPI and npm, installed into target/): for ConversationRelay, and of MCP
 	@python3 -m venv $(TARGET)/foreign

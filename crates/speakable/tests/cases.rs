@@ -9,7 +9,8 @@ use offhook_speakable::{Cleaner, speakable};
 
 type Table = BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>;
 
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 8] = [
+    ("read_back", include_str!("cases/read_back.toml")),
     ("field", include_str!("cases/field.toml")),
     ("calls", include_str!("cases/calls.toml")),
     ("cleaning", include_str!("cases/cleaning.toml")),

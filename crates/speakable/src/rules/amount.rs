@@ -46,6 +46,10 @@ fn counted(number: &Number<'_>, cursor: &mut Cursor<'_>, context: Context<'_, '_
     let mut ahead = *cursor;
     // "221B", "4B": a letter of a house. Money alone has billions so short.
     let scaled = scale(&mut ahead, context).filter(|scale| !matches!(scale.0, "B" | "T" | "m"));
+    // "He ran the 5K."
+    let run = matches!(number.whole.as_str(), "5" | "10" | "15") && number.fraction.is_none();
+    let run = run && context.place.follows(&["the", "a", "his", "her", "my", "our", "your", "their"], 1);
+    let scaled = scaled.filter(|scale| !(run && context.is(&ENGLISH) && matches!(scale.0, "K" | "k")));
     if let Some((_, scale_one, scale_many, _)) = scaled {
         *cursor = ahead;
         let single = number.is_singular(context);
@@ -79,8 +83,16 @@ fn counted(number: &Number<'_>, cursor: &mut Cursor<'_>, context: Context<'_, '_
         let after_hours = *sign == "m" && context.is(&ENGLISH) && is_hours(context.place.word_before(0));
         let (one, many) = if after_hours { (&"minute", &"minutes") } else { (one, many) };
         let name = if number.is_singular(context) { one } else { many };
-        let stop = if sign.ends_with('.') && cursor.at_sentence_end() { "." } else { "" };
-        return Some(format!("{} {name}{stop}", number.words(context, *form)));
+        if let Some(said) = height(number, sign, context) {
+            return Some(said);
+        }
+        // "um 16 h"
+        let name = match *sign {
+            "h" if context.is(&GERMAN) && context.place.follows(&["um", "ab", "gegen"], 1) => &"Uhr",
+            "p" if context.is(&ENGLISH) => return Some(format!("{} P", lines(number, context))),
+            _ => name,
+        };
+        return Some(format!("{} {name}", number.words(context, *form)));
     }
     plain(number, cursor, context)
 }
@@ -140,6 +152,30 @@ fn plain(number: &Number<'_>, cursor: &mut Cursor<'_>, context: Context<'_, '_>)
         return Some(said + " ");
     }
     Some(number.words(context, noun_form(number, *cursor, context)))
+}
+
+/// "1,80 m": one metre eighty.
+fn height(number: &Number<'_>, sign: &str, context: Context<'_, '_>) -> Option<String> {
+    let rest = number.fraction.filter(|rest| rest.len() == 2 && !rest.starts_with('0'))?;
+    (sign == "m" && matches!(number.whole.as_str(), "1" | "2")).then_some(())?;
+    let centimetres = context.tongue.count(rest.parse().ok()?);
+    let one = number.whole == "1";
+    Some(match context {
+        c if c.is(&GERMAN) => format!("{} Meter {centimetres}", if one { "ein" } else { "zwei" }),
+        c if c.is(&SPANISH) => format!("{} {centimetres}", if one { "un metro" } else { "dos metros" }),
+        c if c.is(&FRENCH) => format!("{} {centimetres}", if one { "un mètre" } else { "deux mètres" }),
+        _ => return None,
+    })
+}
+
+/// "1080p": a picture's lines.
+fn lines(number: &Number<'_>, context: Context<'_, '_>) -> String {
+    let (high, low) = match number.value() {
+        Some(n @ (1_080 | 1_440 | 2_160)) => (n / 100, n % 100),
+        Some(n @ (480 | 720)) => (n / 100, n % 100),
+        _ => return number.words(context, Form::Count),
+    };
+    format!("{} {}", context.tongue.count(high), context.tongue.count(low))
 }
 
 fn is_hours(word: &str) -> bool {
@@ -276,6 +312,7 @@ fn is_code(figures: usize, cursor: &Cursor<'_>, context: Context<'_, '_>) -> boo
     let near = place.follows(codes, 2);
     // "**** 4242"
     let masked = figures == 4 && place.near().trim_end().ends_with(['*', '•', '·']);
+    let masked = masked || (matches!(figures, 3 | 4) && ends_in(context));
     if masked || (figures >= 4 && place.follows(codes, 4)) || (figures == 3 && near) {
         return true;
     }
@@ -289,6 +326,25 @@ fn is_code(figures: usize, cursor: &Cursor<'_>, context: Context<'_, '_>) -> boo
         && (begins.is_empty() || begins.ends_with([',', '\n']) || place.follows(&["in", "nach", "plz"], 1))
         && followed_by_name(*cursor);
     texted || (figures == 5 && (state || town))
+}
+
+/// "your card ends in 4417"; a lease that does so may end in a year.
+fn ends_in(context: Context<'_, '_>) -> bool {
+    const NAMED: [&str; 13] = [
+        "card", "account", "number", "ssn", "phone", "vin", "karte", "konto", "iban", "tarjeta", "cuenta",
+        "carte", "compte",
+    ];
+    let place = context.place;
+    let ways: &[(&[&str], &[&str])] = &[
+        (&["in", "with"], &["ends", "ending", "end"]),
+        (&["auf", "mit"], &["endet", "endend", "enden", "endenden", "endende"]),
+        (&["en"], &["termina", "terminada", "terminado", "acaba", "acabada"]),
+        (&["par"], &["termine", "terminant", "finit", "finissant"]),
+    ];
+    let said = ways.iter().any(|(last, before)| place.follows(last, 1) && place.follows(before, 2));
+    let mut cursor = place.cursor;
+    let year = cursor.digits().parse().is_ok_and(|n| (context.tongue.year_like)(n));
+    said && (!year || place.follows(&NAMED, 8))
 }
 
 /// 1.2.3, and addresses of machines.

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::clock;
-use crate::cursor::{Cursor, Match};
+use crate::cursor::{Cursor, Match, Said};
 use crate::tongue::{Date, ENGLISH, FRENCH, Form, GERMAN, SPANISH, Tongue};
 
 /// A date, in figures or with its month's name.
@@ -13,7 +13,7 @@ pub(super) fn date(context: Context<'_, '_>) -> Option<Match> {
     } else {
         month_then_day(context)
     };
-    let Some(Match { length, said: crate::cursor::Said::Words(words) }) = found else {
+    let Some(Match { length, said: Said::Words(words) }) = found else {
         return weekday(context);
     };
     // "Dec 24 - Jan 2"
@@ -65,7 +65,7 @@ fn in_figures(context: Context<'_, '_>) -> Option<Match> {
         // The sentence's stop is the date's.
         let ends = cursor.at_sentence_end();
         let Match { length, said } = short.then(|| say(&date, &cursor, context))??;
-        let crate::cursor::Said::Words(words) = said else { return None };
+        let Said::Words(words) = said else { return None };
         return Some(Match::words(length, if ends { words + "." } else { words }));
     }
     let c = number(third)?;
@@ -100,7 +100,7 @@ fn in_figures(context: Context<'_, '_>) -> Option<Match> {
         if stop.eat(".") && stop.at_sentence_end() {
             ahead = stop;
         }
-        let Match { said: crate::cursor::Said::Words(words), .. } = say(&date, &cursor, context)? else {
+        let Match { said: Said::Words(words), .. } = say(&date, &cursor, context)? else {
             return None;
         };
         return Some(Match::words(
@@ -161,7 +161,7 @@ fn day_and_month(context: Context<'_, '_>) -> Option<Match> {
     let (month, day) = if swapped { (b, a) } else { (a, b) };
     let date = Date { day, month: usize::try_from(month).ok()?.checked_sub(1)?, year: None, day_first };
     let Some(until) = span else { return say(&date, &cursor, context) };
-    let Match { said: crate::cursor::Said::Words(words), .. } = say(&date, &until, context)? else {
+    let Match { said: Said::Words(words), .. } = say(&date, &until, context)? else {
         return None;
     };
     Some(Match::words(until.read(), format!("{words} {} ", context.tongue.words.to)))
@@ -287,7 +287,36 @@ fn month_then_day(context: Context<'_, '_>) -> Option<Match> {
         return Some(Match::words(to.read(), words));
     }
     let year = year(&mut cursor, context);
-    say(&Date { day, month: index, year, day_first: false }, &cursor, context)
+    let more = if year.is_none() { more_days(day, &mut cursor) } else { String::new() };
+    let Match { length, said: Said::Words(words) } =
+        say(&Date { day, month: index, year, day_first: false }, &cursor, context)?
+    else {
+        return None;
+    };
+    Some(Match::words(length, words + &more))
+}
+
+/// "Jan 5, 12, and 19": the other days of the month.
+fn more_days(mut day: u64, cursor: &mut Cursor<'_>) -> String {
+    let mut words = String::new();
+    for _ in 0..8 {
+        let mut ahead = *cursor;
+        let Some(joint) = ahead.eat_one(&[", and ", ", or ", " and ", " or ", " & ", ", "]) else { break };
+        let Some(next) = small(&mut ahead).filter(|next| (day + 1..=31).contains(next)) else { break };
+        let _ending = ahead.eat_one(&["st", "nd", "rd", "th"]);
+        let last = ahead.at_sentence_end() || matches!(ahead.peek(), Some('.' | ';' | ')' | '!' | '?'));
+        let goes_on =
+            [", ", " and ", " or ", " & ", " at "].into_iter().any(|joint| ahead.clone().eat(joint));
+        let mut after = ahead;
+        if !(last || goes_on) || (after.eat_any(&['.', ',', '/', ':']).is_some() && after.at_digit()) {
+            break;
+        }
+        // "Jan 5, 12 people and 3 dogs" counts people; "Jan 5 and 12, 2026" has a year.
+        let joint = if joint == " & " { " and " } else { joint };
+        words.push_str(&format!("{joint}{}", (ENGLISH.ordinal)(next, Form::Count)));
+        (day, *cursor) = (next, ahead);
+    }
+    words
 }
 
 /// "Fri, Nov 3"; "Mon-Fri"

@@ -8,6 +8,9 @@ use crate::tongue::{ENGLISH, FRENCH, GERMAN, SPANISH, Time};
 
 /// 15:30, 3pm, 15h30, 15.30 Uhr
 pub(super) fn time(context: Context<'_, '_>) -> Option<Match> {
+    if let Some(lasted) = lasted(context) {
+        return Some(lasted);
+    }
     let mut cursor = context.place.cursor;
     let found = parse(&mut cursor, context)?;
     let mut words = (context.tongue.time)(&found, context.place);
@@ -38,6 +41,26 @@ pub(super) fn time(context: Context<'_, '_>) -> Option<Match> {
         to = format!(" {} ", context.tongue.words.to);
     }
     Some(Match::words(cursor.read(), words + &to))
+}
+
+/// "He ran it in 21:34.": no time of day.
+fn lasted(context: Context<'_, '_>) -> Option<Match> {
+    (context.is(&ENGLISH) && context.place.follows(&["in"], 1)).then_some(())?;
+    let mut cursor = context.place.cursor;
+    let (minutes, seconds) = (cursor.digits(), cursor.eat(":").then(|| cursor.digits())?);
+    let mut after = cursor;
+    after.space();
+    let of_day = after.eat_any(&['a', 'p', 'A', 'P']).is_some() && after.eat_any(&['m', 'M', '.']).is_some();
+    let fits = (1..=3).contains(&minutes.len()) && seconds.len() == 2 && cursor.at_word_end();
+    (fits && !of_day && cursor.peek() != Some(':')).then_some(())?;
+    let (minutes, seconds) = (minutes.parse().ok()?, seconds.parse().ok().filter(|n| *n < 60)?);
+    let count = |n| context.tongue.count(n);
+    let words = match seconds {
+        0 => count(minutes),
+        1..=9 => format!("{} oh {}", count(minutes), count(seconds)),
+        _ => format!("{} {}", count(minutes), count(seconds)),
+    };
+    Some(Match::words(cursor.read(), words))
 }
 
 /// Reads a time.

@@ -15,7 +15,7 @@ pub(super) fn with_part(
 ) -> Option<String> {
     let words = &context.tongue.words;
     let mut ahead = *cursor;
-    if let Some(said) = inches(number, cursor, context) {
+    if let Some(said) = inches(number, cursor, context).or_else(|| feet(number, cursor, context)) {
         return Some(said);
     }
     let foot = context.is(&ENGLISH) && ahead.eat_any(&['\'', '′', '’']).is_some();
@@ -55,9 +55,25 @@ fn inches(number: &Number<'_>, cursor: &mut Cursor<'_>, context: Context<'_, '_>
     });
     let quoted = mark == '"' && !quotes.count().is_multiple_of(2);
     (!quoted && ahead.at_word_end()).then(|| *cursor = ahead)?;
-    let attributive = ahead.space() && ahead.peek().is_some_and(char::is_lowercase);
+    let sized = sized(ahead);
+    let attributive = !sized && ahead.space() && ahead.peek().is_some_and(char::is_lowercase);
     let name = if attributive || number.is_one() { "inch" } else { "inches" };
     Some(format!("{} {name}", number.words(context, Form::Count)))
+}
+
+/// `6' deep`: no quotation ends there.
+fn feet(number: &Number<'_>, cursor: &mut Cursor<'_>, context: Context<'_, '_>) -> Option<String> {
+    let mut ahead = *cursor;
+    (context.is(&ENGLISH) && ahead.eat_any(&['\'', '’']).is_some() && sized(ahead)).then_some(())?;
+    *cursor = ahead;
+    let name = if number.is_one() { "foot" } else { "feet" };
+    Some(format!("{} {name}", number.words(context, Form::Count)))
+}
+
+/// A word comes next that says which way it was measured.
+fn sized(mut cursor: Cursor<'_>) -> bool {
+    cursor.space()
+        && ["deep", "wide", "tall", "long", "high", "across", "thick", "by"].contains(&cursor.letters())
 }
 
 /// The unit behind a number with a part, with a blank before it.

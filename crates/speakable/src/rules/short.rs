@@ -31,7 +31,7 @@ pub(super) fn abbreviation(context: Context<'_, '_>) -> Option<Match> {
         if !cursor.eat(written) || (written.ends_with(char::is_alphabetic) && !cursor.at_word_end()) {
             continue;
         }
-        let name = followed_by_name(cursor);
+        let name = followed_by_name(cursor) && !(written.starts_with("Dr") && by_direction(cursor));
         let before_number = {
             let mut ahead = cursor;
             ahead.space();
@@ -72,6 +72,56 @@ fn ending(context: Context<'_, '_>) -> Option<Match> {
     cursor.eat(".").then(|| Match::words(cursor.read(), format!("{stem}{end}")))
 }
 
+/// "7 Oak Dr NE": no doctor of that name.
+fn by_direction(mut cursor: Cursor<'_>) -> bool {
+    cursor.space();
+    let way = cursor.letters();
+    let mut end = cursor;
+    end.eat(".");
+    let apart = end.at_sentence_end() || matches!(cursor.peek(), Some(',' | ';'));
+    matches!(way, "NE" | "NW" | "SE" | "SW") || (apart && matches!(way, "N" | "S" | "E" | "W"))
+}
+
+/// A street comes next: " 25th", " Main St".
+pub(super) fn followed_by_street(mut cursor: Cursor<'_>) -> bool {
+    const STREETS: [&str; 18] = [
+        "St",
+        "Street",
+        "Ave",
+        "Avenue",
+        "Blvd",
+        "Boulevard",
+        "Rd",
+        "Road",
+        "Dr",
+        "Drive",
+        "Ln",
+        "Lane",
+        "Ct",
+        "Court",
+        "Pl",
+        "Place",
+        "Pkwy",
+        "Hwy",
+    ];
+    if !cursor.space() {
+        return false;
+    }
+    if !cursor.digits().is_empty() {
+        return cursor.eat_one(&["st", "nd", "rd", "th"]).is_some() && cursor.at_word_end();
+    }
+    for nth in 0..3 {
+        let word = cursor.letters();
+        if nth > 0 && STREETS.contains(&word) {
+            return true;
+        }
+        if !word.starts_with(char::is_uppercase) || !cursor.space() {
+            return false;
+        }
+    }
+    false
+}
+
 /// "123 N. Main St."
 fn direction(context: Context<'_, '_>) -> Option<Match> {
     let mut cursor = context.place.cursor;
@@ -83,8 +133,12 @@ fn direction(context: Context<'_, '_>) -> Option<Match> {
     };
     let house = context.place.word_before(0).bytes().all(|c| c.is_ascii_digit());
     let before = context.place.before.trim_end().ends_with(|c: char| c.is_ascii_digit());
-    (house && before && cursor.eat(".") && followed_by_name(cursor))
-        .then(|| Match::words(cursor.read(), said))
+    let named = if cursor.eat(".") {
+        followed_by_name(cursor) || followed_by_street(cursor)
+    } else {
+        followed_by_street(cursor)
+    };
+    (house && before && named).then(|| Match::words(cursor.read(), said))
 }
 
 /// "cap. II"

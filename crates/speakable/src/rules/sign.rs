@@ -129,7 +129,11 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
             let said = range(&mut start, context);
             Some(Match::words(start.read(), said))
         }
-        '+' if previous.is_some_and(|c| c.is_ascii_digit()) && !number => after(words.plus),
+        '+' if previous.is_some_and(|c| c.is_ascii_digit()) && !number => {
+            let closed = matches!(cursor.peek(), Some(')' | ']' | ',' | '.' | ';'));
+            let blank = if closed { "" } else { " " };
+            Some(Match::words(1, format!(" {}{blank}", words.plus)))
+        }
         '+' => after(words.plus),
         '=' if cursor.peek() == Some('=') || cursor.peek() == Some('>') => Some(Match::words(2, " ")),
         '=' => after(words.equals),
@@ -185,6 +189,12 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
             });
             length.map(|ending| Match::nothing(ending.len()))
         }
+        // "Ihre Wahl mit der #-Taste"
+        '#' | '*' if context.is(&GERMAN) && cursor.eat("-Taste") => {
+            Some(Match::words(cursor.read(), format!("{}-Taste", key_name(first, context))))
+        }
+        // "your order number is #4711"
+        '#' if cursor.at_digit() && place.follows(&["number"], 2) => Some(Match::nothing(1)),
         '#' if cursor.at_digit() => after(words.number),
         // "Your tracking # is"
         '#' if context.is(&ENGLISH) && spaced && previous.is_some_and(char::is_whitespace) => {
