@@ -36,6 +36,10 @@ pub struct ConversationConfig {
     /// Such a model is told what has been heard while it is said, too, some five times a second. The server sets it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub follows_words: bool,
+    /// What a carrier that listens itself is told of the words that are expected: its message, with `{hints}` in the place of the words.
+    /// The server sets it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hints_message: Option<String>,
     /// How the agent's tools behave in a call, by name. From the agent's file.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tools: BTreeMap<String, ToolBehaviour>,

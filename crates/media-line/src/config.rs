@@ -74,6 +74,8 @@ beside_the_conversations! {
     follows: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     follows_words: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hints_message: Option<String>,
     tools: std::collections::BTreeMap<String, offhook_conversation::config::ToolBehaviour>,
     #[serde(skip_serializing_if = "String::is_empty")]
     language: String,

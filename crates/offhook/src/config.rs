@@ -197,8 +197,11 @@ impl Config {
 
     /// Reads text.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
-        let config: Self =
+        let mut config: Self =
             toml::from_str(text).map_err(|error| anyhow::anyhow!(offhook_script::toml_error(&error)))?;
+        if let Some(message) = config.conversation_relay.hints_message() {
+            config.call.conversation_mut().hints_message = Some(message);
+        }
         if let Some(url) = &config.public_url
             && !(url.starts_with("https://") || url.starts_with("http://"))
         {

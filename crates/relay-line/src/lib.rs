@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod caller;
+mod hints;
 mod ledger;
 mod line;
 mod sending;
@@ -25,5 +26,6 @@ pub type RelayCall = Call<RelayLine>;
 #[must_use]
 pub fn relay_call(config: impl Into<Arc<ConversationConfig>>) -> RelayCall {
     let config = config.into();
-    Call::on(RelayLine::new(&config.language), config, false)
+    let line = RelayLine::new(&config.language).with_hints(config.hints_message.as_deref());
+    Call::on(line, config, false)
 }

@@ -12,6 +12,7 @@ use offhook_speakable::{Cleaner, Piece};
 use offhook_stage_api::{CallTime, Digits, Interruptible, UtteranceId};
 
 use crate::caller::Caller;
+use crate::hints::Hints;
 use crate::ledger::{Ledger, merge};
 use crate::sending::Sending;
 use crate::wire::RelayWire;
@@ -30,6 +31,8 @@ pub struct RelayLine {
     blocked: bool,
     /// A change of language that Twilio doesn't know of: what is being said ends in its own voice.
     language: Option<Arc<str>>,
+    /// Words to listen for, that Twilio doesn't know of: they wait until what is being said is complete, too.
+    hints: Hints,
     /// We ended the session: nothing more goes out.
     hung_up: bool,
     caller: Caller,
@@ -42,6 +45,12 @@ impl RelayLine {
     #[must_use]
     pub fn new(language: &str) -> Self {
         Self { first_language: language.to_owned(), ..Self::default() }
+    }
+
+    /// With the message that tells Twilio of the words that are expected, if it is to be told.
+    #[must_use]
+    pub fn with_hints(self, message: Option<&str>) -> Self {
+        Self { hints: Hints::new(message), ..self }
     }
 
     fn wire(&mut self, wire: RelayWire) {
@@ -104,7 +113,7 @@ impl RelayLine {
             self.open = (!closed).then_some(id);
             if closed {
                 self.ledger.close(id);
-                self.send_language();
+                self.send_settings();
             } else {
                 self.events.push_back(LineEvent::Dry(id));
             }
@@ -116,15 +125,20 @@ impl RelayLine {
         if let Some(id) = self.open.take() {
             self.text(String::new(), true, true);
             self.ledger.close(id);
-            self.send_language();
+            self.send_settings();
         }
     }
 
-    fn send_language(&mut self) {
-        if self.open.is_none()
-            && let Some(tag) = self.language.take()
-        {
+    /// Sends what waits until nothing is being said: a language, words to listen for.
+    fn send_settings(&mut self) {
+        if self.open.is_some() {
+            return;
+        }
+        if let Some(tag) = self.language.take() {
             self.wire(RelayWire::Language { tag: tag.to_string() });
+        }
+        if let Some(message) = self.hints.take() {
+            self.wire(RelayWire::Hints { message });
         }
     }
 
@@ -162,7 +176,7 @@ impl RelayLine {
         // Twilio takes the next token for a new utterance.
         self.open = None;
         let cut = self.merged(cut);
-        self.send_language();
+        self.send_settings();
         self.events.push_back(LineEvent::CutOff(cut));
     }
 
@@ -229,7 +243,7 @@ impl Line for RelayLine {
             LineCommand::Block(blocked) => self.blocked = blocked,
             LineCommand::Language(tag) => {
                 self.language = Some(tag);
-                self.send_language();
+                self.send_settings();
             }
             LineCommand::Music(source) => {
                 self.pump(now);
@@ -239,10 +253,13 @@ impl Line for RelayLine {
                 self.hung_up = true;
                 self.out.push_back(Output::HangUp { handoff });
             }
+            LineCommand::Expect(expectation) => {
+                self.hints.expect(&expectation.keyterms);
+                self.send_settings();
+            }
             // The sound, its level and the recogniser are Twilio's.
             LineCommand::Duck(_)
             | LineCommand::TurnEnded { .. }
-            | LineCommand::Expect(_)
             | LineCommand::Ask(_)
             | LineCommand::AwaitBeep => {}
         }

@@ -61,6 +61,11 @@ pub enum RelayWire {
         /// BCP 47 tag.
         tag: String,
     },
+    /// Listen for other words from here on.
+    Hints {
+        /// The message as it goes over the wire.
+        message: String,
+    },
     /// Press these keys, behind what is being said. Only such as Twilio can press.
     Press(Digits),
 }

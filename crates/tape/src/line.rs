@@ -165,6 +165,7 @@ impl TapedLine for RelayLine {
             }
             RelayWire::Play { source } => WireRelayOutput::Play(source.clone()),
             RelayWire::Language { tag } => WireRelayOutput::Language(tag.clone()),
+            RelayWire::Hints { message } => WireRelayOutput::Hints(message.clone()),
             RelayWire::Press(digits) => WireRelayOutput::Press(digits.reveal().len()),
         })
     }

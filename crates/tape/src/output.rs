@@ -124,6 +124,8 @@ pub enum WireRelayOutput {
     Play(String),
     /// Another language is spoken from here on: its BCP 47 tag.
     Language(String),
+    /// Words to listen for from here on: the message.
+    Hints(String),
     /// So many keys were pressed.
     Press(usize),
 }

@@ -97,8 +97,5 @@ fn damage_is_named_by_its_line() {
         Err(ReplayError::Damaged { line: 11, .. })
     ));
     let newer = tape().replacen(r#"{"tape":2,"#, r#"{"tape":99,"#, 1);
-    assert_eq!(
-        replay(&newer, config()),
-        Err(ReplayError::Version { found: 99, build: "0.1.0".into() })
-    );
+    assert_eq!(replay(&newer, config()), Err(ReplayError::Version { found: 99, build: "0.1.0".into() }));
 }

@@ -32,6 +32,8 @@ impl Transport for RelayLine {
             RelayInput::Lost => self.on_lost(now),
             RelayInput::Back => {
                 self.caller.came_back(now);
+                self.hints.forgotten();
+                self.send_settings();
                 self.events.push_back(LineEvent::Back);
             }
         }

@@ -69,6 +69,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Outgoing<RelayWire> for RelayLink<S> {
                 let (tts, transcription) = (Some(tag.clone()), Some(tag));
                 self.send(&Outbound::Language { tts, transcription });
             }
+            RelayWire::Hints { message } => {
+                self.write_text();
+                self.socket.write(message);
+            }
             RelayWire::Press(digits) => {
                 // The line lets only such keys through as Twilio can press.
                 if let Some(digits) = RelayDigits::new(digits.reveal()) {

@@ -86,6 +86,7 @@ impl RelayPhone {
             }
             Output::Wire(RelayWire::Play { source }) => self.line(format_args!("play {source}")),
             Output::Wire(RelayWire::Language { tag }) => self.line(format_args!("language {tag}")),
+            Output::Wire(RelayWire::Hints { message }) => self.line(format_args!("hints {message}")),
             Output::Wire(RelayWire::Press(digits)) => self.line(format_args!("press {digits:?}")),
             Output::Llm(LlmCommand::Respond(request)) => {
                 self.asked = crate::shown(&request.history);

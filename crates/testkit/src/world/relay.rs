@@ -263,7 +263,7 @@ fn arrives(world: &mut World<Relay>, wire: RelayWire) {
                 world.side_later(end, Event::Sounds { sounds: false, cuts });
             }
         }
-        RelayWire::Play { .. } | RelayWire::Language { .. } => {}
+        RelayWire::Play { .. } | RelayWire::Language { .. } | RelayWire::Hints { .. } => {}
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a server sends, with the documented fields and nothing else (error 64107).
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A message to Twilio.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,18 @@ pub enum Outbound {
         /// Goes to the action's `HandoffData`, as it is.
         #[serde(rename = "handoffData", default, skip_serializing_if = "Option::is_none")]
         handoff: Option<String>,
+    },
+    /// Other settings from now on (October 2026).
+    Config {
+        /// As they are: Twilio's layout isn't public.
+        #[serde(flatten)]
+        fields: Map<String, Value>,
+    },
+    /// Other words to listen for (October 2026).
+    Hints {
+        /// As they are: Twilio's layout isn't public.
+        #[serde(flatten)]
+        fields: Map<String, Value>,
     },
 }
 
@@ -117,7 +129,9 @@ pub struct OutboundError {
     pub why: String,
 }
 
-/// Fields of each kind of message.
+/// Kinds whose fields aren't public: any may be there.
+const OPEN: [&str; 2] = ["config", "hints"];
+/// Fields of each other kind of message.
 const FIELDS: &[(&str, &[&str])] = &[
     ("text", &["type", "token", "last", "lang", "interruptible", "preemptible"]),
     ("play", &["type", "source", "loop", "interruptible", "preemptible"]),
@@ -136,11 +150,15 @@ pub fn parse_outbound(text: &str) -> Result<Outbound, OutboundError> {
         serde_json::from_str(text).map_err(|error| wrong(format!("it is not JSON: {error}")))?;
     let object = value.as_object().ok_or_else(|| wrong("it is not a JSON object".into()))?;
     let kind = object.get("type").and_then(Value::as_str).ok_or_else(|| wrong("it has no `type`".into()))?;
-    let (_, fields) = FIELDS.iter().find(|(known, _)| *known == kind).ok_or_else(|| {
-        wrong(format!("there is no type `{kind}`: text, play, sendDigits, language or end"))
-    })?;
-    if let Some(extra) = object.keys().find(|key| !fields.contains(&key.as_str())) {
-        return Err(wrong(format!("`{kind}` has no field `{extra}`")));
+    if !OPEN.contains(&kind) {
+        let (_, fields) = FIELDS.iter().find(|(known, _)| *known == kind).ok_or_else(|| {
+            wrong(format!(
+                "there is no type `{kind}`: text, play, sendDigits, language, config, hints or end"
+            ))
+        })?;
+        if let Some(extra) = object.keys().find(|key| !fields.contains(&key.as_str())) {
+            return Err(wrong(format!("`{kind}` has no field `{extra}`")));
+        }
     }
     let message: Outbound =
         serde_json::from_str(text).map_err(|error| wrong(format!("`{kind}`: {error}")))?;
@@ -181,6 +199,10 @@ mod tests {
             Outbound::Language { tts: Some("sv-SE".into()), transcription: None },
             Outbound::End { handoff: Some(r#"{"reason":"billing"}"#.into()) },
             Outbound::End { handoff: None },
+            Outbound::Config {
+                fields: [("interruptible".to_owned(), Value::from("none"))].into_iter().collect(),
+            },
+            Outbound::Hints { fields: [("hints".to_owned(), Value::from("Offhook"))].into_iter().collect() },
         ];
         let told: String = messages.iter().map(|message| message.to_json() + "\n").collect();
         insta::assert_snapshot!(told);

@@ -101,6 +101,9 @@ pub struct RelayOptions {
     pub conversation_configuration: Option<String>,
     /// Conversation Orchestrator's conversation.
     pub conversation_id: Option<String>,
+    /// The message that tells of other words to listen for during the call, as Twilio documents it (the layout isn't public), with `{hints}`
+    /// in the place of the words. Unset: what the agent expects isn't told.
+    pub live_hints: Option<String>,
     /// Languages that a `language` message may switch to.
     #[serde(rename = "languages")]
     pub languages: Vec<RelayLanguage>,
@@ -181,6 +184,13 @@ impl RelayOptions {
         {
             return wrong("eagerEotThreshold", threshold.to_string(), "0.3 to 0.9");
         }
+        if let Some(message) = &self.live_hints {
+            let parsed: Option<serde_json::Value> = serde_json::from_str(message).ok();
+            let typed = parsed.is_some_and(|message| message["type"].is_string());
+            if !typed || !message.contains("{hints}") {
+                return wrong("live_hints", message.clone(), "a JSON object with a `type` and {hints}");
+            }
+        }
         let normalizations = [
             ("elevenlabsTextNormalization", &self.elevenlabs_text_normalization),
             ("ttsTextNormalization", &self.tts_text_normalization),
@@ -195,6 +205,15 @@ impl RelayOptions {
             }
         }
         Ok(())
+    }
+
+    /// [`live_hints`](Self::live_hints), with the words that are always listened for before those that are told during the call.
+    #[must_use]
+    pub fn hints_message(&self) -> Option<String> {
+        let known = self.hints.iter().map(|word| serde_json::Value::from(word.as_str()).to_string());
+        let inside = |word: String| word.get(1..word.len().saturating_sub(1)).unwrap_or_default().to_owned();
+        let known: String = known.map(|word| inside(word) + ",").collect();
+        self.live_hints.as_ref().map(|message| message.replace("{hints}", &format!("{known}{{hints}}")))
     }
 
     fn attributes(&self) -> impl Iterator<Item = (&'static str, String)> + use<> {
@@ -295,6 +314,7 @@ mod tests {
             turn_detection: Some(false),
             conversation_configuration: text("c"),
             conversation_id: text("i"),
+            live_hints: None,
             languages: vec![RelayLanguage {
                 code: "sv-SE".into(),
                 tts_provider: Some(TtsProvider::Amazon),
@@ -330,6 +350,23 @@ mod tests {
         let known =
             super::super::schema::SCHEMA.iter().find(|(name, ..)| *name == "ConversationRelay").unwrap().1;
         assert_eq!(report.relay.unwrap().attributes.len(), known.len());
+    }
+
+    #[test]
+    fn the_message_of_hints_is_one() {
+        let with = |message: &str| RelayOptions {
+            live_hints: Some(message.to_owned()),
+            hints: vec!["Offhook".into(), "a \"b\"".into()],
+            ..RelayOptions::default()
+        };
+        let options = with(r#"{"type":"hints","hints":"{hints}"}"#);
+        assert!(options.check().is_ok());
+        let message = options.hints_message().unwrap();
+        assert_eq!(message, r#"{"type":"hints","hints":"Offhook,a \"b\",{hints}"}"#);
+        assert!(serde_json::from_str::<serde_json::Value>(&message).is_ok());
+        for wrong in ["{hints}", r#"{"hints":"{hints}"}"#, r#"{"type":"hints"}"#] {
+            assert!(with(wrong).check().is_err(), "{wrong}");
+        }
     }
 
     #[test]
