@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use offhook_providers::llm::LlmProtocol;
+use offhook_providers::llm::replay::replay;
 use offhook_script::{Dialog, Script, shipped};
 use offhook_speakable::{Cleaner, LONGEST_SENTENCE, SentenceCutter, is_speakable, speakable as spoken};
 use offhook_stage_api::ReplyReason;
@@ -19,7 +21,7 @@ use offhook_twilio::{StreamSid, relay as relay_messages};
 pub type Target = fn(&[u8]);
 
 /// All targets, by name: a folder in `corpus/` each.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("messages", messages),
     ("relay", relay),
     ("twiml", twiml),
@@ -27,6 +29,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("agent", agent),
     ("tape", tape),
     ("speakable", speakable),
+    ("answers", answers),
 ];
 
 /// Media Streams messages of both sides: sound must fit where it goes.
@@ -64,6 +67,21 @@ pub fn webhook(data: &[u8]) {
     let _url = offhook_twilio::signature::signed_url(&text);
     let (signature, settings) = text.split_once('\0').unwrap_or((&text, ""));
     let _signed = Signed::read(Some(signature), Some(settings));
+}
+
+/// What a language model's server streams, in each protocol: however it is cut into pieces, it comes to the same.
+pub fn answers(data: &[u8]) {
+    const PROTOCOLS: [LlmProtocol; 6] = [
+        LlmProtocol::ChatCompletions,
+        LlmProtocol::Responses,
+        LlmProtocol::Messages,
+        LlmProtocol::GenerateContent,
+        LlmProtocol::Interactions,
+        LlmProtocol::CohereChat,
+    ];
+    let protocol = PROTOCOLS[data.len() % PROTOCOLS.len()];
+    let in_pieces = |size: usize| futures_executor::block_on(replay(protocol, data.chunks(size)));
+    assert_eq!(in_pieces(7), in_pieces(4_096));
 }
 
 /// An agent's file, and what a caller may say to it: the lines behind the first octet that is zero.

@@ -60,11 +60,11 @@ impl Sse {
     }
 
     fn line(&mut self) -> Option<Vec<u8>> {
-        if self.after_cr && self.rest.first() == Some(&b'\n') {
+        if let Some(first) = self.rest.first()
+            && std::mem::take(&mut self.after_cr)
+            && *first == b'\n'
+        {
             self.rest.remove(0);
-        }
-        if !self.rest.is_empty() {
-            self.after_cr = false;
         }
         let end = memchr::memchr2(b'\n', b'\r', &self.rest)?;
         let tail = self.rest.split_off(end + 1);
@@ -127,6 +127,12 @@ mod tests {
 
     fn event(name: Option<&str>, data: &str) -> Event {
         Event { event: name.map(str::to_owned), data: data.to_owned(), error: None }
+    }
+
+    #[test]
+    fn a_line_feed_alone_in_a_piece_ends_no_second_line() {
+        let pieces: [&[u8]; 4] = [b"data: 1\r", b"\n", b"\n", b"data: 2\n\n"];
+        assert_eq!(read(&pieces), [event(None, "1"), event(None, "2")]);
     }
 
     #[test]
