@@ -124,6 +124,10 @@ pub struct TurnConfig {
     /// Silence that ends a turn whose words plainly stop short: "a table for two and", four digits of seven. Default 3 s.
     #[serde(with = "humantime_serde")]
     pub unfinished: Duration,
+    /// A turn that has lasted so long ends at its next pause of `min_silence`, whatever its words say: the agent has enough to answer.
+    /// Default 2 min.
+    #[serde(with = "humantime_serde")]
+    pub longest: Duration,
     /// Lengthen the wait for callers who have been seen to pause within their turns. Default true.
     pub adapt: bool,
     /// Ask a turn model at each pause. The session sets it, if there is one.
@@ -151,6 +155,7 @@ impl Default for TurnConfig {
             unpunctuated: Duration::from_millis(1_500),
             max_silence: Duration::from_secs(2),
             unfinished: Duration::from_secs(3),
+            longest: Duration::from_secs(120),
             adapt: true,
             model: false,
             shortest_wordless: Duration::from_millis(400),

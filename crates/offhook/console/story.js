@@ -38,6 +38,7 @@ export const EVIDENCE = {
   grammar_incomplete: "the answer lacks words",
   wordless: "no words have come",
   turn_model: "so sure is the turn model",
+  longest: "the turn has lasted as long as one may",
 };
 
 /** @type {Record<string, string>} */

@@ -45,6 +45,8 @@ pub enum Evidence {
     Wordless,
     /// The turn model's probability decided.
     TurnModel,
+    /// The turn has lasted as long as a turn may.
+    Longest,
 }
 
 /// What is known at a pause.
@@ -60,6 +62,8 @@ pub(crate) struct Known<'a> {
     pub(crate) model: Option<f32>,
     /// This recogniser has been seen to leave full stops out: where it sets one, it means something.
     pub(crate) stops_count: bool,
+    /// From the turn's begin to the pause.
+    pub(crate) lasted: Duration,
     /// Pauses of about this length were seen within this caller's turns; zero if none were.
     pub(crate) pauses: Duration,
 }
@@ -80,14 +84,15 @@ const LONGEST_LEARNT: Duration = Duration::from_millis(1_500);
 
 /// How long to wait, and why.
 pub(crate) fn wait(known: Known<'_>, config: &TurnConfig) -> Wait {
-    let evidence = judge(known);
+    let evidence = if known.lasted >= config.longest { Evidence::Longest } else { judge(known) };
     let least = config.min_silence;
     let decide = match evidence {
         Evidence::RecogniserEnd
         | Evidence::GrammarComplete
         | Evidence::YesNo
         | Evidence::DigitsComplete
-        | Evidence::Punctuation => least,
+        | Evidence::Punctuation
+        | Evidence::Longest => least,
         Evidence::Plain => config.plain,
         Evidence::Unsettled => config.plain.saturating_add(Duration::from_millis(200)),
         Evidence::DigitsEnough => config.dictation.mul_f32(0.6),
@@ -310,6 +315,18 @@ mod tests {
         assert_eq!(wait(known, &config).decide, config.max_silence);
         let sure = Known { model: Some(1.0), ..known };
         assert_eq!(wait(sure, &config).decide, config.min_silence);
+    }
+
+    #[test]
+    fn a_turn_without_end_ends_at_its_next_pause() {
+        let config = TurnConfig::default();
+        let known = Known { text: "and then, um", settled: true, ..Known::default() };
+        assert_eq!(wait(known, &config).decide, config.unfinished);
+        let ended = wait(Known { lasted: config.longest, ..known }, &config);
+        assert_eq!(
+            (ended.decide, ended.answer, ended.evidence),
+            (config.min_silence, config.min_silence, Evidence::Longest)
+        );
     }
 
     #[test]

@@ -288,6 +288,7 @@ impl CallerTurn {
                 recogniser_end: pause.recogniser_end,
                 model: pause.model,
                 stops_count: self.stops.count(),
+                lasted: self.ended.since(self.began),
                 pauses: self.pauses.longest(),
             },
             config,

@@ -2,6 +2,19 @@
 
 use offhook_stage_api::Transcript;
 
+/// Octets of a turn's words, some 20 min of speech. Of more, the newest stay.
+const LONGEST: usize = 16_000;
+/// Pieces of a turn: a recogniser that sends many is not worth keeping them all.
+const MOST_PIECES: usize = 2_000;
+
+/// Cuts what one transcript has too much, at a character.
+fn shorten(text: &mut String) {
+    if text.len() > LONGEST {
+        let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+    }
+}
+
 /// The words of one turn.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TurnText {
@@ -46,9 +59,14 @@ impl TurnText {
         self.keep(transcript);
     }
 
-    fn keep(&mut self, transcript: Transcript) {
+    fn keep(&mut self, mut transcript: Transcript) {
+        shorten(&mut transcript.text);
         let place = self.finals.partition_point(|old| old.from <= transcript.from);
         self.finals.insert(place, transcript);
+        let mut length: usize = self.finals.iter().map(|piece| piece.text.len()).sum();
+        while self.finals.len() > 1 && (length > LONGEST || self.finals.len() > MOST_PIECES) {
+            length -= self.finals.remove(0).text.len();
+        }
     }
 
     /// Words whose final transcript never came stay when the recogniser is at later ones.
@@ -59,7 +77,8 @@ impl TurnText {
     }
 
     /// A transcript that may change: replaces the earlier partial.
-    pub(crate) fn on_partial(&mut self, transcript: Transcript) {
+    pub(crate) fn on_partial(&mut self, mut transcript: Transcript) {
+        shorten(&mut transcript.text);
         if !self.finals.iter().any(|old| transcript.until <= old.until && old.from <= transcript.from) {
             self.pass_by(&transcript);
             self.partial = Some(transcript);
@@ -239,5 +258,16 @@ mod tests {
         assert_eq!(after("A table.", "a table"), Some(""));
         assert_eq!(after("A chair.", "a table"), None);
         assert_eq!(after("A", "a table"), None);
+    }
+
+    #[test]
+    fn words_without_end_keep_the_newest() {
+        let mut words = TurnText::default();
+        for nth in 0..5_000u64 {
+            words.on_final(piece(nth * 10, nth * 10 + 10, &format!("word{nth}")));
+        }
+        words.on_partial(piece(50_000, 50_010, &"ü".repeat(20_000)));
+        assert!(words.finals().len() <= LONGEST + MOST_PIECES && words.finals().ends_with("word4999"));
+        assert!(words.text().len() <= 2 * (LONGEST + MOST_PIECES));
     }
 }

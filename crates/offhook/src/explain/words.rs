@@ -40,6 +40,7 @@ pub(super) const fn evidence(evidence: Evidence) -> &'static str {
         Evidence::GrammarIncomplete => "the answer lacks words",
         Evidence::Wordless => "no words have come",
         Evidence::TurnModel => "so sure is the turn model",
+        Evidence::Longest => "the turn has lasted as long as one may (`[turn] longest`)",
     }
 }
 
