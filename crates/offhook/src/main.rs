@@ -52,7 +52,7 @@ struct Cli {
     /// Form of the log, which goes to stderr; OFFHOOK_LOG says what is in it
     #[arg(long, global = true, value_enum, default_value_t, env = "OFFHOOK_LOG_FORMAT", value_name = "FORM")]
     log_format: logging::Format,
-    /// A file of certificates (PEM) that are trusted as well, for providers and proxies behind a company's own authority
+    /// A file of certificates (PEM) that are trusted as well, for providers, proxies and servers to be called behind an authority of one's own
     #[arg(long, global = true, env = "OFFHOOK_CA", value_name = "FILE")]
     ca: Option<std::path::PathBuf>,
 }
@@ -94,9 +94,10 @@ enum Command {
 /// Trusts the certificates of a file.
 fn trust(file: &std::path::Path) -> anyhow::Result<()> {
     let pem = input::octets(file).with_context(|| format!("--ca {} can't be read", file.display()))?;
+    // Callers that `offhook call` and `offhook load` play trust them as well.
     offhook_providers::net::trust(&pem)
-        .map_err(|error| anyhow::anyhow!("--ca {}: {error}", file.display()))?;
-    Ok(())
+        .and_then(|_count| offhook_simulator::trust(&pem))
+        .map_err(|error| anyhow::anyhow!("--ca {}: {error}", file.display()))
 }
 
 fn main() -> ExitCode {

@@ -1,6 +1,5 @@
 //! Requests as Twilio makes them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -83,14 +82,11 @@ pub(crate) async fn connect(target: &Target) -> Result<Box<dyn Wire>, Failed> {
     if !target.tls {
         return Ok(Box::new(stream));
     }
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let name = ServerName::try_from(target.host.clone())
         .map_err(|error| Failed { code: 11235, what: format!("{}: {error}", target.host) })?;
-    let tls =
-        tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|error| {
-            Failed { code: tls_code(&error), what: format!("TLS with {} failed: {error}", target.host) }
-        })?;
+    let tls = tokio_rustls::TlsConnector::from(crate::trust::config()).connect(name, stream).await.map_err(
+        |error| Failed { code: tls_code(&error), what: format!("TLS with {} failed: {error}", target.host) },
+    )?;
     Ok(Box::new(tls))
 }
 

@@ -18,6 +18,7 @@ mod playout;
 mod relay;
 mod report;
 mod script;
+mod trust;
 mod way;
 
 pub use messages::Messages;
@@ -26,3 +27,4 @@ pub use playout::{Gap, Playout, Tick};
 pub use relay::messages as relay_messages;
 pub use report::{CallReport, Reply, Spoken, Talkspurt, has_voice};
 pub use script::{Line, Say, Script, When};
+pub use trust::trust;

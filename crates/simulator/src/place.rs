@@ -213,10 +213,9 @@ pub(crate) async fn open_socket(
 ) -> Result<WebSocketStream<Box<dyn Wire>>, Finding> {
     url.clone_into(&mut report.stream_url);
     let mut target = Target::parse(url).ok_or_else(|| Finding::new(31923, url.to_owned()))?;
-    if plan.url.starts_with("http://") && target.tls {
-        // A server under test without a certificate; Twilio would insist on TLS.
-        target.tls = false;
-    }
+    // A server under test that has no certificate, and names itself as it would before Twilio, which would insist on TLS.
+    let webhook = Target::parse(&plan.url);
+    target.tls &= webhook.is_none_or(|webhook| webhook.tls || webhook.authority != target.authority);
     let mut request = Request::builder()
         .uri(format!("ws://{}{}", target.authority, target.path))
         .header("Host", &target.authority)

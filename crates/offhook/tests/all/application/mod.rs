@@ -4,12 +4,16 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine as _;
 use futures_util::{SinkExt, StreamExt};
 use offhook_doubles::{Doubles, DoublesConfig, Script as OfDoubles, Utterance};
 use offhook_simulator::{CallPlan, Line, Script};
 use offhook_twilio::{AccountSid, CallSid, StreamSid};
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 
@@ -25,34 +29,49 @@ pub(crate) struct Application {
 
 impl Application {
     pub(crate) async fn start(answers: impl Fn(&Value) -> Vec<String> + Send + Sync + 'static) -> Self {
+        Self::start_behind(None, answers).await
+    }
+
+    /// The same under TLS, as Twilio wants it: by the certificate of `localhost` that the tests' [authority] has signed.
+    pub(crate) async fn start_with_tls(
+        answers: impl Fn(&Value) -> Vec<String> + Send + Sync + 'static,
+    ) -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate("good.der").into()],
+                PrivatePkcs8KeyDer::from(certificate("server.key.der")).into(),
+            )
+            .unwrap();
+        Self::start_behind(Some(TlsAcceptor::from(Arc::new(config))), answers).await
+    }
+
+    async fn start_behind(
+        tls: Option<TlsAcceptor>,
+        answers: impl Fn(&Value) -> Vec<String> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("ws://{}/relay", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        let url = match tls {
+            Some(_) => format!("wss://localhost:{}/relay", address.port()),
+            None => format!("ws://{address}/relay"),
+        };
         let (received, signature) = (Arc::<Mutex<Vec<Value>>>::default(), Arc::<Mutex<_>>::default());
         let answers: Answers = Arc::new(answers);
         let (log, signed) = (Arc::clone(&received), Arc::clone(&signature));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (log, signed, answers) = (Arc::clone(&log), Arc::clone(&signed), Arc::clone(&answers));
+                let tls = tls.clone();
                 tokio::spawn(async move {
-                    #[allow(clippy::result_large_err, reason = "the library's signature")]
-                    let look = |request: &Request, response: Response| {
-                        let header = request.headers().get("x-twilio-signature");
-                        *signed.lock().unwrap() = header.map(|value| value.to_str().unwrap().to_owned());
-                        Ok(response)
-                    };
-                    let mut socket = tokio_tungstenite::accept_hdr_async(stream, look).await.unwrap();
-                    while let Some(Ok(message)) = socket.next().await {
-                        let message = match message {
-                            Message::Text(text) => serde_json::from_str(&text).unwrap(),
-                            Message::Close(Some(frame)) => serde_json::json!({
-                                "type": "close", "code": u16::from(frame.code), "reason": frame.reason.as_str()
-                            }),
-                            _ => continue,
-                        };
-                        log.lock().unwrap().push(message.clone());
-                        for answer in answers(&message) {
-                            socket.send(Message::text(answer)).await.unwrap();
+                    match tls {
+                        Some(tls) => {
+                            converse(tls.accept(stream).await.unwrap(), &log, &signed, &answers).await
                         }
+                        None => converse(stream, &log, &signed, &answers).await,
                     }
                 });
             }
@@ -85,6 +104,46 @@ impl Application {
         }
         panic!("no `{kind}` came: {:#?}", self.received());
     }
+}
+
+/// One connection of an application's, to its end.
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    log: &Mutex<Vec<Value>>,
+    signed: &Mutex<Option<String>>,
+    answers: &Answers,
+) {
+    #[allow(clippy::result_large_err, reason = "the library's signature")]
+    let look = |request: &Request, response: Response| {
+        let header = request.headers().get("x-twilio-signature");
+        *signed.lock().unwrap() = header.map(|value| value.to_str().unwrap().to_owned());
+        Ok(response)
+    };
+    let mut socket = tokio_tungstenite::accept_hdr_async(stream, look).await.unwrap();
+    while let Some(Ok(message)) = socket.next().await {
+        let message = match message {
+            Message::Text(text) => serde_json::from_str(&text).unwrap(),
+            Message::Close(Some(frame)) => serde_json::json!({
+                "type": "close", "code": u16::from(frame.code), "reason": frame.reason.as_str()
+            }),
+            _ => continue,
+        };
+        log.lock().unwrap().push(message.clone());
+        for answer in answers(&message) {
+            socket.send(Message::text(answer)).await.unwrap();
+        }
+    }
+}
+
+/// A certificate or key of the tests.
+fn certificate(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/../doctor/tests/certificates/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// The authority of the tests, as PEM.
+pub(crate) fn authority() -> String {
+    let text = base64::engine::general_purpose::STANDARD.encode(certificate("ca.der"));
+    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
 }
 
 pub(crate) fn token(text: &str, last: bool) -> String {

@@ -71,6 +71,15 @@ impl Server {
         Self::run(tempfile::tempdir().unwrap(), &format!("{text}{more}"), &["--agent", agent])
     }
 
+    /// Without any token; trusts an authority (PEM) of a test's own.
+    pub(crate) fn trusting(authority: &str, agent: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("authority.pem");
+        std::fs::write(&file, authority).unwrap();
+        let text = "listen = \"127.0.0.1:0\"\n[twilio]\nauth_token_env = \"NO_TOKEN_IS_SET\"\n";
+        Self::run(folder, text, &["--agent", agent, "--ca", file.to_str().unwrap()])
+    }
+
     /// Without access to Twilio's API, behind what a shell does first, such as `ulimit`; its log is nobody's to read.
     pub(crate) fn hindered(first: &str, agent: &str) -> Self {
         let text = "listen = \"127.0.0.1:0\"\n";
