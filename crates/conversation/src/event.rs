@@ -40,6 +40,22 @@ pub enum Control {
     },
 }
 
+/// Something for whoever follows the call while it goes on: it isn't written anywhere, and no part of what events are compared by.
+#[derive(Clone, Copy, Default)]
+pub struct Passing(pub bool);
+
+impl PartialEq for Passing {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl std::fmt::Debug for Passing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("•")
+    }
+}
+
 /// What happened, for the console, the call's record, metrics and the tape. Times are milliseconds on the call's clock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -134,6 +150,9 @@ pub enum CallEvent {
     Digits {
         /// How many.
         count: usize,
+        /// They are a yes: the key 1 alone.
+        #[serde(skip)]
+        agrees: Passing,
     },
     /// A tool is used.
     Tool {

@@ -41,8 +41,8 @@ pub use call::{Call, Input, Output, Transport};
 pub use config::ConversationConfig;
 pub use deadline::{Deadline, Why, duration_ms, ms};
 pub use event::{
-    BargeInStage, CallEvent, Control, DropCause, DropReason, EndReason, ReplyTiming, ToolStage, TurnEnded,
-    UtteranceKind,
+    BargeInStage, CallEvent, Control, DropCause, DropReason, EndReason, Passing, ReplyTiming, ToolStage,
+    TurnEnded, UtteranceKind,
 };
 pub use phrases::{LanguagePhrases, Phrases};
 pub use turn::{Evidence, contains_words};

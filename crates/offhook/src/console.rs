@@ -34,7 +34,7 @@ pub(crate) fn show_event(now: CallTime, event: &CallEvent) {
         CallEvent::TurnDropped { text, why: DropReason::Backchannel } => {
             paint(&format!("caller  ({text})"), "2")
         }
-        CallEvent::Digits { count } => format!("{}  (keyed {count})", paint("caller", "36")),
+        CallEvent::Digits { count, .. } => format!("{}  (keyed {count})", paint("caller", "36")),
         CallEvent::Tool { name, stage: ToolStage::Asked, .. } => {
             paint(&format!("        (uses {name})"), "2")
         }

@@ -289,7 +289,7 @@ fn keys(clips: &[Clip]) {
             line = line.key(at + 100 + 250 * index as u64, key);
         }
         let (seen, _) = play(line.agent_says("Thanks."), 9_000);
-        let whole = seen.events.iter().any(|(_, event)| matches!(event, CallEvent::Digits { count: 4 }));
+        let whole = seen.events.iter().any(|(_, event)| matches!(event, CallEvent::Digits { count: 4, .. }));
         right += usize::from(whole && said(&seen).is_some_and(|(_, cut)| cut));
     }
     println!("keys over speech: {right} of {total} numbers whole, and the agent stopped");

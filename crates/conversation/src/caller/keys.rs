@@ -5,7 +5,7 @@ use offhook_stage_api::{AnswerKind, CallTime, Digits, Key};
 use super::Caller;
 use crate::config::ConversationConfig;
 use crate::deadline::Deadline;
-use crate::event::CallEvent;
+use crate::event::{CallEvent, Passing};
 use crate::keypad::KeyPressed;
 use crate::moment::Moment;
 
@@ -17,7 +17,8 @@ impl Caller {
     /// The keys are a whole number: it is to be answered. Gives it, and when its first and last key were pressed.
     pub(crate) fn take_number(&mut self, at: &mut Moment<'_>) -> Option<(Digits, (CallTime, CallTime))> {
         let (digits, span) = self.keypad.take()?;
-        at.event(CallEvent::Digits { count: digits.reveal().len() });
+        let agrees = Passing(digits.reveal() == "1");
+        at.event(CallEvent::Digits { count: digits.reveal().len(), agrees });
         self.stop_collecting();
         self.keyed = Some(digits.clone());
         Some((digits, span))

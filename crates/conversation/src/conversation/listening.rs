@@ -5,7 +5,7 @@ use offhook_stage_api::{CallTime, Digits, Interruptible, Key, News, Transcript, 
 use super::Conversation;
 use crate::barge_in::Judged;
 use crate::caller::{Caller, EndOfTurn};
-use crate::event::{BargeInStage, CallEvent, DropReason};
+use crate::event::{BargeInStage, CallEvent, DropReason, Passing};
 use crate::keypad::KeyPressed;
 use crate::line::Heard;
 use crate::moment::Moment;
@@ -216,7 +216,7 @@ impl Conversation {
         if at.config.follows {
             // A key goes to the model at once: what numbers mean, the application knows.
             self.interrupt_by_key(at);
-            at.event(CallEvent::Digits { count: 1 });
+            at.event(CallEvent::Digits { count: 1, agrees: Passing(key.reveal() == '1') });
             // Whoever takes over from the application gets to know it as well.
             let digits = Digits::new(&key.reveal().to_string());
             self.agent.on_keys(digits, (at.now, at.now));

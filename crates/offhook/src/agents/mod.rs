@@ -37,7 +37,7 @@ use offhook_stages::Stt;
 
 pub(crate) use file::LAST_WORDS;
 use still::{Idle, Wordless};
-pub(crate) use tools::{Action, ToolSet};
+pub(crate) use tools::{Action, ToolAnswer, ToolFailure, ToolSet, tools_changed};
 pub(crate) use webhook::{FAILED, Webhook};
 
 /// One of an agent's providers, and how it fares over all calls.

@@ -73,6 +73,9 @@ pub(crate) struct CallRecord {
     pub(crate) status: CallStatus,
     /// A stream runs: somebody can be talked to.
     pub(crate) talking: bool,
+    /// The keys that the caller pressed after their latest words were a yes, or were none.
+    #[serde(skip)]
+    pub(crate) agreed_by_key: Option<bool>,
     /// BCP 47 tag of the language that is spoken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) language: Option<String>,
@@ -123,6 +126,7 @@ impl CallRecord {
             sid,
             status,
             talking: false,
+            agreed_by_key: None,
             language: None,
             answered_by: None,
             ended: None,

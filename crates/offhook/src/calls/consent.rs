@@ -1,4 +1,4 @@
-//! Whether the caller has agreed to what is about to be done: by their own words, not by what a model says of them.
+//! Whether the caller has agreed to what is about to be done: by their own words or keys, not by what a model says of them.
 
 use super::live_call::LiveCall;
 
@@ -42,9 +42,12 @@ pub(super) fn is_yes(text: &str) -> bool {
 }
 
 impl LiveCall {
-    /// Whether the caller's latest words are a yes.
+    /// Whether the caller's latest words are a yes, or the key 1 that they pressed since.
     pub(super) fn has_agreed(&self) -> bool {
         let record = self.record();
+        if let Some(agreed) = record.agreed_by_key {
+            return agreed;
+        }
         record
             .transcript
             .iter()

@@ -329,7 +329,9 @@ impl LiveCall {
             let t_ms = t_ms.saturating_add(before);
             record.story.on_event(t_ms, before, event);
             match event {
+                CallEvent::Digits { agrees, .. } => record.agreed_by_key = Some(agrees.0),
                 CallEvent::TurnEnded(turn) => {
+                    record.agreed_by_key = None;
                     record.say(turn.began_ms.saturating_add(before), "caller", turn.text.clone(), false);
                 }
                 CallEvent::Said { heard, interrupted, .. } => {

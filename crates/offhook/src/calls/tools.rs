@@ -17,7 +17,7 @@ use super::CallRegistry;
 use super::live_call::LiveCall;
 use super::outcome::Outcome;
 use super::seat::PERSON;
-use crate::agents::{Action, Agent, ToolSet};
+use crate::agents::{Action, Agent, ToolAnswer, ToolFailure, ToolSet};
 use crate::serve::address::PublicBase;
 
 /// How long the other party's phone rings.
@@ -81,8 +81,9 @@ impl CallTools {
     /// Has a tool of the agent's file do its work, and does what its answer wants beside its result.
     fn ask(&self, tools: &ToolSet, call: &ToolCall) -> BoxFuture<Result<String, String>> {
         if tools.needs_consent(&call.name) && !self.live.has_agreed() {
-            let why = "the caller has not agreed to this yet: tell them plainly what will be done, ask for a yes, and call it again \
-                       when they have said it";
+            let why = "the caller has not agreed to this yet: tell them plainly what will be done, ask for a yes, or for the key 1, and \
+                       call it again when they have said or pressed it";
+            self.registry.count_tool(&call.name, Some("no_consent"));
             return Box::pin(std::future::ready(Err(why.to_owned())));
         }
         let mut of = self.call.clone();
@@ -94,30 +95,28 @@ impl CallTools {
         let registry = Arc::clone(&self.registry);
         let transfer = self.agent.transfer.clone();
         Box::pin(async move {
-            let answered = asked.await;
-            let outcome = if answered.is_ok() { "ok" } else { "failed" };
-            registry
-                .tool_calls
-                .get_or_create(&[("tool", name.clone()), ("outcome", outcome.to_owned())])
-                .inc();
-            let answer = answered.inspect_err(|why| {
-                tracing::warn!(call = %of.call, tool = name, why, "a tool has failed");
-                live.record().troubles.push(format!("the tool `{name}` has failed: {why}"));
-                registry.tell("tool_failed", &live, &serde_json::json!({ "tool": name, "why": why }));
-            })?;
-            let say = answer.say.map(|text| Control::Say { text, interruptible: Interruptible::Yes });
-            let act = match answer.action {
-                Some(Action::End) => Some(Control::HangUp),
-                Some(Action::Transfer(to)) => match transfer.get(&to) {
-                    Some(number) => Some(Control::Transfer { to: number.clone() }),
+            let known = |answer: ToolAnswer| match answer.action.as_ref() {
+                None => Ok((answer, None)),
+                Some(Action::End) => Ok((answer, Some(Control::HangUp))),
+                Some(Action::Transfer(to)) => match transfer.get(to) {
+                    Some(number) => Ok((answer, Some(Control::Transfer { to: number.clone() }))),
                     None => {
-                        return Err(format!(
-                            "`{name}` wants a transfer to `{to}`, who is not in [agent.transfer]"
-                        ));
+                        let why =
+                            format!("`{name}` wants a transfer to `{to}`, who is not in [agent.transfer]");
+                        Err(ToolFailure::new("action", why))
                     }
                 },
-                None => None,
             };
+            let answered = asked.await.and_then(known);
+            registry.count_tool(&name, answered.as_ref().err().map(|failure| failure.reason));
+            let (answer, act) = answered.map_err(|ToolFailure { reason, why }| {
+                tracing::warn!(call = %of.call, tool = name, reason, why, "a tool has failed");
+                live.record().troubles.push(format!("the tool `{name}` has failed: {why}"));
+                let told = serde_json::json!({ "tool": name, "reason": reason, "why": why });
+                registry.tell("tool_failed", &live, &told);
+                why
+            })?;
+            let say = answer.say.map(|text| Control::Say { text, interruptible: Interruptible::Yes });
             for wish in say.into_iter().chain(act) {
                 if let Err(error) = live.wish(wish) {
                     tracing::warn!(call = %of.call, tool = name, %error, "what a tool wants done could not be");
@@ -129,6 +128,14 @@ impl CallTools {
 }
 
 impl CallRegistry {
+    /// Counts a use of a tool; with the kind of its failure, if it has failed.
+    fn count_tool(&self, tool: &str, failed: Option<&'static str>) {
+        let outcome = if failed.is_some() { "failed" } else { "ok" };
+        let labels = [("tool", tool), ("outcome", outcome), ("reason", failed.unwrap_or(""))]
+            .map(|(name, value)| (name, value.to_owned()));
+        self.tool_calls.get_or_create(&labels).inc();
+    }
+
     /// Hands the caller to another number, now: by changing what the call does, or, where there is no access to Twilio's API
     /// and for calls of text, by what it is told to do when its stream or session has ended.
     async fn transfer(

@@ -34,7 +34,7 @@ const MIME: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TRANSPORTS: [&str; 2] = ["media_streams", "conversation_relay"];
 
 /// Calls of agents' tools, by tool and outcome.
-pub(crate) type ToolCalls = Family<[(&'static str, String); 2], Counter>;
+pub(crate) type ToolCalls = Family<[(&'static str, String); 3], Counter>;
 type Seconds = Gauge<f64, std::sync::atomic::AtomicU64>;
 
 /// All counters.

@@ -277,7 +277,13 @@ async fn serve(
     systemd::ready();
     let life = async {
         let mut files = Watched::new(args.clone());
-        let changed = async || files.changed(loader).await;
+        // Files, and what MCP servers offer.
+        let changed = async || {
+            tokio::select! {
+                () = files.changed(loader) => {}
+                () = crate::agents::tools_changed() => {}
+            }
+        };
         drain::until_stop(&mut signals, changed, async || roster::reload(args, shared, loader).await).await;
         let who = (&*shared.life, &shared.calls, &*shared.registry);
         let ended = drain::drain(config.drain, who, &mut signals).await;

@@ -76,7 +76,9 @@ fn files(args: &ServeArgs) -> Vec<PathBuf> {
 
 fn of_config(config: &Config) -> Vec<PathBuf> {
     let of_routes = config.routes.iter().filter_map(|route| route.then.agent.as_ref());
-    let agents = std::iter::once(&config.agent).chain(&config.outbound.agents).chain(of_routes);
+    let of_tenants = config.tenants.iter().flat_map(|tenant| &tenant.agents);
+    let agents =
+        std::iter::once(&config.agent).chain(&config.outbound.agents).chain(of_routes).chain(of_tenants);
     let mut files: Vec<PathBuf> = agents.flat_map(|name| of_agent(Path::new(name))).collect();
     let keys = config.twilio.shared_keys.iter().filter_map(|key| key.secret_file.clone());
     files.extend(config.twilio.auth_token_file.iter().chain(&config.api.token_file).cloned().chain(keys));

@@ -1,5 +1,7 @@
 //! What a tool answers: a result for the model, words for the caller, something to be done.
 
+use offhook_stage_api::FailureKind;
+use offhook_stages::StageError;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -15,6 +17,42 @@ pub(crate) struct ToolAnswer {
     pub(crate) say: Option<String>,
     /// Done once everything was said.
     pub(crate) action: Option<Action>,
+}
+
+/// Why a tool has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub(crate) struct ToolFailure {
+    /// Names the kind, for metrics.
+    pub(crate) reason: &'static str,
+    /// In words for the model.
+    pub(crate) why: String,
+}
+
+impl ToolFailure {
+    pub(crate) fn new(reason: &'static str, why: impl Into<String>) -> Self {
+        Self { reason, why: why.into() }
+    }
+
+    /// What the model gave is not what the schema wants.
+    pub(super) fn arguments(why: String) -> Self {
+        Self::new("arguments", why)
+    }
+}
+
+impl From<&StageError> for ToolFailure {
+    fn from(error: &StageError) -> Self {
+        let reason = match error.kind() {
+            FailureKind::Unavailable => "unavailable",
+            FailureKind::Refused => "refused",
+            FailureKind::Declined => "declined",
+            FailureKind::Busy => "busy",
+            FailureKind::Garbage => "garbage",
+            FailureKind::Broken => "broken",
+            FailureKind::TooSlow => "too_slow",
+        };
+        Self::new(reason, error.to_string())
+    }
 }
 
 /// What a tool wants done with the call.

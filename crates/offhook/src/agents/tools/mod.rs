@@ -19,9 +19,9 @@ use anyhow::Context;
 use offhook_stage_api::ToolCall;
 use offhook_stages::{BoxFuture, CallInfo, ToolSpec};
 
-pub(crate) use answer::{Action, ToolAnswer};
-pub(crate) use mcp::McpTable;
+pub(crate) use answer::{Action, ToolAnswer, ToolFailure};
 use mcp::McpTool;
+pub(crate) use mcp::{McpTable, changed as tools_changed};
 use web::WebTool;
 
 use super::file::{OWN_TOOLS, ToolTable};
@@ -30,6 +30,8 @@ use super::file::{OWN_TOOLS, ToolTable};
 pub(crate) struct ToolSet {
     web: BTreeMap<String, Arc<WebTool>>,
     mcp: BTreeMap<String, Arc<McpTool>>,
+    /// Servers are watched as long as their tools may be used.
+    _watches: Vec<Arc<mcp::Watch>>,
 }
 
 impl std::fmt::Debug for ToolSet {
@@ -46,10 +48,11 @@ impl ToolSet {
             Ok((table.name.clone(), Arc::new(tool)))
         });
         let web: BTreeMap<String, Arc<WebTool>> = tools.collect::<anyhow::Result<_>>()?;
-        let mut mcp = BTreeMap::new();
+        let (mut mcp, mut watches) = (BTreeMap::new(), Vec::new());
         for table in servers {
-            let tools = mcp::connect(table).with_context(|| format!("the MCP server `{}`", table.name))?;
-            for (name, tool) in tools {
+            let joined = mcp::join(table).with_context(|| format!("the MCP server `{}`", table.name))?;
+            watches.push(joined.watch);
+            for (name, tool) in joined.tools {
                 let taken =
                     web.contains_key(&name) || mcp.contains_key(&name) || OWN_TOOLS.contains(&name.as_str());
                 anyhow::ensure!(
@@ -59,7 +62,7 @@ impl ToolSet {
                 mcp.insert(name, Arc::new(tool));
             }
         }
-        Ok(Self { web, mcp })
+        Ok(Self { web, mcp, _watches: watches })
     }
 
     /// As the model is told of them.
@@ -78,15 +81,15 @@ impl ToolSet {
         self.mcp.get(name).is_some_and(|tool| tool.needs_consent)
     }
 
-    /// Runs a tool for a call. What it answers, or why there is no answer, in words for the model.
-    pub(crate) fn run(&self, call: &ToolCall, of: &CallInfo) -> BoxFuture<Result<ToolAnswer, String>> {
+    /// Runs a tool for a call. What it answers, or why there is no answer.
+    pub(crate) fn run(&self, call: &ToolCall, of: &CallInfo) -> BoxFuture<Result<ToolAnswer, ToolFailure>> {
         if let Some(tool) = self.mcp.get(&call.name).cloned() {
             let (call, of) = (call.clone(), of.clone());
             return Box::pin(async move { tool.run(&call, &of).await });
         }
         let Some(tool) = self.web.get(&call.name).cloned() else {
             let why = format!("there is no tool `{}` here", call.name);
-            return Box::pin(std::future::ready(Err(why)));
+            return Box::pin(std::future::ready(Err(ToolFailure::new("unknown", why))));
         };
         let (call, of) = (call.clone(), of.clone());
         Box::pin(async move { tool.run(&call, &of).await })
@@ -97,6 +100,6 @@ impl ToolSet {
 impl offhook_session::Tools for ToolSet {
     fn run(&self, call: &ToolCall) -> BoxFuture<Result<String, String>> {
         let answer = Self::run(self, call, &CallInfo::default());
-        Box::pin(async move { answer.await.map(|answer| answer.result) })
+        Box::pin(async move { answer.await.map(|answer| answer.result).map_err(|failure| failure.why) })
     }
 }

@@ -2,7 +2,28 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context;
 use serde_json::{Map, Value};
+
+/// Patterns in the schemas of one server at most.
+pub(super) const MOST_PATTERNS: usize = 64;
+/// What a stranger's pattern may take of memory, in octets.
+const LARGEST_PATTERN: usize = 256 * 1024;
+/// Steps back that a pattern may take on one text.
+const MOST_BACKTRACKING: usize = 100_000;
+
+/// Patterns in a schema.
+fn patterns(schema: &Value) -> usize {
+    match schema {
+        Value::Object(fields) => {
+            let own = fields.get("pattern").map_or(0, |_| 1)
+                + fields.get("patternProperties").and_then(Value::as_object).map_or(0, Map::len);
+            own + fields.values().map(patterns).sum::<usize>()
+        }
+        Value::Array(items) => items.iter().map(patterns).sum(),
+        _ => 0,
+    }
+}
 
 /// A tool's arguments: their JSON Schema, and those that the model can't touch.
 pub(super) struct Arguments {
@@ -20,8 +41,22 @@ impl std::fmt::Debug for Arguments {
 }
 
 impl Arguments {
+    /// Reads a schema that may be a stranger's: what patterns take of memory and time is bounded. So many are `left`.
+    pub(super) fn of_a_stranger(
+        schema: &Value,
+        fixed: &BTreeMap<String, String>,
+        left: &mut usize,
+    ) -> anyhow::Result<Self> {
+        *left = left.checked_sub(patterns(schema)).context("its server has too many patterns in schemas")?;
+        Self::build(schema, fixed, LARGEST_PATTERN)
+    }
+
     /// Reads a schema. `fixed`: arguments that are not the model's.
     pub(super) fn new(schema: &Value, fixed: &BTreeMap<String, String>) -> anyhow::Result<Self> {
+        Self::build(schema, fixed, 16 * LARGEST_PATTERN)
+    }
+
+    fn build(schema: &Value, fixed: &BTreeMap<String, String>, pattern: usize) -> anyhow::Result<Self> {
         let mut shown = schema.clone();
         if let Some(properties) = shown.get_mut("properties").and_then(Value::as_object_mut) {
             properties.retain(|name, _| !fixed.contains_key(name));
@@ -29,7 +64,13 @@ impl Arguments {
         if let Some(required) = shown.get_mut("required").and_then(Value::as_array_mut) {
             required.retain(|name| !name.as_str().is_some_and(|name| fixed.contains_key(name)));
         }
-        let validator = jsonschema::validator_for(&shown)
+        let patterns = jsonschema::PatternOptions::fancy_regex()
+            .backtrack_limit(MOST_BACKTRACKING)
+            .size_limit(pattern)
+            .dfa_size_limit(pattern);
+        let validator = jsonschema::options()
+            .with_pattern_options(patterns)
+            .build(&shown)
             .map_err(|error| anyhow::anyhow!("its `parameters` are no JSON Schema: {error}"))?;
         let open = shown.get("additionalProperties").is_some_and(|more| more != &Value::Bool(false));
         let properties = shown.get("properties").and_then(Value::as_object);

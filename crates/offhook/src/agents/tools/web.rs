@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::answer::ToolAnswer;
+use super::answer::{ToolAnswer, ToolFailure};
 use super::facts::{self, escaped, filled, filled_address, replaced};
 use super::schema::Arguments;
 use crate::agents::file::{Method, ToolTable};
@@ -96,8 +96,8 @@ impl WebTool {
     ///
     /// # Errors
     /// Why there is no answer, in words for the model.
-    pub(super) async fn run(&self, call: &ToolCall, of: &CallInfo) -> Result<ToolAnswer, String> {
-        let arguments = self.arguments.check(&call.arguments)?;
+    pub(super) async fn run(&self, call: &ToolCall, of: &CallInfo) -> Result<ToolAnswer, ToolFailure> {
+        let arguments = self.arguments.check(&call.arguments).map_err(ToolFailure::arguments)?;
         let limit = self.table.timeout;
         let until = Instant::now() + limit;
         let late = || StageError::TooSlow { stage: self.table.name.clone(), what: "answer", limit };
@@ -123,7 +123,7 @@ impl WebTool {
             }
         };
         let answer = tokio::time::timeout_at(until, asked).await.unwrap_or_else(|_| Err(late()));
-        answer.map_err(|error| error.to_string())
+        answer.map_err(|error| ToolFailure::from(&error))
     }
 
     async fn once(&self, arguments: &Value, of: &CallInfo, id: &str) -> Result<ToolAnswer, StageError> {
@@ -323,11 +323,12 @@ mod tests {
         assert_eq!((&context["from"], &context["tool_call"]), (&"+1415".into(), &"call_1".into()));
         // What is wrong is told to the model; nothing is sent.
         let wrong = safe.run(&call_of(json!({"day": 5})), &call()).await.unwrap_err();
-        assert!(wrong.contains("nothing was done") && asked() == 2, "{wrong}");
+        assert!(wrong.why.contains("nothing was done") && asked() == 2, "{wrong}");
+        assert_eq!(wrong.reason, "arguments");
 
         let (url, log) = server(1).await;
         let once = tool(&format!("url = \"{url}\"")).unwrap();
-        assert!(once.run(&call_of(json!({})), &call()).await.is_err());
+        assert_eq!(once.run(&call_of(json!({})), &call()).await.unwrap_err().reason, "busy");
         assert_eq!(log.lock().unwrap().len(), 1);
     }
 }

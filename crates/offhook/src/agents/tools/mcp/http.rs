@@ -1,14 +1,15 @@
 //! MCP over streamable HTTP: one POST per request, answered by JSON or by a stream of events.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use offhook_providers::net::sse::{Event, Sse};
 use offhook_providers::net::{Answer, Deadlines, Http, post_json};
+use offhook_stages::StageError;
 use serde_json::{Map, Value};
 
-use super::protocol::{LEGACY, MODERN, McpError, initialize, initialized, request, result};
+use super::protocol::{CHANGED, LEGACY, MODERN, McpError, initialize, initialized, parsed, request, result};
 
 /// Longest answer read: the result that a model gets is far shorter.
 const LONGEST: usize = 1024 * 1024;
@@ -32,6 +33,8 @@ pub(super) struct OverHttp {
     http: Http,
     ids: AtomicU64,
     speaks: Mutex<Speaks>,
+    /// Its tools may be others now.
+    changed: AtomicBool,
 }
 
 impl OverHttp {
@@ -50,10 +53,16 @@ impl OverHttp {
             http,
             ids: AtomicU64::new(1),
             speaks: Mutex::new(Speaks::Unknown),
+            changed: AtomicBool::new(false),
         };
         // What is wrong with the address or a header shows now.
         post_json(name, url, &server.headers, &Value::Null)?;
         Ok(server)
+    }
+
+    /// Whether its tools may have changed since this was asked last.
+    pub(super) fn may_have_changed(&self) -> bool {
+        self.changed.swap(false, Ordering::Relaxed)
     }
 
     fn speaks(&self) -> Speaks {
@@ -75,8 +84,8 @@ impl OverHttp {
             Speaks::Modern => return self.once(method, name, params, &Speaks::Modern).await,
             Speaks::Legacy(session) => {
                 match self.once(method, name, params.clone(), &Speaks::Legacy(session)).await {
-                    // The session is gone: another one.
-                    Err(McpError::Refused { code: 404, .. }) => {}
+                    // The session is gone: another one, of a server that may be another.
+                    Err(McpError::Refused { code: 404, .. }) => self.changed.store(true, Ordering::Relaxed),
                     other => return other,
                 }
             }
@@ -100,7 +109,7 @@ impl OverHttp {
         let mut answer = self.post(&initialize(self.ids.fetch_add(1, Ordering::Relaxed)), &[]).await?;
         let session = answer.header("mcp-session-id").map(str::to_owned);
         let response = self.read(&mut answer, None).await?;
-        result(&self.name, &response)?;
+        result(&self.name, response)?;
         let headers = legacy(session.as_deref());
         drop(self.post(&initialized(), &headers).await?);
         Ok(session)
@@ -127,7 +136,7 @@ impl OverHttp {
         }
         let mut answer = self.post(&request(id, method, params, modern), &headers).await?;
         let response = self.read(&mut answer, Some(id)).await?;
-        result(&self.name, &response)
+        result(&self.name, response)
     }
 
     async fn post(&self, body: &Value, more: &[(String, String)]) -> Result<Answer, McpError> {
@@ -154,20 +163,16 @@ impl OverHttp {
     /// The response with this id, or the first.
     async fn read(&self, answer: &mut Answer, id: Option<u64>) -> Result<Value, McpError> {
         let broken = |why: &str| McpError::broken(&self.name, why);
-        let is_ours = |message: &Value| {
-            let any = message.get("result").is_some() || message.get("error").is_some();
-            any && id.is_none_or(|id| message.get("id").and_then(Value::as_u64) == Some(id))
-        };
-        let parse = |data: &str| serde_json::from_str::<Value>(data).ok().filter(|message| is_ours(message));
+        let failed = |error: StageError| McpError::broken(&self.name, error);
         let streams = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream"));
         if !streams {
-            let body = answer.bytes(LONGEST).await.map_err(|error| McpError::broken(&self.name, error))?;
-            return parse(&String::from_utf8_lossy(&body))
-                .ok_or_else(|| broken("its answer is no response of MCP"));
+            let body = answer.bytes(LONGEST).await.map_err(failed)?;
+            let message = parsed(&body).map_err(|why| broken(&why))?;
+            return self.ours(message, id).ok_or_else(|| broken("its answer is no response of MCP"));
         }
         let (mut sse, mut octets) = (Sse::default(), 0);
         loop {
-            let chunk = answer.chunk().await.map_err(|error| McpError::broken(&self.name, error))?;
+            let chunk = answer.chunk().await.map_err(failed)?;
             let ended = chunk.is_none();
             if let Some(chunk) = chunk {
                 octets += chunk.len();
@@ -176,16 +181,38 @@ impl OverHttp {
                 }
                 sse.push(&chunk);
             }
+            let last = if ended { sse.finish() } else { None };
             while let Some(Event { data, .. }) = sse.next_event() {
-                if let Some(response) = parse(&data) {
+                if let Some(response) = self.event(&data, id)? {
                     return Ok(response);
                 }
             }
             if ended {
-                let last = sse.finish().and_then(|event| parse(&event.data));
+                let last = last.map(|event| self.event(&event.data, id)).transpose()?.flatten();
                 return last.ok_or_else(|| broken("its stream ended without a response"));
             }
         }
+    }
+
+    /// An event of a stream: the response, if it is that.
+    fn event(&self, data: &str, id: Option<u64>) -> Result<Option<Value>, McpError> {
+        let message = match parsed(data.as_bytes()) {
+            Ok(message) => message,
+            // Comments and the like are none of ours; what is too much is.
+            Err(_) if serde_json::from_str::<serde::de::IgnoredAny>(data).is_err() => return Ok(None),
+            Err(why) => return Err(McpError::broken(&self.name, why)),
+        };
+        Ok(self.ours(message, id))
+    }
+
+    /// The message, if it is the response that is waited for.
+    fn ours(&self, message: Value, id: Option<u64>) -> Option<Value> {
+        if message.get("method").and_then(Value::as_str) == Some(CHANGED) {
+            self.changed.store(true, Ordering::Relaxed);
+        }
+        let any = message.get("result").is_some() || message.get("error").is_some();
+        let is_ours = any && id.is_none_or(|id| message.get("id").and_then(Value::as_u64) == Some(id));
+        is_ours.then_some(message)
     }
 }
 

@@ -1,10 +1,16 @@
 //! Tools of MCP servers (Model Context Protocol): over streamable HTTP, or of a program on this machine.
 //!
 //! Both protocols of the field are spoken: the stateless one of 2026-07-28, and those with a handshake before it. The list of tools is
-//! read when the agent is loaded; a server that can't be reached then costs its tools, not the calls. What a server says is
-//! untrusted: lists, results and times are bounded, and only tools that the agent's file allows are offered.
+//! read when the agent is loaded, kept, and read again while it is used; a server that can't be reached costs its tools, not the calls.
+//! What a server says is untrusted: lists, results and times are bounded, and only tools that the agent's file allows are offered.
+//!
+//! - `http`, `program`: how a server is spoken to
+//! - `protocol`: what the messages say
+//! - `list`: its list of tools, read, kept, watched
+//! - `table`: `[[mcp]]`
 
 mod http;
+mod list;
 mod program;
 mod protocol;
 mod table;
@@ -13,23 +19,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use offhook_stage_api::ToolCall;
 use offhook_stages::{CallInfo, ToolSpec};
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 
 use self::http::OverHttp;
-use super::answer::ToolAnswer;
+use super::answer::{ToolAnswer, ToolFailure};
 use super::facts::{check, filled};
-use super::schema::Arguments;
+use super::schema::{Arguments, MOST_PATTERNS};
+pub(super) use list::Watch;
+pub(crate) use list::changed;
 use program::Program;
-use protocol::{McpError, Offered, result_text};
+use protocol::{McpError, result_text};
 pub(crate) use table::McpTable;
 
-/// So long a server may take to list its tools, altogether.
-const LISTED_WITHIN: Duration = Duration::from_secs(5);
-/// Tools of one server offered to a model at most: each costs tokens in every request.
-const MOST_TOOLS: usize = 64;
 /// Names of tools at models, in characters.
 const LONGEST_NAME: usize = 64;
 
@@ -51,6 +56,14 @@ impl Server {
             Self::Program(program) => program.request(method, params).await,
         }
     }
+
+    /// Whether its tools may have changed since this was asked last, as far as it said so, or came back.
+    fn may_have_changed(&self) -> bool {
+        match self {
+            Self::Http(server) => server.may_have_changed(),
+            Self::Program(program) => program.may_have_changed(),
+        }
+    }
 }
 
 /// A tool of a server, as an agent uses it.
@@ -65,6 +78,8 @@ pub(super) struct McpTool {
     fixed: BTreeMap<String, String>,
     timeout: Duration,
     longest_result: usize,
+    /// Requests at the same time, over all calls.
+    room: Arc<Semaphore>,
     /// The caller must have agreed.
     pub(super) needs_consent: bool,
 }
@@ -75,11 +90,19 @@ impl std::fmt::Debug for McpTool {
     }
 }
 
-/// The tools of a table's server that the agent may use, by the names that its model knows them by.
+/// A server as an agent uses it: its tools, and the watch over them.
+pub(super) struct Joined {
+    /// By the names that the agent's model knows them by.
+    pub(super) tools: BTreeMap<String, McpTool>,
+    pub(super) watch: Arc<Watch>,
+}
+
+/// The tools of a table's server that the agent may use.
 ///
 /// # Errors
-/// The table is wrong. A server that can't be reached is logged, and has no tools.
-pub(super) fn connect(table: &McpTable) -> anyhow::Result<BTreeMap<String, McpTool>> {
+/// The table is wrong. A server that can't be reached is logged; it has the tools that it had when it was asked last, or none, until it
+/// can be reached.
+pub(super) fn join(table: &McpTable) -> anyhow::Result<Joined> {
     table.check()?;
     let headers = table.headers.iter().map(|(name, value)| {
         let value = super::web::environment(value).with_context(|| format!("its header `{name}`"))?;
@@ -89,27 +112,21 @@ pub(super) fn connect(table: &McpTable) -> anyhow::Result<BTreeMap<String, McpTo
     for value in table.fixed.values() {
         check(value)?;
     }
-    // A client of its own for the list: connections belong to the runtime that they were opened on.
-    let list = match listed(table, &headers) {
-        Ok(list) => list,
-        Err(error) => {
-            tracing::error!(server = table.name, %error, "an MCP server does not list its tools: the agent goes without them");
-            return Ok(BTreeMap::new());
+    let server = match open(table, headers.clone()) {
+        Ok(server) => Some(Arc::new(server)),
+        // A program that isn't there now may be there later; an address that is none will never be.
+        Err(error) if table.url.is_none() => {
+            tracing::error!(server = table.name, "an MCP server can't be started: {error:#}");
+            None
         }
+        Err(error) => return Err(error),
     };
-    let server = Arc::new(open(table, headers)?);
-    let allowed: Vec<Offered> = list.into_iter().filter(|tool| table.allows(tool)).collect();
-    if allowed.len() > MOST_TOOLS {
-        tracing::warn!(
-            server = table.name,
-            tools = allowed.len(),
-            "an MCP server has more tools than a model can be offered: the first {MOST_TOOLS} are"
-        );
-    }
-    let mut tools = BTreeMap::new();
-    for tool in allowed.into_iter().take(MOST_TOOLS) {
+    let watch = Watch::over(table, headers, server.clone());
+    let (mut tools, mut patterns) = (BTreeMap::new(), MOST_PATTERNS);
+    for tool in watch.offered() {
+        let Some(server) = &server else { break };
         let known_as = table.known_as(&tool.name);
-        let arguments = match Arguments::new(&tool.schema, &table.fixed) {
+        let arguments = match Arguments::of_a_stranger(&tool.schema, &table.fixed, &mut patterns) {
             Ok(arguments) => arguments,
             Err(error) => {
                 tracing::warn!(server = table.name, tool = tool.name, "a tool is left out: {error:#}");
@@ -119,7 +136,7 @@ pub(super) fn connect(table: &McpTable) -> anyhow::Result<BTreeMap<String, McpTo
         tools.insert(
             known_as,
             McpTool {
-                server: Arc::clone(&server),
+                server: Arc::clone(server),
                 of: table.name.clone(),
                 needs_consent: table.needs_consent(&tool),
                 name: tool.name,
@@ -128,11 +145,12 @@ pub(super) fn connect(table: &McpTable) -> anyhow::Result<BTreeMap<String, McpTo
                 fixed: table.fixed.clone(),
                 timeout: table.timeout,
                 longest_result: table.longest_result,
+                room: Arc::clone(watch.room()),
             },
         );
     }
     tracing::info!(server = table.name, tools = ?tools.keys().collect::<Vec<_>>(), "an MCP server's tools are offered");
-    Ok(tools)
+    Ok(Joined { tools, watch })
 }
 
 fn open(table: &McpTable, headers: Vec<(String, String)>) -> anyhow::Result<Server> {
@@ -140,41 +158,6 @@ fn open(table: &McpTable, headers: Vec<(String, String)>) -> anyhow::Result<Serv
         Some(url) => Ok(Server::Http(Box::new(OverHttp::new(&table.name, url, headers, table.timeout)?))),
         None => Ok(Server::Program(Box::new(Program::start(&table.name, &table.command, &table.env)?))),
     }
-}
-
-/// All pages of a server's list.
-fn listed(table: &McpTable, headers: &[(String, String)]) -> anyhow::Result<Vec<Offered>> {
-    // A thread of its own: whoever loads an agent may be a task itself, which must not wait for another.
-    let list = std::thread::scope(|scope| scope.spawn(|| ask_for_list(table, headers)).join());
-    let list = list.map_err(|_| anyhow::anyhow!("reading its list broke"))??;
-    ensure!(!list.is_empty(), "it lists no tools");
-    Ok(list)
-}
-
-fn ask_for_list(table: &McpTable, headers: &[(String, String)]) -> anyhow::Result<Vec<Offered>> {
-    let server = open(table, headers.to_vec())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let pages = async {
-        let mut all = Vec::new();
-        let mut cursor: Option<String> = None;
-        // A list without end is cut.
-        for _ in 0..MOST_TOOLS {
-            let mut params = Map::new();
-            if let Some(cursor) = cursor.take() {
-                params.insert("cursor".to_owned(), cursor.into());
-            }
-            let page = server.request("tools/list", None, params).await?;
-            let tools = page.get("tools").and_then(Value::as_array).cloned().unwrap_or_default();
-            all.extend(tools.iter().filter_map(Offered::read));
-            cursor = page.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
-            if cursor.is_none() || all.len() >= 8 * MOST_TOOLS {
-                break;
-            }
-        }
-        Ok::<_, McpError>(all)
-    };
-    let list = runtime.block_on(async { tokio::time::timeout(LISTED_WITHIN, pages).await });
-    Ok(list.map_err(|_| anyhow::anyhow!("it did not list its tools within {LISTED_WITHIN:?}"))??)
 }
 
 impl McpTool {
@@ -191,8 +174,8 @@ impl McpTool {
     ///
     /// # Errors
     /// Why there is no result, in words for the model.
-    pub(super) async fn run(&self, call: &ToolCall, of: &CallInfo) -> Result<ToolAnswer, String> {
-        let mut arguments = self.arguments.check(&call.arguments)?;
+    pub(super) async fn run(&self, call: &ToolCall, of: &CallInfo) -> Result<ToolAnswer, ToolFailure> {
+        let mut arguments = self.arguments.check(&call.arguments).map_err(ToolFailure::arguments)?;
         if let Value::Object(arguments) = &mut arguments {
             for (name, value) in &self.fixed {
                 arguments.insert(name.clone(), filled(value, of).into());
@@ -205,14 +188,29 @@ impl McpTool {
             "_meta".to_owned(),
             serde_json::json!({ "offhook/call": &*of.call, "offhook/tool_call": call.id }),
         );
-        let asked = self.server.request("tools/call", Some(&self.name), params);
+        let asked = async {
+            // Results may be long: so many at a time, over all calls.
+            let _room = self.room.acquire().await;
+            self.server.request("tools/call", Some(&self.name), params).await
+        };
         let result = tokio::time::timeout(self.timeout, asked)
             .await
-            .map_err(|_| format!("`{}` gave no result within {:?}", call.name, self.timeout))?
-            .map_err(|error| error.to_string())?;
+            .map_err(|_| {
+                ToolFailure::new(
+                    "too_slow",
+                    format!("`{}` gave no result within {:?}", call.name, self.timeout),
+                )
+            })?
+            .map_err(|error| {
+                let reason = match error {
+                    McpError::Broken { .. } => "broken",
+                    McpError::Refused { .. } => "refused",
+                };
+                ToolFailure::new(reason, error.to_string())
+            })?;
         let text = result_text(&result, self.longest_result);
         match result.get("isError").and_then(Value::as_bool) {
-            Some(true) => Err(text),
+            Some(true) => Err(ToolFailure::new("declined", text)),
             _ => Ok(ToolAnswer::plain(&text)),
         }
     }
@@ -222,6 +220,11 @@ impl McpTool {
 pub(super) fn model_name(server: &str, tool: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };
     format!("{server}__{tool}").chars().map(plain).take(LONGEST_NAME).collect()
+}
+
+#[cfg(test)]
+fn connect(table: &McpTable) -> anyhow::Result<BTreeMap<String, McpTool>> {
+    join(table).map(|joined| joined.tools)
 }
 
 #[cfg(test)]

@@ -6,6 +6,12 @@ use serde_json::{Map, Value, json};
 pub(super) const MODERN: &str = "2026-07-28";
 /// The protocol with a handshake.
 pub(super) const LEGACY: &str = "2025-11-25";
+/// What a server says when its tools have become others.
+pub(super) const CHANGED: &str = "notifications/tools/list_changed";
+/// A schema's octets at most.
+const LONGEST_SCHEMA: usize = 32 * 1024;
+/// Values in an answer at most.
+const MOST_VALUES: usize = 20_000;
 
 /// Why a request has no result. Texts of servers are for operators, and shortened.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +41,8 @@ pub(super) struct Offered {
 }
 
 impl Offered {
-    /// `None`: it can't be used.
-    pub(super) fn read(tool: &Value) -> Option<Self> {
+    /// With the length of its schema. `None`: it can't be used.
+    pub(super) fn read(tool: &Value) -> Option<(Self, usize)> {
         let name = tool.get("name")?.as_str().filter(|name| (1..=128).contains(&name.len()))?.to_owned();
         let description: String =
             tool.get("description").and_then(Value::as_str).unwrap_or("").chars().take(2_000).collect();
@@ -47,7 +53,8 @@ impl Offered {
         }
         let hint = |name: &str| tool.pointer(&format!("/annotations/{name}")).and_then(Value::as_bool);
         let destructive = hint("destructiveHint") == Some(true) && hint("readOnlyHint") != Some(true);
-        (schema.to_string().len() <= 32 * 1024).then_some(Self { name, description, schema, destructive })
+        let length = schema.to_string().len();
+        (length <= LONGEST_SCHEMA).then_some((Self { name, description, schema, destructive }, length))
     }
 }
 
@@ -78,14 +85,42 @@ pub(super) fn initialized() -> Value {
     json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })
 }
 
+/// Reads a message that may be a stranger's: no longer than what its octets are bounded to, and of a bounded number of values, for each
+/// takes many times the room that it has in the text.
+///
+/// # Errors
+/// It is none, or has too many.
+pub(super) fn parsed(text: &[u8]) -> Result<Value, String> {
+    if values(text) > MOST_VALUES {
+        return Err(format!("an answer of more than {MOST_VALUES} values"));
+    }
+    serde_json::from_slice(text).map_err(|_| "its answer is no response of MCP".to_owned())
+}
+
+/// About how many values a text has.
+fn values(text: &[u8]) -> usize {
+    let (mut count, mut quoted, mut escaped) = (0, false, false);
+    for c in text {
+        match c {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' | b'{' | b'[' if !quoted => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
 /// The result of a response.
-pub(super) fn result(server: &str, response: &Value) -> Result<Value, McpError> {
+pub(super) fn result(server: &str, mut response: Value) -> Result<Value, McpError> {
     if let Some(error) = response.get("error") {
         let code = error.get("code").and_then(Value::as_i64).unwrap_or(0);
         let message = error.get("message").and_then(Value::as_str).unwrap_or("").chars().take(300).collect();
         return Err(McpError::Refused { server: server.to_owned(), code, message });
     }
-    response.get("result").cloned().ok_or_else(|| McpError::broken(server, "a response has no result"))
+    let result = response.get_mut("result").map(Value::take);
+    result.ok_or_else(|| McpError::broken(server, "a response has no result"))
 }
 
 /// A tool's result as text for a model: what is structured, else its texts, else what kind came.

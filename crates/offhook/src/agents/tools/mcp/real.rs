@@ -28,7 +28,8 @@ fn everything() -> Option<String> {
 
 async fn used(tools: &BTreeMap<String, McpTool>, name: &str, arguments: Value) -> Result<String, String> {
     let call = ToolCall { id: "c1".into(), name: name.into(), arguments };
-    tools[name].run(&call, &CallInfo::default()).await.map(|answer| answer.result)
+    let answer = tools[name].run(&call, &CallInfo::default()).await;
+    answer.map(|answer| answer.result).map_err(|failure| failure.why)
 }
 
 /// What both its transports must do.

@@ -42,6 +42,9 @@ pub(crate) struct McpTable {
     /// After this a call has failed. Default 10 s.
     #[serde(default = "ten_seconds", with = "humantime_serde")]
     pub(crate) timeout: Duration,
+    /// Requests at the same time, over all calls. Default 16.
+    #[serde(default = "sixteen")]
+    pub(crate) concurrency: usize,
     /// Said while a tool works.
     #[serde(default)]
     pub(crate) filler: Option<String>,
@@ -52,6 +55,10 @@ pub(crate) struct McpTable {
 
 const fn ten_seconds() -> Duration {
     Duration::from_secs(10)
+}
+
+const fn sixteen() -> usize {
+    16
 }
 
 const fn eight_thousand() -> usize {

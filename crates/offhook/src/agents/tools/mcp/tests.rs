@@ -82,7 +82,7 @@ fn use_tool(tool: &McpTool, arguments: Value) -> Result<ToolAnswer, String> {
     let of = CallInfo { call: "CA1".into(), facts: facts.into(), ..CallInfo::default() };
     let call = ToolCall { id: "c1".into(), name: "crm__find_order".into(), arguments };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(tool.run(&call, &of))
+    runtime.block_on(tool.run(&call, &of)).map_err(|failure| failure.why)
 }
 
 #[test]
@@ -305,6 +305,168 @@ fn a_program_is_spoken_to_over_its_standard_streams() {
     .unwrap();
     let tools = connect(&table).unwrap();
     assert_eq!(use_tool(&tools["here__find_it"], json!({})).unwrap().result, "found keys");
+}
+
+/// The most memory that this process ever had, in MB. Each test has a process of its own under nextest.
+fn most_resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1_024
+}
+
+/// A list as heavy as it may come, page after page: schemas of thousands of values, patterns that want megabytes each.
+#[test]
+fn a_list_of_heavy_schemas_takes_a_bounded_share_of_memory() {
+    let properties: Map<String, Value> = (0..1_900).map(|n| (format!("p{n}"), json!({"a": {}}))).collect();
+    let patterns: Map<String, Value> =
+        (0..900).map(|n| (format!("p{n}"), json!({"pattern": "\\w{99}"}))).collect();
+    let pages = std::sync::atomic::AtomicU32::new(0);
+    let url = server(move |_, request| {
+        let page = pages.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let tools: Vec<Value> = (0..4)
+            .map(|n| {
+                let heavy = if n % 2 == 0 { &properties } else { &patterns };
+                let schema = json!({"type": "object", "properties": heavy});
+                json!({"name": format!("find_{page}_{n}"), "inputSchema": schema})
+            })
+            .collect();
+        (200, "application/json", response(request, json!({"tools": tools, "nextCursor": "more"})))
+    });
+    let before = most_resident();
+    let tools = connect(&table(&url, "")).unwrap();
+    let taken = most_resident() - before;
+    assert!(taken < 150, "{taken} MB for {} tools", tools.len());
+}
+
+#[test]
+fn an_answer_of_too_many_values_is_refused_and_commas_in_text_are_none() {
+    let many = format!("{{\"result\":[{}]}}", vec!["[]"; 30_000].join(","));
+    assert!(protocol::parsed(many.as_bytes()).unwrap_err().contains("20000"));
+    let text = json!({"result": ",\"[{".repeat(30_000)}).to_string();
+    assert!(protocol::parsed(text.as_bytes()).is_ok());
+}
+
+/// A server that answers `tools/list` with what is set.
+fn lists(of: &Arc<std::sync::Mutex<Option<Value>>>) -> String {
+    let of = Arc::clone(of);
+    server(move |_, request| match of.lock().unwrap().clone() {
+        Some(list) => (200, "application/json", response(request, list)),
+        None => (503, "text/plain", String::new()),
+    })
+}
+
+#[test]
+fn a_list_is_kept_and_read_again_when_its_time_is_over() {
+    let now = std::time::Instant::now();
+    let after = |seconds| now + Duration::from_secs(seconds);
+    let list = Arc::new(std::sync::Mutex::new(Some(tools())));
+    let table = table(&lists(&list), "");
+    let joined = join(&table).unwrap();
+    assert_eq!(joined.tools.len(), 2);
+    // What isn't allowed, changes nothing; what is, does.
+    let mut other = tools();
+    other["tools"].as_array_mut().unwrap().push(json!({"name": "more", "inputSchema": {}}));
+    *list.lock().unwrap() = Some(other.clone());
+    assert!(!joined.watch.look(after(299)), "it holds for five minutes");
+    assert!(!joined.watch.look(after(301)));
+    other["tools"].as_array_mut().unwrap().push(json!({"name": "find_more", "inputSchema": {}}));
+    other["ttlMs"] = 60_000.into();
+    *list.lock().unwrap() = Some(other);
+    assert!(!joined.watch.look(after(400)));
+    assert!(joined.watch.look(after(602)));
+    // The agent is loaded again: what was just read needn't be asked for.
+    *list.lock().unwrap() = None;
+    let again = join(&table).unwrap();
+    assert!(again.tools.contains_key("crm__find_more"), "{:?}", again.tools.keys());
+    // It can't be reached for a while: its tools stay, and it is asked again.
+    assert!(!again.watch.look(after(900)));
+}
+
+#[test]
+fn a_server_that_comes_back_brings_its_tools() {
+    let now = std::time::Instant::now();
+    let after = |seconds| now + Duration::from_secs(seconds);
+    let list = Arc::new(std::sync::Mutex::new(None));
+    let table = table(&lists(&list), "");
+    let joined = join(&table).unwrap();
+    assert!(joined.tools.is_empty());
+    assert!(!joined.watch.look(after(6)), "it still isn't there");
+    *list.lock().unwrap() = Some(tools());
+    assert!(!joined.watch.look(after(10)), "the second time it is waited for longer");
+    assert!(joined.watch.look(after(20)));
+    assert_eq!(join(&table).unwrap().tools.len(), 2);
+}
+
+/// A program that answers calls, and says then that its tools have changed; it ends when it is told to, and doesn't answer what it is
+/// never to. What it lists tells how often it was started.
+const MOODY: &str = r#"n=$(($(cat "$COUNT" 2>/dev/null || echo 0) + 1)); echo $n > "$COUNT"
+    while read -r line; do
+        id=$(printf '%s' "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
+        case "$line" in
+            *'"initialize"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25"}}\n' "$id" ;;
+            *'"tools/list"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"find_%s","inputSchema":{"type":"object"}}]}}\n' "$id" "$n" ;;
+            *'"order":"end"'*) exit 1 ;;
+            *'"order":"never"'*) ;;
+            *'"tools/call"'*) printf '{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"start %s"}]}}\n' "$id" "$n" ;;
+        esac
+    done"#;
+
+fn moody(folder: &std::path::Path, more: &str) -> Joined {
+    let count = folder.join("count");
+    let text = format!(
+        "name = \"here\"\ncommand = [\"sh\", \"-c\", '''{MOODY}''']\nallow = [\"*\"]\nenv = {{ COUNT = \"{}\" }}\n{more}",
+        count.display()
+    );
+    join(&toml::from_str(&text).unwrap()).unwrap()
+}
+
+#[test]
+fn a_program_that_dies_is_started_again_later_and_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let joined = moody(folder.path(), "");
+    let find = &joined.tools["here__find_1"];
+    let order = |what: &str| use_tool(find, json!({ "order": what })).map(|answer| answer.result);
+    assert_eq!(order("A").unwrap(), "start 1");
+    assert!(order("end").unwrap_err().contains("has ended"));
+    assert_eq!(order("B").unwrap(), "start 2", "the first time it is started again at once");
+    // It says that its list is another one, and it is; but not as often as it likes.
+    assert!(!joined.watch.look(std::time::Instant::now() + Duration::from_secs(20)));
+    assert_eq!(order("C").unwrap(), "start 2");
+    assert!(joined.watch.look(std::time::Instant::now() + Duration::from_secs(31)));
+    assert!(order("end").unwrap_err().contains("has ended"));
+    assert!(order("D").unwrap_err().contains("started again in"), "not at once the second time");
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(order("E").unwrap(), "start 3");
+}
+
+#[test]
+fn a_program_that_never_answers_is_given_up_and_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let joined = moody(folder.path(), "timeout = \"200ms\"");
+    let find = &joined.tools["here__find_1"];
+    let order = |what: &str| use_tool(find, json!({ "order": what })).map(|answer| answer.result);
+    for _ in 0..3 {
+        assert!(order("never").unwrap_err().contains("within 200ms"));
+    }
+    // A shell may take longer than that to start.
+    let again = (0..20).find_map(|_| order("A").ok());
+    assert_eq!(again.unwrap(), "start 2");
+}
+
+/// A program that knows no handshake: only the stateless protocol.
+#[test]
+fn a_program_of_the_stateless_protocol_is_used() {
+    let script = r#"while read -r line; do
+        id=$(printf '%s' "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
+        case "$line" in
+            *'"initialize"'*) printf '{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"no such method"}}\n' "$id" ;;
+            *2026-07-28*'"tools/list"'*|*'"tools/list"'*2026-07-28*) printf '{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"find_it","inputSchema":{"type":"object"}}]}}\n' "$id" ;;
+            *2026-07-28*) printf '{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"found"}]}}\n' "$id" ;;
+        esac
+    done"#;
+    let text = format!("name = \"here\"\ncommand = [\"sh\", \"-c\", '''{script}''']\nallow = [\"*\"]");
+    let tools = connect(&toml::from_str(&text).unwrap()).unwrap();
+    assert_eq!(use_tool(&tools["here__find_it"], json!({})).unwrap().result, "found");
 }
 
 #[test]
