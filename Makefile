@@ -80,7 +80,7 @@ foreign: setup-tests ## servers that others wrote (from PyPI and npm, installed 
 	@python3 -m venv $(TARGET)/foreign
 	@$(TARGET)/foreign/bin/pip install --quiet "twilio-agent-connect[server]" mcp-server-time
 	@mkdir -p $(TARGET)/foreign-npm
-	@npm install --silent --prefix $(TARGET)/foreign-npm @modelcontextprotocol/server-everything
+	@npm install --silent --prefix $(TARGET)/foreign-npm @modelcontextprotocol/server-everything twilio express ws
 	@$(CARGO) nextest run --package offhook --filterset 'test(foreign::) + test(mcp::real::)'
 
 bench: setup ## criterion benches

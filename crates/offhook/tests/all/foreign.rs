@@ -20,17 +20,23 @@ struct Foreign {
 }
 
 impl Foreign {
-    /// `None`, with a word, where what it needs isn't installed.
-    #[allow(clippy::print_stderr, reason = "whoever runs the tests is to know")]
-    fn start(program: &str, script: &str) -> Option<Self> {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let program: PathBuf = here.join("../../target").join(program);
-        if !program.exists() {
-            eprintln!("skipped: {} isn't there; `make foreign` installs it", program.display());
-            return None;
-        }
+    /// A script of Python's, by what is installed.
+    fn python(script: &str) -> Option<Self> {
+        let program = installed("foreign/bin/python")?;
         let mut command = Command::new(program);
-        command.arg(here.join("tests/foreign").join(script)).args([TOKEN, "0"]);
+        command.arg(folder().join(script)).args([TOKEN, "0"]);
+        Some(Self::start(command))
+    }
+
+    /// A script of Node's, by what is installed.
+    fn node(script: &str) -> Option<Self> {
+        let modules = installed("foreign-npm/node_modules/twilio")?;
+        let mut command = Command::new("node");
+        command.arg(folder().join(script)).arg(modules.parent()?.parent()?).args([TOKEN, "0"]);
+        Some(Self::start(command))
+    }
+
+    fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut first = String::new();
@@ -47,12 +53,40 @@ impl Foreign {
                 log.lock().unwrap().push(line);
             }
         });
-        Some(Self { child, url, lines })
+        Self { child, url, lines }
     }
 
     fn told(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
     }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/foreign")
+}
+
+/// `None`, with a word, where it isn't installed.
+#[allow(clippy::print_stderr, reason = "whoever runs the tests is to know")]
+fn installed(path: &str) -> Option<PathBuf> {
+    // As it stands: what a link leads to is another Python.
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target").join(path);
+    if !path.exists() {
+        eprintln!("skipped: {} isn't there; `make foreign` installs it", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+/// Offhook in front of an application's webhook.
+fn serve(app: &Foreign, stt: &str) -> (Server, tempfile::TempDir) {
+    let agent = format!(
+        "[agent]\nname = \"foreign\"\nwebhook = \"{}\"\n{stt}[[tts]]\nprovider = \"embedded\"\n",
+        app.url
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("agent.toml");
+    std::fs::write(&path, agent).unwrap();
+    (Server::open(path.to_str().unwrap()), folder)
 }
 
 impl Drop for Foreign {
@@ -66,16 +100,9 @@ impl Drop for Foreign {
 /// end. It would refuse a wrong signature (403), and a `setup`, `prompt` or `interrupt` that isn't as its models say (pydantic).
 #[tokio::test]
 async fn a_server_by_twilios_agent_connect_converses_and_is_interrupted() {
-    let Some(app) = Foreign::start("foreign/bin/python", "agent_connect.py") else { return };
+    let Some(app) = Foreign::python("agent_connect.py") else { return };
     let (_doubles, stt) = recogniser(&["Please count for me.", "Stop it, please, I know them."]).await;
-    let agent = format!(
-        "[agent]\nname = \"foreign\"\nwebhook = \"{}\"\n{stt}[[tts]]\nprovider = \"embedded\"\n",
-        app.url
-    );
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("agent.toml");
-    std::fs::write(&path, agent).unwrap();
-    let server = Server::open(path.to_str().unwrap());
+    let (server, _folder) = serve(&app, &stt);
     let keys = Line { when: When::AfterAgent(700), say: Say::Keys("5".into()), text: String::new() };
     let lines = vec![line("pizza-2", When::AfterAgent(500)), line("pizza-1", When::BargeIn(3_000)), keys];
     let report = place(plan(&server.address, 31, lines), |_| {}).await.unwrap();
@@ -89,4 +116,40 @@ async fn a_server_by_twilios_agent_connect_converses_and_is_interrupted() {
     );
     // Its greeting, the count that was cut off, and its last answer.
     assert!(report.agent.len() >= 3, "{:?}", report.agent);
+}
+
+/// Twilio's library for Node: it checks each signature, ours of the webhook, of the socket and of the action; its TwiML is understood, with
+/// the attributes that it spells in its own way. Conversation, interruption, another language, a key, the handoff.
+#[tokio::test]
+async fn a_server_by_twilios_library_for_node_converses_to_its_handoff() {
+    let Some(app) = Foreign::node("twilio_node.mjs") else { return };
+    let (_doubles, stt) =
+        recogniser(&["Please count for me.", "Stop it, please, I know them.", "Spanish, please."]).await;
+    let (server, _folder) = serve(&app, &stt);
+    let keys = Line { when: When::AfterAgent(700), say: Say::Keys("9".into()), text: String::new() };
+    let lines = vec![
+        line("pizza-2", When::AfterAgent(500)),
+        line("pizza-1", When::BargeIn(3_000)),
+        line("pizza-2", When::AfterAgent(500)),
+        keys,
+    ];
+    let report = place(plan(&server.address, 32, lines), |_| {}).await.unwrap();
+    assert_eq!(report.findings, Vec::<String>::new());
+    assert_eq!(report.ended_by, "server", "{:?}", app.told());
+    let told = app.told();
+    let begins: Vec<&str> = told.iter().map(String::as_str).collect();
+    assert_eq!(begins[0], "called by +14155550100");
+    assert_eq!(begins[1], "setup PSTN inbound gold");
+    assert_eq!(begins[2], "heard en-US Please count for me.");
+    assert!(begins[3].starts_with("interrupted true "), "{begins:?}");
+    assert_eq!(
+        begins[4..],
+        [
+            "heard en-US Stop it, please, I know them.",
+            "heard en-US Spanish, please.",
+            "key 9",
+            "closed 1000 Closing websocket session",
+            r#"done ended in-progress {"reason":"live-agent"}"#
+        ]
+    );
 }

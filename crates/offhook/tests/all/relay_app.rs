@@ -1,7 +1,7 @@
 //! Whole calls of sound to an agent whose words come from an application that speaks ConversationRelay, over real sockets.
 use std::sync::{Arc, Mutex};
 
-use crate::application::{Application, agent_file, plan, recogniser, token};
+use crate::application::{Application, agent_file, authority, plan, recogniser, token};
 use crate::server::{Server, line};
 use offhook_simulator::{Line, Say, When, place};
 use offhook_twilio::signature::{AuthToken, sign};
@@ -103,6 +103,79 @@ async fn a_caller_who_interrupts_is_told_to_the_application_with_what_was_heard(
     assert!(!heard.contains("One is") && !heard.contains("Five"), "{interrupt}");
     let ms = interrupt["durationUntilInterruptMs"].as_u64().unwrap();
     assert!((50..4_500).contains(&ms), "{interrupt}");
+}
+
+/// Serves a recording, as a file server does. Gives its address.
+async fn recording(wav: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hold.wav?key=secret", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut buffer = [0; 4_096];
+            let _request = stream.read(&mut buffer).await.unwrap();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: audio/wav\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                wav.len()
+            );
+            stream.write_all(&[head.as_bytes(), &wav].concat()).await.unwrap();
+        }
+    });
+    url
+}
+
+/// A second of a soft tone at 22 050 Hz, 16 bits, one channel.
+fn soft_tone() -> Vec<u8> {
+    let mut wav =
+        b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0\x22\x56\0\0\0\0\0\0\x02\0\x10\0data".to_vec();
+    wav.extend((2 * 22_050_u32).to_le_bytes());
+    wav.extend((0..22_050).flat_map(|n| (((f64::from(n) * 0.2).sin() * 900.0) as i16).to_le_bytes()));
+    wav
+}
+
+/// "One moment.", three seconds of a recording, then words: in this order; the caller interrupts the second recording.
+#[tokio::test]
+async fn an_application_plays_recordings_in_order_with_speech() {
+    let file = recording(soft_tone()).await;
+    let play = move |times: u32| {
+        serde_json::json!({"type": "play", "source": file, "loop": times, "preemptible": false}).to_string()
+    };
+    let app = Application::start(move |message| match message["type"].as_str().unwrap() {
+        "setup" => vec![token("One moment.", true), play(3), token("Here I am.", true), play(0)],
+        "prompt" => vec![token("Goodbye.", true), r#"{"type":"end"}"#.into()],
+        _ => vec![],
+    })
+    .await;
+    let (_doubles, stt) = recogniser(&["Stop it, please."]).await;
+    let events = "events = [\"speaker-events\", \"tokens-played\"]";
+    let file = agent_file(&app.url, &stt, events).replace("greeting = \"Hello, this is the test.\"\n", "");
+    let (server, _folder) = serve(&file);
+    let lines = vec![line("pizza-1", When::At(8_500))];
+    let report = place(plan(&server.address, 7, lines), |_| {}).await.unwrap();
+    assert_eq!(report.findings, Vec::<String>::new());
+    assert_eq!(report.ended_by, "server", "{report:#?}");
+    let played: Vec<String> = app
+        .of_type("info")
+        .into_iter()
+        .filter(|info| info["name"] == "tokensPlayed")
+        .map(|info| info["value"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(played, ["One moment.", "Here I am.", "Goodbye."]);
+    let interrupt = &app.of_type("interrupt")[0];
+    assert_eq!(interrupt["utteranceUntilInterrupt"], "", "a recording has no words");
+    assert!(interrupt["durationUntilInterruptMs"].as_u64().unwrap() > 1_000, "{interrupt}");
+    assert!(app.of_type("error").is_empty(), "{:?}", app.types());
+    // The tone is as loud as the voice, and without a hole.
+    let sound = &report.agent_sound;
+    let levels: Vec<f32> = sound
+        .chunks_exact(1_600)
+        .map(|part| {
+            let mut linear = vec![0; part.len()];
+            offhook_mulaw::decode_slice(part, &mut linear);
+            offhook_audio::Dbov::of(&linear).0
+        })
+        .collect();
+    let steady = levels.windows(10).any(|all| all.iter().all(|level| (-24.0..-12.0).contains(level)));
+    assert!(steady, "{levels:?}");
 }
 
 #[tokio::test]
@@ -256,11 +329,11 @@ fn in_short(received: &[serde_json::Value]) -> Vec<String> {
 
 /// The same caller, the same application: once Twilio is its ConversationRelay (as our simulator plays it), once we are, behind a stream.
 #[tokio::test]
-#[ignore = "Twilio's double takes wss:// alone, and the application of this test has no TLS"]
 async fn an_application_is_told_the_same_in_the_same_order_by_twilio_and_by_us() {
     let mut told = Vec::new();
+    offhook_simulator::trust(authority().as_bytes()).unwrap();
     for by_us in [false, true] {
-        let app = Application::start(|message| match message["type"].as_str().unwrap() {
+        let app = Application::start_with_tls(|message| match message["type"].as_str().unwrap() {
             "prompt" if message["voicePrompt"] == "Please count for me." => vec![
                 token(
                     "One is the first number that there is. Two is what comes after the first of them. ",
@@ -290,7 +363,10 @@ async fn an_application_is_told_the_same_in_the_same_order_by_twilio_and_by_us()
             "[agent]\nname = \"app\"\nwebhook = \"{}/voice\"\n{stt}[[tts]]\nprovider = \"embedded\"\n",
             hook.base
         );
-        let (server, _folder) = serve(&agent);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.toml");
+        std::fs::write(&path, agent).unwrap();
+        let server = Server::trusting(&authority(), path.to_str().unwrap());
         let says = |name: &str, when, text: &str| Line { text: text.into(), ..line(name, when) };
         let lines = vec![
             says("pizza-2", When::AfterAgent(500), "Please count for me."),
