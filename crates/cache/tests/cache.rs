@@ -58,7 +58,14 @@ async fn speak(tts: &CachedTts, texts: &[&str]) -> Vec<String> {
     let running = tokio::spawn(tts.run(call, commands, events));
     for (n, text) in texts.iter().enumerate() {
         let (utterance, segment) = (UtteranceId(1), SegmentId(n as u32));
-        let request = SpeakRequest { utterance, segment, text: (*text).into(), last: false, language: None };
+        let request = SpeakRequest {
+            utterance,
+            segment,
+            text: (*text).into(),
+            last: false,
+            language: None,
+            recording: None,
+        };
         to.send(TtsCommand::Speak(request)).await.unwrap();
     }
     drop(to);

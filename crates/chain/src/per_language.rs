@@ -306,6 +306,7 @@ mod tests {
                 text: text.to_owned(),
                 last: true,
                 language: language.map(Into::into),
+                recording: None,
             };
             to.offer(TtsCommand::Speak(request)).unwrap();
             let done = from.recv().await.unwrap();
@@ -337,6 +338,7 @@ mod tests {
             text: format!("{utterance}.{segment}"),
             last: false,
             language: Some(language.into()),
+            recording: None,
         })
     }
 

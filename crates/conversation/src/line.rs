@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_stage_api::{
-    CallTime, Digits, Expectation, Interruptible, Key, StageFailure, ToolCall, Transcript, TurnQuestion,
-    UtteranceId,
+    CallTime, Digits, Expectation, Interruptible, Key, Recording, StageFailure, ToolCall, Transcript,
+    TurnQuestion, UtteranceId,
 };
 
 use crate::deadline::Deadline;
@@ -141,6 +141,13 @@ pub enum LineCommand {
         id: UtteranceId,
         /// The text.
         text: String,
+    },
+    /// Play a recording, in the place of an utterance's text.
+    Play {
+        /// Which.
+        id: UtteranceId,
+        /// The recording.
+        recording: Arc<Recording>,
     },
     /// No more text of an utterance will come.
     Close(UtteranceId),

@@ -12,7 +12,8 @@ use offhook_conversation::line::{Heard, Line, LineCommand, LineEvent, Opening};
 use offhook_conversation::{CallEvent, Deadline, Output, Why, contains_words};
 use offhook_endpoint::dtmf::tones;
 use offhook_stage_api::{
-    CallTime, Digits, StageFailure, SttCommand, SttEvent, TtsCommand, TtsEvent, UtteranceId,
+    CallTime, Digits, Recording, SpeakRequest, StageFailure, SttCommand, SttEvent, TtsCommand, TtsEvent,
+    UtteranceId,
 };
 
 use crate::caller::{CallerOutputs, CallerSide};
@@ -36,6 +37,8 @@ pub struct MediaLine {
     caller: CallerSide,
     playout: Playout,
     outbound: Outbound,
+    /// The same for a recording that is being played: its level isn't the voice's.
+    recording: Option<Box<Outbound>>,
     voice: Voice,
     tts_ended: Option<StageFailure>,
     /// We hung up: nothing more goes out.
@@ -64,6 +67,7 @@ impl MediaLine {
             caller: CallerSide::new(&config),
             playout: Playout::new(config.playout.clone()),
             outbound: Outbound::new(Dbov(config.playout.level), config.playout.known_gain),
+            recording: None,
             voice: Voice::new(language),
             tts_ended: None,
             hung_up: false,
@@ -171,6 +175,22 @@ impl MediaLine {
         self.out.push_back(Output::Tts(TtsCommand::Speak(piece.request(id, segment))));
     }
 
+    fn play(&mut self, id: UtteranceId, recording: Arc<Recording>) {
+        let Some(utterance) = self.playout.get_mut(id) else { return };
+        let segment = utterance.add_recording();
+        if self.tts_ended.is_some() {
+            return utterance.fail(segment);
+        }
+        self.out.push_back(Output::Tts(TtsCommand::Speak(SpeakRequest {
+            utterance: id,
+            segment,
+            text: String::new(),
+            last: true,
+            language: None,
+            recording: Some(recording),
+        })));
+    }
+
     fn append(&mut self, id: UtteranceId, text: &str) {
         let mut text = text;
         while let Some(piece) = self.voice.append(id, text) {
@@ -203,6 +223,9 @@ impl MediaLine {
         if !utterance.given() {
             self.out.push_back(Output::Tts(TtsCommand::Cancel { utterance: id }));
         }
+        if utterance.has_recording() {
+            self.recording = None;
+        }
         self.outbound.reset();
         heard
     }
@@ -214,8 +237,15 @@ impl MediaLine {
             let Some(mut raw) = utterance.next_raw(CONVERSION_LEAD) else { break };
             any = true;
             let id = utterance.id;
+            let (Raw::Sound { segment, .. } | Raw::End { segment }) = &raw;
+            let outbound = if utterance.is_recording(*segment) {
+                let level = Dbov(self.config.playout.level);
+                self.recording.get_or_insert_with(|| Box::new(Outbound::new(level, None)))
+            } else {
+                &mut self.outbound
+            };
             match &mut raw {
-                Raw::Sound { segment, chunk, taken } => match self.outbound.convert(chunk, taken) {
+                Raw::Sound { segment, chunk, taken } => match outbound.convert(chunk, taken) {
                     Ok(octets) => {
                         utterance.push_audio(*segment, octets);
                         utterance.put_back(raw);
@@ -226,8 +256,11 @@ impl MediaLine {
                     }
                 },
                 Raw::End { segment } => {
-                    utterance.push_audio(*segment, self.outbound.finish_segment());
+                    utterance.push_audio(*segment, outbound.finish_segment());
                     utterance.segment_done(*segment);
+                    if utterance.is_recording(*segment) {
+                        self.recording = None;
+                    }
                     self.playout.finish(id, &mut self.out);
                 }
             }
@@ -263,6 +296,7 @@ impl Line for MediaLine {
         match command {
             LineCommand::Open(opening) => self.open(opening),
             LineCommand::Append { id, text } => self.append(id, &text),
+            LineCommand::Play { id, recording } => self.play(id, recording),
             LineCommand::Close(id) => self.close(id),
             LineCommand::Release(id) => {
                 if let Some(utterance) = self.playout.get_mut(id) {

@@ -37,7 +37,14 @@ impl Piece {
         utterance: UtteranceId,
         segment: offhook_stage_api::SegmentId,
     ) -> SpeakRequest {
-        SpeakRequest { utterance, segment, text: self.text, last: self.last, language: self.language }
+        SpeakRequest {
+            utterance,
+            segment,
+            text: self.text,
+            last: self.last,
+            language: self.language,
+            recording: None,
+        }
     }
 }
 

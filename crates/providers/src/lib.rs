@@ -8,6 +8,7 @@ pub mod embedded;
 pub mod llm;
 pub mod net;
 pub mod realtime;
+pub mod recordings;
 pub mod relay_app;
 pub mod sniff;
 pub mod stt;

@@ -141,7 +141,14 @@ async fn speak(links: Vec<Link<dyn Tts>>) -> (Duration, bool) {
     let (events, from) = bounded(256, WhenFull::PushBack);
     let run = tokio::spawn(chain.run(call_info(), commands, events));
     let (utterance, segment) = (UtteranceId(1), SegmentId(0));
-    let request = SpeakRequest { utterance, segment, text: ANSWER.to_owned(), last: true, language: None };
+    let request = SpeakRequest {
+        utterance,
+        segment,
+        text: ANSWER.to_owned(),
+        last: true,
+        language: None,
+        recording: None,
+    };
     to.offer(TtsCommand::Speak(request)).unwrap();
     let (mut sound, mut last_word) = (Duration::ZERO, 0);
     let complete = loop {

@@ -124,7 +124,8 @@ async fn speaks(config: Value, round_trip: Duration) -> ([Duration; 2], usize) {
     for (segment, soon) in (0..).zip(&mut soon) {
         let text = "Your table is booked for eight.".to_owned();
         let (utterance, segment) = (UtteranceId(1), SegmentId(segment));
-        let request = SpeakRequest { utterance, segment, text, last: segment.0 == 1, language: None };
+        let request =
+            SpeakRequest { utterance, segment, text, last: segment.0 == 1, language: None, recording: None };
         let asked = Instant::now();
         to.offer(TtsCommand::Speak(request)).unwrap();
         loop {

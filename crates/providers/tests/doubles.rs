@@ -232,6 +232,7 @@ async fn speak(config: Value) -> (u128, usize, Result<(), String>) {
         text: ANSWER.to_owned(),
         last: true,
         language: None,
+        recording: None,
     };
     commands.offer(TtsCommand::Speak(request)).unwrap();
     let (mut sound, mut words) = (Duration::ZERO, 0);

@@ -119,7 +119,7 @@ async fn piper_speaks() {
     drop(tokio::spawn(voice.run(CallInfo::default(), for_stage, from_stage)));
     let (utterance, segment) = (UtteranceId(1), SegmentId(0));
     let text = "Good evening, this is the Blue Door restaurant.".to_owned();
-    let request = SpeakRequest { utterance, segment, text, last: true, language: None };
+    let request = SpeakRequest { utterance, segment, text, last: true, language: None, recording: None };
     commands.send(TtsCommand::Speak(request)).await.unwrap();
     let spoken = async {
         let (mut samples, mut loud) = (0_usize, 0_usize);

@@ -53,8 +53,14 @@ fn start(mut config: Value) -> Voice {
 impl Voice {
     fn speak(&self, utterance: u32, segment: u32, text: &str) {
         let (utterance, segment) = (UtteranceId(utterance), SegmentId(segment));
-        let request =
-            SpeakRequest { utterance, segment, text: text.to_owned(), last: segment.0 == 1, language: None };
+        let request = SpeakRequest {
+            utterance,
+            segment,
+            text: text.to_owned(),
+            last: segment.0 == 1,
+            language: None,
+            recording: None,
+        };
         self.to.offer(TtsCommand::Speak(request)).unwrap();
     }
 

@@ -125,6 +125,13 @@ impl Ledger {
         }
     }
 
+    /// A recording was sent to be played. How long it is, only Twilio knows.
+    pub(crate) fn played(&mut self, id: UtteranceId, now: CallTime) {
+        self.voice_until = self.voice_until.max(now + BEGINS_AFTER);
+        let (text, until) = (Piece::default(), self.voice_until);
+        self.sent.push_back(Sent { id, text, keys: true, closed: true, began: now, until, played: 0 });
+    }
+
     /// Keys were sent.
     pub(crate) fn pressed(&mut self, id: UtteranceId, keys: usize, now: CallTime) {
         let length = KEY * u32::try_from(keys).unwrap_or(u32::MAX);

@@ -82,8 +82,8 @@ impl RelayLine {
                 return;
             }
             let (id, interruptible, closed) = (first.id, first.interruptible, first.closed);
-            let keys = first.keys.take();
-            let silent = first.text.text.spoken.is_empty() && keys.is_none();
+            let (keys, recording) = (first.keys.take(), first.recording.take());
+            let silent = first.text.text.spoken.is_empty() && keys.is_none() && recording.is_none();
             if silent && !closed {
                 return;
             }
@@ -106,6 +106,11 @@ impl RelayLine {
             if let Some(keys) = keys {
                 self.ledger.pressed(id, keys.reveal().len(), now);
                 self.wire(RelayWire::Press(keys));
+                continue;
+            }
+            if let Some(recording) = recording {
+                self.ledger.played(id, now);
+                self.wire(RelayWire::PlayRecording { recording, interruptible });
                 continue;
             }
             self.ledger.sent(id, &text, now);
@@ -204,6 +209,7 @@ impl Line for RelayLine {
                     cleaner: Cleaner::new(language.as_deref().unwrap_or(&self.first_language)),
                     text: Piece::default(),
                     keys: None,
+                    recording: None,
                     interruptible: interruptible == Interruptible::Yes,
                     held,
                     closed: false,
@@ -218,6 +224,13 @@ impl Line for RelayLine {
                     if sending.take(&more) {
                         self.events.push_back(LineEvent::Ready(id));
                     }
+                }
+            }
+            LineCommand::Play { id, recording } => {
+                if let Some(sending) = self.sending.iter_mut().find(|sending| sending.id == id) {
+                    // Nothing else is said with it.
+                    (sending.recording, sending.closed) = (Some(recording), true);
+                    self.events.push_back(LineEvent::Ready(id));
                 }
             }
             LineCommand::Close(id) => {
@@ -303,6 +316,7 @@ impl Line for RelayLine {
             cleaner: Cleaner::new(""),
             text: Piece::default(),
             keys: Some(digits.clone()),
+            recording: None,
             interruptible: false,
             held: false,
             closed: true,

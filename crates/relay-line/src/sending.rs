@@ -1,9 +1,10 @@
 //! An utterance on its way: made speakable, and not sent to its end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_speakable::{Cleaner, Piece};
-use offhook_stage_api::{CallTime, Digits, UtteranceId};
+use offhook_stage_api::{CallTime, Digits, Recording, UtteranceId};
 
 /// A stream that stops for so long behind a sentence won't go on with its last word.
 const SENTENCE_HELD: Duration = Duration::from_millis(200);
@@ -22,6 +23,8 @@ pub(crate) struct Sending {
     pub(crate) text: Piece,
     /// Keys to be pressed in place of text.
     pub(crate) keys: Option<Digits>,
+    /// A recording to be played in place of text.
+    pub(crate) recording: Option<Arc<Recording>>,
     pub(crate) interruptible: bool,
     /// Its reply is speculative.
     pub(crate) held: bool,

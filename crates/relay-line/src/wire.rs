@@ -1,8 +1,9 @@
 //! What comes and goes over the wire of a ConversationRelay session.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_stage_api::{Digits, Key};
+use offhook_stage_api::{Digits, Key, Recording};
 
 /// Something that comes from Twilio.
 #[derive(Clone, Debug)]
@@ -55,6 +56,13 @@ pub enum RelayWire {
     Play {
         /// Its URL.
         source: String,
+    },
+    /// Play a recording, behind what is being said.
+    PlayRecording {
+        /// Which.
+        recording: Arc<Recording>,
+        /// The caller may interrupt it.
+        interruptible: bool,
     },
     /// From here on speak, and listen for, another language.
     Language {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::id::ReplyId;
-use crate::{Digits, Entry, Expectation, Interruptible, News, StageFailure, ToolCall, ToolResult};
+use crate::{Digits, Entry, Expectation, Interruptible, News, Recording, StageFailure, ToolCall, ToolResult};
 
 /// Commands of the call to the language model (or script).
 #[derive(Clone, Debug)]
@@ -127,6 +127,13 @@ pub enum LlmEvent {
         /// The piece.
         delta: String,
     },
+    /// This reply is a recording, in the place of text: it has none.
+    Play {
+        /// Which reply.
+        reply: ReplyId,
+        /// The recording.
+        recording: Arc<Recording>,
+    },
     /// What may interrupt this reply; else the configuration says. Comes before its text.
     Interruptible {
         /// Which reply.
@@ -169,6 +176,7 @@ impl LlmEvent {
         match self {
             Self::Initiative { .. } => ReplyId(0),
             Self::Text { reply, .. }
+            | Self::Play { reply, .. }
             | Self::Language { reply, .. }
             | Self::Silent { reply }
             | Self::Interruptible { reply, .. }

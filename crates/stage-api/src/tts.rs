@@ -6,8 +6,8 @@ use std::time::Duration;
 use offhook_audio::SampleRate;
 use serde::{Deserialize, Serialize};
 
-use crate::StageFailure;
 use crate::id::{SegmentId, UtteranceId};
+use crate::{Recording, StageFailure};
 
 /// Commands of the call to the text-to-speech stage.
 #[derive(Clone, Debug)]
@@ -35,6 +35,9 @@ pub struct SpeakRequest {
     /// BCP 47 tag of the text's language, if the call was switched to one: the voice of that language is to speak.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<Arc<str>>,
+    /// Play this in the place of a text, which is empty then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<Arc<Recording>>,
 }
 
 /// Events of the text-to-speech stage.

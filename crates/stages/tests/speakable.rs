@@ -55,6 +55,7 @@ async fn times_are_those_of_the_written_words() {
             text: text.into(),
             last: false,
             language: None,
+            recording: None,
         };
         to.offer(TtsCommand::Speak(request)).unwrap();
     }
@@ -100,6 +101,7 @@ async fn what_says_nothing_is_done_in_its_turn_and_never_reaches_the_voice() {
             text: text.into(),
             last: false,
             language: None,
+            recording: None,
         };
         to.offer(TtsCommand::Speak(request)).unwrap();
     }
@@ -126,6 +128,7 @@ async fn numbers_are_read_in_the_language_that_the_call_was_switched_to() {
         text: "12,50 €".into(),
         last: true,
         language: Some("de-DE".into()),
+        recording: None,
     };
     to.offer(TtsCommand::Speak(request)).unwrap();
     drop(to);

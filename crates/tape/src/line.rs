@@ -164,6 +164,11 @@ impl TapedLine for RelayLine {
                 WireRelayOutput::Text { token: token.clone(), last: *last, fixed: !interruptible }
             }
             RelayWire::Play { source } => WireRelayOutput::Play(source.clone()),
+            RelayWire::PlayRecording { recording, interruptible } => WireRelayOutput::PlayRecording {
+                source: recording.source.to_string(),
+                times: recording.times,
+                fixed: !interruptible,
+            },
             RelayWire::Language { tag } => WireRelayOutput::Language(tag.clone()),
             RelayWire::Hints { message } => WireRelayOutput::Hints(message.clone()),
             RelayWire::Press(digits) => WireRelayOutput::Press(digits.reveal().len()),

@@ -122,6 +122,16 @@ pub enum WireRelayOutput {
     },
     /// A sound is played until more is said: its URL.
     Play(String),
+    /// A recording in the place of words.
+    PlayRecording {
+        /// Its address, without a query.
+        source: String,
+        /// How often.
+        times: u32,
+        /// Nothing interrupts it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        fixed: bool,
+    },
     /// Another language is spoken from here on: its BCP 47 tag.
     Language(String),
     /// Words to listen for from here on: the message.

@@ -80,6 +80,10 @@ impl Open {
                     out.push_back(LlmEvent::Tool { reply: self.id, call });
                 }
             }
+            LlmEvent::Play { .. } => {
+                self.flush(out);
+                out.push_back(event);
+            }
             LlmEvent::Done { .. } => {
                 self.flush(out);
                 out.push_back(event);

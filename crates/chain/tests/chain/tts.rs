@@ -172,8 +172,14 @@ impl Line {
     fn speak(&self, utterance: u32, texts: &[&str]) {
         for (n, text) in texts.iter().enumerate() {
             let (utterance, segment) = (UtteranceId(utterance), SegmentId(n as u32));
-            let request =
-                SpeakRequest { utterance, segment, text: (*text).to_owned(), last: false, language: None };
+            let request = SpeakRequest {
+                utterance,
+                segment,
+                text: (*text).to_owned(),
+                last: false,
+                language: None,
+                recording: None,
+            };
             self.to.offer(TtsCommand::Speak(request)).unwrap();
         }
     }

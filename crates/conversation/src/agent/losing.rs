@@ -7,7 +7,7 @@ use super::{Agent, Unheard};
 use crate::event::{CallEvent, DropCause};
 use crate::line::Heard;
 use crate::moment::Moment;
-use crate::speech::{Occasion, Purpose, Utterance, must_be_heard};
+use crate::speech::{Occasion, Purpose, RECORDING, Utterance, must_be_heard};
 
 impl Agent {
     /// Drops what this occasion ends; what has begun is cut off.
@@ -105,7 +105,7 @@ impl Agent {
                 if let Some(reply) = said.purpose.reply() {
                     at.llm(LlmCommand::Interrupted { reply, heard: heard.lasted });
                 }
-                self.note_said(&said, &heard, at);
+                self.note_said(&said, &heard, true, at);
                 "not all keys were pressed: they were cut off"
             }
         };
@@ -118,10 +118,12 @@ impl Agent {
         }
     }
 
-    pub(super) fn note_said(&mut self, said: &Utterance, heard: &Heard, at: &mut Moment<'_>) {
+    pub(super) fn note_said(&mut self, said: &Utterance, heard: &Heard, cut: bool, at: &mut Moment<'_>) {
         // What isn't given to the voice yet, the line doesn't know of.
         let words = |text: &str| text.split_whitespace().count();
-        let whole = heard.is_whole() && words(&heard.text) >= words(&said.text);
+        let all_words = heard.is_whole() && words(&heard.text) >= words(&said.text);
+        // A recording has none that could be missing.
+        let whole = all_words && !(cut && said.is_recording);
         self.history.ended(said.id, &heard.text, whole, at.now);
         // Keys that were pressed are no words.
         if !matches!(said.purpose, Purpose::Keys(_) | Purpose::Echo) {
@@ -131,8 +133,8 @@ impl Agent {
             at.event(CallEvent::Said {
                 utterance: said.id,
                 what: said.purpose.kind(),
-                heard: heard.text.clone(),
-                text: said.text.trim().to_owned(),
+                heard: if said.is_recording { RECORDING.to_owned() } else { heard.text.clone() },
+                text: said.shown().to_owned(),
                 interrupted: !whole,
                 timed: heard.timed,
             });

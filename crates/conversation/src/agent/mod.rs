@@ -193,7 +193,8 @@ impl Agent {
     /// Its first sound went out. True if it is the reply that is waited for.
     pub(crate) fn on_began(&mut self, id: UtteranceId, at: &mut Moment<'_>) -> bool {
         let Some(said) = self.speaking.began(id, at) else { return false };
-        let (what, text, reply) = (said.purpose.kind(), said.text.clone(), said.purpose.reply());
+        let text = if said.is_recording { said.shown().to_owned() } else { said.text.clone() };
+        let (what, reply) = (said.purpose.kind(), said.purpose.reply());
         let (speaks, interruptible) =
             (!matches!(said.purpose, Purpose::Keys(_) | Purpose::Echo), said.interruptible);
         at.event(CallEvent::Speaking { utterance: id, what, text });
@@ -209,7 +210,7 @@ impl Agent {
     /// It was played to its end. True if it was known.
     pub(crate) fn on_over(&mut self, id: UtteranceId, heard: &Heard, at: &mut Moment<'_>) -> bool {
         let Some(said) = self.speaking.remove(id) else { return false };
-        self.note_said(&said, heard, at);
+        self.note_said(&said, heard, false, at);
         if let Purpose::Keys(Some(tool)) = said.purpose {
             self.keys_done(tool, Ok("pressed".to_owned()), at);
         }

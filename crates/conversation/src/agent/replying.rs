@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use offhook_stage_api::{
-    CallTime, Expectation, Interruptible, LlmCommand, ReplyId, ReplyReason, ReplyRequest, StageFailure,
-    ToolCall, ToolUse,
+    CallTime, Expectation, Interruptible, LlmCommand, Recording, ReplyId, ReplyReason, ReplyRequest,
+    StageFailure, ToolCall, ToolUse, UtteranceId,
 };
 
 use super::Agent;
@@ -265,13 +265,29 @@ impl Agent {
         if let Some(id) = reply.utterance {
             return self.speaking.append(id, text, at);
         }
+        self.open_mouth(&text, at);
+    }
+
+    /// The reply is a recording, in the place of text.
+    pub(crate) fn play(&mut self, recording: Arc<Recording>, at: &mut Moment<'_>) {
+        let Some(reply) = self.reply.as_mut().filter(|reply| reply.utterance.is_none()) else { return };
+        reply.first_text.get_or_insert(at.now);
+        if let Some(id) = self.open_mouth("", at) {
+            self.speaking.play(id, recording, at);
+        }
+    }
+
+    fn open_mouth(&mut self, text: &str, at: &mut Moment<'_>) -> Option<UtteranceId> {
+        let reply = self.reply.as_mut()?;
         let purpose = if reply.reason == ReplyReason::Greeting {
             Purpose::Greeting(Some(reply.id))
         } else {
             Purpose::Reply(Some(reply.id))
         };
         let (held, by, language) = (reply.is_speculative(), reply.interruptible, reply.language.clone());
-        reply.utterance = Some(self.speaking.open(purpose, &text, by, held, language, at));
+        let id = self.speaking.open(purpose, text, by, held, language, at);
+        reply.utterance = Some(id);
+        Some(id)
     }
 
     pub(crate) fn on_interruptible(&mut self, by: Interruptible, at: &mut Moment<'_>) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use offhook_stage_api::{Digits, Interruptible, UtteranceId};
+use offhook_stage_api::{Digits, Interruptible, Recording, UtteranceId};
 
 use crate::deadline::{Deadline, Why};
 use crate::event::DropCause;
@@ -106,6 +106,14 @@ impl Speaking {
         if let Some(said) = self.queue.get_mut(id) {
             said.text.push_str(&text);
             at.command(LineCommand::Append { id, text });
+        }
+    }
+
+    /// A recording is played in the place of its words.
+    pub(super) fn play(&mut self, id: UtteranceId, recording: Arc<Recording>, at: &mut Moment<'_>) {
+        if let Some(said) = self.queue.get_mut(id) {
+            said.is_recording = true;
+            at.command(LineCommand::Play { id, recording });
         }
     }
 

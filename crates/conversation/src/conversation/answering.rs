@@ -95,6 +95,7 @@ impl Conversation {
         }
         match event {
             LlmEvent::Text { delta, .. } => self.agent.write(&delta, at),
+            LlmEvent::Play { recording, .. } => self.agent.play(recording, at),
             LlmEvent::Interruptible { by, .. } => self.agent.on_interruptible(by, at),
             LlmEvent::Language { language, .. } => self.agent.on_language(language),
             LlmEvent::Silent { .. } => self.agent.on_silent(),

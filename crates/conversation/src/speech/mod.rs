@@ -13,7 +13,7 @@ use offhook_stage_api::{CallTime, Interruptible, ReplyId, UtteranceId};
 use crate::event::DropCause;
 
 pub(crate) use rules::{By, Occasion, must_be_heard};
-pub(crate) use utterance::{Bridge, Progress, Purpose, Utterance};
+pub(crate) use utterance::{Bridge, Progress, Purpose, RECORDING, Utterance};
 
 /// Everything that is said and not yet over, in the order in which the line speaks it.
 #[derive(Debug, Default)]
@@ -42,6 +42,7 @@ impl Speech {
             interruptible,
             progress,
             text: String::new(),
+            is_recording: false,
             closed: false,
             has_sound: false,
         };

@@ -112,13 +112,23 @@ pub(crate) struct Utterance {
     pub(crate) progress: Progress,
     /// What was written of it so far.
     pub(crate) text: String,
+    /// It is a recording, and has no words.
+    pub(crate) is_recording: bool,
     /// Nothing more will be written.
     pub(crate) closed: bool,
     /// The voice has given sound for it.
     pub(crate) has_sound: bool,
 }
 
+/// What stands in a call's record in the place of a recording's words.
+pub(crate) const RECORDING: &str = "(a recording)";
+
 impl Utterance {
+    /// Its text, for people.
+    pub(crate) fn shown(&self) -> &str {
+        if self.is_recording { RECORDING } else { self.text.trim() }
+    }
+
     pub(crate) fn has_begun(&self) -> bool {
         self.began_at().is_some()
     }

@@ -28,6 +28,8 @@ pub(crate) struct Segment {
     pub(crate) done: bool,
     /// The voice could not speak (the rest of) it.
     failed: bool,
+    /// It is a recording, not the voice.
+    recording: bool,
 }
 
 /// One thing that the agent says.
@@ -87,8 +89,27 @@ impl Utterance {
             length: 0,
             done: false,
             failed: false,
+            recording: false,
         });
         id
+    }
+
+    /// A recording, in the place of words.
+    pub(crate) fn add_recording(&mut self) -> SegmentId {
+        let id = self.add_segment(String::new());
+        if let Some(segment) = self.segment_mut(id) {
+            segment.recording = true;
+        }
+        id
+    }
+
+    pub(crate) fn is_recording(&self, id: SegmentId) -> bool {
+        self.segments.get(id.0 as usize).is_some_and(|segment| segment.recording)
+    }
+
+    /// There is a recording in it.
+    pub(crate) fn has_recording(&self) -> bool {
+        self.segments.iter().any(|segment| segment.recording)
     }
 
     fn segment_mut(&mut self, id: SegmentId) -> Option<&mut Segment> {

@@ -14,6 +14,7 @@ use offhook_providers::embedded::{Flite, NativePool, PocketSphinx, SphinxOptions
 use offhook_providers::llm::{Clock, LlmConfig, ModelTable, NetworkLlm, Prompt};
 use offhook_providers::net::Secret;
 use offhook_providers::realtime::{Realtime, RealtimeConfig};
+use offhook_providers::recordings::PlayingTts;
 use offhook_providers::relay_app::{self, RelayApp, RelayAppConfig};
 use offhook_providers::stt::SttConfig;
 use offhook_providers::tts::TtsConfig;
@@ -60,7 +61,7 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
             None => Clock::default(),
         },
     };
-    let (mut llm, follows) = llm(file, &prompt)?;
+    let (mut llm, follows) = llm(file, &prompt, transport)?;
     let mut providers = Vec::new();
     let webhook = match &agent.webhook {
         Some(url) => {
@@ -87,7 +88,12 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
             providers.extend(stt.iter().map(|link| provider("hears", link.stage.name(), &link.health)));
             providers.extend(llm.iter().map(|link| provider("thinks", link.stage.name(), &link.health)));
             providers.extend(tts.iter().map(|link| provider("speaks", link.stage.name(), &link.health)));
-            let (stt, tts) = (Arc::new(SttChain::new(stt)?), Arc::new(TtsChain::new(tts)?));
+            let (stt, voice) = (Arc::new(SttChain::new(stt)?), Arc::new(TtsChain::new(tts)?));
+            // Applications may want recordings played.
+            let tts: Arc<dyn Tts> = match follows.is_some() || webhook.is_some() {
+                true => Arc::new(PlayingTts::new(voice)),
+                false => voice,
+            };
             StageSet { stt, turn: None, llm: Arc::new(LlmChain::new(llm)?), tts }
         }
         // Twilio hears and speaks.
@@ -219,7 +225,11 @@ fn mouth(wanted: Option<&str>) -> anyhow::Result<Arc<dyn Tts>> {
 
 type Thinkers = Vec<Link<dyn Llm>>;
 
-fn llm(file: &AgentFile, prompt: &Prompt) -> anyhow::Result<(Thinkers, Option<Follows>)> {
+fn llm(
+    file: &AgentFile,
+    prompt: &Prompt,
+    transport: Transport,
+) -> anyhow::Result<(Thinkers, Option<Follows>)> {
     let mut links = Thinkers::new();
     let mut follows = None;
     let models = ModelTable::shipped().with(ModelTable::from_families(file.families.clone()));
@@ -236,6 +246,10 @@ fn llm(file: &AgentFile, prompt: &Prompt) -> anyhow::Result<(Thinkers, Option<Fo
         }
         if table.provider == relay_app::NAME {
             let app = relay_app(&table)?;
+            let app = match transport {
+                Transport::MediaStreams => app,
+                Transport::ConversationRelay => app.on_a_line_that_plays(),
+            };
             follows = Some(Follows {
                 interruptible: app.interrupted_by(),
                 speculates: app.speculates(),

@@ -208,6 +208,11 @@ impl Teller<'_> {
                     "puts something else in the place of what is being said".to_owned(),
                 );
             }
+            LlmEvent::Play { reply, recording } => {
+                let what =
+                    format!("{reply} is the recording {}, {} times", recording.source, recording.times);
+                self.add(at_ms, Who::Llm, what);
+            }
             LlmEvent::Silent { reply } => {
                 self.add(at_ms, Who::Llm, format!("{reply} has no words"));
             }
@@ -316,7 +321,7 @@ impl Teller<'_> {
                     format!("takes this for somebody else, {below_db} dB below the caller's voice: no turn");
                 self.add(at_ms, Who::Engine, what);
             }
-            CallEvent::Digits { count } => {
+            CallEvent::Digits { count, .. } => {
                 self.add(at_ms, Who::Caller, format!("has keyed {count} digits: a whole number"));
             }
             CallEvent::Tool { name, stage, after_ms } => {

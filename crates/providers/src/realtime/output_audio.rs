@@ -185,6 +185,7 @@ mod tests {
                 text: text.to_owned(),
                 last: false,
                 language: None,
+                recording: None,
             },
             now,
         );

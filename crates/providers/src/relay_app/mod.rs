@@ -35,6 +35,8 @@ pub struct RelayApp {
     signature: Option<String>,
     /// The session's name, where the caller of this gave it one.
     session: Option<Arc<str>>,
+    /// The line plays recordings by their addresses: they aren't fetched.
+    line_plays: bool,
 }
 
 impl RelayApp {
@@ -46,13 +48,20 @@ impl RelayApp {
         config.check()?;
         let key = key.filter(|key| !key.is_empty());
         let signature = key.map(|key| sign(&AuthToken::new(key.expose()), &config.url, &[]));
-        Ok(Self { config: Arc::new(config), signature, session: None })
+        Ok(Self { config: Arc::new(config), signature, session: None, line_plays: false })
     }
 
     /// The same, for one session of this name.
     #[must_use]
     pub fn in_session(mut self, id: &str) -> Self {
         self.session = Some(id.into());
+        self
+    }
+
+    /// The same, for a line that plays recordings by their addresses, as Twilio's ConversationRelay does.
+    #[must_use]
+    pub const fn on_a_line_that_plays(mut self) -> Self {
+        self.line_plays = true;
         self
     }
 
@@ -79,7 +88,7 @@ impl RelayApp {
         if let Some(id) = &self.session {
             setup.session_id = id.to_string();
         }
-        AppSession::new(Arc::clone(&self.config), setup, &call.language)
+        AppSession::new(Arc::clone(&self.config), setup, &call.language, !self.line_plays)
     }
 }
 

@@ -1,15 +1,18 @@
 //! The socket to an application: connects, reads and writes, connects again.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_stage_api::{LlmCommand, LlmEvent};
+use offhook_stage_api::id::ReplyId;
+use offhook_stage_api::{LlmCommand, LlmEvent, Recording};
 use offhook_stages::{CallInfo, Rx, StageError, Tx};
 use tokio::time::{Instant, sleep_until};
 
 use super::config::RelayAppConfig;
 use super::state::{AppSession, Do};
 use crate::net::ws::{Message, Socket};
+use crate::recordings;
 
 /// Twilio's words when a call is over.
 const CLOSING: (u16, &str) = (1_000, "Closing websocket session");
@@ -67,8 +70,9 @@ pub(super) async fn run(
     let mut line = Line(None);
     let mut again: Option<Again> = None;
     let mut connecting = Some(Box::pin(connect()));
+    let mut fetching: Option<Fetching> = None;
     let outcome = loop {
-        match flush(&mut session, &mut line, &events).await {
+        match flush(&mut session, &mut line, &events, (&config.url, &mut fetching)).await {
             Flushed::All => {}
             Flushed::CallOver => break Ok(()),
             Flushed::GivenUp => {
@@ -120,6 +124,10 @@ pub(super) async fn run(
                 Some(command) => session.on_command(command, began.elapsed()),
                 None => break Ok(()),
             },
+            (reply, fetched) = fetched(&mut fetching) => {
+                fetching = None;
+                session.on_recording(reply, fetched);
+            }
             () = due(settles) => session.settle(began.elapsed()),
             () = due(again.as_ref().map(|again| again.at)), if connecting.is_none() && line.0.is_none() => {
                 connecting = Some(Box::pin(connect()));
@@ -140,8 +148,29 @@ enum Flushed {
     Lost(StageError),
 }
 
+/// A recording on its way. There is one at a time: a reply's.
+type Fetching = Pin<Box<dyn Future<Output = (ReplyId, Result<Recording, String>)> + Send>>;
+
+async fn fetched(fetching: &mut Option<Fetching>) -> (ReplyId, Result<Recording, String>) {
+    match fetching {
+        Some(fetching) => fetching.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn fetch(recording: Recording, server: String) -> Result<Recording, String> {
+    let sound = recordings::fetch(&recording.url, &server).await;
+    let sound = sound.map_err(|refused| format!("{refused} ({})", recording.source))?;
+    Ok(Recording { sound: Some(sound), ..recording })
+}
+
 /// Does what the session wants done.
-async fn flush(session: &mut AppSession, line: &mut Line, events: &Tx<LlmEvent>) -> Flushed {
+async fn flush(
+    session: &mut AppSession,
+    line: &mut Line,
+    events: &Tx<LlmEvent>,
+    (server, fetching): (&str, &mut Option<Fetching>),
+) -> Flushed {
     while let Some(todo) = session.poll() {
         match todo {
             Do::Send(frame) => {
@@ -155,6 +184,14 @@ async fn flush(session: &mut AppSession, line: &mut Line, events: &Tx<LlmEvent>)
                 if events.send(event).await.is_err() {
                     return Flushed::CallOver;
                 }
+            }
+            Do::Prefetch(recording) => {
+                // It stays where the reply finds it; what goes wrong is told then.
+                drop(tokio::spawn(fetch(recording, server.to_owned())));
+            }
+            Do::Fetch(reply, recording) => {
+                let loading = fetch(recording, server.to_owned());
+                *fetching = Some(Box::pin(async move { (reply, loading.await) }));
             }
             Do::GiveUp => return Flushed::GivenUp,
         }

@@ -1,25 +1,26 @@
 //! One call's session with the application, without its socket: commands and frames in, frames and events out.
+//!
+//! - `from_app`: what the application says, taken into replies
+
+mod from_app;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_stage_api::id::ReplyId;
-use offhook_stage_api::tools::{END_CALL, HANDOFF, SEND_DTMF, SWITCH_LANGUAGE};
+use offhook_stage_api::tools::{SEND_DTMF, SWITCH_LANGUAGE};
 use offhook_stage_api::{
-    Interruptible, LlmCommand, LlmEvent, News, ReplyReason, ReplyRequest, ToolCall, ToolResult,
+    Interruptible, LlmCommand, LlmEvent, News, Recording, ReplyReason, ReplyRequest, ToolResult,
 };
-use offhook_twilio::relay::MOST_BAD_IN_A_ROW;
-use offhook_twilio::relay::engine::{self, AppMessage, MayInterrupt, Setup, parse_app};
-use serde_json::{Value, json};
+use offhook_twilio::relay::engine::{self, AppMessage, MayInterrupt, Setup};
+use serde_json::json;
 
 use super::config::RelayAppConfig;
 use super::pieces::{length_of_last, pieces};
 
 /// Messages that wait for a connection at most, as with Twilio.
 const MOST_BUFFERED: usize = 500;
-/// Messages of an application's that wait for their reply at most; more than this is a fault of its.
-const MOST_QUEUED: usize = 2_000;
 /// A reply whose text ends like a sentence is over after so long without more, also if its application never says `last`.
 const SETTLES_AFTER: Duration = Duration::from_millis(1_500);
 
@@ -30,6 +31,10 @@ pub(super) enum Do {
     Send(String),
     /// Report this to the call.
     Say(LlmEvent),
+    /// Fetch this recording ahead of its time.
+    Prefetch(Recording),
+    /// Fetch this reply's recording, for [`AppSession::on_recording`].
+    Fetch(ReplyId, Recording),
     /// Ten messages in a row could not be used: close with 1007.
     GiveUp,
 }
@@ -39,6 +44,8 @@ struct Open {
     id: ReplyId,
     reason: ReplyReason,
     text: String,
+    /// A recording in the place of text.
+    plays: Plays,
     /// Something was done for it: words or tools.
     served: bool,
     interruptible: Option<MayInterrupt>,
@@ -46,6 +53,20 @@ struct Open {
     /// A prompt that isn't certain was sent for it.
     speculative: bool,
     latest: Duration,
+}
+
+/// Whether the caller is to hear it.
+const fn is_heard(message: &AppMessage) -> bool {
+    matches!(message, AppMessage::Text { .. } | AppMessage::Play { .. })
+}
+
+/// Whether a reply is a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Plays {
+    No,
+    /// It is being fetched.
+    Waits,
+    Yes,
 }
 
 /// A reply that was written, and that the caller may not have heard yet.
@@ -82,6 +103,8 @@ pub(super) struct AppSession {
     /// The application was just told of an interruption.
     told: bool,
     tools: u32,
+    /// Recordings are fetched by this side; else the line plays them by their addresses.
+    fetches: bool,
     ended: bool,
     bad_in_a_row: u32,
     /// What may interrupt what the caller hears now.
@@ -96,7 +119,7 @@ pub(super) struct AppSession {
 }
 
 impl AppSession {
-    pub(super) fn new(config: Arc<RelayAppConfig>, setup: Setup, language: &str) -> Self {
+    pub(super) fn new(config: Arc<RelayAppConfig>, setup: Setup, language: &str, fetches: bool) -> Self {
         Self {
             setup,
             heard_in: language.to_owned(),
@@ -115,6 +138,7 @@ impl AppSession {
             preempting: false,
             told: false,
             tools: 0,
+            fetches,
             ended: false,
             bad_in_a_row: 0,
             speaking: None,
@@ -221,6 +245,7 @@ impl AppSession {
             id: request.reply,
             reason: request.reason.clone(),
             text: String::new(),
+            plays: Plays::No,
             served: false,
             interruptible: None,
             preemptible: self.config.preemptible,
@@ -252,7 +277,7 @@ impl AppSession {
         }
         self.open = Some(open);
         self.serve_queued(now);
-        let unserved = self.open.as_ref().is_some_and(|open| open.text.is_empty());
+        let unserved = self.open.as_ref().is_some_and(|open| open.text.is_empty() && open.plays == Plays::No);
         if !waits && unserved {
             self.finish();
         }
@@ -286,8 +311,10 @@ impl AppSession {
     /// The reply is not wanted any more: it was cut off, or nothing of it was heard.
     fn cancel(&mut self, reply: ReplyId) {
         let (speculative, unheard) = if let Some(open) = self.open.take_if(|open| open.id == reply) {
-            self.dropping = open.served || matches!(open.reason, ReplyReason::Caller { .. });
-            (open.speculative, self.dropping)
+            let unheard = open.served || matches!(open.reason, ReplyReason::Caller { .. });
+            // A recording is whole as it is.
+            self.dropping = unheard && open.plays == Plays::No;
+            (open.speculative, unheard)
         } else if let Some(written) = self.written.take_if(|written| written.id == reply) {
             (written.speculative, !written.committed)
         } else {
@@ -372,174 +399,21 @@ impl AppSession {
             let (quoted, after) = if self.config.quote_whole_answer {
                 (heard, lasted)
             } else {
-                (pieces.last().copied().unwrap_or(""), length_of_last(&pieces, lasted))
+                match pieces.last() {
+                    Some(last) => (*last, length_of_last(&pieces, lasted)),
+                    // A recording has no words.
+                    None => ("", lasted),
+                }
             };
             let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
             self.send(engine::interrupt(quoted, after));
             self.told = true;
             // What was to be spoken is gone; what was to be done is not.
-            let spoken =
-                |message: &AppMessage| matches!(message, AppMessage::Text { .. } | AppMessage::Play { .. });
-            self.queued.retain(|message| !spoken(message));
+            self.queued.retain(|message| !is_heard(message));
         }
         self.speaking = None;
         if self.config.subscribes("speaker-events") {
             self.send(engine::info("agentSpeaking", "off"));
         }
-    }
-
-    // From the application.
-
-    pub(super) fn on_frame(&mut self, frame: &str, now: Duration) {
-        let Some(message) = parse_app(frame) else { return self.on_bad_frame(frame) };
-        self.bad_in_a_row = 0;
-        if self.ended {
-            return;
-        }
-        if self.dropping {
-            match &message {
-                AppMessage::Text { last, .. } => {
-                    self.dropping = !last;
-                    return;
-                }
-                AppMessage::Play { .. } => return,
-                // What it wants done, it wants done now.
-                _ => {}
-            }
-        }
-        if self.open.is_some() {
-            return self.serve(message, now);
-        }
-        let is_sound = match &message {
-            // A stream that ends with an empty token has nothing to say.
-            AppMessage::Text { token, .. } if token.is_empty() && self.queued.is_empty() => return,
-            AppMessage::Text { .. } | AppMessage::Play { .. } => true,
-            AppMessage::Undocumented { .. } => return self.serve(message, now),
-            _ => false,
-        };
-        if self.queued.len() < MOST_QUEUED {
-            self.queued.push_back(message);
-        }
-        if !std::mem::replace(&mut self.asked, true) {
-            let speaking = self.speaking.is_some();
-            let replaces = |written: &Written| written.preemptible && (speaking || !written.committed);
-            let preempt = is_sound && self.written.as_ref().is_some_and(replaces);
-            self.preempting |= preempt;
-            self.say(LlmEvent::Initiative { preempt });
-        }
-    }
-
-    pub(super) fn on_bad_frame(&mut self, frame: &str) {
-        self.bad_in_a_row += 1;
-        self.send(engine::invalid_message(frame));
-        if self.bad_in_a_row >= MOST_BAD_IN_A_ROW {
-            self.out.push_back(Do::GiveUp);
-        }
-    }
-
-    fn serve_queued(&mut self, now: Duration) {
-        while self.open.is_some() {
-            let Some(message) = self.queued.pop_front() else { return };
-            self.serve(message, now);
-        }
-        // The rest is another reply's.
-        if !self.queued.is_empty() && !std::mem::replace(&mut self.asked, true) {
-            self.say(LlmEvent::Initiative { preempt: false });
-        }
-    }
-
-    /// Takes a message into the open reply.
-    fn serve(&mut self, message: AppMessage, now: Duration) {
-        match message {
-            AppMessage::Text { token, last, lang, interruptible, preemptible } => {
-                self.write(token, lang, (interruptible, preemptible), now);
-                if last {
-                    self.finish();
-                }
-            }
-            AppMessage::Play { source, .. } => {
-                let why = format!("Invalid message received, code: 64107, play is not available: {source}");
-                self.send(engine::error(&why));
-            }
-            AppMessage::SendDigits { digits } => self.tool(SEND_DTMF, json!({ "digits": digits })),
-            AppMessage::Language { tts, transcription } => {
-                self.switch(tts.as_deref(), transcription.as_deref())
-            }
-            AppMessage::End { handoff } => {
-                self.ended = true;
-                self.tool(END_CALL, handoff.map_or(Value::Null, |data| json!({ HANDOFF: data })));
-                self.finish();
-            }
-            AppMessage::Undocumented { kind } => {
-                tracing::warn!(
-                    call = %self.setup.call_sid,
-                    kind,
-                    "the application sent a message whose layout is not documented; it was ignored"
-                );
-            }
-        }
-    }
-
-    fn write(
-        &mut self,
-        token: String,
-        lang: Option<String>,
-        (interruptible, preemptible): (Option<MayInterrupt>, Option<bool>),
-        now: Duration,
-    ) {
-        let Some(open) = &mut self.open else { return };
-        let reply = open.id;
-        open.latest = now;
-        open.preemptible = preemptible.unwrap_or(open.preemptible);
-        if token.is_empty() {
-            return;
-        }
-        let mut events = Vec::new();
-        if let Some(by) = interruptible.filter(|by| open.interruptible != Some(*by)) {
-            open.interruptible = Some(by);
-            events.push(LlmEvent::Interruptible { reply, by: super::interruptible(by) });
-        }
-        let language = lang.map(Into::into).or_else(|| self.spoken_in.clone());
-        if let Some(language) = language.filter(|_| open.text.is_empty()) {
-            events.push(LlmEvent::Language { reply, language });
-        }
-        open.served = true;
-        open.text.push_str(&token);
-        events.push(LlmEvent::Text { reply, delta: token });
-        self.out.extend(events.into_iter().map(Do::Say));
-    }
-
-    fn tool(&mut self, name: &str, arguments: Value) {
-        let Some(open) = &mut self.open else { return };
-        open.served = true;
-        self.tools += 1;
-        // Two messages of the same content are two wishes.
-        let call = ToolCall { id: format!("app{}", self.tools), name: name.to_owned(), arguments };
-        let event = LlmEvent::Tool { reply: open.id, call };
-        self.say(event);
-    }
-
-    fn switch(&mut self, tts: Option<&str>, transcription: Option<&str>) {
-        if let Some(tag) = tts {
-            self.spoken_in = Some(tag.into());
-        }
-        if let Some(tag) = transcription {
-            tag.clone_into(&mut self.heard_in);
-        }
-        let arguments = json!({ "language": tts, "transcription": transcription });
-        self.tool(SWITCH_LANGUAGE, arguments);
-    }
-
-    /// Nothing more comes of the open reply.
-    fn finish(&mut self) {
-        let Some(open) = self.open.take() else { return };
-        let reply = open.id;
-        if open.text.trim().is_empty() {
-            self.say(LlmEvent::Silent { reply });
-        } else {
-            let (preemptible, speculative) = (open.preemptible, open.speculative);
-            self.written = Some(Written { id: reply, committed: false, preemptible, speculative });
-        }
-        self.say(LlmEvent::Done { reply });
     }
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use offhook_stage_api::id::ReplyId;
-use offhook_stage_api::{Interruptible, Key, LlmCommand, LlmEvent, News, ReplyReason, ReplyRequest, ToolUse};
+use offhook_stage_api::{
+    AudioChunk, Interruptible, Key, LlmCommand, LlmEvent, News, Recording, ReplyReason, ReplyRequest, ToolUse,
+};
 use offhook_stages::{CallFacts, CallInfo, Llm, WhenFull, bounded};
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
@@ -40,6 +42,8 @@ impl Bench {
             .map(|todo| match todo {
                 Do::Send(frame) => frame,
                 Do::Say(event) => format!("{event:?}"),
+                Do::Prefetch(recording) => format!("prefetch {}", recording.url),
+                Do::Fetch(_, recording) => format!("fetch {}", recording.url),
                 Do::GiveUp => "give up".into(),
             })
             .collect()
@@ -277,6 +281,133 @@ fn languages_keys_and_the_end_are_done_as_tools() {
     assert!(end[0].contains("end_call") && end[0].contains(r#"{\"a\":1}"#), "{end:?}");
     assert!(bench.app(&token("Too late.", true)).is_empty());
     assert!(bench.ask(4, said("Wait"))[0].contains("\"lang\":\"es-ES\""));
+}
+
+const HOLD: &str =
+    r#"{"type":"play","source":"https://a.example/hold.wav?key=1","loop":2,"interruptible":"dtmf"}"#;
+
+fn fetched(times: u32) -> Result<Recording, String> {
+    let sound = Some(AudioChunk::Mulaw(vec![0x20; 800].into()));
+    Ok(Recording { sound, ..Recording::at("https://a.example/hold.wav?key=1", times) })
+}
+
+#[test]
+fn recordings_are_played_in_order_with_speech() {
+    let mut bench = Bench::new();
+    bench.ask(1, said("Hi"));
+    bench.app(&token("One moment", false));
+    assert_eq!(
+        bench.app(HOLD),
+        [
+            "Done { reply: ReplyId(1) }",
+            "prefetch https://a.example/hold.wav?key=1",
+            "Initiative { preempt: false }"
+        ],
+        "the words before it are a reply of their own"
+    );
+    assert!(bench.app(&token("Here it is.", true)).is_empty());
+    bench.command(LlmCommand::Commit { reply: ReplyId(1) });
+    bench.news(begins());
+    assert_eq!(
+        bench.ask(2, ReplyReason::Initiative),
+        ["Interruptible { reply: ReplyId(2), by: DtmfOnly }", "fetch https://a.example/hold.wav?key=1"]
+    );
+    bench.0.on_recording(ReplyId(2), fetched(2));
+    let events = bench.take();
+    assert!(
+        events[0].starts_with(
+            "Play { reply: ReplyId(2), recording: Recording { source: \"https://a.example/hold.wav\""
+        ),
+        "{events:?}"
+    );
+    assert_eq!(events[1..], ["Done { reply: ReplyId(2) }", "Initiative { preempt: false }"]);
+    assert_eq!(
+        bench.ask(3, ReplyReason::Initiative),
+        [r#"Text { reply: ReplyId(3), delta: "Here it is." }"#, "Done { reply: ReplyId(3) }"]
+    );
+}
+
+#[test]
+fn a_preemptible_recording_makes_way_for_what_comes_next() {
+    let hold = HOLD.replace(r#""loop""#, r#""preemptible":true,"loop""#);
+    // While it is played.
+    let mut bench = Bench::new();
+    bench.ask(1, said("Hi"));
+    bench.app(&hold);
+    bench.0.on_recording(ReplyId(1), fetched(2));
+    bench.take();
+    bench.command(LlmCommand::Commit { reply: ReplyId(1) });
+    bench.news(News::AgentBegan { interruptible: Interruptible::DtmfOnly });
+    assert_eq!(bench.app(&token("Here it is.", true)), ["Initiative { preempt: true }"]);
+    // While it is fetched.
+    let mut bench = Bench::new();
+    bench.ask(1, said("Hi"));
+    bench.app(&hold);
+    assert_eq!(
+        bench.app(&token("Here it is.", true)),
+        [
+            "Interruptible { reply: ReplyId(1), by: Yes }",
+            r#"Text { reply: ReplyId(1), delta: "Here it is." }"#,
+            "Done { reply: ReplyId(1) }"
+        ]
+    );
+    bench.0.on_recording(ReplyId(1), fetched(2));
+    assert!(bench.take().is_empty());
+    // Before it was its turn.
+    let mut bench = Bench::new();
+    bench.ask(1, said("Hi"));
+    bench.app(&token("One moment.", true));
+    bench.app(&hold);
+    bench.app(&token("Here it is.", true));
+    let next = bench.ask(2, ReplyReason::Initiative);
+    assert_eq!(next[0], r#"Text { reply: ReplyId(2), delta: "Here it is." }"#, "{next:?}");
+}
+
+#[test]
+fn a_recording_that_cannot_be_had_is_told_and_nothing_waits_for_it() {
+    let mut bench = Bench::new();
+    bench.ask(1, said("Hi"));
+    bench.app(HOLD);
+    assert_eq!(bench.app(&token("Hello.", true)), ["Initiative { preempt: false }"]);
+    bench.0.on_recording(ReplyId(1), Err("Media can't be played, code: 11200, gone".into()));
+    assert_eq!(
+        bench.take(),
+        [
+            r#"{"type":"error","description":"Media can't be played, code: 11200, gone"}"#,
+            "Silent { reply: ReplyId(1) }",
+            "Done { reply: ReplyId(1) }"
+        ]
+    );
+    // One that comes for a reply that was cut off is of no use, and the application isn't taken for still writing.
+    bench.ask(2, said("Hi"));
+    bench.app(HOLD);
+    bench.command(LlmCommand::Cancel { reply: ReplyId(2) });
+    bench.0.on_recording(ReplyId(2), fetched(1));
+    assert!(bench.take().is_empty());
+    bench.ask(3, said("Well?"));
+    assert!(!bench.app(&token("Yes.", true)).is_empty());
+}
+
+#[test]
+fn an_interrupted_recording_quotes_nothing() {
+    let mut bench = Bench::new();
+    bench.ask(1, said("Hi"));
+    bench.app(HOLD);
+    bench.0.on_recording(ReplyId(1), fetched(2));
+    bench.command(LlmCommand::Commit { reply: ReplyId(1) });
+    bench.news(begins());
+    bench.app(&token("Never heard.", true));
+    bench.take();
+    let told = bench.news(interrupted("", 1_250));
+    assert_eq!(
+        told,
+        [
+            r#"{"type":"interrupt","utteranceUntilInterrupt":"","durationUntilInterruptMs":1250}"#,
+            r#"{"type":"info","name":"agentSpeaking","value":"off"}"#
+        ]
+    );
+    bench.ask(2, said("Stop"));
+    assert!(bench.app(&token("Yes?", true))[0].contains("Yes?"), "nothing queued behind it is said");
 }
 
 #[test]

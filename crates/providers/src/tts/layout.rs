@@ -5,7 +5,7 @@ const MOST_CHANNELS: u16 = 8;
 
 /// One coding of samples, and how many channels there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(crate) struct Layout {
     coding: Coding,
     channels: usize,
 }
@@ -24,10 +24,10 @@ enum Coding {
 
 impl Layout {
     /// 16-bit samples of one channel, little endian.
-    pub(super) const MONO_16: Self = Self { coding: Coding::Signed16, channels: 1 };
+    pub(crate) const MONO_16: Self = Self { coding: Coding::Signed16, channels: 1 };
 
     /// From a header's format tag, channels and bits; `None` for what can't be read.
-    pub(super) const fn new(tag: u16, channels: u16, bits: u16) -> Option<Self> {
+    pub(crate) const fn new(tag: u16, channels: u16, bits: u16) -> Option<Self> {
         let coding = match (tag, bits) {
             (1, 8) => Coding::Unsigned8,
             (1, 16) => Coding::Signed16,
@@ -46,7 +46,7 @@ impl Layout {
     }
 
     /// Bytes of a sample of all channels.
-    pub(super) const fn frame(self) -> usize {
+    pub(crate) const fn frame(self) -> usize {
         self.channels * self.bytes()
     }
 
@@ -61,7 +61,7 @@ impl Layout {
     }
 
     /// The mean of all channels of a whole frame.
-    pub(super) fn sample(self, frame: &[u8]) -> i16 {
+    pub(crate) fn sample(self, frame: &[u8]) -> i16 {
         if self == Self::MONO_16 {
             return i16::from_le_bytes([
                 frame.first().copied().unwrap_or(0),

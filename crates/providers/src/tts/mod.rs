@@ -26,6 +26,9 @@ use offhook_stage_api::{TtsCommand, TtsEvent};
 use offhook_stages::speakable::SpeakableTts;
 use offhook_stages::{BoxFuture, CallInfo, Distance, Rx, StageError, Tts, Tx};
 
+pub(crate) use layout::Layout;
+pub(crate) use sound::RATES;
+
 pub use config::{
     AuraConfig, CartesiaConfig, ElevenlabsConfig, ElevenlabsHttpConfig, OpenaiConfig, SpeechFormat,
     TtsConfig, VoiceSettings,

@@ -23,7 +23,7 @@ pub(super) enum Format {
 }
 
 /// Rates that can be converted, in hertz.
-pub(super) const RATES: std::ops::RangeInclusive<u32> = 4_000..=192_000;
+pub(crate) const RATES: std::ops::RangeInclusive<u32> = 4_000..=192_000;
 /// No sentence takes longer to say; a provider that sends more has lost its way.
 const LONGEST: Duration = Duration::from_secs(600);
 

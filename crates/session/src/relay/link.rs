@@ -65,6 +65,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Outgoing<RelayWire> for RelayLink<S> {
                     interruptible: yes,
                 }));
             }
+            RelayWire::PlayRecording { recording, interruptible } => {
+                self.send(&Outbound::Play(Play {
+                    source: recording.url.to_string(),
+                    times: Some(recording.times),
+                    preemptible: None,
+                    interruptible: Some(interruptible),
+                }));
+            }
             RelayWire::Language { tag } => {
                 let (tts, transcription) = (Some(tag.clone()), Some(tag));
                 self.send(&Outbound::Language { tts, transcription });

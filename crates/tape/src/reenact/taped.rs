@@ -85,7 +85,8 @@ impl Parts {
 }
 
 fn said(request: &SpeakRequest) -> Said {
-    (request.text.clone(), request.language.clone())
+    let text = request.recording.as_ref().map_or(&*request.text, |recording| &*recording.source);
+    (text.to_owned(), request.language.clone())
 }
 
 /// The same event of another reply.
@@ -93,6 +94,7 @@ pub(super) fn for_reply(event: &LlmEvent, to: ReplyId) -> LlmEvent {
     let mut event = event.clone();
     match &mut event {
         LlmEvent::Text { reply, .. }
+        | LlmEvent::Play { reply, .. }
         | LlmEvent::Language { reply, .. }
         | LlmEvent::Silent { reply }
         | LlmEvent::Expect { reply, .. }
@@ -132,6 +134,7 @@ mod tests {
             text: "No.".into(),
             last: true,
             language: language.map(Into::into),
+            recording: None,
         };
         let line = |input, output| Line { t: 0, input, output };
         let mut lines = Vec::new();

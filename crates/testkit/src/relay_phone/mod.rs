@@ -84,6 +84,9 @@ impl RelayPhone {
                 let (last, fixed) = (if last { " ." } else { "" }, if interruptible { "" } else { " !" });
                 self.line(format_args!("text “{token}”{last}{fixed}"));
             }
+            Output::Wire(RelayWire::PlayRecording { recording, .. }) => {
+                self.line(format_args!("play {} ×{}", recording.source, recording.times));
+            }
             Output::Wire(RelayWire::Play { source }) => self.line(format_args!("play {source}")),
             Output::Wire(RelayWire::Language { tag }) => self.line(format_args!("language {tag}")),
             Output::Wire(RelayWire::Hints { message }) => self.line(format_args!("hints {message}")),
@@ -128,7 +131,7 @@ impl RelayPhone {
                 CallEvent::TurnDropped { text, why } => self.line(format_args!("dropped “{text}” {why:?}")),
                 CallEvent::BargeIn { stage, .. } => self.line(format_args!("barge-in {stage:?}")),
                 CallEvent::Ended { why } => self.line(format_args!("ended {why:?}")),
-                CallEvent::Digits { count } => self.line(format_args!("{count} digits")),
+                CallEvent::Digits { count, .. } => self.line(format_args!("{count} digits")),
                 CallEvent::Dropped { what, why, .. } => self.line(format_args!("dropped {what:?}: {why:?}")),
                 _ => {}
             },

@@ -263,7 +263,10 @@ fn arrives(world: &mut World<Relay>, wire: RelayWire) {
                 world.side_later(end, Event::Sounds { sounds: false, cuts });
             }
         }
-        RelayWire::Play { .. } | RelayWire::Language { .. } | RelayWire::Hints { .. } => {}
+        RelayWire::Play { .. }
+        | RelayWire::PlayRecording { .. }
+        | RelayWire::Language { .. }
+        | RelayWire::Hints { .. } => {}
     }
 }
 

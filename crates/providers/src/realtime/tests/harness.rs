@@ -137,6 +137,7 @@ impl Harness {
             text: text.to_owned(),
             last,
             language: None,
+            recording: None,
         };
         self.session.on_tts(TtsCommand::Speak(request), self.now);
         self.settle();

@@ -126,7 +126,8 @@ impl Call {
 
     async fn speak(&self, utterance: u32, text: &str, last: bool) -> usize {
         let (utterance, segment) = (UtteranceId(utterance), SegmentId(0));
-        let request = SpeakRequest { utterance, segment, text: text.to_owned(), last, language: None };
+        let request =
+            SpeakRequest { utterance, segment, text: text.to_owned(), last, language: None, recording: None };
         self.tts.offer(TtsCommand::Speak(request)).unwrap();
         let mut octets = 0;
         let spoken = timeout(Duration::from_secs(5), async {
@@ -249,8 +250,14 @@ async fn without_a_session_replies_fail_and_the_other_voice_speaks() {
         assert_eq!(error.kind(), FailureKind::Refused);
         let (utterance, segment) = (UtteranceId(1), SegmentId(0));
         for (nth, last) in [(1, true), (2, false)] {
-            let request =
-                SpeakRequest { utterance, segment, text: format!("Sorry {nth}."), last, language: None };
+            let request = SpeakRequest {
+                utterance,
+                segment,
+                text: format!("Sorry {nth}."),
+                last,
+                language: None,
+                recording: None,
+            };
             call.tts.offer(TtsCommand::Speak(request)).unwrap();
             let event = timeout(Duration::from_secs(5), call.spoken.recv()).await.unwrap();
             assert!(matches!(event, Some(TtsEvent::Audio { .. })), "{event:?}");

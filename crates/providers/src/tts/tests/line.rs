@@ -38,7 +38,14 @@ impl Line {
 
     pub(super) fn speak(&self, utterance: u32, segment: u32, text: &str) {
         let (utterance, segment) = (UtteranceId(utterance), SegmentId(segment));
-        let request = SpeakRequest { utterance, segment, text: text.to_owned(), last: false, language: None };
+        let request = SpeakRequest {
+            utterance,
+            segment,
+            text: text.to_owned(),
+            last: false,
+            language: None,
+            recording: None,
+        };
         self.to.as_ref().unwrap().offer(TtsCommand::Speak(request)).unwrap();
     }
 
