@@ -170,7 +170,9 @@ async fn answers(provider: LlmProvider, round_trip: Duration) -> (Duration, usiz
     };
     let first = model(far(address(&paid), round_trip).await, provider);
     let second = model(address(&spare), LlmProvider::Openai);
+    // As at the webhook, a while before the call is there.
     first.warm(&info()).await;
+    sleep(Duration::from_millis(600)).await;
     let link = |model| Link::<dyn Llm>::new(model, Deadlines::LLM, &LinkConfig::default());
     let chain = LlmChain::new(vec![link(first), link(second)]).unwrap();
     let (to, commands) = bounded(64, WhenFull::PushBack);
@@ -212,7 +214,8 @@ async fn the_paid_model_answers_however_far_it_is() {
     for (provider, ms, (soon, spare)) in heard {
         eprintln!("{provider:?} at {ms} ms: {soon:?}");
         assert_eq!(spare, 0, "{provider:?} at {ms} ms: the spare model was asked");
-        assert!(soon.as_millis() < u128::from(900 + 3 * ms), "{provider:?} at {ms} ms: {soon:?}");
+        // The connection is open already: one round trip, and a busy machine.
+        assert!(soon.as_millis() < u128::from(250 + ms + ms / 4), "{provider:?} at {ms} ms: {soon:?}");
     }
 }
 

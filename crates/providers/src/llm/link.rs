@@ -197,13 +197,12 @@ impl Llm for NetworkLlm {
 
     fn warm(&self, _call: &CallInfo) -> BoxFuture<()> {
         let model = Arc::clone(&self.0);
-        if model.config.base_url.is_some() {
-            // A server of one's own gets no request that nobody made.
-            return Box::pin(std::future::ready(()));
-        }
         Box::pin(async move {
-            if let Ok(url) = model.url.parse() {
-                model.http.warm(&url).await;
+            let Ok(url) = model.url.parse() else { return };
+            // A server of one's own gets no request that nobody made.
+            match model.config.base_url {
+                Some(_) => model.http.open_ahead(&url).await,
+                None => model.http.warm(&url).await,
             }
         })
     }

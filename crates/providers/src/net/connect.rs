@@ -140,11 +140,12 @@ pub(super) struct Tcp {
     proxied: bool,
     /// Octets read since others had their turn.
     had: usize,
+    answered: Answered,
 }
 
 impl Tcp {
-    const fn new(stream: TokioIo<TcpStream>, proxied: bool) -> Self {
-        Self { stream, proxied, had: 0 }
+    fn new(stream: TokioIo<TcpStream>, proxied: bool) -> Self {
+        Self { stream, proxied, had: 0, answered: Answered::default() }
     }
 }
 
@@ -160,6 +161,15 @@ impl Answered {
         }
     }
 
+    /// Notes that a connection was kept, unused: its server may have closed it as if it had answered.
+    pub(super) fn was_kept(connection: &Connected) {
+        let mut extras = http::Extensions::new();
+        connection.get_extras(&mut extras);
+        if let Some(answered) = extras.get::<Self>() {
+            answered.0.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Whether this connection had answered before.
     pub(super) fn before(connection: &Connected) -> bool {
         let mut extras = http::Extensions::new();
@@ -170,7 +180,7 @@ impl Answered {
 
 impl Connection for Tcp {
     fn connected(&self) -> Connected {
-        self.stream.connected().proxy(self.proxied).extra(Answered::default())
+        self.stream.connected().proxy(self.proxied).extra(self.answered.clone())
     }
 }
 

@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use offhook_stages::{Distance, StageError};
 use tokio::time::timeout;
 
+use super::ahead::Ahead;
 use super::connect::{Answered, Connector, PROXIES, proxy_authorization};
 use super::inflate::Inflate;
 use super::secret::{mask, secrets_of};
@@ -37,7 +38,8 @@ pub struct Http {
     /// What is asked changes nothing at the server, so it may be asked twice.
     repeats: bool,
     connector: Connector,
-    client: Client<HttpsConnector<Connector>, Full<Bytes>>,
+    ahead: Ahead<HttpsConnector<Connector>>,
+    client: Client<Ahead<HttpsConnector<Connector>>, Full<Bytes>>,
 }
 
 impl std::fmt::Debug for Http {
@@ -55,6 +57,7 @@ impl Http {
 
     fn through(stage: &str, deadlines: Deadlines, proxies: Arc<Matcher>) -> Self {
         let connector = Connector::new(deadlines.connect, Arc::clone(&proxies));
+        let ahead = Ahead::new(connector.clone().for_requests());
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -63,8 +66,8 @@ impl Http {
             .http2_keep_alive_interval(PING)
             .http2_keep_alive_timeout(PING)
             .http2_keep_alive_while_idle(true)
-            .build(connector.clone().for_requests());
-        Self { stage: stage.to_owned(), deadlines, proxies, repeats: false, connector, client }
+            .build(ahead.clone());
+        Self { stage: stage.to_owned(), deadlines, proxies, repeats: false, connector, ahead, client }
     }
 
     /// For servers that are asked for nothing but an answer (a reply, speech, a transcript), whatever the method: if a
@@ -166,6 +169,12 @@ impl Http {
             format!("{host}: {reason}")
         };
         StageError::Broken { stage: self.stage.clone(), what }
+    }
+
+    /// Opens a connection to `url`'s server ahead of the first request, which gets it, and sends nothing over it. Whatever goes wrong
+    /// will be told by the request that needs it.
+    pub async fn open_ahead(&self, url: &Uri) {
+        let _in_time = timeout(self.deadlines.connect, self.ahead.open(url)).await;
     }
 
     /// Opens a connection to `url`'s server ahead of the first request, by asking for something harmless; it stays in the

@@ -1,6 +1,7 @@
 //! How adapters reach their providers: HTTP and WebSockets over rustls, deadlines at every wait, refusals read and told
 //! in words, keys kept out of everything that is told.
 
+mod ahead;
 mod connect;
 pub mod dial;
 mod http;

@@ -144,3 +144,32 @@ async fn a_server_that_closes_new_connections_too_is_given_up() {
     assert!(matches!(answer, Err(StageError::Broken { .. })));
     assert_eq!(connections, 2);
 }
+
+#[tokio::test]
+async fn a_connection_opened_ahead_carries_the_first_request_and_nothing_before() {
+    for closed in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url: Uri = format!("http://{}/v1", listener.local_addr().unwrap()).parse().unwrap();
+        let http = Http::new("x", Deadlines::default()).repeating();
+        http.open_ahead(&url).await;
+        http.open_ahead(&url).await;
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut piece = [0; 4_096];
+        let early = tokio::time::timeout(Duration::from_millis(50), stream.read(&mut piece)).await;
+        assert!(early.is_err(), "something came before the request");
+        let server = tokio::spawn(async move {
+            if closed {
+                // The server has tired of it: the request comes over another.
+                drop(stream);
+                stream = listener.accept().await.unwrap().0;
+            }
+            assert!(stream.read(&mut piece).await.unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+            stream
+        });
+        let request = Request::post(&url).body(Full::new(Bytes::from_static(b"{}"))).unwrap();
+        let mut answer = http.send(request).await.unwrap();
+        assert_eq!(&answer.bytes(10).await.unwrap()[..], b"ok", "{closed}");
+        server.await.unwrap();
+    }
+}
