@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::{Value, json};
 
 use super::support::{Came, Line, caller, open, texts};
@@ -54,8 +54,13 @@ async fn the_caller_is_answered_when_their_activity_ends() {
     line.say(&json!({"realtimeInput": {"activityStart": {}}})).await;
     let mut sound = caller(FIRST);
     sound.iter_mut().for_each(|sample| *sample = sample.saturating_mul(2));
-    for chunk in Encoding::Linear16.encode(&sound).chunks(320) {
-        let audio = json!({"mimeType": "audio/pcm;rate=8000", "data": STANDARD.encode(chunk)});
+    for (nth, chunk) in Encoding::Linear16.encode(&sound).chunks(320).enumerate() {
+        // Google's own client writes it in the alphabet for addresses, and names in the protocol's language.
+        let (name, data) = match nth % 2 {
+            0 => ("mimeType", STANDARD.encode(chunk)),
+            _ => ("mime_type", URL_SAFE.encode(chunk)),
+        };
+        let audio = json!({name: "audio/pcm;rate=8000", "data": data});
         line.say(&json!({"realtimeInput": {"audio": audio}})).await;
     }
     line.say(&json!({"realtimeInput": {"activityEnd": {}}})).await;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -115,7 +115,9 @@ impl Live {
         let audio = member(input, "audio");
         if !audio.is_null() {
             let kind = member(audio, "mimeType").as_str().unwrap_or("");
-            let bytes = audio["data"].as_str().and_then(|data| STANDARD.decode(data).ok());
+            // Both alphabets are taken, as everywhere in this protocol's JSON.
+            let read = |data: &str| STANDARD.decode(data).or_else(|_| URL_SAFE.decode(data)).ok();
+            let bytes = audio["data"].as_str().and_then(read);
             let linear = kind.split(';').next() == Some("audio/pcm");
             let Some(bytes) = bytes.filter(|_| linear) else { return Err(INVALID) };
             let rate = kind.split_once("rate=").and_then(|(_, rate)| rate.trim().parse().ok());
