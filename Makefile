@@ -73,7 +73,7 @@ sdks: ## the vendors' own clients (installed from PyPI into target/) against our
 servers: ## the adapters with real servers: llama.cpp, faster-whisper, Piper (installed from PyPI into target/, some 900 MB)
 	@bash .ci/servers
 
-spoken: ## 300 texts, made speakable, spoken and read back by a recogniser (faster-whisper from PyPI into target/; some minutes)
+spoken: ## 181 texts, made speakable, spoken and read back by a recogniser (faster-whisper from PyPI into target/; some minutes)
 	@bash .ci/spoken
 
 foreign: setup-tests ## servers that others wrote (from PyPI and npm, installed into target/): for ConversationRelay, and of MCP

@@ -16,6 +16,7 @@ mod roman;
 mod short;
 mod sign;
 mod web;
+mod weekday;
 
 pub(crate) use sign::keyed;
 

@@ -56,7 +56,8 @@ pub(super) fn phone(context: Context<'_, '_>) -> Option<Match> {
         // "+49 (0)30": dialled only without the country's code.
         found.groups.remove(1);
     }
-    if !cursor.at_word_end() {
+    // "74.0060°"
+    if !cursor.at_word_end() || matches!(cursor.peek(), Some('°' | '%')) {
         return None;
     }
     let total: usize = found.groups.iter().map(|group| group.len()).sum();

@@ -206,7 +206,11 @@ pub(super) fn sign(context: Context<'_, '_>) -> Option<Match> {
             (ahead.digits().len() == 2 && ahead.eat_one(&["'", "’"]).is_none())
                 .then(|| Match::nothing(first.len_utf8()))
         }
-        '#' if cursor.peek().is_some_and(char::is_alphabetic) => Some(Match::nothing(1)),
+        '#' if cursor.peek().is_some_and(char::is_alphabetic) => {
+            // "k9#mQ"
+            let inside = previous.is_some_and(char::is_alphanumeric);
+            Some(Match::words(1, if inside { " " } else { "" }))
+        }
         '<' | '>' => {
             let or_equal = cursor.eat("=");
             let ahead_number = {

@@ -202,6 +202,8 @@ pub(super) const SHORTS: &[Short] = &[
     ("v. a.", "vor allem", Always),
     ("v.a.", "vor allem", Always),
     ("u. s. w.", "und so weiter", Always),
+    ("u.", "und", BeforeNumber),
+    ("u.", "und", BeforeName),
     ("usw.", "und so weiter", Always),
     ("bzw.", "beziehungsweise", Always),
     ("etc.", "et cetera", Always),
@@ -317,6 +319,8 @@ pub(super) const NO_STOP: &[&str] = &[
 ];
 
 pub(super) const CODES: &[&str] = &[
+    "flug",
+    "flugnummer",
     "bestellung",
     "code",
     "pin",
