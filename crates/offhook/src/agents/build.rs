@@ -1,5 +1,6 @@
 //! From an agent's file to its stages: chains of providers, the embedded stages last.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,6 +130,7 @@ pub(super) fn build(file: &AgentFile, folder: &Path, transport: Option<Transport
             .collect(),
         tools: Some(tools),
         providers,
+        voices: BTreeMap::new(),
         transfer: agent.transfer.clone(),
         last_transfer: agent.last_transfer().map(str::to_owned),
         languages: languages::of(agent),

@@ -18,7 +18,7 @@ mod still;
 mod tools;
 mod webhook;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ use offhook_providers::embedded::{Flite, NativePool, PocketSphinx, SphinxOptions
 use offhook_script::{AgentMode, Recogniser, SHIPPED, Script, ScriptedAgent, Transport, shipped};
 use offhook_session::StageSet;
 use offhook_stage_api::Interruptible;
-use offhook_stages::Stt;
+use offhook_stages::{Stt, Tts};
 
 pub(crate) use file::LAST_WORDS;
 use still::{Idle, Wordless};
@@ -73,6 +73,8 @@ pub(crate) struct Agent {
     pub(crate) tools: Option<Arc<ToolSet>>,
     /// Who hears, thinks and speaks for it, in the order in which they are tried, if several can.
     pub(crate) providers: Vec<Provider>,
+    /// How it speaks in other voices that routes name.
+    pub(crate) voices: BTreeMap<String, Arc<dyn Tts>>,
     /// Whom it may hand callers to: names and numbers.
     pub(crate) transfer: BTreeMap<String, String>,
     /// Who gets its callers when the conversation can't go on.
@@ -108,6 +110,36 @@ impl std::fmt::Debug for Agent {
 /// Loads the agent of this name, or from this file. `transport` comes before the file's.
 pub(crate) fn load(name: &str, transport: Option<Transport>) -> anyhow::Result<Agent> {
     parse(name, &text_of(name)?, transport)
+}
+
+/// How the agent of this name speaks in other voices than its own, by their names.
+pub(crate) fn in_voices(
+    name: &str,
+    transport: Option<Transport>,
+    voices: &BTreeSet<&str>,
+) -> anyhow::Result<BTreeMap<String, Arc<dyn Tts>>> {
+    let of = |voice: &&str| {
+        let text = with_voice(&text_of(name)?, voice)?;
+        let agent = parse(name, &text, transport).with_context(|| format!("in the voice `{voice}`"))?;
+        Ok(((*voice).to_owned(), agent.stages.tts))
+    };
+    voices.iter().map(of).collect()
+}
+
+/// An agent's file with another voice: that of its first `[[tts]]`, or the embedded one.
+fn with_voice(text: &str, voice: &str) -> anyhow::Result<String> {
+    let mut file: toml::Table = text.parse()?;
+    // The voice alone is wanted.
+    file.remove("mcp");
+    let first = file.get_mut("tts").and_then(toml::Value::as_array_mut).and_then(|tts| tts.first_mut());
+    let first = first.and_then(toml::Value::as_table_mut);
+    let first = first.filter(|tts| tts.get("provider").and_then(toml::Value::as_str) != Some("embedded"));
+    let table = match first {
+        Some(tts) => Some(tts),
+        None => file.get_mut("agent").and_then(toml::Value::as_table_mut),
+    };
+    table.context("it has no [agent]")?.insert("voice".to_owned(), voice.into());
+    Ok(toml::to_string(&file)?)
 }
 
 /// The agent of this text; paths in it are relative to the file of this name.
@@ -234,6 +266,7 @@ impl Agent {
             goal: None,
             tools: None,
             providers: Vec::new(),
+            voices: BTreeMap::new(),
             transfer: BTreeMap::new(),
             last_transfer: None,
         }
@@ -246,5 +279,22 @@ fn voice(wanted: Option<&str>) -> anyhow::Result<Voice> {
         Some(wanted) => Voice::by_name(wanted)
             .with_context(|| format!("there is no voice `{wanted}`: awb, kal, kal16, rms or slt")),
         None => Ok(Voice::default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_voice_takes_the_place_of_the_first_alone() {
+        let text = "[agent]\nname = \"x\"\nvoice = \"slt\"\n[[mcp]]\nname = \"far\"\n[[tts]]\nprovider = \"cartesia\"\nvoice = \"a\"\n\
+                    [[tts]]\nprovider = \"embedded\"\n";
+        let file: toml::Table = with_voice(text, "b").unwrap().parse().unwrap();
+        assert_eq!(file["tts"][0]["voice"].as_str(), Some("b"));
+        assert_eq!(file["agent"]["voice"].as_str(), Some("slt"));
+        assert!(!file.contains_key("mcp"), "no server is asked for a voice's sake");
+        let file: toml::Table = with_voice("[agent]\nname = \"x\"\n", "awb").unwrap().parse().unwrap();
+        assert_eq!(file["agent"]["voice"].as_str(), Some("awb"));
     }
 }

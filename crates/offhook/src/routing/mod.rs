@@ -50,6 +50,8 @@ pub(crate) struct Decision {
     pub(crate) agent: Option<String>,
     /// BCP 47 tag of the language that the call begins in, if it isn't the agent's.
     pub(crate) language: Option<String>,
+    /// The voice that the agent speaks in, as its provider names it, if it isn't the agent's.
+    pub(crate) voice: Option<String>,
     /// The first words, if they aren't the agent's.
     pub(crate) greeting: Option<String>,
     /// What the call is to achieve.

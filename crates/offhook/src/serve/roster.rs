@@ -12,10 +12,21 @@ use super::{Shared, systemd};
 use crate::agents::{self, Agent};
 use crate::calls::{Roster, Served};
 use crate::config::Config;
+use crate::routing::RouteTable;
 
 /// Loads the agents of a configuration.
 pub(super) fn load(config: &Config, transport: Option<Transport>) -> anyhow::Result<Roster> {
-    let first = served(agents::load(&config.agent, transport)?, config)?;
+    let load = |name: &str| {
+        let mut agent = agents::load(name, transport)?;
+        let of = |route: &&RouteTable| route.then.agent.as_deref().unwrap_or(&config.agent) == name;
+        let voices =
+            config.routes.iter().filter(of).filter_map(|route| route.then.voice.as_deref()).collect();
+        if agent.transport == Transport::MediaStreams {
+            agent.voices = agents::in_voices(name, transport, &voices)?;
+        }
+        Ok::<_, anyhow::Error>(agent)
+    };
+    let first = served(load(&config.agent)?, config)?;
     let mut others = BTreeMap::new();
     let of_routes = config.routes.iter().filter_map(|route| route.then.agent.as_ref());
     let mut aliases = BTreeMap::from([(config.agent.clone(), first.agent.name.clone())]);
@@ -24,7 +35,7 @@ pub(super) fn load(config: &Config, transport: Option<Transport>) -> anyhow::Res
         if *name == first.agent.name || others.contains_key(name) || aliases.contains_key(name) {
             continue;
         }
-        let other = agents::load(name, transport)?;
+        let other = load(name)?;
         aliases.insert(name.clone(), other.name.clone());
         others.insert(other.name.clone(), Arc::new(served(other, config)?));
     }
@@ -116,5 +127,23 @@ impl Loader {
     pub(super) fn run(&self, job: impl FnOnce() + Send + 'static) {
         // The thread lives as long as this.
         let _gone = self.0.send(Box::new(job)).is_err();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn voices_that_routes_name_are_there_before_the_first_call() {
+        let load_with = |voice: &str| {
+            let text = format!("agent = \"booking\"\n[[route]]\nto = [\"+1\"]\nvoice = \"{voice}\"\n");
+            load(&toml::from_str::<Config>(&text).unwrap(), None)
+        };
+        let roster = load_with("awb").unwrap();
+        let agent = &roster.first.agent;
+        assert_ne!(agent.voices["awb"].voice(), agent.stages.tts.voice());
+        let error = format!("{:#}", load_with("nobody").unwrap_err());
+        assert!(error.contains("voice `nobody`"), "{error}");
     }
 }

@@ -8,6 +8,7 @@ use super::voice::Checked;
 use crate::calls::Served;
 use crate::config::Config;
 use crate::routing::{Asker, Decision, Limits, RouteTable, choose};
+use offhook_script::Transport;
 use offhook_stages::CallFacts;
 
 /// How calls that come in are routed.
@@ -68,7 +69,7 @@ pub(super) async fn admit(
         None => shared.registry.serves(None),
     };
     facts.agent.clone_from(&served.agent.name);
-    if decision.language.is_none() && decision.greeting.is_none() {
+    if decision.language.is_none() && decision.greeting.is_none() && decision.voice.is_none() {
         return Ok((served, decision));
     }
     let mut agent = served.agent.clone();
@@ -78,6 +79,19 @@ pub(super) async fn admit(
     if let Some(greeting) = &decision.greeting {
         agent.greeting = Some(greeting.clone());
     }
+    let mut relay = served.relay.clone();
+    if let Some(voice) = &decision.voice {
+        match agent.voices.get(voice) {
+            Some(tts) => agent.stages.tts = Arc::clone(tts),
+            // Twilio speaks.
+            None if agent.transport == Transport::ConversationRelay => relay.voice = Some(voice.clone()),
+            None => tracing::error!(
+                call,
+                voice,
+                "no [[route]] of this agent names this voice: it speaks in its own"
+            ),
+        }
+    }
     let call = Arc::new(agent.call_config(&served.call));
-    Ok((Arc::new(Served { agent, call, relay: served.relay.clone() }), decision))
+    Ok((Arc::new(Served { agent, call, relay }), decision))
 }
