@@ -213,9 +213,9 @@ pub(crate) async fn open_socket(
 ) -> Result<WebSocketStream<Box<dyn Wire>>, Finding> {
     url.clone_into(&mut report.stream_url);
     let mut target = Target::parse(url).ok_or_else(|| Finding::new(31923, url.to_owned()))?;
-    // A server under test that has no certificate, and names itself as it would before Twilio, which would insist on TLS.
-    let webhook = Target::parse(&plan.url);
-    target.tls &= webhook.is_none_or(|webhook| webhook.tls || webhook.authority != target.authority);
+    // A server under test that has no certificate may name itself as it would before Twilio, which would insist on TLS.
+    let webhook = Target::parse(&plan.url).filter(|webhook| !webhook.tls);
+    target.tls &= webhook.as_ref().is_none_or(|webhook| webhook.authority != target.authority);
     let mut request = Request::builder()
         .uri(format!("ws://{}{}", target.authority, target.path))
         .header("Host", &target.authority)
@@ -230,7 +230,12 @@ pub(crate) async fn open_socket(
     let request = request.body(()).map_err(|error| Finding::new(31923, error.to_string()))?;
     let asked = Instant::now();
     let opening = async {
-        let wire = connect(&target).await.map_err(|failed| {
+        let mut wire = connect(&target).await;
+        if webhook.is_some() && wire.as_ref().is_err_and(|failed| matches!(failed.code, 11206 | 11220)) {
+            target.tls = false;
+            wire = connect(&target).await;
+        }
+        let wire = wire.map_err(|failed| {
             let code = match failed.code {
                 11201 => 31901,
                 11202 => 31902,
