@@ -29,17 +29,17 @@ setup: ## install what is missing on Debian or Ubuntu (asks for nothing, says wh
 	@bash .ci/setup $(PACKAGES)
 
 demo: setup ## a phone call on this machine: a server, and a recorded caller who orders pizza
-	@echo "building in release (a few minutes the first time)"
-	@$(CARGO) build --release --quiet --bin offhook
-	@$(TARGET)/release/offhook demo --out demo-out
+	@echo "building (some minutes the first time)"
+	@$(CARGO) build --quiet --bin offhook
+	@$(TARGET)/debug/offhook demo --out demo-out
 
 demo-providers: setup ## the same call four times, served by doubles of network providers at published latencies
-	@echo "building in release (a few minutes the first time)"
-	@$(CARGO) build --release --quiet --bin offhook
-	@$(TARGET)/release/offhook demo --providers --out demo-out
+	@echo "building (some minutes the first time)"
+	@$(CARGO) build --quiet --bin offhook
+	@$(TARGET)/debug/offhook demo --providers --out demo-out
 
 run: setup ## answer calls on port 5000 with the embedded agent; prints the console's address: talk to it in your browser
-	@$(CARGO) run --release --bin offhook -- serve --show --record calls
+	@$(CARGO) run --bin offhook -- serve --show --record calls
 
 test: setup-tests ## all tests
 	@if cargo nextest --version >/dev/null 2>&1; then \
