@@ -51,37 +51,35 @@ impl Thoughts {
 
     /// What of the text is speech.
     pub(crate) fn strip(&mut self, text: &str) -> Speech {
-        self.held.push_str(text);
+        let mut held = std::mem::take(&mut self.held);
+        held.push_str(text);
+        let mut rest = held.as_str();
         let mut speech = Speech::default();
-        loop {
-            if let Some((at, length, tag)) = self.next_tag() {
-                let after = self.held.split_off(at + length);
-                let mut before = std::mem::replace(&mut self.held, after);
-                before.truncate(at);
-                match (self.inside.is_some(), tag) {
-                    (true, _) => self.inside = None,
-                    (false, Tag::Opens(end)) => {
-                        self.say(&before, &mut speech);
-                        self.unopened = false;
-                        speech.text.insert_str(0, &std::mem::take(&mut self.doubtful));
-                        self.inside = Some(end);
-                    }
-                    (false, Tag::Closes) => {
-                        // A lone end: whatever came before it was thought.
-                        self.unopened = false;
-                        self.doubtful.clear();
-                        speech = Speech { text: String::new(), anew: true };
-                    }
+        while let Some((at, length, tag)) = self.next_tag(rest) {
+            let before = rest.get(..at).unwrap_or_default();
+            rest = rest.get(at + length..).unwrap_or_default();
+            match (self.inside.is_some(), tag) {
+                (true, _) => self.inside = None,
+                (false, Tag::Opens(end)) => {
+                    self.say(before, &mut speech);
+                    self.unopened = false;
+                    speech.text.insert_str(0, &std::mem::take(&mut self.doubtful));
+                    self.inside = Some(end);
                 }
-                continue;
+                (false, Tag::Closes) => {
+                    // A lone end: whatever came before it was thought.
+                    self.unopened = false;
+                    self.doubtful.clear();
+                    speech = Speech { text: String::new(), anew: true };
+                }
             }
-            let sure = self.held.len() - self.may_be_tag();
-            let before: String = self.held.drain(..sure).collect();
-            if self.inside.is_none() {
-                self.say(&before, &mut speech);
-            }
-            return speech;
         }
+        let (sure, may_be) = rest.split_at(rest.len() - self.may_be_tag(rest));
+        if self.inside.is_none() {
+            self.say(sure, &mut speech);
+        }
+        self.held = may_be.to_owned();
+        speech
     }
 
     fn say(&mut self, text: &str, speech: &mut Speech) {
@@ -95,29 +93,34 @@ impl Thoughts {
         if self.inside.is_some() { String::new() } else { doubtful + &held }
     }
 
-    /// The first tag that matters: where it begins, how long it is.
-    fn next_tag(&self) -> Option<(usize, usize, Tag)> {
-        let lower = self.held.to_ascii_lowercase();
-        let opens = |(open, close): &(&'static str, &'static str)| {
-            lower.find(open).map(|at| (at, open.len(), Tag::Opens(close)))
-        };
-        match self.inside {
-            Some(end) => lower.find(end).map(|at| (at, end.len(), Tag::Closes)),
-            None => {
-                let closes = TAGS
-                    .iter()
-                    .filter_map(|(_, close)| lower.find(close).map(|at| (at, close.len(), Tag::Closes)));
-                TAGS.iter().filter_map(opens).chain(closes).min_by_key(|(at, ..)| *at)
+    /// The first tag that matters: where it begins, how long it is. Looks once at each character, whatever the text.
+    fn next_tag(&self, text: &str) -> Option<(usize, usize, Tag)> {
+        text.match_indices(['<', '[', '◁']).find_map(|(at, _)| {
+            let here = |tag: &str| {
+                text.as_bytes()
+                    .get(at..at + tag.len())
+                    .is_some_and(|part| part.eq_ignore_ascii_case(tag.as_bytes()))
+            };
+            match self.inside {
+                Some(end) => here(end).then_some((at, end.len(), Tag::Closes)),
+                None => TAGS.iter().find_map(|(open, close)| match (here(open), here(close)) {
+                    (true, _) => Some((at, open.len(), Tag::Opens(close))),
+                    (_, true) => Some((at, close.len(), Tag::Closes)),
+                    _ => None,
+                }),
             }
-        }
+        })
     }
 
     /// So many octets at the end may be the beginning of a tag.
-    fn may_be_tag(&self) -> usize {
-        let lower = self.held.to_ascii_lowercase();
-        let longest = |tag: &str| {
-            (1..tag.len()).rev().find(|length| tag.get(..*length).is_some_and(|part| lower.ends_with(part)))
+    fn may_be_tag(&self, text: &str) -> usize {
+        let ends_with = |part: &str| {
+            let from = text.len().checked_sub(part.len());
+            from.and_then(|from| text.as_bytes().get(from..))
+                .is_some_and(|end| end.eq_ignore_ascii_case(part.as_bytes()))
         };
+        let longest =
+            |tag: &str| (1..tag.len()).rev().find(|length| tag.get(..*length).is_some_and(ends_with));
         let all = TAGS.iter().flat_map(|(open, close)| [*open, *close]);
         match self.inside {
             Some(end) => longest(end).unwrap_or(0),
