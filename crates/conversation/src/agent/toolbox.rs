@@ -191,11 +191,17 @@ pub(crate) fn digits_asked_for(call: &ToolCall, config: &DtmfConfig) -> AnswerKi
     AnswerKind::Digits { min: narrow(min), max: narrow(max) }
 }
 
+/// Keys that may be pressed at a time, as by the API: more than any number has.
+const MOST_KEYS: usize = 64;
+
 /// The keys that a call of the tool `send_dtmf` wants pressed: argument `digits`.
 pub(crate) fn digits_to_press(call: &ToolCall) -> Result<Digits, String> {
     let digits = Digits::new(call.arguments.get("digits").and_then(|digits| digits.as_str()).unwrap_or(""));
     if digits.reveal().is_empty() {
         return Err("`digits` must hold keys: 0 to 9, *, #, A to D".to_owned());
+    }
+    if digits.reveal().len() > MOST_KEYS {
+        return Err(format!("`digits` may hold {MOST_KEYS} keys at a time"));
     }
     Ok(digits)
 }
@@ -206,6 +212,16 @@ mod tests {
 
     fn call(id: &str, x: u32) -> ToolCall {
         ToolCall { id: id.into(), name: "find".into(), arguments: serde_json::json!({ "x": x }) }
+    }
+
+    #[test]
+    fn keys_without_end_are_refused() {
+        let press = |digits: String| {
+            let arguments = serde_json::json!({ "digits": digits });
+            digits_to_press(&ToolCall { id: "1".into(), name: "send_dtmf".into(), arguments })
+        };
+        assert!(press("1".repeat(MOST_KEYS)).is_ok());
+        assert!(press("1".repeat(10_000)).is_err_and(|why| why.contains("64")));
     }
 
     #[test]
