@@ -102,7 +102,17 @@ async fn the_relay_server_in_typescript_books_a_table() {
     if there_is("node", &["--experimental-strip-types", "--eval", "0"]) {
         command.args(["--experimental-strip-types", "--no-warnings"]).arg(&source);
     } else if compiler.exists() {
-        let options = ["--target", "es2022", "--module", "nodenext", "--types", "", "--outDir"];
+        let options = [
+            "--target",
+            "es2022",
+            "--module",
+            "es2022",
+            "--moduleResolution",
+            "bundler",
+            "--types",
+            "",
+            "--outDir",
+        ];
         // It has no types of node's here, and says so; what it writes is right.
         let _grumbles = Command::new(&compiler).args(options).arg(out.path()).arg(&source).output().unwrap();
         std::fs::write(out.path().join("package.json"), "{\"type\": \"module\"}").unwrap();
