@@ -94,10 +94,11 @@ enum Command {
 /// Trusts the certificates of a file.
 fn trust(file: &std::path::Path) -> anyhow::Result<()> {
     let pem = input::octets(file).with_context(|| format!("--ca {} can't be read", file.display()))?;
+    let wrong = |error: String| anyhow::anyhow!("--ca {}: {error}", file.display());
+    let certificates = offhook_providers::net::certificates(&pem).map_err(wrong)?;
     // Callers that `offhook call` and `offhook load` play trust them as well.
-    offhook_providers::net::trust(&pem)
-        .and_then(|_count| offhook_simulator::trust(&pem))
-        .map_err(|error| anyhow::anyhow!("--ca {}: {error}", file.display()))
+    offhook_simulator::trust(certificates.clone());
+    offhook_providers::net::trust(certificates).map_err(wrong)
 }
 
 fn main() -> ExitCode {

@@ -3,29 +3,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
 /// Roots of the user's own.
 static ADDED: Mutex<Vec<CertificateDer<'static>>> = Mutex::new(Vec::new());
 
-/// Trusts these certificates (PEM) as well, in all calls from now on: for servers with a test's or a company's own authority, which
-/// Twilio itself would refuse (error 11237).
-///
-/// # Errors
-/// The text has no certificate, or one that can't be read or trusted.
-pub fn trust(pem: &[u8]) -> Result<(), String> {
-    let read: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let read = read.map_err(|error| format!("a certificate can't be read: {error}"))?;
-    if read.is_empty() {
-        return Err("there is no certificate in it (`-----BEGIN CERTIFICATE-----`)".to_owned());
-    }
-    let mut store = RootCertStore::empty();
-    for certificate in &read {
-        store.add(certificate.clone()).map_err(|error| format!("a certificate can't be trusted: {error}"))?;
-    }
-    ADDED.lock().unwrap_or_else(PoisonError::into_inner).extend(read);
-    Ok(())
+/// Trusts these certificates as well, in all calls from now on: for servers with a test's or a company's own authority, which Twilio
+/// itself would refuse (error 11237).
+pub fn trust(certificates: Vec<CertificateDer<'static>>) {
+    ADDED.lock().unwrap_or_else(PoisonError::into_inner).extend(certificates);
 }
 
 /// TLS as calls use it.

@@ -38,6 +38,22 @@ pub enum FailureKind {
     TooSlow,
 }
 
+impl FailureKind {
+    /// Its name in metrics and events, as it is written on tapes.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Refused => "refused",
+            Self::Declined => "declined",
+            Self::Busy => "busy",
+            Self::Garbage => "garbage",
+            Self::Broken => "broken",
+            Self::TooSlow => "too_slow",
+        }
+    }
+}
+
 impl std::fmt::Display for StageFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.stage, self.message)

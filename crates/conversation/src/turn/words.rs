@@ -1,19 +1,11 @@
 //! What the caller said in a turn, put together from transcripts by where they lie on the caller's time line.
 
-use offhook_stage_api::Transcript;
+use offhook_stage_api::{Transcript, beginning};
 
 /// Octets of a turn's words, some 20 min of speech. Of more, the newest stay.
 const LONGEST: usize = 16_000;
 /// Pieces of a turn: a recogniser that sends many is not worth keeping them all.
 const MOST_PIECES: usize = 2_000;
-
-/// Cuts what one transcript has too much, at a character.
-fn shorten(text: &mut String) {
-    if text.len() > LONGEST {
-        let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        text.truncate(end);
-    }
-}
 
 /// The words of one turn.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +52,7 @@ impl TurnText {
     }
 
     fn keep(&mut self, mut transcript: Transcript) {
-        shorten(&mut transcript.text);
+        transcript.text.truncate(beginning(&transcript.text, LONGEST).len());
         let place = self.finals.partition_point(|old| old.from <= transcript.from);
         self.finals.insert(place, transcript);
         let mut length: usize = self.finals.iter().map(|piece| piece.text.len()).sum();
@@ -78,7 +70,7 @@ impl TurnText {
 
     /// A transcript that may change: replaces the earlier partial.
     pub(crate) fn on_partial(&mut self, mut transcript: Transcript) {
-        shorten(&mut transcript.text);
+        transcript.text.truncate(beginning(&transcript.text, LONGEST).len());
         if !self.finals.iter().any(|old| transcript.until <= old.until && old.from <= transcript.from) {
             self.pass_by(&transcript);
             self.partial = Some(transcript);

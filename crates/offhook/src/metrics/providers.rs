@@ -67,18 +67,6 @@ fn stage(does: &str) -> &'static str {
     }
 }
 
-const fn in_words(kind: FailureKind) -> &'static str {
-    match kind {
-        FailureKind::Unavailable => "unavailable",
-        FailureKind::Refused => "refused",
-        FailureKind::Declined => "declined",
-        FailureKind::Busy => "busy",
-        FailureKind::Garbage => "garbage",
-        FailureKind::Broken => "broken",
-        FailureKind::TooSlow => "too_slow",
-    }
-}
-
 impl Providers {
     /// These are the agents from now on, each with its providers.
     pub(crate) fn replace<'a>(&self, agents: impl Iterator<Item = (&'a str, &'a [Provider])>) {
@@ -161,7 +149,7 @@ impl Collector for Providers {
                     ("agent", agent.as_str()),
                     ("stage", stage),
                     ("provider", provider.as_str()),
-                    ("kind", in_words(kind)),
+                    ("kind", kind.name()),
                 ];
                 ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
             }

@@ -59,12 +59,7 @@ async fn an_application_converses_over_media_streams() {
     );
     assert_eq!(app.of_type("dtmf")[0]["digit"], "5");
     assert!(app.of_type("interrupt").is_empty() && app.of_type("error").is_empty(), "{types:?}");
-    let played: Vec<String> = app
-        .of_type("info")
-        .into_iter()
-        .filter(|info| info["name"] == "tokensPlayed")
-        .map(|info| info["value"].as_str().unwrap().to_owned())
-        .collect();
+    let played = played(&app);
     assert_eq!(played, ["Hello, this is the test.", "You said:", " Two pizzas.", "Thank you, ", "goodbye."],);
 }
 
@@ -103,6 +98,13 @@ async fn a_caller_who_interrupts_is_told_to_the_application_with_what_was_heard(
     assert!(!heard.contains("One is") && !heard.contains("Five"), "{interrupt}");
     let ms = interrupt["durationUntilInterruptMs"].as_u64().unwrap();
     assert!((50..4_500).contains(&ms), "{interrupt}");
+}
+
+/// The pieces of text that the application was told were played.
+fn played(app: &Application) -> Vec<String> {
+    let infos = app.of_type("info").into_iter();
+    let of_text = infos.filter(|info| info["name"] == "tokensPlayed");
+    of_text.map(|info| info["value"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Serves a recording, as a file server does. Gives its address.
@@ -153,12 +155,7 @@ async fn an_application_plays_recordings_in_order_with_speech() {
     let report = place(plan(&server.address, 7, lines), |_| {}).await.unwrap();
     assert_eq!(report.findings, Vec::<String>::new());
     assert_eq!(report.ended_by, "server", "{report:#?}");
-    let played: Vec<String> = app
-        .of_type("info")
-        .into_iter()
-        .filter(|info| info["name"] == "tokensPlayed")
-        .map(|info| info["value"].as_str().unwrap().to_owned())
-        .collect();
+    let played = played(&app);
     assert_eq!(played, ["One moment.", "Here I am.", "Goodbye."]);
     let interrupt = &app.of_type("interrupt")[0];
     assert_eq!(interrupt["utteranceUntilInterrupt"], "", "a recording has no words");
@@ -331,7 +328,7 @@ fn in_short(received: &[serde_json::Value]) -> Vec<String> {
 #[tokio::test]
 async fn an_application_is_told_the_same_in_the_same_order_by_twilio_and_by_us() {
     let mut told = Vec::new();
-    offhook_simulator::trust(authority().as_bytes()).unwrap();
+    offhook_simulator::trust(offhook_providers::net::certificates(authority().as_bytes()).unwrap());
     for by_us in [false, true] {
         let app = Application::start_with_tls(|message| match message["type"].as_str().unwrap() {
             "prompt" if message["voicePrompt"] == "Please count for me." => vec![

@@ -10,12 +10,11 @@ static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
 /// Roots of the application's own.
 static ADDED: Mutex<Vec<CertificateDer<'static>>> = Mutex::new(Vec::new());
 
-/// Trusts these certificates (PEM) as well, in all connections to providers. To be called before the first of them is made. Returns
-/// how many there were.
+/// The certificates of a PEM file.
 ///
 /// # Errors
-/// The text has no certificate, or one that can't be read, or connections were made already.
-pub fn trust(pem: &[u8]) -> Result<usize, String> {
+/// The text has no certificate, or one that can't be read or trusted.
+pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let read: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let read = read.map_err(|error| format!("a certificate can't be read: {error}"))?;
     if read.is_empty() {
@@ -25,12 +24,19 @@ pub fn trust(pem: &[u8]) -> Result<usize, String> {
     for certificate in &read {
         store.add(certificate.clone()).map_err(|error| format!("a certificate can't be trusted: {error}"))?;
     }
+    Ok(read)
+}
+
+/// Trusts these [`certificates`] as well, in all connections to providers. To be called before the first of them is made.
+///
+/// # Errors
+/// Connections were made already.
+pub fn trust(certificates: Vec<CertificateDer<'static>>) -> Result<(), String> {
     if CONFIG.get().is_some() {
         return Err("connections were made before".to_owned());
     }
-    let count = read.len();
-    ADDED.lock().unwrap_or_else(PoisonError::into_inner).extend(read);
-    Ok(count)
+    ADDED.lock().unwrap_or_else(PoisonError::into_inner).extend(certificates);
+    Ok(())
 }
 
 /// TLS as all connections to providers use it: the web's roots, those of this machine, where a company's proxy or a
@@ -52,8 +58,8 @@ mod tests {
 
     #[test]
     fn what_is_no_certificate_is_refused() {
-        assert!(trust(b"").unwrap_err().contains("no certificate"));
+        assert!(certificates(b"").unwrap_err().contains("no certificate"));
         let nonsense = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(trust(nonsense).unwrap_err().contains("can't be trusted"));
+        assert!(certificates(nonsense).unwrap_err().contains("can't be trusted"));
     }
 }

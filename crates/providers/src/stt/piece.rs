@@ -1,5 +1,7 @@
 //! A provider's piece of text, and its place on the caller's time line.
 
+use offhook_stage_api::beginning;
+
 /// A word and where it lies on the caller's time line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Word {
@@ -34,8 +36,7 @@ impl Piece {
     pub(super) fn cut_short(&mut self) -> bool {
         let is_long = self.text.len() > LONGEST || self.words.len() > MOST_WORDS;
         if is_long {
-            let end = (0..=LONGEST).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0);
-            self.text.truncate(end);
+            self.text.truncate(beginning(&self.text, LONGEST).len());
             self.text.shrink_to_fit();
             self.words.truncate(MOST_WORDS);
             self.words.shrink_to_fit();

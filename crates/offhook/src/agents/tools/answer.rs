@@ -1,6 +1,6 @@
 //! What a tool answers: a result for the model, words for the caller, something to be done.
 
-use offhook_stage_api::FailureKind;
+use offhook_stage_api::beginning;
 use offhook_stages::StageError;
 use serde::Deserialize;
 use serde_json::Value;
@@ -42,16 +42,7 @@ impl ToolFailure {
 
 impl From<&StageError> for ToolFailure {
     fn from(error: &StageError) -> Self {
-        let reason = match error.kind() {
-            FailureKind::Unavailable => "unavailable",
-            FailureKind::Refused => "refused",
-            FailureKind::Declined => "declined",
-            FailureKind::Busy => "busy",
-            FailureKind::Garbage => "garbage",
-            FailureKind::Broken => "broken",
-            FailureKind::TooSlow => "too_slow",
-        };
-        Self::new(reason, error.to_string())
+        Self::new(error.kind().name(), error.to_string())
     }
 }
 
@@ -108,10 +99,7 @@ fn shortened(text: &str) -> String {
     match text.trim() {
         "" => "done".to_owned(),
         text if text.len() <= LONGEST_RESULT => text.to_owned(),
-        text => {
-            let end = (0..=LONGEST_RESULT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-            format!("{} … (cut: the answer was longer)", text.get(..end).unwrap_or(""))
-        }
+        text => format!("{} … (cut: the answer was longer)", beginning(text, LONGEST_RESULT)),
     }
 }
 
