@@ -209,10 +209,6 @@ async fn answer(
     let Some((stage, vendor, endpoint)) = find(&parts) else {
         return Ok(whole(404, "application/json", r#"{"error":{"message":"no provider has this address"}}"#));
     };
-    if parts.method == Method::HEAD {
-        // Clients open a connection ahead of a call with it. It is no request that a fault's `nth` counts.
-        return Ok(whole(405, "application/json", Bytes::new()));
-    }
     let struck = state.strike(stage, &path);
     let ticket = state.record.begin(stage, &parts, &body, struck.as_ref().map(|struck| struck.fault.clone()));
     match struck.as_ref().map(|struck| &struck.fault) {

@@ -198,11 +198,8 @@ impl Llm for NetworkLlm {
     fn warm(&self, _call: &CallInfo) -> BoxFuture<()> {
         let model = Arc::clone(&self.0);
         Box::pin(async move {
-            let Ok(url) = model.url.parse() else { return };
-            // A server of one's own gets no request that nobody made.
-            match model.config.base_url {
-                Some(_) => model.http.open_ahead(&url).await,
-                None => model.http.warm(&url).await,
+            if let Ok(url) = model.url.parse() {
+                model.http.open_ahead(&url).await;
             }
         })
     }

@@ -13,8 +13,8 @@ use tower_service::Service;
 
 use super::connect::Answered;
 
-/// A connection that nobody used for so long is given up: servers close them when no request comes.
-const KEPT: Duration = Duration::from_secs(15);
+/// A connection that nobody used for so long is given up, as in the pool. One that its server has closed meanwhile is replaced.
+const KEPT: Duration = super::http::KEEP;
 
 /// Makes connections, and gives the one that was opened ahead to who asks first for one to that server.
 pub(super) struct Ahead<S: Service<Uri>> {
@@ -47,7 +47,10 @@ impl<S: Service<Uri> + Clone> Ahead<S> {
     }
 
     /// Opens a connection to this server, if none is kept. Whatever goes wrong will be told by the request that needs one.
-    pub(super) async fn open(&self, to: &Uri) {
+    pub(super) async fn open(&self, to: &Uri)
+    where
+        S::Response: Send + 'static,
+    {
         let server = server(to);
         let fresh = |kept: &Kept<S::Response>| kept.server == server && kept.since.elapsed() < KEPT;
         if self.kept.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(fresh) {
@@ -60,6 +63,13 @@ impl<S: Service<Uri> + Clone> Ahead<S> {
         if let Ok(connection) = inner.call(to.clone()).await {
             let kept = Kept { server, since: Instant::now(), connection };
             *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+            // Nobody asks after all: it isn't held longer.
+            let all = Arc::clone(&self.kept);
+            tokio::spawn(async move {
+                tokio::time::sleep(KEPT).await;
+                let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                drop(all.take_if(|kept| kept.since.elapsed() >= KEPT));
+            });
         }
     }
 }

@@ -23,7 +23,7 @@ use super::{Deadlines, http_failure};
 /// A refusal's body is read up to here.
 const LONGEST_REFUSAL: usize = 64 * 1024;
 /// Idle connections are kept so long: most servers keep them for a minute.
-const KEEP: Duration = Duration::from_secs(50);
+pub(super) const KEEP: Duration = Duration::from_secs(50);
 /// A connection of HTTP/2 that is silent for so long is asked whether it is alive, and closed if it doesn't say so as soon.
 const PING: Duration = Duration::from_secs(10);
 /// A request is sent so often at most, as long as it meets connections that their server has just closed.
@@ -175,17 +175,6 @@ impl Http {
     /// will be told by the request that needs it.
     pub async fn open_ahead(&self, url: &Uri) {
         let _in_time = timeout(self.deadlines.connect, self.ahead.open(url)).await;
-    }
-
-    /// Opens a connection to `url`'s server ahead of the first request, by asking for something harmless; it stays in the
-    /// pool. Whatever goes wrong will be told by the request that needs it.
-    pub async fn warm(&self, url: &Uri) {
-        let request = Request::head(url.clone()).body(Full::default());
-        if let Ok(request) = request
-            && let Ok(Ok(answer)) = timeout(self.deadlines.connect, self.client.request(request)).await
-        {
-            let _drained = answer.into_body().collect().await;
-        }
     }
 }
 

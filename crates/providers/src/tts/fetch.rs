@@ -140,7 +140,7 @@ impl Fetch {
     async fn serve(&self, commands: Rx<TtsCommand>) -> Result<(), Closed> {
         let mut warming = self.asking.request("", None, &self.call.language).ok().map(|request| {
             let http = self.http.clone();
-            let warming: Warming = Box::pin(async move { http.warm(request.uri()).await });
+            let warming: Warming = Box::pin(async move { http.open_ahead(request.uri()).await });
             warming
         });
         let mut fetcher = Fetcher::default();
@@ -152,12 +152,12 @@ impl Fetch {
             }
             let (front, ahead) = (fetcher.front.as_mut(), fetcher.next.as_mut());
             let step = tokio::select! {
-                            biased;
-                            command = commands.recv(), if more => Step::Command(command),
-                            step = advance(front, &self.manner) => step,
-                            answer = answer(ahead) => Step::Next(answer),
-            () = warm(&mut warming) => Step::Warm,
-                        };
+                biased;
+                command = commands.recv(), if more => Step::Command(command),
+                step = advance(front, &self.manner) => step,
+                answer = answer(ahead) => Step::Next(answer),
+                () = warm(&mut warming) => Step::Warm,
+            };
             match step {
                 Step::Warm => warming = None,
                 Step::Command(None) => more = false,

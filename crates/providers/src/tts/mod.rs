@@ -152,7 +152,7 @@ impl Tts for NetworkTts {
                 let (http, request) = (http.clone(), asking.request("", None, &call.language));
                 return Box::pin(async move {
                     if let Ok(request) = request {
-                        http.warm(request.uri()).await;
+                        http.open_ahead(request.uri()).await;
                     }
                 });
             }

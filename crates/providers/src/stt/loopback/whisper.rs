@@ -44,10 +44,6 @@ async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<String>>>, answers: Ans
             }
         }
         octets.drain(..head_end + length);
-        if head.starts_with("HEAD") {
-            stream.write_all(b"HTTP/1.1 405 No\r\ncontent-length: 0\r\n\r\n").await.unwrap();
-            continue;
-        }
         let first = head.lines().next().unwrap_or_default().to_owned();
         log.lock().unwrap().push(format!("{first} {length}"));
         let answer = answers.lock().unwrap().next().flatten();

@@ -142,7 +142,7 @@ impl Whisper {
     /// Opens a connection, so that the first words needn't wait for it.
     async fn connect_ahead(&self) {
         if let Ok(url) = self.url().parse() {
-            self.http.warm(&url).await;
+            self.http.open_ahead(&url).await;
         }
     }
 
