@@ -9,7 +9,7 @@ folder=$(mktemp -d)
 trap 'kill "$server" 2>/dev/null || true; rm -rf "$folder"' EXIT
 address=127.0.0.1:${PORT:-15530}
 
-env -u PORT "$offhook" serve --agent echo --listen "$address" --record "$folder/calls" >"$folder/out" 2>"$folder/err" &
+env -u PORT "$offhook" serve --agent echo --listen "$address" --record "$folder/calls" --compress=false >"$folder/out" 2>"$folder/err" &
 server=$!
 until curl --silent --fail "http://$address/readyz" >/dev/null; do sleep 0.05; done
 "$offhook" load "http://$address/voice" --calls "$calls" --echo --latest 1s --window 14s >"$folder/load" 2>&1 &

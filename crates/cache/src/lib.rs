@@ -2,9 +2,10 @@
 //!
 //! [`CachedTts`] stands before any voice. What was spoken to its end is kept by voice and text, the least lately used
 //! thrown away when there is too much, and played at once when it is wanted again. The store is shared by all calls; it is
-//! looked into once a sentence, never in a frame's path.
+//! looked into once a sentence, never in a frame's path. Sound is brought to the telephone's 8 kHz before it is kept.
 #![forbid(unsafe_code)]
 
+mod narrow;
 mod store;
 
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use offhook_stage_api::id::{SegmentId, UtteranceId};
 use offhook_stage_api::{AudioChunk, SpeakRequest, TtsCommand, TtsEvent};
 
+use narrow::Narrow;
 use offhook_stages::{
     BoxFuture, CallInfo, Distance, Rx, StageError, Tts, Tx, WhenFull, bounded, stops_short,
 };
@@ -76,6 +78,7 @@ impl Tts for CachedTts {
             language: Arc::clone(&call.language),
             store: Arc::clone(&self.store),
             open: HashMap::new(),
+            narrow: Narrow::default(),
         };
         Box::pin(async move {
             tokio::pin!(voice);
@@ -85,9 +88,10 @@ impl Tts for CachedTts {
                     // A voice that ended has said what it had to say; what it left in its queue comes first.
                     biased;
                     Some(event) = from_voice.recv() => {
-                        task.note(&event);
-                        if events.send(event).await.is_err() {
-                            return Ok(());
+                        for event in task.take(event) {
+                            if events.send(event).await.is_err() {
+                                return Ok(());
+                            }
                         }
                     }
                     command = commands.recv(), if to_voice.is_some() => match command {
@@ -109,9 +113,10 @@ impl Tts for CachedTts {
                     },
                     outcome = &mut voice => {
                         while let Ok(event) = from_voice.try_recv() {
-                            task.note(&event);
-                            if events.send(event).await.is_err() {
-                                break;
+                            for event in task.take(event) {
+                                if events.send(event).await.is_err() {
+                                    return outcome;
+                                }
                             }
                         }
                         return outcome;
@@ -131,6 +136,7 @@ struct CacheTask {
     store: Arc<SpokenStore>,
     /// Segments that the voice is at, and what has come of them.
     open: HashMap<(UtteranceId, SegmentId), Open>,
+    narrow: Narrow,
 }
 
 /// A segment that the voice is at.
@@ -206,6 +212,13 @@ impl CacheTask {
         let what = "it has stopped taking requests".to_owned();
         let failure = StageError::Broken { stage, what }.to_failure();
         Some(TtsEvent::Failed { utterance, segment, failure })
+    }
+
+    /// What the voice says, at 8 kHz; takes note of it.
+    fn take(&mut self, event: TtsEvent) -> impl Iterator<Item = TtsEvent> + use<> {
+        let (rest, event) = self.narrow.convert(event);
+        rest.iter().chain(std::iter::once(&event)).for_each(|event| self.note(event));
+        rest.into_iter().chain(std::iter::once(event))
     }
 
     /// Takes note of what the voice says, and keeps what it has said to its end.

@@ -60,7 +60,7 @@ class Server:
     def __init__(self, *args, env=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="console-calls-"))
         clean = {name: value for name, value in os.environ.items() if not re.match("TWILIO_|OFFHOOK_|PORT$", name)}
-        command = [OFFHOOK, "serve", "--listen", "127.0.0.1:0", "--record", self.folder, *args]
+        command = [OFFHOOK, "serve", "--listen", "127.0.0.1:0", "--record", self.folder, "--compress=false", *args]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=clean | (env or {}), cwd=self.folder)
         self.page = self.address = None
         for line in self.process.stdout:

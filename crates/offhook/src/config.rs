@@ -53,7 +53,7 @@ pub(crate) struct Config {
     pub(crate) store: StoreConfig,
     /// `[recording]`: whether calls' sound is kept.
     pub(crate) recording: RecordingConfig,
-    /// Tapes are packed with zstd. Default false.
+    /// Tapes are packed: a fifth of the room. Default true.
     pub(crate) compress: bool,
     /// Worker threads. Default: one per core.
     pub(crate) workers: Option<usize>,
@@ -153,7 +153,7 @@ impl Default for Config {
             console: true,
             store: StoreConfig::default(),
             recording: RecordingConfig::default(),
-            compress: false,
+            compress: true,
             workers: None,
             drain: Duration::from_secs(30 * 60),
             twilio: TwilioConfig::default(),

@@ -16,7 +16,7 @@ use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender};
 use offhook_recording::{Form, Recording};
 use offhook_store::Receipt;
-use offhook_tape::packed;
+use offhook_tape::Packer;
 
 /// Octets of tapes that may wait for the disk, of all calls together.
 const WAITING: usize = 64 * 1024 * 1024;
@@ -41,7 +41,7 @@ pub(crate) struct Written {
 #[derive(Clone, Debug)]
 pub(crate) struct Keeper {
     folder: PathBuf,
-    /// Tapes are packed by zstd, each chunk by itself, in the writer's thread.
+    /// Tapes are packed, in the writer's thread.
     packs: bool,
     jobs: Sender<Job>,
     waiting: Arc<AtomicUsize>,
@@ -73,6 +73,8 @@ pub(crate) struct Tape {
     path: PathBuf,
     file: OnceLock<File>,
     broken: AtomicBool,
+    /// Only the writer's thread takes it.
+    packer: Option<Mutex<Packer>>,
 }
 
 impl Tape {
@@ -85,6 +87,11 @@ impl Tape {
         if self.is_broken() {
             return Ok(());
         }
+        let packed = self.packer.as_ref().map(|packer| {
+            let mut packer = packer.lock().unwrap_or_else(PoisonError::into_inner);
+            packer.pack(bytes)
+        });
+        let bytes = packed.as_deref().unwrap_or(bytes);
         let outcome = self.open().and_then(|mut file| file.write_all(bytes));
         self.broken.fetch_or(outcome.is_err(), Ordering::Relaxed);
         outcome
@@ -195,7 +202,7 @@ impl Keeper {
         let counters = (Arc::clone(&waiting), Arc::clone(&written));
         std::thread::Builder::new()
             .name("keeper".into())
-            .spawn(move || write(&queue, packs, &counters.0, &counters.1))?;
+            .spawn(move || write(&queue, &counters.0, &counters.1))?;
         Ok(Self { folder: folder.to_owned(), packs, jobs, waiting, written })
     }
 
@@ -210,7 +217,8 @@ impl Keeper {
     /// A new tape.
     pub(crate) fn tape(&self, call: &str) -> Arc<Tape> {
         let path = crate::record::tape_path(&self.folder, call, self.packs);
-        Arc::new(Tape { path, file: OnceLock::new(), broken: AtomicBool::new(false) })
+        let packer = self.packs.then(Mutex::default);
+        Arc::new(Tape { path, file: OnceLock::new(), broken: AtomicBool::new(false), packer })
     }
 
     /// Appends to a tape. Gives the octets back if the disk is too far behind.
@@ -272,14 +280,13 @@ impl Keeper {
     }
 }
 
-fn write(queue: &Receiver<Job>, packs: bool, waiting: &AtomicUsize, written: &Written) {
+fn write(queue: &Receiver<Job>, waiting: &AtomicUsize, written: &Written) {
     for job in queue {
         let outcome = match job {
             Job::Append { tape, bytes } => {
                 waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
                 written.tape_octets.fetch_add(u64::try_from(bytes.len()).unwrap_or(0), Ordering::Relaxed);
-                let packed = if packs { packed(&bytes) } else { bytes };
-                tape.append(&packed).map_err(|error| (tape.path.clone(), error))
+                tape.append(&bytes).map_err(|error| (tape.path.clone(), error))
             }
             Job::Record { sound, notes } => {
                 waiting.fetch_sub(notes.len(), Ordering::Relaxed);

@@ -15,11 +15,9 @@ use crate::console::{paint, say};
 
 /// `offhook replay`
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  offhook replay demo-out/*.tape.jsonl\n  offhook replay --changed-only tapes/\n  \
+#[command(after_help = "Examples:\n  offhook replay demo-out/\n  offhook replay --changed-only tapes/\n  \
                         offhook replay --accept fixtures/tapes\n\n\
-                        Exit status: 0 every tape gave the same outcome, 1 one did not, 2 one can't be read"
-)]
+                        Exit status: 0 every tape gave the same outcome, 1 one did not, 2 one can't be read")]
 pub(crate) struct ReplayArgs {
     /// Tapes, as `offhook serve --record` writes them, and folders of them
     #[arg(required = true, value_name = "TAPE")]
@@ -33,6 +31,9 @@ pub(crate) struct ReplayArgs {
     /// Say nothing of tapes that gave the same outcome
     #[arg(long)]
     changed_only: bool,
+    /// Print the tapes as text, and replay nothing
+    #[arg(long, conflicts_with_all = ["accept", "config"])]
+    text: bool,
     /// Tapes replayed at the same time; else as many as there are cores
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
@@ -46,6 +47,9 @@ pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let config = args.config.as_deref().map(Config::read).transpose()?;
     let tapes = find(&args.tapes)?;
     anyhow::ensure!(!tapes.is_empty(), "there is no tape (*.tape.jsonl, *.tape.jsonl.zst) in what you named");
+    if args.text {
+        return print(&tapes);
+    }
     let began = Instant::now();
     let outcomes = replay_all(&tapes, config.as_ref(), args);
     let took = began.elapsed();
@@ -75,6 +79,16 @@ pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         (0, 1..) if !args.accept => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
     })
+}
+
+/// Packed tapes as text.
+fn print(tapes: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    for path in tapes {
+        let octets = crate::input::octets(path).with_context(|| format!("can't read {}", path.display()))?;
+        let text = unpacked(octets).with_context(|| format!("{}", path.display()))?;
+        say(text.trim_end());
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The tapes in what was named, in order; folders are searched through.

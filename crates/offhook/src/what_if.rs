@@ -15,7 +15,7 @@ use crate::replay::find;
 #[derive(Clone, Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  offhook what-if calls/\n  offhook what-if calls/ --set turn.min_silence=200ms --set turn.plain=400ms\n  \
-                  offhook what-if calls/CA….tape.jsonl --config other.toml --turns\n\n\
+                  offhook what-if calls/CA….tape.jsonl.zst --config other.toml --turns\n\n\
                   The callers speak as they did on tape; the engine decides anew, and replies come in their order on tape, as late\n\
                   as they did. `cut off`: the end of a turn was decided, and the caller went on within 700 ms."
 )]

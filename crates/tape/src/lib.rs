@@ -5,7 +5,7 @@
 //!
 //! - `wire`: the lines; `input`, `output` and `tts` what stands in them, `mask` what must not
 //! - `line`, `convert`: what is on tape of each kind of call
-//! - `read`, `pack`: from text to lines
+//! - `read`: from text to lines; `pack`, `sound`: packed tapes
 //! - `replay`: the same inputs again, and whether the outputs are the same
 //! - `reenact`: the same caller again, under other settings
 #![forbid(unsafe_code)]
@@ -19,13 +19,14 @@ mod pack;
 mod read;
 mod reenact;
 mod replay;
+mod sound;
 mod tts;
 mod wire;
 
 pub use input::{MaskedKey, WireInput, WireRelayInput};
 pub use line::{SoundOut, TapedLine};
 pub use output::{WireLlm, WireOutput, WireRelayOutput, WireStt, WireVoice};
-pub use pack::{packed, unpacked};
+pub use pack::{Packer, packed, unpacked};
 pub use read::{ReplayError, header, lines};
 pub use reenact::{Outcome, as_taped, percentile, reenact};
 pub use replay::{Divergence, Replayed, Replayer, accept, replay};

@@ -18,8 +18,8 @@ use story::{Chapter, Story, Who, tell};
 
 /// `offhook explain`
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Examples:\n  offhook explain calls/CA….tape.jsonl\n  \
-                        offhook explain calls/CA….tape.jsonl --turn 3 --picture call.png")]
+#[command(after_help = "Examples:\n  offhook explain calls/CA….tape.jsonl.zst\n  \
+                        offhook explain calls/CA….tape.jsonl.zst --turn 3 --picture call.png")]
 pub(crate) struct ExplainArgs {
     /// A call's tape, as `offhook serve --record` writes it
     #[arg(value_name = "TAPE")]

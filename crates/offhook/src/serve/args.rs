@@ -38,9 +38,9 @@ pub(crate) struct ServeArgs {
     /// Folder for tapes and records of calls
     #[arg(long, value_name = "FOLDER")]
     record: Option<PathBuf>,
-    /// Pack the tapes with zstd
-    #[arg(long)]
-    compress: bool,
+    /// Pack the tapes, or don't: `--compress=false`. Default: they are packed
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    compress: Option<bool>,
     /// Show both sides of every conversation
     #[arg(long)]
     pub(super) show: bool,
@@ -73,7 +73,7 @@ impl ServeArgs {
         }
         config.workers = self.workers.or(config.workers);
         config.record = self.record.clone().or(config.record);
-        config.compress |= self.compress;
+        config.compress = self.compress.unwrap_or(config.compress);
         let faults = config.faults();
         if !faults.is_empty() {
             anyhow::bail!("the configuration can't be right:\n  {}", faults.join("\n  "));

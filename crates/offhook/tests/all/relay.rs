@@ -49,7 +49,7 @@ impl Server {
             command.arg("--agent").arg(agent);
         }
         if let Some(folder) = record {
-            command.arg("--record").arg(folder);
+            command.arg("--record").arg(folder).arg("--compress=false");
         }
         if let Some(config) = config {
             command.arg("--config").arg(config);

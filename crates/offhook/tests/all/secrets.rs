@@ -78,7 +78,12 @@ fn serve(folder: &Path, agent: &str) -> Server {
     let log = File::create(folder.join("log")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
     command.args(["serve", "--show", "--listen", "127.0.0.1:0", "--config"]).arg(folder.join("offhook.toml"));
-    command.arg("--agent").arg(folder.join("desk.toml")).arg("--record").arg(folder.join("calls"));
+    command
+        .arg("--agent")
+        .arg(folder.join("desk.toml"))
+        .arg("--record")
+        .arg(folder.join("calls"))
+        .arg("--compress=false");
     command.env("OFFHOOK_LOG", "trace").env("OFFHOOK_API_TOKEN", API_TOKEN);
     command.env_remove("PORT").env_remove("TWILIO_AUTH_TOKEN");
     let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();

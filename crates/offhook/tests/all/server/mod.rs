@@ -121,7 +121,7 @@ impl Server {
         let config = folder.path().join("offhook.toml");
         std::fs::write(&config, text).unwrap();
         command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&config).args(args);
-        command.arg("--record").arg(folder.path()).env_remove("PORT");
+        command.arg("--record").arg(folder.path()).arg("--compress=false").env_remove("PORT");
         command.env("TWILIO_AUTH_TOKEN", TOKEN).env("OFFHOOK_API_TOKEN", API_TOKEN);
         command.env_remove("TWILIO_API_KEY").env_remove("TWILIO_ACCOUNT_SID").stdout(Stdio::piped());
         command
