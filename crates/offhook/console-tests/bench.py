@@ -81,6 +81,49 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+class Doubles:
+    """`offhook doubles`: providers that say what they are told to, and fail when they are told to."""
+
+    def __init__(self, hears=(), answers=(), profile="instant", faults=""):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="console-doubles-"))
+        # Words are heard as soon as there is a voice; after the last line nothing more is.
+        lines = [{"text": text, "ends_ms": [60 * word for word, _ in enumerate(text.split(), 1)]} for text in [*hears, "", "", ""]]
+        inline = ", ".join("{ text = %s, ends_ms = %s }" % (json.dumps(line["text"], ensure_ascii=False), json.dumps(line["ends_ms"])) for line in lines)
+        told = "".join(f"[[answers]]\nheard = {json.dumps(heard)}\nsay = {json.dumps(said)}\n" for heard, said in answers)
+        (self.folder / "script.toml").write_text(f"caller = [{inline}]\n{told}")
+        (self.folder / "faults.toml").write_text(faults)
+        command = [OFFHOOK, "doubles", "--port", "0", "--profile", profile, "--script", self.folder / "script.toml", "--voice", "hum"]
+        if faults:
+            command += ["--faults", self.folder / "faults.toml"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.port = int(re.search(r":(\d+)", self.process.stdout.readline())[1])
+        threading.Thread(target=lambda: [None for _ in self.process.stdout], daemon=True).start()
+
+    @property
+    def stt(self):
+        return f'[[stt]]\nprovider = "deepgram"\nmodel = "nova-3"\nurl = "ws://127.0.0.1:{self.port}/v1/listen"\n'
+
+    @property
+    def llm(self):
+        return f'[[llm]]\nprovider = "openai"\nmodel = "double"\nbase_url = "http://127.0.0.1:{self.port}/v1"\n'
+
+    @property
+    def tts(self):
+        return f'[[tts]]\nprovider = "elevenlabs"\nmodel = "eleven_flash_v2_5"\nvoice = "x"\nbase_url = "ws://127.0.0.1:{self.port}"\n'
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+# Any key opens a double.
+KEYS = {"OPENAI_API_KEY": "any", "DEEPGRAM_API_KEY": "any", "ELEVENLABS_API_KEY": "any"}
+
+
 def browser(play, wav=None):
     args = ["--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", "--autoplay-policy=no-user-gesture-required"]
     if wav:
@@ -111,6 +154,10 @@ def eventually(what, condition, seconds=15):
         if not page.is_closed():
             page.screenshot(path=SHOTS / f"failed-{number}.png", timeout=5000)
     raise AssertionError(f"it never came: {what}")
+
+
+def shot(page, name):
+    page.screenshot(path=SHOTS / f"{name}.png")
 
 
 def transcript(page):

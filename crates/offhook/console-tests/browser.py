@@ -16,6 +16,7 @@ import time
 
 from playwright.sync_api import sync_playwright
 
+from served import application, signed_in
 from bench import (
     CALLERS, OFFHOOK, ORDER, PAGES, SHOTS, Server, accessible, browser, check_playout, eventually, lag, microphone, open_page, right_channel, sent_sound, transcript,
 )
@@ -387,7 +388,7 @@ def main():
     SHOTS.mkdir(parents=True, exist_ok=True)
     wanted = sys.argv[3:]
     with sync_playwright() as play:
-        for test in (quick_and_small, refused, typed_call, spoken_order, look_back, failing, many, delay):
+        for test in (quick_and_small, refused, typed_call, spoken_order, look_back, failing, many, delay, application, signed_in):
             if wanted and test.__name__ not in wanted:
                 continue
             began = time.monotonic()

@@ -30,6 +30,7 @@ voice = "21m00Tcm4TlvDq8ikWAM"
 export class Agents {
   /** @param {import("./main.js").Server} server */
   constructor(server) {
+    this.operator = !server.tenant;
     this.cards = h("div", { class: "agents" });
     this.facts = h("p", { class: "count" });
     this.text = h("textarea", { id: "file", rows: "18", spellcheck: "false", value: sessionStorage.getItem("offhook.file") ?? EXAMPLE, oninput: () => this.soon() });
@@ -39,7 +40,8 @@ export class Agents {
       { class: "agents-view" },
       h("header", { class: "bar-top" }, h("h1", {}, "Agents"), this.facts),
       this.cards,
-      h("section", { class: "card check-card" }, h("h2", {}, h("label", { for: "file" }, "Check an agent's file, or offhook.toml, as you type")), h("p", { class: "about" }, "The same check as `offhook check`. Nothing is saved; keys must be in the server's environment."), h("div", { class: "checker" }, this.text, this.verdict)),
+      // An agent is built with the server's own environment to be checked: that is the operator's alone.
+      !this.operator ? null : h("section", { class: "card check-card" }, h("h2", {}, h("label", { for: "file" }, "Check an agent's file, or offhook.toml, as you type")), h("p", { class: "about" }, "The same check as `offhook check`. Nothing is saved; keys must be in the server's environment."), h("div", { class: "checker" }, this.text, this.verdict)),
     );
     this.timer = 0;
     this.polls = 0;
@@ -49,7 +51,7 @@ export class Agents {
   }
 
   show() {
-    this.check();
+    if (this.operator) this.check();
     clearInterval(this.polls);
     this.polls = window.setInterval(() => document.hidden || this.refresh(), EVERY_MS);
     this.refresh();

@@ -28,8 +28,9 @@ export const key = {
  */
 export async function ask(path, init = {}) {
   const headers = new Headers(init.headers);
-  headers.set("Authorization", `Bearer ${key.get()}`);
-  const answer = await fetch(path, { ...init, headers, cache: "no-store", credentials: "omit", redirect: "error" }).catch((error) => {
+  // Without a key, a proxy may have signed somebody in, and says so itself.
+  if (key.get()) headers.set("Authorization", `Bearer ${key.get()}`);
+  const answer = await fetch(path, { ...init, headers, cache: "no-store", credentials: "same-origin", redirect: "error" }).catch((error) => {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiError(0, "unreachable", "The server does not answer. Is it still running?");
   });

@@ -10,7 +10,8 @@ import { Agents } from "./agents.js";
 /**
  * @typedef {{ element: HTMLElement, show: (rest: string) => void, hide: () => void }} View
  * @typedef {{
- *   version: string, agents: Agent[], draining: boolean, talking: number, places_calls: boolean, keeps_calls: boolean, signed: boolean
+ *   version: string, agents: Agent[], draining: boolean, talking: number, places_calls: boolean, keeps_calls: boolean, signed: boolean,
+ *   tenant: string | null, person: string | null
  * }} Server
  * @typedef {{ name: string, language: string, transport: string, stages: string, tools: string[], goal: string | null, transfers: string[], providers: Provider[] }} Agent
  * @typedef {{ does: string, name: string, circuit: string, asked: number, failed: number, took_over: number }} Provider
@@ -92,6 +93,12 @@ function themes() {
   return h("button", { class: "quiet", type: "button", onclick: toggle, title: "Light or dark" }, icon("theme"), h("span", { class: "label" }, "Theme"));
 }
 
+/** Who is signed in, where a proxy says so, and whose calls are shown, where they are not everybody's. @param {Server} server */
+function whoAmI({ person, tenant }) {
+  if (!person && !tenant) return null;
+  return h("p", { class: "whoami" }, person && h("strong", {}, person), h("span", {}, tenant ? `calls of ${tenant}` : "all calls"));
+}
+
 /** Asks for the token. @param {boolean} wasWrong */
 function unlock(wasWrong) {
   shown?.hide();
@@ -112,11 +119,12 @@ async function start() {
     server = await get("/server");
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) return unlock(true);
-    fill(main, h("div", { class: "card unlock" }, h("h1", {}, "The server does not answer"), h("p", {}, String(error instanceof Error ? error.message : error)), h("button", { class: "primary", onclick: start }, "Try again")));
+    const title = error instanceof ApiError && error.code === "not_listed" ? "You may not see calls here" : "The server does not answer";
+    fill(main, h("div", { class: "card unlock" }, h("h1", {}, title), h("p", {}, String(error instanceof Error ? error.message : error)), h("button", { class: "primary", onclick: start }, "Try again")));
     return;
   }
   const aside = document.getElementById("aside");
-  if (aside) fill(aside, themes(), h("p", { class: "version" }, `v${server.version}`));
+  if (aside) fill(aside, whoAmI(server), themes(), h("p", { class: "version" }, `v${server.version}`));
   route();
 }
 

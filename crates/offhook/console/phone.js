@@ -8,7 +8,7 @@ import { Messages, callForm, parseOutbound, readDocument, sid } from "./twilio.j
  *   agent?: string, from?: string, to?: string, goal?: string, parameters?: Record<string, string>,
  *   microphone: boolean, echoCancellation: boolean, line: import("./line.js").LineKind
  * }} Wishes
- * @typedef {{ sid: string, agent: string, transport: string, from: string, to: string, webhook: string, ticket: string | null }} Announced
+ * @typedef {{ sid: string, agent: string, transport: string, from: string, to: string, webhook: string, ticket: string | null, webhook_key: string | null }} Announced
  */
 
 /** What an answer is waited for: Twilio gives a webhook 15 s, a handshake 10 s. */
@@ -74,7 +74,8 @@ export class Phone extends EventTarget {
     if (!call) throw new Error("there is no call");
     const form = callForm({ call: call.sid, account: this.account, from: call.from, to: call.to }, status);
     const here = new URL(url, location.href);
-    const answer = await ask(here.pathname + here.search, { method: "POST", body: form });
+    const headers = call.webhook_key ? { "X-Offhook-Test-Call": `${call.sid}.${call.webhook_key}` } : undefined;
+    const answer = await ask(here.pathname + here.search, { method: "POST", body: form, headers });
     return readDocument(await answer.text());
   }
 

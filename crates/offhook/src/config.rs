@@ -10,7 +10,7 @@ use offhook_twilio::signature::{AuthToken, Keys, SharedKey};
 use offhook_twilio::twiml::{RelayOptions, TranscriptionProvider, TtsProvider};
 use serde::Deserialize;
 
-use crate::api::ApiConfig;
+use crate::api::{ApiConfig, SignInConfig};
 use crate::calls::config::OutboundConfig;
 use crate::outbox::EventsConfig;
 use crate::prices::Prices;
@@ -75,6 +75,8 @@ pub(crate) struct Config {
     /// `[[route]]`: who answers which calls. Default: `agent` answers all.
     #[serde(rename = "route")]
     pub(crate) routes: Vec<RouteTable>,
+    /// `[sign_in]`: people whom a proxy has signed in.
+    pub(crate) sign_in: SignInConfig,
     /// `[[tenant]]`: whom calls are answered for, each apart from the others. Default: nobody, all calls are the operator's.
     #[serde(rename = "tenant")]
     pub(crate) tenants: Vec<TenantTable>,
@@ -162,6 +164,7 @@ impl Default for Config {
             overload: OverloadConfig::default(),
             outbound: OutboundConfig::default(),
             api: ApiConfig::default(),
+            sign_in: SignInConfig::default(),
             routes: Vec::new(),
             tenants: Vec::new(),
             routing: AskConfig::default(),
@@ -279,6 +282,7 @@ impl Config {
         );
         must(!same, "`listen` in [metrics] must be another address than `listen`");
         faults.extend(self.faults_of_tenants());
+        faults.extend(self.faults_of_sign_in());
         faults
     }
 

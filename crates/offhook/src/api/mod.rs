@@ -9,6 +9,7 @@ mod history;
 mod limits;
 #[allow(clippy::result_large_err, reason = "one answer a request, and most are no errors")]
 mod listen;
+mod sign_in;
 #[allow(clippy::result_large_err, reason = "one answer a request, and most are no errors")]
 mod speech;
 #[allow(clippy::result_large_err, reason = "one answer a request, and most are no errors")]
@@ -16,6 +17,7 @@ mod tapes;
 #[allow(clippy::result_large_err, reason = "one answer a request, and most are no errors")]
 mod test_call;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,17 +25,20 @@ use arc_swap::ArcSwap;
 use axum::extract::Request;
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::http::Extensions;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use crate::config::Config;
 use crate::serve::Shared;
-use crate::serve::http::{Answer, typed};
+use crate::serve::http::{Answer, Conn, typed};
 use crate::serve::routes::Does;
 use crate::serve::signed;
 use crate::tenants::Scope;
 use limits::{Bucket, Remembered};
+pub(crate) use sign_in::SignInConfig;
+use sign_in::{Person, SignIn};
 
 /// The API's description, OpenAPI 3.1.
 pub(crate) const DESCRIPTION: &str = include_str!("openapi.json");
@@ -58,25 +63,27 @@ impl Default for ApiConfig {
 
 /// What stands before the API. `Debug` doesn't show the tokens.
 pub(crate) struct Api {
-    /// The operator's, if there is a token for it, and the tenants'.
+    /// The operator's and the tenants', of those who have a token or people who may be signed in.
     doors: Vec<Door>,
+    sign_in: ArcSwap<SignIn>,
     voice: speech::Speaker,
 }
 
-/// What opens by one token: how much may be asked with it, and what was asked before, are nobody else's business.
+/// What opens by one token, and to people of one scope: how much they may ask, and what they asked before, are nobody else's business.
 struct Door {
     scope: Scope,
-    bearer: ArcSwap<String>,
+    /// The header's whole value; `None`: no token opens it.
+    bearer: ArcSwap<Option<String>>,
     requests: Bucket,
     placing: Bucket,
     remembered: Arc<Remembered>,
 }
 
 impl Door {
-    fn new(scope: Scope, token: &str, requests_per_second: f64, calls_per_second: f64) -> Self {
+    fn new(scope: Scope, token: Option<&str>, requests_per_second: f64, calls_per_second: f64) -> Self {
         Self {
             scope,
-            bearer: ArcSwap::from_pointee(format!("Bearer {token}")),
+            bearer: ArcSwap::from_pointee(token.map(|token| format!("Bearer {token}"))),
             requests: Bucket::new(requests_per_second),
             placing: Bucket::new(calls_per_second),
             remembered: Arc::default(),
@@ -91,26 +98,53 @@ impl std::fmt::Debug for Api {
 }
 
 impl Api {
-    /// With the operator's token and those of tenants. `None`: there is no token, so there is no API.
+    /// With the operator's token and those of tenants. `None`: there is no token and nobody can be signed in, so there is no API.
     pub(crate) fn new(own: Option<&str>, tenants: &[(Arc<str>, String)], config: &Config) -> Option<Self> {
-        let own = own.map(|token| {
+        let sign_in = SignIn::new(config);
+        let opens = |scope: &Scope, token: Option<&str>| token.is_some() || sign_in.has(scope);
+        let operator = opens(&Scope::Operator, own).then(|| {
             let rates = (config.api.requests_per_second, config.outbound.calls_per_second);
-            Door::new(Scope::Operator, token, rates.0, rates.1)
+            Door::new(Scope::Operator, own, rates.0, rates.1)
         });
-        let tenants = tenants.iter().filter_map(|(name, token)| {
-            let table = config.tenants.iter().find(|table| table.name == **name)?;
-            let scope = Scope::Tenant(Arc::clone(name));
-            Some(Door::new(scope, token, table.requests_per_second, table.outbound.calls_per_second))
+        let tenants = config.tenants.iter().filter_map(|table| {
+            let scope = Scope::Tenant(table.name.as_str().into());
+            let token = tenants.iter().find(|(of, _)| **of == *table.name).map(|(_, token)| token.as_str());
+            let rates = (table.requests_per_second, table.outbound.calls_per_second);
+            opens(&scope, token).then(|| Door::new(scope, token, rates.0, rates.1))
         });
-        let doors: Vec<Door> = own.into_iter().chain(tenants).collect();
-        (!doors.is_empty()).then(|| Self { doors, voice: speech::Speaker::default() })
+        let doors: Vec<Door> = operator.into_iter().chain(tenants).collect();
+        let sign_in = ArcSwap::from_pointee(sign_in);
+        (!doors.is_empty()).then(|| Self { doors, sign_in, voice: speech::Speaker::default() })
     }
 
+    /// By the token.
     fn door(&self, headers: &HeaderMap) -> Option<&Door> {
         let given = headers.get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
         // All are compared, each in the same time: how long it takes tells nothing of any.
-        let fits = |door: &&Door| bool::from(door.bearer.load().as_bytes().ct_eq(given));
+        let fits = |door: &&Door| {
+            door.bearer
+                .load()
+                .as_ref()
+                .as_ref()
+                .is_some_and(|bearer| bool::from(bearer.as_bytes().ct_eq(given)))
+        };
         self.doors.iter().fold(None, |found, door| if fits(&door) { Some(door) } else { found })
+    }
+
+    /// By the token, else by whom a proxy has signed in, who is named then.
+    fn enter(&self, headers: &HeaderMap, extensions: &Extensions) -> Entry<'_> {
+        if let Some(door) = self.door(headers) {
+            return Entry::In(door, None);
+        }
+        let peer: Option<IpAddr> = extensions.get::<Arc<Conn>>().map(|conn| conn.peer.to_canonical());
+        match self.sign_in.load().person(headers, peer) {
+            Person::Nobody => Entry::Unknown,
+            Person::Unlisted(name) => Entry::Unlisted(name),
+            Person::Listed(name, scope) => match self.doors.iter().find(|door| door.scope == scope) {
+                Some(door) => Entry::In(door, Some(name)),
+                None => Entry::Unlisted(name),
+            },
+        }
     }
 
     /// How far the token of a request reaches; `None` if it is none of ours.
@@ -118,8 +152,14 @@ impl Api {
         self.door(headers).map(|door| door.scope.clone())
     }
 
-    /// Other tokens open from now on. Whoever had none gets none: that changes only with a restart.
-    pub(crate) fn renew(&self, own: Option<&str>, tenants: &[(Arc<str>, String)]) {
+    /// Whether a request has credentials: no page that somebody was led to has.
+    pub(crate) fn knows(&self, headers: &HeaderMap, extensions: &Extensions) -> bool {
+        matches!(self.enter(headers, extensions), Entry::In(..))
+    }
+
+    /// Other tokens open from now on, and other people. Whoever had no token gets none: that changes only with a restart.
+    pub(crate) fn renew(&self, own: Option<&str>, tenants: &[(Arc<str>, String)], config: &Config) {
+        self.sign_in.store(Arc::new(SignIn::new(config)));
         for door in &self.doors {
             let token = match &door.scope {
                 Scope::Operator => own,
@@ -128,10 +168,19 @@ impl Api {
                 }
             };
             if let Some(token) = token {
-                door.bearer.store(Arc::new(format!("Bearer {token}")));
+                door.bearer.store(Arc::new(Some(format!("Bearer {token}"))));
             }
         }
     }
+}
+
+/// What became of a request at the doors.
+enum Entry<'a> {
+    /// Within, and the name of whom a proxy has signed in.
+    In(&'a Door, Option<String>),
+    /// Signed in, but in no list.
+    Unlisted(String),
+    Unknown,
 }
 
 /// An answer of JSON.
@@ -158,23 +207,34 @@ fn too_many(wait: std::time::Duration, what: &str) -> Answer {
     answer
 }
 
+/// The answer to a request without credentials.
+fn unknown(request: &Request, shared: &Shared) -> Answer {
+    let mut answer =
+        refusal(StatusCode::UNAUTHORIZED, "token", "send `Authorization: Bearer …` with the API's token");
+    answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    shared.metrics.tokens_refused.inc();
+    let (within, peer) = signed::failed(request.headers(), request.extensions(), shared);
+    if !within {
+        return signed::beyond_budget(answer);
+    }
+    tracing::warn!(%peer, "a request to the API was refused: it does not have the token");
+    answer
+}
+
 /// Answers a request to the API.
 pub(crate) async fn answer(request: Request, does: Does, sid: &str, shared: &Arc<Shared>) -> Answer {
     let Some(api) = &shared.api else {
-        let hint = "the API is off: set OFFHOOK_API_TOKEN, or `token_file` in [api], and restart the server";
+        let hint = "the API is off: set OFFHOOK_API_TOKEN, `token_file` in [api], or [sign_in], and restart the server";
         return refusal(StatusCode::NOT_FOUND, "off", hint);
     };
-    let Some(door) = api.door(request.headers()) else {
-        let mut answer =
-            refusal(StatusCode::UNAUTHORIZED, "token", "send `Authorization: Bearer …` with the API's token");
-        answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        shared.metrics.tokens_refused.inc();
-        let (within, peer) = signed::failed(request.headers(), request.extensions(), shared);
-        if !within {
-            return signed::beyond_budget(answer);
+    let (door, person) = match api.enter(request.headers(), request.extensions()) {
+        Entry::In(door, person) => (door, person),
+        Entry::Unlisted(name) => {
+            let hint =
+                "you are signed in, but not listed in `operators` of [sign_in] or `users` of a [[tenant]]";
+            return refusal(StatusCode::FORBIDDEN, "not_listed", &format!("{name}: {hint}"));
         }
-        tracing::warn!(%peer, "a request to the API was refused: it does not have the token");
-        return answer;
+        Entry::Unknown => return unknown(&request, shared),
     };
     signed::known(request.extensions());
     if let Err(wait) = door.requests.take() {
@@ -192,7 +252,7 @@ pub(crate) async fn answer(request: Request, does: Does, sid: &str, shared: &Arc
             "stopping",
             "the server is about to stop: it takes no new calls",
         )),
-        Does::Server => Ok(test_call::server(shared, &calls)),
+        Does::Server => Ok(test_call::server(shared, &calls, person.as_deref())),
         Does::CheckAgent => test_call::check(request, &door.scope).await,
         Does::TestCall => test_call::announce(request, shared, &calls).await,
         Does::Tape => tapes::story(sid, &calls).await,
@@ -311,11 +371,15 @@ mod tests {
             (None, None, None)
         );
         assert!(!format!("{api:?}").contains("0123"));
-        api.renew(None, &[("blue".into(), "another-token-0123".to_owned())]);
+        api.renew(None, &[("blue".into(), "another-token-0123".to_owned())], &config);
         assert_eq!(
             (with("Bearer fedcba9876543210"), with("Bearer another-token-0123").is_some()),
             (None, true)
         );
         assert!(Api::new(None, &[], &config).is_none());
+        // Who is let in by a proxy alone is let in by no token: not by a blank one either.
+        let people = "[sign_in]\nproxies = [\"10.0.0.1\"]\noperators = [\"ann\"]\n";
+        let api = Api::new(None, &[], &Config::parse(people).unwrap()).unwrap();
+        assert_eq!(api.opens(&HeaderMap::new()), None);
     }
 }

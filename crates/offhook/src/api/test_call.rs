@@ -17,7 +17,7 @@ use crate::agents::{Agent, Provider};
 use crate::calls::{BEGINS_WITHIN, TestCall, Within};
 use crate::serve::Shared;
 use crate::serve::http::Answer;
-use crate::serve::signed::for_upgrade;
+use crate::serve::signed::{for_upgrade, for_webhooks};
 use crate::tenants::Scope;
 
 /// Files are checked one after the other.
@@ -26,7 +26,7 @@ static CHECKS: Semaphore = Semaphore::const_new(1);
 const LOADED_WITHIN: Duration = Duration::from_secs(5);
 
 /// `GET /server`
-pub(super) fn server(shared: &Shared, calls: &Within<'_>) -> Answer {
+pub(super) fn server(shared: &Shared, calls: &Within<'_>, person: Option<&str>) -> Answer {
     let names = calls.agents();
     let served = names.iter().filter_map(|name| calls.agent(name));
     // How providers fare tells how much is going on, at others' calls, too.
@@ -39,7 +39,7 @@ pub(super) fn server(shared: &Shared, calls: &Within<'_>) -> Answer {
         &json!({
             "version": env!("CARGO_PKG_VERSION"), "agents": agents, "draining": !shared.life.takes_calls(),
             "talking": talking, "places_calls": registry.rest(tenant).is_some(), "keeps_calls": registry.keeper(tenant).is_some(),
-            "signed": !shared.is_open(),
+            "signed": !shared.is_open(), "tenant": calls.scope().only(), "person": person,
         }),
     )
 }
@@ -107,7 +107,7 @@ pub(super) async fn check(request: Request, scope: &Scope) -> Result<Answer, Ans
     Ok(as_json(StatusCode::OK, &json!({ "faults": faults })))
 }
 
-/// `POST /calls/test`: the client plays Twilio. It asks the webhook as Twilio would, with the API's token in the place of a
+/// `POST /calls/test`: the client plays Twilio. It asks the webhook as Twilio would, with the call's key in the place of a
 /// signature, and opens the document's socket with the ticket.
 pub(super) async fn announce(
     request: Request,
@@ -119,10 +119,12 @@ pub(super) async fn announce(
     let live = shared.registry.announce(wish, calls.scope()).map_err(|why| wrong(&why))?;
     let sid = live.sid().unwrap_or_default();
     let ticket = shared.tokens.issue(&for_upgrade(&sid));
+    let key = shared.tokens.issue(&for_webhooks(&sid));
     let served = shared.registry.serves(Some(&live));
     let answer = json!({
         "sid": sid, "agent": live.about.agent, "transport": carried(served.agent.transport), "from": live.about.from,
         "to": live.about.to, "webhook": format!("/voice?ref={}", live.about.reference), "ticket": ticket,
+        "webhook_key": key,
     });
     let registry = Arc::clone(&shared.registry);
     tokio::spawn(async move {

@@ -16,7 +16,7 @@ pub(crate) mod overload;
 mod page;
 mod panics;
 mod progress;
-mod proxies;
+pub(crate) mod proxies;
 mod reconnect;
 mod relay;
 mod retention;

@@ -22,6 +22,11 @@ impl Network {
         self.0.contains(&address.to_canonical())
     }
 
+    /// Whether every address is in it.
+    pub(crate) fn is_everybody(self) -> bool {
+        self.0.prefix_len() == 0
+    }
+
     /// This machine, and networks that nobody reaches from outside (RFC 1918, RFC 4193, link-local).
     pub(crate) fn private() -> Vec<Self> {
         let all = [

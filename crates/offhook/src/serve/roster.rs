@@ -73,7 +73,7 @@ pub(super) async fn reload(args: &ServeArgs, shared: &Arc<Shared>, loader: &Load
             let config = args.config()?;
             let keys = config.signers()?;
             let api = (config.api_token()?, config.tenant_tokens()?);
-            Ok::<_, anyhow::Error>((load(&config, args.transport())?, keys, api))
+            Ok::<_, anyhow::Error>((load(&config, args.transport())?, keys, (api, config)))
         };
         // The server may have ended meanwhile.
         let _unheard = loaded.send(load()).is_err();
@@ -85,7 +85,7 @@ pub(super) async fn reload(args: &ServeArgs, shared: &Arc<Shared>, loader: &Load
                 "nothing was read again: whether signatures are checked changes only with a restart"
             );
         }
-        Ok(Ok((roster, keys, (own, of_tenants)))) => {
+        Ok(Ok((roster, keys, ((own, of_tenants), config)))) => {
             tracing::info!(agents = ?roster.names(), "agents, prices and keys were read again");
             shared.registry.replace(roster);
             shared.registry.watch_providers(&shared.metrics.providers);
@@ -94,7 +94,7 @@ pub(super) async fn reload(args: &ServeArgs, shared: &Arc<Shared>, loader: &Load
                 tls.renew();
             }
             if let Some(api) = &shared.api {
-                api.renew(own.as_deref(), &of_tenants);
+                api.renew(own.as_deref(), &of_tenants, &config);
             }
         }
         Ok(Err(error)) => tracing::error!("nothing was read again, for it is not right: {error:#}"),

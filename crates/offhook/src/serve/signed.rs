@@ -16,6 +16,8 @@ use super::http::{Answer, Conn, text};
 use super::proxies::Passed;
 use crate::tenants::Scope;
 
+/// Header that a test call's client has in the place of a signature: the call's SID, a dot, and the key of `POST /calls/test`.
+pub(crate) const TEST_CALL: &str = "x-offhook-test-call";
 /// Of an address that strangers chose so much is logged.
 const LOGGED: usize = 200;
 
@@ -25,6 +27,8 @@ pub(super) enum Shown {
     /// Enough: nothing is checked, or it has a token of the API's. Whoever has one may reach into calls anyway: a test call's client,
     /// which plays Twilio, can sign nothing.
     Known(Scope),
+    /// The key of a test call: enough to speak of that call.
+    TestCall(String, Scope),
     /// A signature, which is to be checked.
     Signed(Signed),
 }
@@ -38,6 +42,14 @@ pub(super) fn shown(headers: &HeaderMap, extensions: &Extensions, shared: &Share
         return Ok(Shown::Known(scope));
     }
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some((call, key)) = header(TEST_CALL).and_then(|value| value.split_once('.'))
+        && let Some(live) = shared.registry.call(call)
+        && shared.tokens.is_of(key, &for_webhooks(call))
+    {
+        let tenant = live.tenant();
+        let scope = if tenant.is_empty() { Scope::Operator } else { Scope::Tenant(tenant.into()) };
+        return Ok(Shown::TestCall(call.to_owned(), scope));
+    }
     Signed::read(header("x-twilio-signature"), header("x-twilio-webhooks-signature-settings"))
         .map(Shown::Signed)
         .map_err(|why| refuse(why, "", headers, extensions, shared))
@@ -54,6 +66,10 @@ pub(super) fn check(
 ) -> Result<Scope, Answer> {
     let scope = match shown {
         Shown::Known(scope) => scope,
+        Shown::TestCall(call, scope) if form.and_then(|form| form.get("CallSid")) == Some(&*call) => scope,
+        Shown::TestCall(..) => {
+            return Err(text(StatusCode::FORBIDDEN, "the key of a test call speaks of that call alone\n"));
+        }
         Shown::Signed(signed) => {
             let url = base.url(target(head.uri.path_and_query()));
             let params = form.map_or(&[][..], WebhookForm::params);
@@ -82,7 +98,11 @@ pub(super) fn check_upgrade(
         });
     }
     // Which call it is for, the token of its first message tells, which its signed webhook was answered with.
-    if let Shown::Signed(signed) = shown(headers, extensions, shared)? {
+    let shown = shown(headers, extensions, shared)?;
+    if let Shown::TestCall(..) = shown {
+        return Err(text(StatusCode::FORBIDDEN, "a test call's socket needs its ticket\n"));
+    }
+    if let Shown::Signed(signed) = shown {
         let url = base.map(|base| base.url(target(request.uri().path_and_query()))).unwrap_or_default();
         let outcome = shared.keys.load().check_upgrade(&signed, &url);
         outcome.map_err(|why| refuse(why, &url, headers, extensions, shared))?;
@@ -95,6 +115,11 @@ pub(super) fn check_upgrade(
 /// ticket in the query, good once, for a minute.
 pub(crate) fn for_upgrade(call: &str) -> String {
     format!("the socket of {call}")
+}
+
+/// What the key of a test call's webhooks is bound to.
+pub(crate) fn for_webhooks(call: &str) -> String {
+    format!("the webhooks of {call}")
 }
 
 /// A test call and its ticket, of a query.

@@ -30,6 +30,9 @@ pub(crate) struct TenantTable {
     /// Requests with the token a second at most; as many again at once. Default 20.
     #[serde(default = "usual_rate")]
     pub(crate) requests_per_second: f64,
+    /// People whom the proxy of `[sign_in]` has signed in: they may do what the token may. `*@example.com` is a whole domain.
+    #[serde(default)]
+    pub(crate) users: Vec<String>,
     /// Agents that may be asked for with its token, besides those of its routes. The first answers its calls that no route takes.
     #[serde(default)]
     pub(crate) agents: Vec<String>,

@@ -11,7 +11,7 @@ const UPGRADE: &str =
     "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// Status of an upgrade without any token. The body of one that succeeds would not end.
-async fn upgrade(server: &Server, path: &str, headers: &str) -> u16 {
+pub(crate) async fn upgrade(server: &Server, path: &str, headers: &str) -> u16 {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut wire = tokio::net::TcpStream::connect(&server.address).await.unwrap();
     let request = format!(

@@ -19,6 +19,7 @@ mod relay;
 mod relay_app;
 mod secrets;
 mod server;
+mod sign_in;
 mod strangers;
 mod systemd;
 mod tenants;

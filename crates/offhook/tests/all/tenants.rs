@@ -14,14 +14,17 @@ const BLUE: &str = "the-token-of-the-tenant-blue";
 const RED: &str = "the-token-of-the-tenant-red";
 const RED_TWILIO: &str = "red-auth-token";
 const BLUES_NUMBER: &str = "+14155550100";
+/// Who asks: a token, and further headers. Tests are a proxy of `[sign_in]`, so a person of red's needs no token.
+type Who = (&'static str, &'static str);
+const REDS: [Who; 2] = [(RED, ""), ("", "X-Auth-Request-Email: eve@red.example\r\n")];
 
 fn server(fake: &FakeTwilio) -> Server {
     let text = format!(
-        "agent = \"echo\"\n[twilio]\nauth_token_env = \"OWN_TWILIO\"\n[recording]\nform = \"wav\"\n\
+        "agent = \"echo\"\n[sign_in]\nproxies = [\"127.0.0.1\"]\noperators = [\"ann@example.com\"]\n[twilio]\nauth_token_env = \"OWN_TWILIO\"\n[recording]\nform = \"wav\"\n\
          [[tenant]]\nname = \"blue\"\ntoken_env = \"BLUE_TOKEN\"\nagents = [\"pizza\"]\n\
          [tenant.twilio]\naccount_sid = \"{ACCOUNT}\"\nauth_token_env = \"BLUE_TWILIO\"\napi_base = \"{}\"\n\
          [tenant.outbound]\nfrom = \"+14155550101\"\nallow = [\"+1415555\"]\ncalls_per_second = 50.0\n\
-         [[tenant]]\nname = \"red\"\ntoken_env = \"RED_TOKEN\"\nagents = [\"booking\"]\nrequests_per_second = 500.0\n\
+         [[tenant]]\nname = \"red\"\ntoken_env = \"RED_TOKEN\"\nusers = [\"*@red.example\"]\nagents = [\"booking\"]\nrequests_per_second = 500.0\n\
          [tenant.twilio]\naccount_sid = \"AC000000000000000000000000000000ff\"\nauth_token_env = \"RED_TWILIO\"\napi_base = \
          \"http://127.0.0.1:1\"\n\
          [tenant.outbound]\nfrom = \"+14155550199\"\nallow = [\"+1415555\"]\ncalls_per_second = 50.0\n",
@@ -38,7 +41,7 @@ fn server(fake: &FakeTwilio) -> Server {
 }
 
 /// Every operation of the API's description: method, path, and a body that it takes.
-fn operations() -> Vec<(String, String, String)> {
+pub(crate) fn operations() -> Vec<(String, String, String)> {
     let text = include_str!("../../src/api/openapi.json");
     let description: Value = serde_json::from_str(text).unwrap();
     let mut all = Vec::new();
@@ -72,17 +75,17 @@ fn tells_of_blue(text: &str, sid: &str) -> bool {
     [sid, BLUES_NUMBER, "pizza", "blue", "Sell it", ACCOUNT].iter().any(|secret| text.contains(secret))
 }
 
-/// Asks everything with red's token, about blue's call.
-async fn red_asks_everything(server: &Server, sid: &str) {
+/// Asks everything as red, about blue's call.
+async fn red_asks_everything(server: &Server, sid: &str, (token, headers): Who) {
     for (method, path, body) in operations() {
         let path_of = |sid: &str| path.replace("{sid}", sid);
-        let (status, answer) = server.ask_as(RED, (&method, &path_of(sid)), "", &body).await;
+        let (status, answer) = server.ask_as(token, (&method, &path_of(sid)), headers, &body).await;
         let what = format!("{method} {path}: {status} {answer}");
         if path.contains("{sid}") {
             assert_eq!(status, 404, "{what}");
             // It can't even be told from a call that never was.
             let never = format!("CA{}", "e".repeat(32));
-            let of_none = server.ask_as(RED, (&method, &path_of(&never)), "", &body).await;
+            let of_none = server.ask_as(token, (&method, &path_of(&never)), headers, &body).await;
             assert_eq!((status, answer), of_none, "{what}");
             continue;
         }
@@ -107,13 +110,13 @@ async fn red_asks_everything(server: &Server, sid: &str) {
     for query in
         ["tenant=blue", "tenant=", "number=%2B14155550100", "agent=pizza", "words=hello", "limit=100"]
     {
-        let (_, page) = server.ask_as(RED, ("GET", &format!("/v1/history?{query}")), "", "").await;
+        let (_, page) = server.ask_as(token, ("GET", &format!("/v1/history?{query}")), headers, "").await;
         assert!(!tells_of_blue(&page, sid), "{query}: {page}");
-        let (_, report) = server.ask_as(RED, ("GET", &format!("/v1/report?{query}")), "", "").await;
+        let (_, report) = server.ask_as(token, ("GET", &format!("/v1/report?{query}")), headers, "").await;
         let report: Value = serde_json::from_str(&report).unwrap();
         assert!(report["calls"].as_u64().is_none_or(|calls| calls == 0), "{query}: {report}");
     }
-    assert_eq!(server.ask_as(RED, ("GET", "/metrics"), "", "").await.0, 401);
+    assert_eq!(server.ask_as(token, ("GET", "/metrics"), headers, "").await.0, 401);
 }
 
 /// Sends what Twilio sends, signed for red's account, about blue's call.
@@ -188,7 +191,9 @@ async fn neither_tenant_reaches_the_others_calls_by_any_request() {
     assert!(said == 202 && events.1.contains(&sid), "{events:?}");
     assert!(!tells_of_blue(&reds.1, &sid), "{reds:?}");
 
-    red_asks_everything(&server, &sid).await;
+    for who in REDS {
+        red_asks_everything(&server, &sid, who).await;
+    }
     reds_account_speaks_of(&server, &sid, &reference).await;
     // The same key is another key with another tenant: red's own agent, red's own account, which isn't there.
     let order = json!({"to": "+14155550166"}).to_string();
@@ -217,7 +222,9 @@ async fn neither_tenant_reaches_the_others_calls_by_any_request() {
     }
     let kept = get(&server, BLUE, &document).await.1;
     assert_eq!((&kept["state"], &kept["tenant"]), (&json!("over"), &json!("blue")), "{kept}");
-    red_asks_everything(&server, &sid).await;
+    for who in REDS {
+        red_asks_everything(&server, &sid, who).await;
+    }
     reds_account_speaks_of(&server, &sid, &reference).await;
     for path in [
         format!("/v1/tapes/{sid}"),

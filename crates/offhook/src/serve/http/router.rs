@@ -147,9 +147,9 @@ async fn guard(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> A
         return text(StatusCode::URI_TOO_LONG, "the address is longer than 4 kB\n");
     }
     let shared = &edge.shared;
-    // Whoever has the API's token is no page that was led here.
-    let open =
-        shared.is_open_here() && shared.api.as_ref().is_none_or(|api| api.opens(request.headers()).is_none());
+    // Whoever has credentials is no page that was led here.
+    let open = shared.is_open_here()
+        && !shared.api.as_ref().is_some_and(|api| api.knows(request.headers(), request.extensions()));
     match judge(request.headers(), shared.public_url.as_deref(), open) {
         Ok(()) => next.run(request).await,
         Err(Foreign::Origin) => {
