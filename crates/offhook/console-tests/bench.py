@@ -61,7 +61,7 @@ class Server:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="console-calls-"))
         clean = {name: value for name, value in os.environ.items() if not re.match("TWILIO_|OFFHOOK_|PORT$", name)}
         command = [OFFHOOK, "serve", "--listen", "127.0.0.1:0", "--record", self.folder, "--compress=false", *args]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=clean | (env or {}), cwd=self.folder)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=(SHOTS / "server.log").open("a"), text=True, env=clean | (env or {}), cwd=self.folder)
         self.page = self.address = None
         for line in self.process.stdout:
             if found := re.search(r"listens on (http\S+)", line):
@@ -89,7 +89,10 @@ class Doubles:
         # Words are heard as soon as there is a voice; after the last line nothing more is.
         lines = [{"text": text, "ends_ms": [60 * word for word, _ in enumerate(text.split(), 1)]} for text in [*hears, "", "", ""]]
         inline = ", ".join("{ text = %s, ends_ms = %s }" % (json.dumps(line["text"], ensure_ascii=False), json.dumps(line["ends_ms"])) for line in lines)
-        told = "".join(f"[[answers]]\nheard = {json.dumps(heard)}\nsay = {json.dumps(said)}\n" for heard, said in answers)
+        told = ""
+        for heard, said, *tools in answers:
+            told += f"[[answers]]\nheard = {json.dumps(heard)}\nsay = {json.dumps(said)}\n"
+            told += "".join(f"calls = [{{ name = {json.dumps(tool)} }}]\n" for tool in tools if tool)
         (self.folder / "script.toml").write_text(f"caller = [{inline}]\n{told}")
         (self.folder / "faults.toml").write_text(faults)
         command = [OFFHOOK, "doubles", "--port", "0", "--profile", profile, "--script", self.folder / "script.toml", "--voice", "hum"]

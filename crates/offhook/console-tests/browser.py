@@ -16,6 +16,7 @@ import time
 
 from playwright.sync_api import sync_playwright
 
+from bad_calls import bad_calls
 from served import application, signed_in
 from bench import (
     CALLERS, OFFHOOK, ORDER, PAGES, SHOTS, Server, accessible, browser, check_playout, eventually, lag, microphone, open_page, right_channel, sent_sound, transcript,
@@ -38,7 +39,7 @@ def spoken_order(play):
             eventually("the agent hangs up, or has said goodbye", lambda: any("ready in" in words for _, words in transcript(page)), 40)
             # The agent says goodbye, and hangs up.
             page.get_by_role("button", name="Call again").wait_for(timeout=20_000)
-            page.get_by_text("The agent hung up").wait_for()
+            page.get_by_text("The agent hung up.", exact=True).wait_for()
             page.wait_for_timeout(2000)
             page.screenshot(path=SHOTS / "talk-over.png")
             said = transcript(page)
@@ -388,7 +389,7 @@ def main():
     SHOTS.mkdir(parents=True, exist_ok=True)
     wanted = sys.argv[3:]
     with sync_playwright() as play:
-        for test in (quick_and_small, refused, typed_call, spoken_order, look_back, failing, many, delay, application, signed_in):
+        for test in (quick_and_small, refused, typed_call, spoken_order, look_back, failing, many, delay, application, signed_in, bad_calls):
             if wanted and test.__name__ not in wanted:
                 continue
             began = time.monotonic()

@@ -59,7 +59,7 @@ def application(play):
                 page.get_by_role("button", name="4", exact=True).click()
                 agent_said(page, "A table for")
                 # The application ends the call.
-                page.get_by_text("The agent hung up").wait_for(timeout=20_000)
+                page.get_by_text("The agent hung up.", exact=True).wait_for(timeout=20_000)
                 page.get_by_role("link", name="History").click()
                 page.locator(".calls a").first.click()
                 page.get_by_role("heading", name="Facts").wait_for()
@@ -72,7 +72,8 @@ def application(play):
                 page.get_by_label("Type what the caller says").wait_for()
                 page.wait_for_timeout(3500)
                 say(page, "on friday please")
-                page.get_by_text("The agent hung up").wait_for(timeout=40_000)
+                page.get_by_text("The agent hung up.", exact=True).wait_for(timeout=40_000)
+                page.locator(".reason", has_text="The application conversation-relay failed").wait_for()
                 shot(page, "talk-application-gone")
                 assert page.faults == [], page.faults
         finally:

@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { clock, fill, h, icon } from "./dom.js";
 import { complain } from "./main.js";
 import { Kept } from "./kept.js";
+import { ENDS } from "./story.js";
 
 /** Typing is over when nothing was typed for so long. */
 const AFTER_MS = 300;
@@ -134,7 +135,7 @@ export class History {
       h("td", { class: "figure-cell" }, call.turns),
       h("td", { class: "figure-cell", title: "Median and 95th percentile" }, times),
       h("td", {}, flag(call.interruptions, "interruptions", "bolt"), flag(call.errors, "errors", "warning")),
-      h("td", {}, call.verdict ?? call.ended?.replaceAll("_", " ") ?? call.status),
+      h("td", {}, call.state === "lost" ? "lost: the server broke off" : (call.verdict ?? ENDS[call.ended ?? ""] ?? call.ended?.replaceAll("_", " ") ?? call.status)),
     );
   }
 }

@@ -3,13 +3,15 @@
 import { get, remove } from "./api.js";
 import { clock, download, fill, h, icon, seconds } from "./dom.js";
 import { when } from "./history.js";
+import { rolesOf } from "./failures.js";
 import { findings } from "./findings.js";
-import { complain, toast } from "./main.js";
+import { agentNamed, complain, toast } from "./main.js";
 import { Panel } from "./panel.js";
 import { Player } from "./player.js";
 import { share } from "./share.js";
 import { Story } from "./story.js";
 import { Transcript } from "./transcript.js";
+import { line, verdicts } from "./verdicts.js";
 import { Wave } from "./wave.js";
 import { whatIf } from "./what_if.js";
 
@@ -26,6 +28,7 @@ export class Kept {
     this.wave = new Wave({ jump });
     this.wave.story = this.story;
     this.panel = new Panel();
+    this.worst = h("div", { class: "worst", hidden: true });
     this.verdict = h("div", { class: "side" });
     this.side = h("div", { class: "side" });
     this.head = h("div", { class: "on-the-line" }, h("strong", {}, sid));
@@ -35,7 +38,7 @@ export class Kept {
     this.controls = h("div", { class: "controls" }, this.play, this.time);
     this.player.addEventListener("time", (event) => this.at(/** @type {CustomEvent<number>} */ (event).detail));
     this.player.addEventListener("stop", () => this.icon("play", "Play"));
-    this.element = h("div", { class: beside ? "kept beside" : "kept" }, h("section", { class: "card call-card", "aria-label": "The call" }, this.head, this.wave.element, this.transcript.element, this.controls), h("div", { class: "panel", role: "region", "aria-label": "About the call", tabindex: "0" }, this.verdict, this.panel.element, this.side));
+    this.element = h("div", { class: beside ? "kept beside" : "kept" }, h("section", { class: "card call-card", "aria-label": "The call" }, this.head, this.worst, this.wave.element, this.transcript.element, this.controls), h("div", { class: "panel", role: "region", "aria-label": "About the call", tabindex: "0" }, this.verdict, this.panel.element, this.side));
     this.load().catch(complain);
   }
 
@@ -67,13 +70,14 @@ export class Kept {
     this.panel.update(this.story);
     this.panel.costs(call);
     this.about(call);
-    fill(this.verdict, this.bad(call));
+    this.judge(call);
     try {
       await this.player.load();
       for (let at = 0; at < Math.max(this.player.caller.length, this.player.agent.length); at += FRAME) {
         this.wave.push(this.player.caller.subarray(at, at + FRAME), this.player.agent.subarray(at, at + FRAME));
       }
       this.play.disabled = false;
+      if (this.player.caller.every((octet) => octet === 0xff || octet === 0x7f)) this.judge(call, true);
       this.time.textContent = clock(this.player.length);
     } catch {
       // A call of text, or one whose tape is gone.
@@ -84,17 +88,14 @@ export class Kept {
     fill(this.side, story && why(story), story && whatIf(this.sid), facts(call));
   }
 
-  /** What was bad about it. @param {any} call */
-  bad(call) {
-    const found = findings(this.story, call);
-    const jump = (/** @type {number} */ at) => h("button", { class: "time", type: "button", "aria-label": `Hear from ${seconds(at)}`, onclick: () => this.player.play(at) }, seconds(at));
-    return h(
-      "section",
-      { class: "card verdicts" },
-      h("h2", {}, found.length === 0 ? "Nothing went wrong" : "What went wrong"),
-      found.length === 0 && h("p", { class: "right" }, icon("check"), "Answers came in time, and all was heard."),
-      h("ul", {}, found.map(({ tone, text, at }) => h("li", { class: tone }, icon("warning"), h("span", {}, text), at !== null && at !== undefined && jump(at)))),
-    );
+  /** What was bad about it: the worst above everything, all of it beside it. @param {any} call @param {boolean} [silent] Nothing came from the caller. */
+  judge(call, silent = false) {
+    const found = findings(this.story, call, { roles: rolesOf(agentNamed(call.agent)), silent });
+    const jump = (/** @type {number} */ at) => this.player.play(at);
+    fill(this.verdict, verdicts(found, jump));
+    const [worst] = found;
+    this.worst.hidden = worst?.tone !== "bad";
+    if (worst) fill(this.worst, line(worst, jump));
   }
 
   /** @param {any} call */

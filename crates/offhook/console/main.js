@@ -93,6 +93,9 @@ function themes() {
   return h("button", { class: "quiet", type: "button", onclick: toggle, title: "Light or dark" }, icon("theme"), h("span", { class: "label" }, "Theme"));
 }
 
+/** An agent that is served here. @param {string} name */
+export const agentNamed = (name) => server?.agents.find((agent) => agent.name === name);
+
 /** Who is signed in, where a proxy says so, and whose calls are shown, where they are not everybody's. @param {Server} server */
 function whoAmI({ person, tenant }) {
   if (!person && !tenant) return null;

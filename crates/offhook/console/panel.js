@@ -1,8 +1,12 @@
 // @ts-check
 /** Beside a call: what the engine does now, how soon it answers, what else happened. */
 import { fill, h, icon } from "./dom.js";
+import { rolesOf } from "./failures.js";
+import { findings } from "./findings.js";
+import { agentNamed } from "./main.js";
 import { EVIDENCE } from "./story.js";
 import { Turns } from "./turns.js";
+import { verdicts } from "./verdicts.js";
 
 /** @type {Record<import("./story.js").State, string>} */
 const STATES = {
@@ -30,13 +34,14 @@ export class Panel {
     this.figures = h("dl", { class: "figures" });
     this.counts = h("dl", { class: "counts" });
     this.findings = h("ul", { class: "findings" });
+    this.verdict = h("div", { hidden: true });
     this.twilio = card("Twilio would say", this.findings);
     this.twilio.hidden = true;
     this.cost = h("p", {});
     this.costCard = card("Cost", this.cost);
     this.costCard.hidden = true;
     fill(this.meters, this.caller.element, this.agent.element);
-    this.element = h("aside", { class: "panel", "aria-label": "The engine", tabindex: "0" }, card("Now", this.state, this.why, this.meters), card("Answers", this.figures, this.turns.element), card("Counted", this.counts), this.twilio, this.costCard);
+    this.element = h("aside", { class: "panel", "aria-label": "The engine", tabindex: "0" }, this.verdict, h("div", { class: "now" }, card("Now", this.state, this.why, this.meters)), card("Answers", this.figures, this.turns.element), card("Counted", this.counts), this.twilio, this.costCard);
     this.update(null);
   }
 
@@ -45,7 +50,7 @@ export class Panel {
     this.holes = 0;
     fill(this.findings);
     this.twilio.hidden = true;
-    this.costCard.hidden = true;
+    this.costCard.hidden = this.verdict.hidden = true;
     this.levels(-127, -127, 0);
     this.update(story);
   }
@@ -60,6 +65,13 @@ export class Panel {
   find(what) {
     this.twilio.hidden = false;
     this.findings.append(h("li", {}, icon("warning"), what));
+  }
+
+  /** It is over: what was bad about it. @param {any} call The call as the API shows it. @param {import("./story.js").Story} story */
+  over(call, story) {
+    this.verdict.hidden = !call;
+    if (call) fill(this.verdict, verdicts(findings(story, call, { roles: rolesOf(agentNamed(call.agent)) })));
+    this.costs(call);
   }
 
   /** @param {any} call The call as the API shows it. */

@@ -42,7 +42,7 @@ export const EVIDENCE = {
 };
 
 /** @type {Record<string, string>} */
-const ENDS = {
+export const ENDS = {
   stream_stopped: "the caller hung up",
   agent_done: "the agent was done",
   hung_up: "it was ended from outside",

@@ -128,7 +128,7 @@ export class Talk {
       if (name === "call") story.take(data);
       if (name === "over") {
         story.state = "over";
-        this.panel.costs(await get(`/calls/${sid}`).catch(() => null));
+        this.panel.over(await get(`/calls/${sid}`).catch(() => null), story);
       }
       this.transcript?.update(story);
       this.panel.update(story);
@@ -190,6 +190,7 @@ export class Talk {
     const save = (/** @type {string} */ label, /** @type {string} */ name, /** @type {() => Blob} */ make) => h("button", { type: "button", onclick: () => download(name, make()) }, icon("save"), label);
     if (this.banner) fill(this.banner, h("strong", {}, `${how}.`), h("span", { class: "clock" }, clock(take.frames * 20)));
     if (this.controls) fill(this.controls, again, save("Save as a test", "caller.zip", () => take.zip()), save("Save the sound", "call.wav", () => take.wav()), h("p", { class: "about" }, "A test has the caller say the same again: ", h("code", {}, "offhook call … --caller caller.toml")));
+    this.transcript?.toEnd();
     again.focus();
     this.panel.update(story);
   }

@@ -30,7 +30,12 @@ export class Transcript {
       else this.list.append(element);
       this.shown.set(item.id, { version: item.version, element });
     }
-    if (changed && near) this.element.scrollTop = this.element.scrollHeight;
+    if (changed && near) this.toEnd();
+  }
+
+  /** Shows the last line. */
+  toEnd() {
+    this.element.scrollTop = this.element.scrollHeight;
   }
 
   /** @param {number} ms */

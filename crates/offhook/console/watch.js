@@ -51,7 +51,7 @@ export class Watch {
         this.ear?.close();
         const call = await get(`/calls/${this.sid}`).catch(() => null);
         if (call) this.about(call);
-        this.panel.costs(call);
+        this.panel.over(call, this.story);
       }
       this.transcript.update(this.story);
       this.panel.update(this.story);

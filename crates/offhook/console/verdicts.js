@@ -1,0 +1,23 @@
+// @ts-check
+/** What was bad about a call, for people to read. */
+import { h, icon, seconds } from "./dom.js";
+
+/** @typedef {import("./findings.js").Finding} Finding */
+
+/** One of them, with where to hear it. @param {Finding} finding @param {(ms: number) => void} [jump] */
+export function line({ text, at }, jump) {
+  const parts = text.split("`").map((part, nth) => (nth % 2 ? h("code", {}, part) : part));
+  const where = at !== null && (jump ? h("button", { class: "time", type: "button", "aria-label": `Hear from ${seconds(at)}`, onclick: () => jump(at) }, seconds(at)) : h("span", { class: "time" }, seconds(at)));
+  return [icon("warning"), h("span", { class: "reason" }, parts), where];
+}
+
+/** All of them, as a card. @param {Finding[]} found @param {(ms: number) => void} [jump] */
+export function verdicts(found, jump) {
+  return h(
+    "section",
+    { class: "card verdicts" },
+    h("h2", {}, found.length === 0 ? "Nothing went wrong" : "What went wrong"),
+    found.length === 0 && h("p", { class: "right" }, icon("check"), "Answers came in time, and all was heard."),
+    h("ul", {}, found.map((finding) => h("li", { class: finding.tone }, line(finding, jump)))),
+  );
+}
