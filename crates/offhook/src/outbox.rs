@@ -16,9 +16,10 @@ use offhook_providers::net::identity::identify;
 use offhook_providers::net::{Deadlines, Http, Secret, post_json};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
 
-/// Events that wait to be sent.
+/// Events that wait to be sent, and as many that were sent and are to be sent again. What is beyond goes to the file.
 const WAITING: usize = 2_048;
 /// Requests at the same time.
 const AT_ONCE: usize = 16;
@@ -61,9 +62,11 @@ impl Default for EventsConfig {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     only: Vec<String>,
-    queue: mpsc::Sender<Value>,
+    queue: Mutex<Option<mpsc::Sender<Value>>>,
     counts: Arc<Counts>,
     number: AtomicU64,
+    /// Ends when everything has arrived or is in the file.
+    done: Mutex<std::sync::mpsc::Receiver<()>>,
 }
 
 /// What became of events.
@@ -94,9 +97,11 @@ impl Outbox {
             http: Http::new("events", deadlines),
             counts: Arc::clone(&counts),
         };
+        let (told, done) = std::sync::mpsc::channel();
         std::thread::Builder::new()
             .name("events".into())
             .spawn(move || {
+                let _told: std::sync::mpsc::Sender<()> = told;
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
                 match runtime {
                     Ok(runtime) => runtime.block_on(run(Arc::new(sender), waiting)),
@@ -104,7 +109,8 @@ impl Outbox {
                 }
             })
             .context("the thread of events could not be started")?;
-        Ok(Some(Self { only: config.only.clone(), queue, counts, number: AtomicU64::new(0) }))
+        let (queue, done) = (Mutex::new(Some(queue)), Mutex::new(done));
+        Ok(Some(Self { only: config.only.clone(), queue, counts, number: AtomicU64::new(0), done }))
     }
 
     /// Hands an event in; never waits.
@@ -119,15 +125,26 @@ impl Outbox {
         if let Some(event) = event.as_object_mut().filter(|_| !tenant.is_empty()) {
             event.insert("tenant".to_owned(), tenant.into());
         }
-        if let Err(error) = self.queue.try_send(event) {
-            self.counts.bury(&error.into_inner(), "too many events wait");
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        match queue.as_ref().map(|queue| queue.try_send(event.clone())) {
+            Some(Ok(())) => {}
+            Some(Err(_)) => self.counts.bury(&event, "too many events wait"),
+            None => self.counts.bury(&event, ENDED),
         }
     }
 
-    /// What became of events so far.
-    #[cfg(test)]
-    fn counts(&self) -> &Counts {
-        &self.counts
+    /// The server ends: what waits is sent once more, and goes to the file if it doesn't arrive. Waits for that, but not for ever.
+    pub(crate) fn settle(&self, within: Duration) {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        if done.recv_timeout(within) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            tracing::warn!("the application takes too long for the last events");
+        }
+    }
+
+    /// Events that arrived, and that were given up and written down.
+    pub(crate) fn counted(&self) -> (u64, u64) {
+        (self.counts.arrived.load(Ordering::Relaxed), self.counts.dead.load(Ordering::Relaxed))
     }
 }
 
@@ -188,18 +205,31 @@ impl Drop for OnItsWay {
     }
 }
 
+/// What is written down of an event that was on its way when the server ended.
+const ENDED: &str = "the server ended before it arrived";
+
 async fn run(sender: Arc<Sender>, mut waiting: mpsc::Receiver<Value>) {
     let room = Arc::new(Semaphore::new(AT_ONCE));
-    while let Some(event) = waiting.recv().await {
-        let (sender, room) = (Arc::clone(&sender), Arc::clone(&room));
-        let why = "the server ended before it arrived".to_owned();
-        let letter = OnItsWay { event, counts: Arc::clone(&sender.counts), arrived: false, why };
-        tokio::spawn(async move { sender.send(letter, &room).await });
+    let (ends, ending) = watch::channel(false);
+    let mut on_their_way = JoinSet::new();
+    loop {
+        tokio::select! {
+            event = waiting.recv(), if on_their_way.len() < WAITING => {
+                let Some(event) = event else { break };
+                let (sender, room, ending) = (Arc::clone(&sender), Arc::clone(&room), ending.clone());
+                let counts = Arc::clone(&sender.counts);
+                let letter = OnItsWay { event, counts, arrived: false, why: ENDED.to_owned() };
+                on_their_way.spawn(async move { sender.send(letter, &room, ending).await });
+            }
+            Some(_) = on_their_way.join_next() => {}
+        }
     }
+    ends.send_replace(true);
+    on_their_way.join_all().await;
 }
 
 impl Sender {
-    async fn send(&self, mut letter: OnItsWay, room: &Semaphore) {
+    async fn send(&self, mut letter: OnItsWay, room: &Semaphore, mut ending: watch::Receiver<bool>) {
         let mut wait = AGAIN_AFTER;
         for attempt in 1..=self.attempts {
             let outcome = {
@@ -217,7 +247,16 @@ impl Sender {
                 }
             }
             if attempt < self.attempts {
-                tokio::time::sleep(wait).await;
+                let over = *ending.borrow();
+                if over || tokio::time::timeout(wait, ending.wait_for(|over| *over)).await.is_ok() {
+                    letter.why = format!("{ENDED}; {}", letter.why);
+                    // Once more, unless that was the last chance.
+                    if !over {
+                        let _room = room.acquire().await;
+                        letter.arrived = self.once(&letter.event).await.is_ok();
+                    }
+                    return;
+                }
                 wait *= 5;
             }
         }
@@ -251,7 +290,7 @@ mod tests {
         outbox.tell("call_began", (Some("CA1"), ""), &json!({}));
         outbox.tell("call_ended", (Some("CA1"), "blue"), &json!({ "verdict": "achieved" }));
         for _ in 0..200 {
-            if outbox.counts().dead.load(Ordering::Relaxed) == 1 {
+            if outbox.counted().1 == 1 {
                 break;
             }
             std::thread::sleep(Duration::from_millis(20));

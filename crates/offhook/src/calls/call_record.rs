@@ -47,6 +47,13 @@ pub(crate) struct About {
     pub(crate) since: SystemTime,
 }
 
+impl About {
+    /// The number at the other end.
+    pub(crate) fn party(&self) -> &str {
+        if self.direction == "inbound" { &self.from } else { &self.to }
+    }
+}
+
 /// Seconds since 1970.
 pub(super) fn unix(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())

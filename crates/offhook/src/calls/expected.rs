@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use offhook_stages::CallFacts;
 use offhook_twilio::twiml::RelayAsked;
@@ -12,6 +12,9 @@ use crate::routing::Decision;
 
 /// Calls kept; of more, the oldest go.
 const MOST: usize = 4_000;
+
+/// A call whose webhook was answered has begun by then, or never will.
+const BEGINS_WITHIN: Duration = Duration::from_secs(20);
 
 /// What serves a call, as was decided when its webhook was answered.
 #[derive(Debug)]
@@ -53,13 +56,13 @@ impl SessionOfApp {
 /// The calls that are expected, by their `CallSid`.
 #[derive(Debug, Default)]
 pub(super) struct Expecting {
-    by_sid: HashMap<String, Arc<Expected>>,
+    by_sid: HashMap<String, (Arc<Expected>, Instant)>,
     order: VecDeque<String>,
 }
 
 impl Expecting {
     pub(super) fn add(&mut self, sid: &str, expected: Arc<Expected>) {
-        if self.by_sid.insert(sid.to_owned(), expected).is_none() {
+        if self.by_sid.insert(sid.to_owned(), (expected, Instant::now())).is_none() {
             self.order.push_back(sid.to_owned());
         }
         if self.order.len() > MOST
@@ -70,6 +73,13 @@ impl Expecting {
     }
 
     pub(super) fn get(&self, sid: &str) -> Option<Arc<Expected>> {
-        self.by_sid.get(sid).cloned()
+        self.by_sid.get(sid).map(|(expected, _)| Arc::clone(expected))
+    }
+
+    /// Those that were answered just now, and may be about to begin.
+    pub(super) fn lately(&self) -> Vec<(String, Arc<Expected>)> {
+        let known = self.order.iter().rev().filter_map(|sid| self.by_sid.get_key_value(sid));
+        let fresh = known.filter(|(_, (_, since))| since.elapsed() < BEGINS_WITHIN);
+        fresh.map(|(sid, (expected, _))| (sid.clone(), Arc::clone(expected))).collect()
     }
 }

@@ -124,6 +124,12 @@ impl LiveCall {
         variables
     }
 
+    /// Whether it is one of the calls at once: somebody talks, or it was placed and isn't answered yet.
+    pub(super) fn is_counted(&self) -> bool {
+        let record = self.record();
+        record.talking || !record.over && record.first_stream.is_none()
+    }
+
     /// How long its streams have lasted.
     pub(crate) fn length(&self) -> Duration {
         self.record().first_stream.map_or(Duration::ZERO, |first| first.elapsed())

@@ -228,6 +228,11 @@ impl CallRegistry {
         }
     }
 
+    /// Events that arrived, and that were given up and written down.
+    pub(crate) fn events_told(&self) -> (u64, u64) {
+        self.outbox.as_ref().map_or((0, 0), Outbox::counted)
+    }
+
     /// All providers as they are now, each with its agent's name.
     pub(crate) fn providers(&self) -> Vec<(String, Provider)> {
         let roster = self.roster.load();
@@ -245,13 +250,22 @@ impl CallRegistry {
         &self.bus
     }
 
-    /// What is going on, and was spent today; of a tenant, or, without a name, of all.
-    pub(crate) fn load(&self, tenant: &str, caller: &str, now: SystemTime) -> Load {
+    /// What is going on besides this call, and was spent today; of a tenant, or, without a name, of all. Calls that are about to begin
+    /// count, and what those that go on have taken so far.
+    pub(crate) fn load(&self, tenant: &str, (sid, party): (&str, &str), now: SystemTime) -> Load {
         let mut load = Load { today: self.spent.today(tenant, now), ..Load::default() };
-        for live in self.calls().iter().filter(|live| live.record().talking) {
-            if tenant.is_empty() || live.tenant() == tenant {
+        let counts = |of: &str| tenant.is_empty() || of == tenant;
+        for live in self.calls().iter().filter(|live| live.is_counted() && counts(&live.tenant())) {
+            load.calls += 1;
+            load.of_caller += usize::from(live.about.party() == party);
+            load.today.length += live.length();
+            load.today.money += live.summary_for_record().cost.map_or(0.0, |cost| cost.total);
+        }
+        let expecting = self.expecting.lock().unwrap_or_else(PoisonError::into_inner).lately();
+        for (other, expected) in expecting {
+            if other != sid && counts(&expected.facts.tenant) && self.call(&other).is_none() {
                 load.calls += 1;
-                load.of_caller += usize::from(live.about.from == caller);
+                load.of_caller += usize::from(expected.facts.from == party);
             }
         }
         load
@@ -326,7 +340,7 @@ impl CallRegistry {
         let own = self.tenants.get(tenant).map(|of| (&of.limits, tenant));
         let now = SystemTime::now();
         let mut all = [(&self.limits, "")].into_iter().chain(own).filter(|(limits, _)| limits.any());
-        all.find_map(|(limits, of)| limits.reached(&self.load(of, party, now)))
+        all.find_map(|(limits, of)| limits.reached(&self.load(of, ("", party), now)))
     }
 
     /// Whether any agent's calls are carried so.
@@ -474,6 +488,7 @@ impl CallRegistry {
         let (this, of) = (Arc::clone(self), (agent.clone(), info));
         setup.tools = Some(Arc::new(tools::CallTools::new(this, Arc::clone(&live), base.cloned(), of)));
         crate::logging::serves(call.sid, &agent.name);
+        let begins = live.length().is_zero();
         live.begin(sender, over);
         if let Some(checkpoints) = &self.checkpoints {
             live.checkpoint(checkpoints);
@@ -481,7 +496,10 @@ impl CallRegistry {
         if live.is_recorded() {
             self.store_document(&live);
         }
-        self.tell("call_began", &live, &live.summary());
+        // A stream after the first goes on with a call that the application knows.
+        if begins {
+            self.tell("call_began", &live, &live.summary());
+        }
         Ok(setup)
     }
 
@@ -584,6 +602,9 @@ impl CallRegistry {
         let kept = self.keeper.as_ref().is_none_or(|keeper| keeper.settle(within));
         if let Some(checkpoints) = &self.checkpoints {
             checkpoints.settle(within);
+        }
+        if let Some(outbox) = &self.outbox {
+            outbox.settle(within);
         }
         self.tenants.settle(within) && kept && stored
     }

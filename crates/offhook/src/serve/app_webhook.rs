@@ -2,6 +2,7 @@
 //! one change: where it connects to `<ConversationRelay>`, the call's sound comes to us, and we are its ConversationRelay.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::extract::Request;
 use hyper::StatusCode;
@@ -16,7 +17,11 @@ use super::routes::{AFTER_APP_PATH, APP_PATH, STREAM_PATH};
 use super::voice::{Checked, check, parameters};
 use super::{Edge, Shared};
 use crate::agents::{FAILED, Webhook};
+use crate::calls::live_call::LiveCall;
 use crate::calls::{Expected, Served, SessionOfApp, transfer_document};
+
+/// A session whose stream is over is torn down by then, on a machine with more to do than it can, too.
+const CLOSES_WITHIN: Duration = Duration::from_secs(1);
 
 /// Who and what a call is, as Twilio's request says.
 pub(super) fn call_facts(form: &WebhookForm, agent: &str) -> CallFacts {
@@ -73,6 +78,9 @@ pub(crate) async fn after(request: Request, edge: &Edge) -> Answer {
     };
     let call = checked.form.get("CallSid").unwrap_or("").to_owned();
     let live = shared.registry.call(&call);
+    if let Some(live) = &live {
+        closed(live).await;
+    }
     let to = live.as_ref().and_then(|live| live.record().transferred_to.clone());
     if let (Some(live), Some(to)) = (&live, to.and_then(|to| PhoneNumber::parse(&to).ok())) {
         return typed(StatusCode::OK, MIME, transfer_document(live, &to, Some(&checked.base)).to_xml());
@@ -89,6 +97,14 @@ pub(crate) async fn after(request: Request, edge: &Edge) -> Answer {
     match &expected.template.agent.webhook {
         Some(webhook) => forward(&checked, &call, edge, (&expected.template, webhook), (action, &form)).await,
         None => hang_up(),
+    }
+}
+
+/// Waits a moment until the session is over: Twilio closes its socket to the application before it asks the action.
+async fn closed(live: &LiveCall) {
+    let until = Instant::now() + CLOSES_WITHIN;
+    while live.record().talking && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

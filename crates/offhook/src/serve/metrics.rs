@@ -53,6 +53,8 @@ pub(crate) struct Metrics {
     tape_octets: Counter,
     disk_failures: Counter,
     tapes_cut: Counter,
+    events_told: Counter,
+    events_lost: Counter,
     pub(super) signatures_refused: Counter,
     pub(crate) tokens_refused: Counter,
     lateness: Family<Label, Seconds>,
@@ -95,6 +97,8 @@ impl Metrics {
             tape_octets: Counter::default(),
             disk_failures: Counter::default(),
             tapes_cut: Counter::default(),
+            events_told: Counter::default(),
+            events_lost: Counter::default(),
             signatures_refused: Counter::default(),
             tokens_refused: Counter::default(),
             lateness: Family::default(),
@@ -147,6 +151,12 @@ impl Metrics {
             ("tape_bytes", "Octets of tapes", &new.tape_octets),
             ("disk_failures", "Tapes and records that the disk refused", &new.disk_failures),
             ("tapes_cut", "Tapes that ended before their calls, because the disk was behind", &new.tapes_cut),
+            ("events_told", "Events that arrived at the application's webhook", &new.events_told),
+            (
+                "events_lost",
+                "Events that were given up, and are in the file of dead letters",
+                &new.events_lost,
+            ),
             ("panics", "Faults of this program that were survived", &new.panics),
             ("frames_in", "Frames of 20 ms received", &new.frames_in),
             ("frames_concealed", "Frames that were missing and were filled in", &new.frames_concealed),
@@ -211,7 +221,10 @@ impl Metrics {
         for (worker, late) in shared.overload.all_lateness().enumerate() {
             self.lateness.get_or_create(&[("worker", worker.to_string())]).set(late.as_secs_f64());
         }
+        let (told, lost) = shared.registry.events_told();
         let counters = [
+            (&self.events_told, told),
+            (&self.events_lost, lost),
             (&self.log_dropped, crate::logging::dropped()),
             (&self.log_suppressed, crate::logging::suppressed()),
             (&self.transcripts_cut, offhook_providers::stt::cut_transcripts()),

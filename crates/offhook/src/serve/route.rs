@@ -54,7 +54,7 @@ pub(super) async fn admit(
         if !limits.any() {
             continue;
         }
-        let load = shared.registry.load(tenant, &facts.from, now);
+        let load = shared.registry.load(tenant, (call, &facts.from), now);
         if let Some(bound) = limits.reached(&load) {
             tracing::warn!(call, tenant, bound, ?load, "a call was not taken: a limit is reached");
             return Err(limits.full.clone());

@@ -6,6 +6,7 @@ mod calls;
 mod console;
 mod dial;
 mod doctor;
+mod events;
 mod examples;
 mod fake_twilio;
 mod foreign;

@@ -156,6 +156,35 @@ async fn a_call_goes_on_when_its_socket_was_lost() {
     assert_eq!(said.matches(said.lines().next().unwrap()).count(), 1, "{said}");
 }
 
+#[tokio::test]
+async fn words_that_are_expected_are_told_to_twilio_while_the_call_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("offhook.toml");
+    let text = "[conversation_relay]\nhints = [\"Offhook\"]\nlive_hints = '{\"type\": \"hints\", \"hints\": \"{hints}\"}'\n";
+    std::fs::write(&config, text).unwrap();
+    let server = Server::start_as(None, None, None, Some(&config));
+    let lines =
+        vec![says("a large pepperoni pizza", When::AfterAgent(300)), says("for pickup", When::At(14_000))];
+    let plan = CallPlan { drop_after: Some(Duration::from_secs(7)), ..server.plan(lines) };
+    let report = place(plan, |_| {}).await.unwrap();
+    assert_eq!((report.sessions, &report.findings), (2, &Vec::new()));
+    let hints: Vec<(u64, serde_json::Value)> = report
+        .messages
+        .iter()
+        .filter_map(|(ms, _, text)| Some((*ms, serde_json::from_str::<serde_json::Value>(text).ok()?)))
+        .filter(|(_, message)| message["type"] == "hints")
+        .collect();
+    assert!(!hints.is_empty(), "{:?}", report.messages);
+    for (_, message) in &hints {
+        let words = message["hints"].as_str().unwrap();
+        assert!(words.starts_with("Offhook,") && words.len() > "Offhook,".len(), "{message}");
+    }
+    // What changes is told, and nothing twice, but to a session that knows nothing.
+    let (before, after): (Vec<_>, Vec<_>) = hints.iter().partition(|(ms, _)| *ms < 7_000);
+    assert!(before.windows(2).all(|two| two[0].1 != two[1].1), "{before:?}");
+    assert!(!before.is_empty() && !after.is_empty(), "{hints:?}");
+}
+
 /// The texts that come, until one has these words.
 async fn read_until(socket: &mut WebSocketStream<TcpStream>, words: &str) -> String {
     let mut said = String::new();
