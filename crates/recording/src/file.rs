@@ -36,6 +36,24 @@ enum Packer {
     Flac(Box<Flac>),
 }
 
+/// What is written in the place of a part of the file: encryption, by whoever has the key.
+pub struct Seal(Part);
+type Part = Box<dyn FnMut(&[u8]) -> io::Result<Vec<u8>> + Send>;
+
+impl Seal {
+    /// Each part of the file goes through this.
+    #[must_use]
+    pub fn new(part: impl FnMut(&[u8]) -> io::Result<Vec<u8>> + Send + 'static) -> Self {
+        Self(Box::new(part))
+    }
+}
+
+impl std::fmt::Debug for Seal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seal")
+    }
+}
+
 /// A recording as it grows. After each [`Recording::take`] the file can be played, up to a second before.
 #[derive(Debug)]
 pub struct Recording {
@@ -43,6 +61,7 @@ pub struct Recording {
     path: PathBuf,
     mixer: Mixer,
     packer: Packer,
+    seal: Option<Seal>,
 }
 
 impl Recording {
@@ -51,7 +70,16 @@ impl Recording {
     /// # Errors
     /// The disk's.
     pub fn create(path: &Path, form: Form) -> io::Result<Self> {
-        let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
+        Self::sealed(path, form, None)
+    }
+
+    /// The same, with what is written in the place of its parts. A WAV's header then says that there is no sound:
+    /// [`Wav::whole`] sets it right once the file is opened.
+    ///
+    /// # Errors
+    /// The disk's, or the seal's.
+    pub fn sealed(path: &Path, form: Form, seal: Option<Seal>) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
         let mut head = Vec::new();
         let packer = match form {
             Form::Wav => {
@@ -60,8 +88,17 @@ impl Recording {
             }
             Form::Flac => Packer::Flac(Box::new(Flac::new(&mut head).map_err(io::Error::other)?)),
         };
-        file.write_all(&head)?;
-        Ok(Self { file, path: path.to_owned(), mixer: Mixer::default(), packer })
+        let mut recording = Self { file, path: path.to_owned(), mixer: Mixer::default(), packer, seal };
+        recording.append(&head)?;
+        Ok(recording)
+    }
+
+    fn append(&mut self, part: &[u8]) -> io::Result<()> {
+        match &mut self.seal {
+            _ if part.is_empty() => Ok(()),
+            Some(seal) => self.file.write_all(&(seal.0)(part)?),
+            None => self.file.write_all(part),
+        }
     }
 
     /// Where it is.
@@ -97,9 +134,12 @@ impl Recording {
     fn write(&mut self, sound: &[u8], is_last: bool) -> io::Result<u64> {
         let written = match &mut self.packer {
             Packer::Wav(length) => {
-                self.file.write_all(sound)?;
                 *length = length.saturating_add(u32::try_from(sound.len()).unwrap_or(u32::MAX));
-                self.file.write_all_at(&Wav::header(*length), 0)?;
+                let header = Wav::header(*length);
+                self.append(sound)?;
+                if self.seal.is_none() {
+                    self.file.write_all_at(&header, 0)?;
+                }
                 sound.len()
             }
             Packer::Flac(flac) => {
@@ -108,7 +148,7 @@ impl Recording {
                 if is_last {
                     flac.finish(&mut packed).map_err(io::Error::other)?;
                 }
-                self.file.write_all(&packed)?;
+                self.append(&packed)?;
                 packed.len()
             }
         };
@@ -161,6 +201,24 @@ mod tests {
             assert!((79_000..=80_400).contains(&length), "{form:?}: {length} samples");
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn parts_go_through_the_seal() {
+        let folder = tempfile::tempdir().unwrap();
+        for form in [Form::Wav, Form::Flac] {
+            let (plain, sealed) = (folder.path().join("plain"), folder.path().join("sealed"));
+            let seal = Seal::new(|part| Ok(part.iter().map(|octet| octet ^ 0x55).collect()));
+            let mut first = Recording::create(&plain, form).unwrap();
+            let mut second = Recording::sealed(&sealed, form, Some(seal)).unwrap();
+            for recording in [&mut first, &mut second] {
+                let mut log = call();
+                pieces::note(&mut log, 10_000_000, Piece::End);
+                recording.take(&log).unwrap();
+            }
+            let opened = std::fs::read(&sealed).unwrap().into_iter().map(|octet| octet ^ 0x55).collect();
+            assert_eq!(Wav::whole(opened), std::fs::read(&plain).unwrap(), "{form:?}");
         }
     }
 

@@ -17,7 +17,7 @@ mod mixer;
 pub mod pieces;
 mod wav;
 
-pub use file::{Form, Recording};
+pub use file::{Form, Recording, Seal};
 pub use flac::{Flac, FlacError};
 pub use mixer::Mixer;
 pub use pieces::Piece;

@@ -39,6 +39,17 @@ impl Wav {
         header.extend_from_slice(&sound.to_le_bytes());
         header
     }
+
+    /// A file with a header that says how much sound is behind it. What is no such WAV stays as it is.
+    #[must_use]
+    pub fn whole(mut file: Vec<u8>) -> Vec<u8> {
+        let sound = u32::try_from(file.len()).unwrap_or(u32::MAX).saturating_sub(HEADER);
+        if file.starts_with(&Self::header(0)) {
+            let header = Self::header(sound);
+            file.splice(..header.len(), header);
+        }
+        file
+    }
 }
 
 #[cfg(test)]

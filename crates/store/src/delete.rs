@@ -17,13 +17,17 @@ pub enum Subject {
     Number(String, Option<String>),
     /// All calls that began before this, in milliseconds since 1970.
     Before(i64, Option<String>),
+    /// The same, but for those of these tenants.
+    BeforeBut(i64, Vec<String>),
 }
 
 impl Subject {
     /// The tenant whose calls alone are meant.
-    pub(crate) const fn tenant(&self) -> Option<&String> {
-        let (Self::Call(_, tenant) | Self::Number(_, tenant) | Self::Before(_, tenant)) = self;
-        tenant.as_ref()
+    pub(crate) fn tenant(&self) -> Option<&String> {
+        match self {
+            Self::Call(_, tenant) | Self::Number(_, tenant) | Self::Before(_, tenant) => tenant.as_ref(),
+            Self::BeforeBut(..) => None,
+        }
     }
 }
 
@@ -36,9 +40,11 @@ pub struct Receipt {
     pub calls: Vec<String>,
     /// Rows that were deleted from the database.
     pub rows: u64,
-    /// Documents that waited in the spool.
+    /// Documents that waited in the spool, or that the database had refused.
     pub spooled: u64,
-    /// Files and objects: sound and tapes.
+    /// Events that never arrived at the application, in the file of `[events]`.
+    pub events: u64,
+    /// Files, and objects in the bucket: sound, tapes, records.
     pub objects: u64,
     /// Their octets.
     pub object_bytes: u64,
@@ -58,6 +64,7 @@ fn meant(
     subject: &Subject,
     keys: Option<&Keys>,
 ) -> Result<Vec<(Option<i64>, String)>, StoreError> {
+    let but;
     let asked: Vec<(&str, Vec<Value>)> = match subject {
         Subject::Call(id, _) => vec![("id = $1", vec![id.as_str().into()])],
         Subject::Number(number, _) => stands_for(number, keys)
@@ -67,6 +74,16 @@ fn meant(
             })
             .collect(),
         Subject::Before(ms, _) => vec![("started_ms < $1", vec![(*ms).into()])],
+        Subject::BeforeBut(ms, tenants) => {
+            let places: Vec<String> = (0..tenants.len()).map(|index| format!("${}", index + 2)).collect();
+            but = format!("started_ms < $1 AND tenant NOT IN ({})", places.join(", "));
+            let mut values = vec![(*ms).into()];
+            values.extend(tenants.iter().map(|tenant| Value::from(tenant.as_str())));
+            match tenants.is_empty() {
+                true => vec![("started_ms < $1", vec![(*ms).into()])],
+                false => vec![(but.as_str(), values)],
+            }
+        }
     };
     let mut found = Vec::new();
     for (condition, mut values) in asked {

@@ -39,7 +39,7 @@ pub use document::{
 pub use query::{Cursor, Filter, Listed, Page};
 pub use redact::Redaction;
 pub use report::{Hour, Provider, Report, Stage, Worst};
-pub use seal::{Keys, SealError};
+pub use seal::{Keys, SealError, Sealer};
 pub use store::{Archive, Pending, Settings, Store, open};
 pub use time::{parse_instant, rfc3339};
 pub use writer::Counters;

@@ -49,6 +49,14 @@ impl Redaction {
         }
     }
 
+    /// Takes it out of any JSON. Ids of Twilio's stay, and so do the parties' numbers at the top, which calls are known by.
+    pub fn json(&self, value: &mut Value) {
+        let Value::Object(all) = value else { return self.value("", value) };
+        for (name, value) in all.iter_mut().filter(|(name, _)| !matches!(name.as_str(), "from" | "to")) {
+            self.value(name, value);
+        }
+    }
+
     fn is_declared(&self, name: &str) -> bool {
         self.fields.iter().any(|field| field.eq_ignore_ascii_case(name))
     }
@@ -59,13 +67,14 @@ impl Redaction {
             return;
         }
         match value {
+            Value::String(text) if is_id(text) => {}
             Value::String(text) => self.text(text),
             Value::Array(all) => all.iter_mut().for_each(|value| self.value("", value)),
             Value::Object(all) => all.iter_mut().for_each(|(name, value)| self.value(name, value)),
             Value::Number(number) => {
                 let text = number.to_string();
-                // Times and counts are shorter than a card's number.
-                if self.card_numbers && text.len() >= SHORTEST_CARD && !self.hidden(&text).is_empty() {
+                // Times in milliseconds since 1970 have 13 digits; cards of today have more.
+                if self.card_numbers && text.len() > SHORTEST_CARD && !self.hidden(&text).is_empty() {
                     *value = MARK.into();
                 }
             }
@@ -90,6 +99,13 @@ impl Redaction {
         }
         spans
     }
+}
+
+/// Two letters and 32 hexadecimal digits.
+fn is_id(text: &str) -> bool {
+    let hex = |text: &str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    text.split_at_checked(2)
+        .is_some_and(|(kind, rest)| kind.bytes().all(|b| b.is_ascii_uppercase()) && hex(rest))
 }
 
 const SHORTEST_CARD: usize = 13;
@@ -189,6 +205,21 @@ mod tests {
         let mut text = text.to_owned();
         redaction.text(&mut text);
         text
+    }
+
+    #[test]
+    fn records_keep_their_ids_and_times() {
+        let redact = Redaction { digits: 4, fields: vec!["pin".into()], ..Redaction::default() };
+        let sid = format!("CA{}", "1234567890".repeat(4).split_at(32).0);
+        let mut record = serde_json::json!({
+            "call": sid, "from": "+14155550100", "at_ms": 1_796_045_760_007u64, "fields": { "pin": 12, "card": 4_111_111_111_111_111u64 },
+            "events": [{ "t_ms": 10, "text": "my pin is 4 7 1 1, card 4111 1111 1111 1111" }],
+        });
+        redact.json(&mut record);
+        assert_eq!((&record["call"], &record["from"]), (&sid.into(), &"+14155550100".into()));
+        assert_eq!(record["at_ms"], 1_796_045_760_007u64);
+        assert_eq!(record["fields"], serde_json::json!({ "pin": MARK, "card": MARK }));
+        assert_eq!(record["events"][0]["text"], format!("my pin is {MARK}, card {MARK}"));
     }
 
     #[test]

@@ -4,6 +4,9 @@
 //! master key that only the environment has. A new master key is put before the old one: what is written from then on is sealed by
 //! the new one, and what is there stays readable by the old one until it is sealed again.
 //!
+//! Tapes and recordings grow while a call lasts: each part that is written is sealed by itself, by the file's key and the part's number,
+//! so that parts can't change places, and a file that a crash cut off opens up to its last whole part.
+//!
 //! What is searched by (numbers, words) is replaced by keyed hashes: equal words are found, but not read.
 
 use base64::Engine;
@@ -12,8 +15,11 @@ use hmac::{Hmac, KeyInit, Mac};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use sha2::Sha256;
 
-/// What a sealed piece begins with; the last octet is the form's version.
+/// What a sealed piece begins with; the last octet is the form: a whole, or a file that grew.
 const MAGIC: [u8; 4] = *b"OFK\x01";
+const GROWN: [u8; 4] = *b"OFK\x02";
+/// Octets before a part of a file that grew: its length.
+const LENGTH: usize = 4;
 const KEY: usize = 32;
 const TAG: usize = 16;
 /// Octets before the ciphertext: magic, the master key's name, the wrapped key with its nonce, the nonce.
@@ -105,7 +111,7 @@ impl Keys {
     /// # Errors
     /// If the system has no randomness.
     pub fn seal(&self, plain: &[u8]) -> Result<Vec<u8>, SealError> {
-        let (head, key) = self.header()?;
+        let (head, key) = self.header(MAGIC)?;
         let mut sealed = head;
         let mut body = plain.to_vec();
         // A key seals one piece alone, so its nonce may be fixed.
@@ -117,8 +123,17 @@ impl Keys {
         Ok(sealed)
     }
 
+    /// Seals a file that grows, by the newest key.
+    ///
+    /// # Errors
+    /// If the system has no randomness.
+    pub fn sealer(&self) -> Result<Sealer, SealError> {
+        let (head, key) = self.header(GROWN)?;
+        Ok(Sealer { head, key: cipher(&key)?, parts: 0 })
+    }
+
     /// A new key, and the header that tells it to whoever has the master key.
-    fn header(&self) -> Result<(Vec<u8>, [u8; KEY]), SealError> {
+    fn header(&self, magic: [u8; 4]) -> Result<(Vec<u8>, [u8; KEY]), SealError> {
         let master = self.0.first().ok_or(SealError::NoKey)?;
         let key: [u8; KEY] = random()?;
         let nonce: [u8; NONCE_LEN] = random()?;
@@ -131,7 +146,7 @@ impl Keys {
             )
             .map_err(|_| SealError::Damaged)?;
         let mut head = Vec::with_capacity(HEADER);
-        head.extend_from_slice(&MAGIC);
+        head.extend_from_slice(&magic);
         head.extend_from_slice(&master.name);
         head.extend_from_slice(&nonce);
         head.extend_from_slice(&wrapped);
@@ -160,6 +175,9 @@ impl Keys {
             return Ok(piece.to_vec());
         }
         let key = keys.ok_or(SealError::NoKey)?.unwrapped(piece)?;
+        if piece.starts_with(&GROWN) {
+            return grown(&cipher(&key)?, piece.get(HEADER..).unwrap_or_default());
+        }
         let mut body = piece.get(HEADER..).ok_or(SealError::Damaged)?.to_vec();
         let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
         let plain = cipher(&key)?
@@ -190,6 +208,64 @@ impl Keys {
     }
 }
 
+/// Seals the parts of one file.
+pub struct Sealer {
+    /// Goes before the first part.
+    head: Vec<u8>,
+    key: LessSafeKey,
+    parts: u64,
+}
+
+impl std::fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sealer({} parts)", self.parts)
+    }
+}
+
+impl Sealer {
+    /// What is to be appended to the file for this part of it.
+    ///
+    /// # Errors
+    /// If the part has 4 GiB or more.
+    pub fn part(&mut self, plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        let length = u32::try_from(plain.len() + TAG).map_err(|_| SealError::Damaged)?;
+        let mut sealed = std::mem::take(&mut self.head);
+        sealed.extend_from_slice(&length.to_le_bytes());
+        let from = sealed.len();
+        sealed.extend_from_slice(plain);
+        let body = sealed.get_mut(from..).unwrap_or_default();
+        let tag = self
+            .key
+            .seal_in_place_separate_tag(numbered(self.parts), Aad::from(GROWN), body)
+            .map_err(|_| SealError::Damaged)?;
+        sealed.extend_from_slice(tag.as_ref());
+        self.parts += 1;
+        Ok(sealed)
+    }
+}
+
+/// A key seals one file alone, and each number once.
+fn numbered(part: u64) -> Nonce {
+    let mut nonce = [0; NONCE_LEN];
+    nonce[..8].copy_from_slice(&part.to_le_bytes());
+    Nonce::assume_unique_for_key(nonce)
+}
+
+/// The whole parts of a file that grew.
+fn grown(key: &LessSafeKey, mut rest: &[u8]) -> Result<Vec<u8>, SealError> {
+    let mut plain = Vec::with_capacity(rest.len());
+    for part in 0.. {
+        let Some((length, behind)) = rest.split_first_chunk::<LENGTH>() else { break };
+        let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| SealError::Damaged)?;
+        let Some((body, behind)) = behind.split_at_checked(length) else { break };
+        let mut body = body.to_vec();
+        let opened = key.open_in_place(numbered(part), Aad::from(GROWN), &mut body);
+        plain.extend_from_slice(opened.map_err(|_| SealError::Damaged)?);
+        rest = behind;
+    }
+    Ok(plain)
+}
+
 /// 80 bits: enough that no two words of a store meet.
 fn hidden(key: &Master, text: &str) -> String {
     keyed(&key.secret, "index", text)[..10].iter().map(|byte| format!("{byte:02x}")).collect()
@@ -198,7 +274,7 @@ fn hidden(key: &Master, text: &str) -> String {
 /// Whether a piece is sealed.
 #[must_use]
 pub(crate) fn is_sealed(piece: &[u8]) -> bool {
-    piece.starts_with(&MAGIC)
+    piece.starts_with(&MAGIC) || piece.starts_with(&GROWN)
 }
 
 #[cfg(test)]
@@ -208,6 +284,36 @@ mod tests {
     fn keys(bytes: &[u8]) -> Keys {
         let all: Vec<String> = bytes.iter().map(|byte| STANDARD.encode([*byte; KEY])).collect();
         Keys::parse(&all.join(",")).unwrap()
+    }
+
+    #[test]
+    fn a_file_that_grew_opens_up_to_where_a_crash_cut_it_off() {
+        let (old, both) = (keys(&[1]), keys(&[2, 1]));
+        let mut sealer = old.sealer().unwrap();
+        let mut file = Vec::new();
+        let mut ends = Vec::new();
+        for part in [&b"one "[..], b"", b"three"] {
+            file.extend(sealer.part(part).unwrap());
+            ends.push(file.len());
+        }
+        assert!(!file.windows(4).any(|window| window == b"thre"));
+        for cut in HEADER..=file.len() {
+            let plain = Keys::open(Some(&both), &file[..cut]).unwrap();
+            let whole: &[u8] = if cut == file.len() {
+                b"one three"
+            } else if cut >= ends[0] {
+                b"one "
+            } else {
+                b""
+            };
+            assert_eq!(plain, whole, "cut at {cut}");
+        }
+        // Parts that changed places, or were changed.
+        let swapped = [&file[..HEADER], &file[ends[0]..ends[1]], &file[HEADER..ends[0]]].concat();
+        assert_eq!(Keys::open(Some(&old), &swapped), Err(SealError::Damaged));
+        file[ends[1] + LENGTH] ^= 1;
+        assert_eq!(Keys::open(Some(&old), &file), Err(SealError::Damaged));
+        assert_eq!(Keys::open(Some(&keys(&[3])), &file), Err(SealError::NoKey));
     }
 
     #[test]

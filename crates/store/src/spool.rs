@@ -142,6 +142,8 @@ impl Spool {
             let (rows, _) = read(&std::fs::read(&segment.path)?);
             ids.extend(rows.into_iter().filter(|row| wanted(row)).map(|row| row.id().to_owned()));
         }
+        let refused = self.refused()?;
+        ids.extend(refused.into_iter().filter(|(_, row)| wanted(row)).map(|(_, row)| row.id().to_owned()));
         ids.sort();
         ids.dedup();
         Ok(ids)
@@ -151,6 +153,12 @@ impl Spool {
     pub(crate) fn scrub(&mut self, ids: &[String]) -> io::Result<u64> {
         let mut gone = 0;
         self.current = None;
+        for (path, row) in self.refused()? {
+            if ids.iter().any(|id| id == row.id()) {
+                std::fs::remove_file(path)?;
+                gone += 1;
+            }
+        }
         for segment in &mut self.segments {
             let (rows, _) = read(&std::fs::read(&segment.path)?);
             let (out, kept): (Vec<Row>, Vec<Row>) =
@@ -176,6 +184,17 @@ impl Spool {
             segment.bytes = lines.len() as u64;
         }
         Ok(gone)
+    }
+
+    /// The rows that the database has refused.
+    fn refused(&self) -> io::Result<Vec<(PathBuf, Row)>> {
+        let entries = match std::fs::read_dir(self.folder.join("refused")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let row =
+            |path: PathBuf| Some((path.clone(), serde_json::from_slice(&std::fs::read(path).ok()?).ok()?));
+        Ok(entries.flatten().filter_map(|entry| row(entry.path())).collect())
     }
 
     /// Keeps a row that the database refuses, for people to look at.
@@ -244,10 +263,12 @@ mod tests {
         assert!(taken > 0 && spool.bytes() <= 2_000);
         assert_eq!(spool.scrub(&["CA1".into()]).unwrap(), taken);
         assert!(spool.append(&[row("CA2")]).unwrap());
+        spool.set_aside(&row("CA3")).unwrap();
+        assert_eq!(spool.find(&|_| true).unwrap(), ["CA2", "CA3"]);
+        assert_eq!(spool.scrub(&["CA3".into()]).unwrap(), 1);
         assert_eq!(spool.find(&|_| true).unwrap(), ["CA2"]);
-        let text = std::fs::read_dir(folder.path())
-            .unwrap()
-            .map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        let files = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let text = files.filter(|path| path.is_file()).map(|path| std::fs::read(path).unwrap());
         assert!(text.into_iter().all(|bytes| !String::from_utf8_lossy(&bytes).contains("CA1")));
     }
 }

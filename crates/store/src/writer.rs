@@ -346,6 +346,9 @@ impl Writer {
                 own(row) && (numbers.contains(&row.head.from) || numbers.contains(&row.head.to))
             }
             Subject::Before(ms, _) => own(row) && row.head.started_at_ms < *ms,
+            Subject::BeforeBut(ms, tenants) => {
+                !tenants.contains(&row.head.tenant) && row.head.started_at_ms < *ms
+            }
         };
         let waiting = self.spool.find(&meant).map_err(disk)?;
         let outcome =
