@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PACKAGES := gcc libc6-dev libflite1 libpocketsphinx3 pocketsphinx-en-us
 # What only tests need: a PostgreSQL to keep calls in, a Prometheus that reads the counters, a clock
 # that steps. Without them those tests are skipped.
-TEST_PACKAGES := postgresql prometheus faketime
+TEST_PACKAGES := postgresql prometheus faketime python3-venv
 CARGO := cargo
 # Features that are off by default: .ci/run sets them, so that everything is built once, with all of it.
 FEATURES :=
@@ -22,8 +22,10 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
-setup-tests: setup ## install what tests of other programs need, too
+setup-tests: setup ## install what tests of other programs need, too (moto from PyPI into target/: a server of S3's protocol)
 	@bash .ci/setup $(TEST_PACKAGES)
+	@[ -x $(TARGET)/objects/bin/moto_server ] || { python3 -m venv $(TARGET)/objects && $(TARGET)/objects/bin/pip install --quiet "moto[server]"; } \
+	  || echo "moto can't be installed from PyPI: tests with a bucket are skipped"
 
 setup: ## install what is missing on Debian or Ubuntu (asks for nothing, says what and why)
 	@bash .ci/setup $(PACKAGES)

@@ -12,6 +12,8 @@ use serde::Deserialize;
 
 use crate::api::{ApiConfig, SignInConfig};
 use crate::calls::config::OutboundConfig;
+use crate::keeper::How;
+use crate::objects::ObjectsConfig;
 use crate::outbox::EventsConfig;
 use crate::prices::Prices;
 use crate::rest::Account;
@@ -53,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) store: StoreConfig,
     /// `[recording]`: whether calls' sound is kept.
     pub(crate) recording: RecordingConfig,
+    /// `[objects]`: a bucket for the files of calls that are over.
+    pub(crate) objects: ObjectsConfig,
     /// Tapes are packed: a fifth of the room. Default true.
     pub(crate) compress: bool,
     /// Worker threads. Default: one per core.
@@ -155,6 +159,7 @@ impl Default for Config {
             console: true,
             store: StoreConfig::default(),
             recording: RecordingConfig::default(),
+            objects: ObjectsConfig::default(),
             compress: true,
             workers: None,
             drain: Duration::from_secs(30 * 60),
@@ -266,8 +271,12 @@ impl Config {
         let day = Duration::from_secs(24 * 3_600);
         must(self.drain <= day, "`drain` must not be more than a day: Twilio's calls last 24 h at most");
         must(
-            self.recording.form().is_none() || self.record.is_some(),
+            self.recording.form.form().is_none() || self.record.is_some(),
             "`form` in [recording] needs `record`, the folder that recordings go to",
+        );
+        must(
+            self.objects.url.is_none() || self.record.is_some(),
+            "`url` in [objects] needs `record`, the folder that calls are written in before they are uploaded",
         );
         must(
             self.store.keep_bytes.is_none() || self.record.is_some(),
@@ -284,6 +293,11 @@ impl Config {
         faults.extend(self.faults_of_tenants());
         faults.extend(self.faults_of_sign_in());
         faults
+    }
+
+    /// How files of calls are written.
+    pub(crate) fn how_to_keep(&self) -> anyhow::Result<How> {
+        self.store.how_to_keep(self.compress)
     }
 
     /// The token that opens the counters.

@@ -170,6 +170,7 @@ pub(crate) fn run(args: &CallsArgs) -> anyhow::Result<ExitCode> {
             for folder in folders.iter().filter(|folder| folder.exists()) {
                 crate::keeper::delete(folder, &mut receipt);
             }
+            args.place.delete_elsewhere(number.as_deref(), &mut receipt)?;
             writeln!(out, "{}", serde_json::to_string_pretty(&receipt)?)?;
             if !receipt.failures.is_empty() {
                 return Ok(ExitCode::FAILURE);
@@ -190,6 +191,15 @@ impl Place {
         }
         let archive = offhook_store::open(&location, keys).context("the store of calls can't be used")?;
         Ok((archive, folders))
+    }
+
+    /// What is kept of deleted calls in the bucket, and of events that never arrived.
+    fn delete_elsewhere(&self, number: Option<&str>, receipt: &mut Receipt) -> anyhow::Result<()> {
+        let mut config = Config::found(self.config.as_deref())?;
+        config.record = self.record.clone().or(config.record);
+        crate::objects::delete_now(&config, receipt)?;
+        receipt.events += crate::outbox::forget(&config.events, &receipt.ids, number)?;
+        Ok(())
     }
 
     /// The store, and the folders of tapes.

@@ -6,7 +6,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
+use offhook_store::Keys;
 
+/// Where the keys of encrypted tapes are.
+const KEYS: &str = "OFFHOOK_STORE_KEY";
 /// Longest configuration, agent or script, in octets.
 const LONGEST_TEXT: u64 = 4 * 1024 * 1024;
 /// Longest sound or tape: at 8 kHz and 16 bit nine hours.
@@ -21,12 +24,18 @@ pub(crate) fn text(path: &Path) -> anyhow::Result<String> {
     String::from_utf8(octets).map_err(|_| anyhow::anyhow!("it is no text in UTF-8"))
 }
 
-/// Reads sound, or a tape.
+/// Reads sound, or a tape; encrypted ones by the keys in the environment, and `s3://BUCKET/KEY` from a bucket.
 ///
 /// # Errors
-/// The same.
+/// The same, or no key fits.
 pub(crate) fn octets(path: &Path) -> anyhow::Result<Vec<u8>> {
-    read(path, LONGEST_SOUND)
+    let octets = match path.to_str().filter(|path| path.starts_with("s3://")) {
+        Some(address) => crate::objects::read(address, LONGEST_SOUND)?,
+        None => read(path, LONGEST_SOUND)?,
+    };
+    let keys = std::env::var(KEYS).ok().filter(|keys| !keys.trim().is_empty());
+    let keys = keys.map(|keys| Keys::parse(&keys)).transpose().context(KEYS)?;
+    Keys::open(keys.as_ref(), &octets).with_context(|| format!("the keys are read from {KEYS}"))
 }
 
 fn read(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {

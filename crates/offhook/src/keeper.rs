@@ -3,6 +3,7 @@
 //! Records are few and small, and all of them are written. Tapes are bounded: what the disk is behind with waits in the call that
 //! it is of, up to a limit, and only then does a tape end. Files are for their owner alone; a record is there whole or not at all.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -14,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender};
-use offhook_recording::{Form, Recording};
-use offhook_store::Receipt;
+use offhook_recording::{Form, Recording, Seal};
+use offhook_store::{Keys, Receipt, Redaction, Sealer};
 use offhook_tape::Packer;
 
 /// Octets of tapes that may wait for the disk, of all calls together.
@@ -41,11 +42,21 @@ pub(crate) struct Written {
 #[derive(Clone, Debug)]
 pub(crate) struct Keeper {
     folder: PathBuf,
-    /// Tapes are packed, in the writer's thread.
-    packs: bool,
+    how: How,
     jobs: Sender<Job>,
     waiting: Arc<AtomicUsize>,
     written: Arc<Written>,
+}
+
+/// How files are written; all of it is done in the writer's thread.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct How {
+    /// Tapes are packed.
+    pub(crate) packs: bool,
+    /// All files are encrypted by these.
+    pub(crate) keys: Option<Keys>,
+    /// What is taken out of records.
+    pub(crate) redaction: Redaction,
 }
 
 #[derive(Debug)]
@@ -73,8 +84,16 @@ pub(crate) struct Tape {
     path: PathBuf,
     file: OnceLock<File>,
     broken: AtomicBool,
+    how: How,
     /// Only the writer's thread takes it.
-    packer: Option<Mutex<Packer>>,
+    form: Mutex<TapeForm>,
+}
+
+/// What comes between a tape's lines and its file.
+#[derive(Debug, Default)]
+struct TapeForm {
+    packer: Packer,
+    sealer: Option<Sealer>,
 }
 
 impl Tape {
@@ -87,14 +106,26 @@ impl Tape {
         if self.is_broken() {
             return Ok(());
         }
-        let packed = self.packer.as_ref().map(|packer| {
-            let mut packer = packer.lock().unwrap_or_else(PoisonError::into_inner);
-            packer.pack(bytes)
-        });
-        let bytes = packed.as_deref().unwrap_or(bytes);
-        let outcome = self.open().and_then(|mut file| file.write_all(bytes));
+        let outcome = self.formed(bytes).and_then(|bytes| self.open()?.write_all(&bytes));
         self.broken.fetch_or(outcome.is_err(), Ordering::Relaxed);
         outcome
+    }
+
+    /// Packed and encrypted, as it is asked for.
+    fn formed<'a>(&self, bytes: &'a [u8]) -> io::Result<Cow<'a, [u8]>> {
+        let mut form = self.form.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bytes = Cow::Borrowed(bytes);
+        if self.how.packs {
+            bytes = form.packer.pack(&bytes).into();
+        }
+        if let Some(keys) = &self.how.keys {
+            let sealer = match &mut form.sealer {
+                Some(sealer) => sealer,
+                none => none.insert(keys.sealer().map_err(io::Error::other)?),
+            };
+            bytes = sealer.part(&bytes).map_err(io::Error::other)?.into();
+        }
+        Ok(bytes)
     }
 
     fn open(&self) -> io::Result<&File> {
@@ -111,6 +142,7 @@ impl Tape {
 pub(crate) struct Sound {
     path: PathBuf,
     form: Form,
+    keys: Option<Keys>,
     /// Only the writer's thread takes it.
     file: Mutex<Option<Recording>>,
     broken: AtomicBool,
@@ -125,13 +157,19 @@ impl Sound {
         let mut take = || {
             let recording = match &mut *file {
                 Some(recording) => recording,
-                empty => empty.insert(Recording::create(&self.path, self.form)?),
+                empty => empty.insert(Recording::sealed(&self.path, self.form, self.seal()?)?),
             };
             recording.take(notes).map(drop)
         };
         let outcome = take();
         self.broken.fetch_or(outcome.is_err(), Ordering::Relaxed);
         outcome
+    }
+
+    fn seal(&self) -> io::Result<Option<Seal>> {
+        let Some(keys) = &self.keys else { return Ok(None) };
+        let mut sealer = keys.sealer().map_err(io::Error::other)?;
+        Ok(Some(Seal::new(move |part| sealer.part(part).map_err(io::Error::other))))
     }
 }
 
@@ -159,9 +197,14 @@ fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
     outcome
 }
 
+/// What the files of deleted calls are named by: the calls' ids, and the names of their streams.
+pub(crate) fn names(receipt: &Receipt) -> BTreeSet<String> {
+    receipt.ids.iter().chain(&receipt.legs).map(|name| safe(name)).collect()
+}
+
 /// Deletes the files of deleted calls: records, tapes, sound.
 pub(crate) fn delete(folder: &Path, receipt: &mut Receipt) {
-    let names: BTreeSet<String> = receipt.ids.iter().chain(&receipt.legs).map(|name| safe(name)).collect();
+    let names = names(receipt);
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => return receipt.failures.push(format!("{}: {error}", folder.display())),
@@ -187,7 +230,7 @@ pub(crate) fn delete(folder: &Path, receipt: &mut Receipt) {
 
 impl Keeper {
     /// Starts the thread; makes the folder, for its owner alone, and makes sure that files can be written there.
-    pub(crate) fn start(folder: &Path, packs: bool) -> anyhow::Result<Self> {
+    pub(crate) fn start(folder: &Path, how: How) -> anyhow::Result<Self> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -200,14 +243,20 @@ impl Keeper {
         let (jobs, queue) = crossbeam_channel::unbounded();
         let (waiting, written) = (Arc::new(AtomicUsize::new(0)), Arc::new(Written::default()));
         let counters = (Arc::clone(&waiting), Arc::clone(&written));
+        let records = how.clone();
         std::thread::Builder::new()
             .name("keeper".into())
-            .spawn(move || write(&queue, &counters.0, &counters.1))?;
-        Ok(Self { folder: folder.to_owned(), packs, jobs, waiting, written })
+            .spawn(move || write(&queue, &records, &counters.0, &counters.1))?;
+        Ok(Self { folder: folder.to_owned(), how, jobs, waiting, written })
     }
 
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// What files are encrypted by, if they are.
+    pub(crate) const fn keys(&self) -> Option<&Keys> {
+        self.how.keys.as_ref()
     }
 
     pub(crate) fn written(&self) -> &Written {
@@ -216,9 +265,9 @@ impl Keeper {
 
     /// A new tape.
     pub(crate) fn tape(&self, call: &str) -> Arc<Tape> {
-        let path = crate::record::tape_path(&self.folder, call, self.packs);
-        let packer = self.packs.then(Mutex::default);
-        Arc::new(Tape { path, file: OnceLock::new(), broken: AtomicBool::new(false), packer })
+        let path = crate::record::tape_path(&self.folder, call, self.how.packs);
+        let (how, form) = (self.how.clone(), Mutex::default());
+        Arc::new(Tape { path, file: OnceLock::new(), broken: AtomicBool::new(false), how, form })
     }
 
     /// Appends to a tape. Gives the octets back if the disk is too far behind.
@@ -234,7 +283,8 @@ impl Keeper {
     /// A new recording.
     pub(crate) fn sound(&self, call: &str, form: Form) -> Arc<Sound> {
         let path = self.folder.join(format!("{}.{}", safe(call), form.extension()));
-        Arc::new(Sound { path, form, file: Mutex::default(), broken: AtomicBool::new(false) })
+        let keys = self.how.keys.clone();
+        Arc::new(Sound { path, form, keys, file: Mutex::default(), broken: AtomicBool::new(false) })
     }
 
     /// Hands notes of a call's sound over. Drops them, and counts that, if the disk is too far behind: the recording then has a gap.
@@ -280,7 +330,15 @@ impl Keeper {
     }
 }
 
-fn write(queue: &Receiver<Job>, waiting: &AtomicUsize, written: &Written) {
+/// A record as it is written: without what is taken out, and encrypted, as it is asked for.
+fn recorded(bytes: &[u8], how: &How) -> io::Result<Vec<u8>> {
+    let mut value: serde_json::Value = serde_json::from_slice(bytes)?;
+    how.redaction.json(&mut value);
+    let plain = serde_json::to_vec_pretty(&value)?;
+    how.keys.as_ref().map_or(Ok(plain.clone()), |keys| keys.seal(&plain)).map_err(io::Error::other)
+}
+
+fn write(queue: &Receiver<Job>, how: &How, waiting: &AtomicUsize, written: &Written) {
     for job in queue {
         let outcome = match job {
             Job::Append { tape, bytes } => {
@@ -292,7 +350,9 @@ fn write(queue: &Receiver<Job>, waiting: &AtomicUsize, written: &Written) {
                 waiting.fetch_sub(notes.len(), Ordering::Relaxed);
                 sound.take(&notes).map_err(|error| (sound.path.clone(), error))
             }
-            Job::Save { path, bytes } => save(&path, &bytes).map_err(|error| (path, error)),
+            Job::Save { path, bytes } => {
+                recorded(&bytes, how).and_then(|bytes| save(&path, &bytes)).map_err(|error| (path, error))
+            }
             Job::Settle(settled) => {
                 // Nobody may wait any more.
                 let _unheard = settled.try_send(());
@@ -322,7 +382,7 @@ mod tests {
     fn files_are_whole_and_for_their_owner_alone() {
         let base = tempfile::tempdir().unwrap();
         let folder = base.path().join("calls");
-        let keeper = Keeper::start(&folder, false).unwrap();
+        let keeper = Keeper::start(&folder, How::default()).unwrap();
         let tape = keeper.tape("CA1/../2");
         keeper.append(&tape, b"one\n".to_vec()).unwrap();
         keeper.append(&tape, b"two\n".to_vec()).unwrap();
@@ -339,6 +399,39 @@ mod tests {
         );
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2, "nothing temporary is left");
         assert_eq!(keeper.written().tape_octets.load(Ordering::Relaxed), 8);
+    }
+
+    #[test]
+    fn files_are_encrypted_and_without_what_is_taken_out() {
+        let base = tempfile::tempdir().unwrap();
+        let keys =
+            Keys::parse(&base64::Engine::encode(&base64::engine::general_purpose::STANDARD, [7; 32])).ok();
+        let how = How { packs: true, keys: keys.clone(), redaction: Redaction::default() };
+        let keeper = Keeper::start(base.path(), how).unwrap();
+        let tape = keeper.tape("CA1");
+        keeper.append(&tape, b"{\"tape\":2,\"call\":\"CA1\"}\n".to_vec()).unwrap();
+        keeper.append(&tape, b"{\"t\":1,\"out\":\"clear\"}\n".to_vec()).unwrap();
+        keeper.save_facts("CA1", br#"{"said":"my card is 4111 1111 1111 1111"}"#.to_vec());
+        let sound = keeper.sound("CA1", Form::Wav);
+        let mut notes = Vec::new();
+        for frame in 0..200u64 {
+            let piece = offhook_recording::Piece::Caller(Some(frame * 20), &[9; 160]);
+            offhook_recording::pieces::note(&mut notes, frame * 20_000, piece);
+        }
+        keeper.record(&sound, notes);
+        assert!(keeper.settle(LONG));
+        let read = |name: &str| {
+            let sealed = std::fs::read(base.path().join(name)).unwrap();
+            assert!(sealed.starts_with(b"OFK"), "{name}");
+            assert!(Keys::open(None, &sealed).is_err(), "{name}");
+            Keys::open(keys.as_ref(), &sealed).unwrap()
+        };
+        let text = offhook_tape::unpacked(read("CA1.tape.jsonl.zst")).unwrap();
+        assert_eq!(text, "{\"tape\":2,\"call\":\"CA1\"}\n{\"t\":1,\"out\":\"clear\"}\n");
+        let facts = String::from_utf8(read("CA1.call.json")).unwrap();
+        assert!(facts.contains("my card is [redacted]"), "{facts}");
+        let wav = offhook_recording::Wav::whole(read("CA1.wav"));
+        assert!(wav.len() > 40_000 && wav[54..58] == u32::try_from(wav.len() - 58).unwrap().to_le_bytes());
     }
 
     #[test]
@@ -360,7 +453,7 @@ mod tests {
     fn a_disk_that_refuses_is_counted_and_survived() {
         let base = tempfile::tempdir().unwrap();
         let folder = base.path().join("calls");
-        let keeper = Keeper::start(&folder, false).unwrap();
+        let keeper = Keeper::start(&folder, How::default()).unwrap();
         std::fs::remove_dir(&folder).unwrap();
         let tape = keeper.tape("CA1");
         keeper.append(&tape, b"lost".to_vec()).unwrap();
@@ -372,13 +465,13 @@ mod tests {
         assert!(keeper.settle(LONG) && folder.join("CA2.call.json").exists());
         let file = base.path().join("file");
         std::fs::write(&file, "").unwrap();
-        assert!(Keeper::start(&file, false).is_err(), "told at the start, not at the first call");
+        assert!(Keeper::start(&file, How::default()).is_err(), "told at the start, not at the first call");
     }
 
     #[test]
     fn what_waits_for_the_disk_is_bounded() {
         let base = tempfile::tempdir().unwrap();
-        let keeper = Keeper::start(base.path(), false).unwrap();
+        let keeper = Keeper::start(base.path(), How::default()).unwrap();
         keeper.waiting.store(WAITING, Ordering::Relaxed);
         assert_eq!(keeper.append(&keeper.tape("CA1"), vec![1]), Err(vec![1]));
     }

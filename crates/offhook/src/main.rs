@@ -22,6 +22,7 @@ mod load;
 mod logging;
 mod mcp_server;
 mod metrics;
+mod objects;
 mod outbox;
 mod prices;
 mod record;

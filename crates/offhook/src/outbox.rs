@@ -3,6 +3,7 @@
 //! A thread of its own, behind a bounded queue: no call waits for an application. What doesn't fit in the queue goes to the file at
 //! once.
 
+use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -14,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use offhook_providers::net::identity::identify;
 use offhook_providers::net::{Deadlines, Http, Secret, post_json};
+use offhook_store::Redaction;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -75,19 +77,23 @@ struct Counts {
     arrived: AtomicU64,
     dead: AtomicU64,
     file: PathBuf,
-    /// One line at a time.
-    writing: Mutex<()>,
+    /// One line at a time; with the calls that were deleted, the latest last.
+    writing: Mutex<VecDeque<String>>,
+    redaction: Redaction,
 }
+
+/// So many deleted calls are known: events wait for minutes at most.
+const FORGOTTEN: usize = 10_000;
 
 impl Outbox {
     /// `None`: nobody is to be told.
     ///
     /// # Errors
     /// The file can't be written, or there is no thread to be had.
-    pub(crate) fn start(config: &EventsConfig) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn start(config: &EventsConfig, redaction: &Redaction) -> anyhow::Result<Option<Self>> {
         let Some(url) = config.webhook.clone() else { return Ok(None) };
         let (queue, waiting) = mpsc::channel(WAITING);
-        let counts = Arc::new(Counts::new(&config.dead_letters)?);
+        let counts = Arc::new(Counts::new(&config.dead_letters, redaction.clone())?);
         let secret = std::env::var(&config.secret_env).ok().map(|secret| Secret::new(&secret));
         let deadlines = Deadlines { first: config.timeout, gap: config.timeout, ..Deadlines::default() };
         let sender = Sender {
@@ -146,10 +152,29 @@ impl Outbox {
     pub(crate) fn counted(&self) -> (u64, u64) {
         (self.counts.arrived.load(Ordering::Relaxed), self.counts.dead.load(Ordering::Relaxed))
     }
+
+    /// Takes events of these calls, or of whatever names this number, out of the file; of one tenant, if it is named. Gives how many.
+    /// What is still on its way isn't kept, should it not arrive.
+    pub(crate) fn forget(
+        &self,
+        calls: &[String],
+        number: Option<&str>,
+        tenant: Option<&str>,
+    ) -> anyhow::Result<u64> {
+        self.counts.forget(calls, number, tenant)
+    }
+}
+
+/// Takes events of these calls, or of whatever names this number, out of the file, without a server.
+pub(crate) fn forget(config: &EventsConfig, calls: &[String], number: Option<&str>) -> anyhow::Result<u64> {
+    if config.webhook.is_none() || !config.dead_letters.exists() {
+        return Ok(0);
+    }
+    Counts::new(&config.dead_letters, Redaction::default())?.forget(calls, number, None)
 }
 
 impl Counts {
-    fn new(file: &Path) -> anyhow::Result<Self> {
+    fn new(file: &Path, redaction: Redaction) -> anyhow::Result<Self> {
         let opened = private().open(file);
         opened.with_context(|| format!("can't write {}, `dead_letters` in [events]", file.display()))?;
         Ok(Self {
@@ -157,18 +182,53 @@ impl Counts {
             dead: AtomicU64::new(0),
             file: file.to_owned(),
             writing: Mutex::default(),
+            redaction,
         })
     }
 
     /// Keeps an event that did not arrive.
     fn bury(&self, event: &Value, why: &str) {
         self.dead.fetch_add(1, Ordering::Relaxed);
-        let line = json!({ "why": why, "event": event });
-        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let forgotten = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if event
+            .get("call")
+            .and_then(Value::as_str)
+            .is_some_and(|call| forgotten.iter().any(|gone| gone == call))
+        {
+            return;
+        }
+        let mut line = json!({ "why": why, "event": event });
+        self.redaction.json(&mut line);
         let file = private().open(&self.file);
         if let Err(error) = file.and_then(|mut file| writeln!(file, "{line}")) {
             tracing::error!(%error, file = %self.file.display(), "an event that did not arrive could not be kept");
         }
+    }
+
+    fn forget(&self, calls: &[String], number: Option<&str>, tenant: Option<&str>) -> anyhow::Result<u64> {
+        let mut forgotten = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        forgotten.extend(calls.iter().cloned());
+        let surplus = forgotten.len().saturating_sub(FORGOTTEN);
+        forgotten.drain(..surplus);
+        let file = self.file.display();
+        let text = std::fs::read_to_string(&self.file).with_context(|| format!("can't read {file}"))?;
+        let is_meant = |line: &&str| {
+            let Ok(value) = serde_json::from_str::<Value>(line) else { return false };
+            let of = |name: &str| value.pointer(&format!("/event/{name}")).and_then(Value::as_str);
+            let own = tenant.is_none_or(|tenant| of("tenant") == Some(tenant));
+            own && (of("call").is_some_and(|call| calls.iter().any(|gone| gone == call))
+                || number.is_some_and(|number| line.contains(number)))
+        };
+        let (gone, kept): (Vec<&str>, Vec<&str>) = text.lines().partition(is_meant);
+        if !gone.is_empty() {
+            let beside = self.file.with_extension("part");
+            let mut options = OpenOptions::new();
+            let mut new = options.create(true).truncate(true).write(true).mode(0o600).open(&beside)?;
+            kept.iter().try_for_each(|line| writeln!(new, "{line}"))?;
+            new.sync_data()?;
+            std::fs::rename(&beside, &self.file).with_context(|| format!("can't write {file}"))?;
+        }
+        Ok(gone.len() as u64)
     }
 }
 
@@ -286,7 +346,7 @@ mod tests {
             only: vec!["call_ended".into()],
             ..EventsConfig::default()
         };
-        let outbox = Outbox::start(&config).unwrap().unwrap();
+        let outbox = Outbox::start(&config, &Redaction::default()).unwrap().unwrap();
         outbox.tell("call_began", (Some("CA1"), ""), &json!({}));
         outbox.tell("call_ended", (Some("CA1"), "blue"), &json!({ "verdict": "achieved" }));
         for _ in 0..200 {
@@ -303,5 +363,13 @@ mod tests {
         let line: Value = serde_json::from_str(&kept).unwrap();
         assert_eq!((&line["event"]["event"], &line["event"]["call"]), (&"call_ended".into(), &"CA1".into()));
         assert!(line["why"].as_str().unwrap().contains("1 attempts"), "{kept}");
+        // A deletion takes it out; what fails later of the same call isn't kept.
+        assert_eq!(outbox.forget(&["CA1".into()], None, Some("red")).unwrap(), 0);
+        assert_eq!(outbox.forget(&["CA1".into()], None, None).unwrap(), 1);
+        outbox.counts.bury(&json!({ "call": "CA1" }), "late");
+        outbox.counts.bury(&json!({ "call": "CA2", "data": { "from": "+14155550100" } }), "late");
+        assert_eq!(std::fs::read_to_string(&dead_letters).unwrap().lines().count(), 1);
+        assert_eq!(outbox.forget(&[], Some("+14155550100"), None).unwrap(), 1);
+        assert_eq!(std::fs::read_to_string(&dead_letters).unwrap(), "");
     }
 }

@@ -64,8 +64,13 @@ pub(crate) fn record_path(folder: &Path, call: &str) -> PathBuf {
 
 /// The tape's file for a call.
 pub(crate) fn tape_path(folder: &Path, call: &str, is_packed: bool) -> PathBuf {
+    folder.join(tape_name(call, is_packed))
+}
+
+/// Its name.
+pub(crate) fn tape_name(call: &str, is_packed: bool) -> String {
     let packed = if is_packed { ".zst" } else { "" };
-    folder.join(format!("{}.tape.jsonl{packed}", safe(call)))
+    format!("{}.tape.jsonl{packed}", safe(call))
 }
 
 /// Octets of a tape that wait while the disk is behind; beyond, the tape ends.
@@ -111,14 +116,25 @@ impl Recorder {
         Self { keeper, tape, buffer, full: CHUNK, sound: None, record, show }
     }
 
-    /// Records the call's sound too.
-    pub(crate) fn with_sound(mut self, form: Option<Form>) -> Self {
+    /// Records the call's sound too; with a notice, from when that was heard.
+    pub(crate) fn with_sound(mut self, form: Option<Form>, notice: Option<String>) -> Self {
         if let (Some(keeper), Some(form)) = (&self.keeper, form) {
             let sound = keeper.sound(&self.record.call, form);
-            self.sound =
-                Some(SoundNotes { keeper: keeper.clone(), sound, notes: Vec::new(), since: 0, last: 0 });
+            self.sound = Some(SoundNotes {
+                keeper: keeper.clone(),
+                sound,
+                notes: Vec::new(),
+                since: 0,
+                last: 0,
+                notice,
+            });
         }
         self
+    }
+
+    /// What the caller is to be told before any sound is recorded.
+    pub(crate) fn notice(&self) -> Option<&str> {
+        self.sound.as_ref()?.notice.as_deref()
     }
 
     /// Takes what is to stand above the events, once the call is over.
@@ -129,6 +145,12 @@ impl Recorder {
     fn event(&mut self, now: CallTime, event: &CallEvent) {
         if let CallEvent::Trouble { message } = event {
             tracing::warn!(call = %self.record.call, at = %now, "{message}");
+        }
+        if let (CallEvent::Said { heard, text, .. }, Some(sound)) = (event, &mut self.sound)
+            && heard == text
+            && sound.notice.as_ref() == Some(text)
+        {
+            sound.notice = None;
         }
         if self.show {
             crate::console::show_event(now, event);
@@ -173,6 +195,8 @@ struct SoundNotes {
     /// When the first of the notes was made, and the last, in microseconds.
     since: u64,
     last: u64,
+    /// What the caller has yet to hear; nothing is noted before.
+    notice: Option<String>,
 }
 
 const NOTES_FOR: u64 = 2_000_000;
@@ -181,6 +205,9 @@ const NOTES: usize = 48 * 1024;
 
 impl SoundNotes {
     fn note(&mut self, now: CallTime, piece: Piece<'_>) {
+        if self.notice.is_some() {
+            return;
+        }
         let us = u64::try_from(now.since_start().as_micros()).unwrap_or(u64::MAX);
         if self.notes.is_empty() {
             self.since = us;
@@ -196,6 +223,9 @@ impl SoundNotes {
 
 impl Drop for SoundNotes {
     fn drop(&mut self) {
+        if self.notice.is_some() {
+            return;
+        }
         pieces::note(&mut self.notes, self.last, Piece::End);
         self.keeper.record(&self.sound, std::mem::take(&mut self.notes));
     }
@@ -247,5 +277,52 @@ impl Drop for Recorder {
         if let Ok(bytes) = serde_json::to_vec_pretty(&self.record) {
             keeper.save(path, bytes);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use offhook_conversation::UtteranceKind;
+    use offhook_media_line::{MediaInput, MediaLine};
+
+    use super::*;
+    use crate::keeper::How;
+
+    #[test]
+    fn no_sound_is_recorded_before_the_notice_was_heard() {
+        let base = tempfile::tempdir().unwrap();
+        let keeper = Keeper::start(base.path(), How::default()).unwrap();
+        let said = |heard: &str| CallEvent::Said {
+            utterance: offhook_stage_api::UtteranceId(1),
+            what: UtteranceKind::Announcement,
+            heard: heard.to_owned(),
+            text: "It is recorded.".to_owned(),
+            interrupted: false,
+            timed: true,
+        };
+        for (call, heard) in [("CA1", "It is"), ("CA2", "It is recorded.")] {
+            let names = (call, "x");
+            let recorder = Recorder::new(
+                Transport::MediaStreams,
+                Some(keeper.clone()),
+                names,
+                &CallConfig::default(),
+                false,
+            );
+            let mut recorder = recorder.with_sound(Some(Form::Wav), Some("It is recorded.".to_owned()));
+            for frame in 0..100u64 {
+                let now = CallTime::from_millis(frame * 20);
+                if frame == 50 {
+                    Observer::<MediaLine>::notice(&mut recorder, now, &said(heard));
+                }
+                let media = MediaInput::Media { timestamp_ms: Some(frame * 20), payload: &[9; 160] };
+                Observer::<MediaLine>::input(&mut recorder, now, &Input::Line(media), None);
+            }
+        }
+        assert!(keeper.settle(std::time::Duration::from_secs(60)));
+        assert!(!base.path().join("CA1.wav").exists());
+        let wav = std::fs::read(base.path().join("CA2.wav")).unwrap();
+        let loud = wav[58..].iter().position(|octet| *octet == 9).unwrap() / 2;
+        assert!((7_500..8_200).contains(&loud), "sound from the sample {loud} on");
     }
 }

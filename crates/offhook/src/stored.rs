@@ -9,6 +9,8 @@ use offhook_recording::Form;
 use offhook_store::{Keys, Location, Redaction, Settings, Store};
 use serde::Deserialize;
 
+use crate::keeper::How;
+
 /// `[store]`: where the documents of calls are kept.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -42,24 +44,28 @@ pub(crate) struct StoreConfig {
 pub(crate) struct RecordingConfig {
     /// `none`, `wav` (G.711 μ-law, 0.96 MB a minute) or `flac` (the same sound, about half). Stereo: caller left, agent right. Default
     /// `none`.
-    form: RecordingForm,
+    pub(crate) form: RecordingForm,
+    /// Said to the caller when the call begins, such as "This call is recorded."; nothing interrupts it, and no sound is recorded before
+    /// it was heard to its end. Default: nothing is said.
+    pub(crate) notice: Option<String>,
 }
 
+/// In what form a call's sound is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum RecordingForm {
+pub(crate) enum RecordingForm {
     #[default]
     None,
     Wav,
     Flac,
 }
 
-impl RecordingConfig {
-    pub(crate) const fn form(&self) -> Option<Form> {
-        match self.form {
-            RecordingForm::None => None,
-            RecordingForm::Wav => Some(Form::Wav),
-            RecordingForm::Flac => Some(Form::Flac),
+impl RecordingForm {
+    pub(crate) const fn form(self) -> Option<Form> {
+        match self {
+            Self::None => None,
+            Self::Wav => Some(Form::Wav),
+            Self::Flac => Some(Form::Flac),
         }
     }
 }
@@ -103,6 +109,11 @@ impl StoreConfig {
         };
         let folder = || record.map(Path::to_owned).or(beside).unwrap_or_default().join("spool");
         self.spool.clone().unwrap_or_else(folder)
+    }
+
+    /// The redaction and the keys go for all files of calls.
+    pub(crate) fn how_to_keep(&self, packs: bool) -> anyhow::Result<How> {
+        Ok(How { packs, keys: self.keys()?, redaction: self.redact.clone() })
     }
 
     /// Starts the store, if there is to be one. `listen`: where this server listens.

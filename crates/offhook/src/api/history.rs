@@ -56,12 +56,10 @@ const LONGEST: u64 = 256 * 1024 * 1024;
 /// `GET /v1/history/{sid}/recording`: what there is of it by now, while the call lasts.
 pub(super) async fn recording(sid: &str, calls: &Within<'_>) -> Result<Answer, Answer> {
     let none = || refusal(StatusCode::NOT_FOUND, "unknown", "no sound was kept of such a call");
-    let (path, kind) = calls.recording(sid).ok_or_else(none)?;
-    let read = tokio::task::spawn_blocking(move || {
-        let short = std::fs::metadata(&path).is_ok_and(|about| about.len() <= LONGEST);
-        short.then(|| std::fs::read(&path).ok()).flatten()
-    });
-    let sound = read.await.ok().flatten().ok_or_else(none)?;
+    let found = calls.recording(sid, LONGEST).await;
+    let (sound, kind) = found
+        .map_err(|error| wrong(&format!("the recording can't be played here: {error:#}")))?
+        .ok_or_else(none)?;
     Ok(typed(StatusCode::OK, kind, sound))
 }
 
@@ -98,7 +96,7 @@ pub(super) async fn delete(sid: &str, calls: &Within<'_>) -> Result<Answer, Answ
     if receipt.ids.is_empty() {
         return Err(refusal(StatusCode::NOT_FOUND, "unknown", "no such call was kept"));
     }
-    Ok(receipted(receipt, calls))
+    Ok(receipted(receipt, calls, None).await)
 }
 
 #[derive(Deserialize)]
@@ -121,13 +119,13 @@ pub(super) async fn delete_number(request: Request, calls: &Within<'_>) -> Resul
         return Err(refusal(StatusCode::CONFLICT, "in_progress", message));
     }
     let tenant = calls.scope().only().map(str::to_owned);
-    let receipt = answer(store.delete(Subject::Number(number, tenant))).await?;
-    Ok(receipted(receipt, calls))
+    let receipt = answer(store.delete(Subject::Number(number.clone(), tenant))).await?;
+    Ok(receipted(receipt, calls, Some(&number)).await)
 }
 
-/// Files go too; then it is receipted.
-fn receipted(mut receipt: Receipt, calls: &Within<'_>) -> Answer {
-    calls.registry().forget(&mut receipt, calls.scope());
+/// Files, objects and events go too; then it is receipted.
+async fn receipted(receipt: Receipt, calls: &Within<'_>, number: Option<&str>) -> Answer {
+    let receipt = calls.registry().erase(receipt, calls.scope(), number).await;
     tracing::info!(calls = receipt.calls.len(), objects = receipt.objects, "calls were deleted");
     as_answer(StatusCode::OK, &receipt)
 }

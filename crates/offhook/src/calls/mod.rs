@@ -20,14 +20,13 @@ mod tools;
 mod within;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use offhook_conversation::{Control, EndReason};
 use offhook_media_line::CallConfig;
-use offhook_recording::Form;
+use offhook_objects::Objects;
 use offhook_script::Transport;
 use offhook_session::{Setup, control};
 use offhook_stage_api::Interruptible;
@@ -40,7 +39,7 @@ use offhook_twilio::twiml::RelayOptions;
 use crate::agents::{Agent, Provider};
 use crate::checkpoints::Checkpoints;
 use crate::keeper::{Keeper, Written};
-use crate::metrics::{CallMetrics, Providers};
+use crate::metrics::{CallMetrics, Kept, Providers};
 use crate::outbox::Outbox;
 use crate::prices::Prices;
 use crate::record::Recorder;
@@ -48,6 +47,7 @@ use crate::rest::Rest;
 use crate::routing::{self, Limits, Load, Spent};
 use crate::serve::address::PublicBase;
 use crate::serve::metrics::ToolCalls;
+use crate::stored::RecordingConfig;
 use crate::tenants::{Scope, Tenant, Tenants};
 use call_record::About;
 use config::{OnMachine, OutboundConfig};
@@ -115,10 +115,12 @@ pub(crate) struct CallRegistry {
     checkpoints: Option<Arc<Checkpoints>>,
     /// Where the documents of calls are kept, if they are.
     pub(crate) store: Option<Store>,
+    /// Where the files of calls that are over go, if they go anywhere.
+    objects: Arc<OnceLock<Objects>>,
     /// Calls are exported as traces, if they are.
     pub(crate) telemetry: Option<Telemetry>,
-    /// In what form calls are recorded, if they are.
-    recording: Option<Form>,
+    /// Whether and how calls' sound is recorded, where no route says otherwise.
+    recording: RecordingConfig,
     index: Mutex<CallIndex>,
     metrics: Arc<CallMetrics>,
     expecting: Mutex<Expecting>,
@@ -140,7 +142,7 @@ impl CallRegistry {
         roster: Roster,
         keeper: Option<Keeper>,
         (store, telemetry): (Option<Store>, Option<Telemetry>),
-        recording: Option<Form>,
+        recording: RecordingConfig,
     ) -> Self {
         Self {
             config,
@@ -150,6 +152,7 @@ impl CallRegistry {
             keeper,
             checkpoints: None,
             store,
+            objects: Arc::default(),
             telemetry,
             recording,
             index: Mutex::default(),
@@ -212,6 +215,29 @@ impl CallRegistry {
     pub(crate) fn resumable(mut self, checkpoints: Option<Checkpoints>) -> Self {
         self.checkpoints = checkpoints.map(Arc::new);
         self
+    }
+
+    /// Files of calls that are over go there from now on.
+    pub(crate) fn move_to(&self, objects: Option<Objects>) {
+        if let Some(objects) = objects {
+            self.objects.get_or_init(|| objects);
+        }
+    }
+
+    /// Where they go, if they go anywhere.
+    pub(crate) fn objects(&self) -> Option<&Objects> {
+        self.objects.get()
+    }
+
+    /// What became of what is kept, for `/metrics`.
+    pub(crate) fn kept(&self) -> Kept {
+        let (store, telemetry) = (self.store.clone(), self.telemetry.clone());
+        Kept { store, objects: Arc::clone(&self.objects), telemetry }
+    }
+
+    /// What calls' files are encrypted by, if they are.
+    fn file_keys(&self) -> Option<&offhook_store::Keys> {
+        self.keeper.iter().chain(self.tenants.keepers()).find_map(Keeper::keys)
     }
 
     /// Tells the application of a call.
@@ -543,11 +569,15 @@ impl CallRegistry {
         let config = live.as_ref().map_or_else(|| Arc::clone(&served.call), |live| self.behaviour(live));
         let kept_as = live.as_ref().map_or_else(|| sid.to_owned(), |live| live.recorded_as(sid));
         let names = (kept_as.as_str(), served.agent.name.as_str());
-        let form = self.recording.filter(|_| over == Transport::MediaStreams);
+        let routed =
+            live.as_ref().and_then(|live| live.expected()).and_then(|known| known.decision.recording);
+        let form = routed.unwrap_or(self.recording.form).form().filter(|_| over == Transport::MediaStreams);
+        // Of a call that came back the caller knows already.
+        let notice = self.recording.notice.clone().filter(|_| form.is_some() && kept_as == sid);
         let tenant = live.as_ref().map(|live| live.tenant()).unwrap_or_default();
         let kept = live.as_ref().is_none_or(|live| live.is_recorded());
         let keeper = self.keeper(&tenant).filter(|_| kept).cloned();
-        let recorder = Recorder::new(over, keeper, names, &config, show).with_sound(form);
+        let recorder = Recorder::new(over, keeper, names, &config, show).with_sound(form, notice);
         CallObserver::new(recorder, live, self.checkpoints.clone(), Arc::clone(&self.metrics))
     }
 
@@ -638,8 +668,24 @@ impl CallRegistry {
         self.calls().iter().filter(|live| live.record().talking).filter_map(|live| live.document()).collect()
     }
 
-    /// A call's sound, tape and files, as far as they may be reached. Gives how many, and their octets.
-    pub(crate) fn forget(&self, receipt: &mut Receipt, scope: &Scope) {
+    /// What else is kept of deleted calls, as far as it may be reached: files, objects, events that never arrived. `number`: whose calls
+    /// they were, if they were a number's. The receipt is complete then.
+    pub(crate) async fn erase(&self, mut receipt: Receipt, scope: &Scope, number: Option<&str>) -> Receipt {
+        self.forget(&mut receipt, scope);
+        if let Some(outbox) = &self.outbox {
+            match outbox.forget(&receipt.ids, number, scope.only()) {
+                Ok(events) => receipt.events += events,
+                Err(error) => receipt.failures.push(format!("{error:#}")),
+            }
+        }
+        if let Some(objects) = self.objects() {
+            crate::objects::delete(objects, &self.folders(scope), &mut receipt).await;
+        }
+        receipt
+    }
+
+    /// A call's sound, tape and files. Gives how many, and their octets.
+    fn forget(&self, receipt: &mut Receipt, scope: &Scope) {
         for id in &receipt.ids {
             let mut index = self.index();
             if index.by_sid(id).is_some_and(|live| scope.sees(&live.tenant())) {
@@ -743,11 +789,4 @@ impl CallRegistry {
             Err(error) => tracing::info!(call = sid, %error, "how the call stands could not be asked"),
         }
     }
-}
-
-/// A call's recording in a folder, if it is there: its file and its type.
-fn recording_in(folder: &std::path::Path, sid: &str) -> Option<(PathBuf, &'static str)> {
-    let all = [(Form::Wav, "audio/wav"), (Form::Flac, "audio/flac")];
-    let named = |form: Form| folder.join(format!("{}.{}", crate::keeper::safe(sid), form.extension()));
-    all.into_iter().map(|(form, kind)| (named(form), kind)).find(|(path, _)| path.exists())
 }

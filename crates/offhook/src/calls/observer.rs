@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use offhook_conversation::{CallEvent, Deadline, Input, Output};
+use offhook_conversation::{CallEvent, Control, Deadline, Input, Output};
 use offhook_session::Observer;
-use offhook_stage_api::CallTime;
+use offhook_stage_api::{CallTime, Interruptible};
 use offhook_tape::{TapedLine, WireInput, WireOutput};
 use serde_json::json;
 
@@ -20,16 +20,19 @@ pub(crate) struct CallObserver {
     /// Where what the call needs to go on is written, if it is.
     checkpoints: Option<Arc<Checkpoints>>,
     metrics: Arc<CallMetrics>,
+    /// What the caller is to be told of the recording, until it is on its way.
+    notice: Option<String>,
 }
 
 impl CallObserver {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         recorder: Recorder,
         live: Option<Arc<LiveCall>>,
         checkpoints: Option<Arc<Checkpoints>>,
         metrics: Arc<CallMetrics>,
     ) -> Self {
-        Self { recorder, live, checkpoints, metrics }
+        let notice = recorder.notice().map(str::to_owned);
+        Self { recorder, live, checkpoints, metrics, notice }
     }
 
     fn listened_to(&self) -> Option<&LiveCall> {
@@ -81,6 +84,13 @@ impl<L: TapedLine> Observer<L> for CallObserver {
     fn input(&mut self, now: CallTime, input: &Input<L::Input<'_>>, deadline: Option<Deadline>) {
         if let (Input::Line(input), Some(live)) = (input, self.listened_to()) {
             heard(live, now, &L::taped_input(input));
+        }
+        if let (Some(text), Some(live)) = (&self.notice, &self.live) {
+            let say = Control::Say { text: text.clone(), interruptible: Interruptible::No };
+            // Until the call takes commands.
+            if live.wish(say).is_ok() {
+                self.notice = None;
+            }
         }
         Observer::<L>::input(&mut self.recorder, now, input, deadline);
     }

@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use offhook_recording::{Form, Wav};
+use offhook_store::Keys;
+
 use super::live_call::LiveCall;
 use super::{CallRegistry, Served};
+use crate::keeper::safe;
 use crate::tenants::Scope;
 
 /// The registry, as far as a token reaches.
@@ -67,19 +71,72 @@ impl<'a> Within<'a> {
         self.registry.agent_of(self.scope, name)
     }
 
-    /// The tape of a call, if one was kept.
-    pub(crate) fn tape(&self, sid: &str) -> Option<PathBuf> {
-        let both = [false, true];
-        let mut paths = self
-            .registry
-            .folders(self.scope)
-            .into_iter()
-            .flat_map(|folder| both.map(|packed| crate::record::tape_path(folder, sid, packed)));
-        paths.find(|path| path.is_file())
+    /// A call's tape, if one was kept.
+    ///
+    /// # Errors
+    /// It can't be read, or is too long to be shown.
+    pub(crate) async fn tape(&self, sid: &str, most: u64) -> anyhow::Result<Option<Vec<u8>>> {
+        let name = |is_packed| crate::record::tape_name(sid, is_packed);
+        Ok(self.file(&[name(true), name(false)], most).await?.map(|(_, tape)| tape))
     }
 
-    /// A call's recording, if there is one: its file and its type.
-    pub(crate) fn recording(&self, sid: &str) -> Option<(PathBuf, &'static str)> {
-        self.registry.folders(self.scope).into_iter().find_map(|folder| super::recording_in(folder, sid))
+    /// A call's recording, if there is one, and its type.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) async fn recording(
+        &self,
+        sid: &str,
+        most: u64,
+    ) -> anyhow::Result<Option<(Vec<u8>, &'static str)>> {
+        let names = [Form::Wav, Form::Flac].map(|form| format!("{}.{}", safe(sid), form.extension()));
+        let found = self.file(&names, most).await?;
+        Ok(found.map(|(index, sound)| match index {
+            0 => (Wav::whole(sound), "audio/wav"),
+            _ => (sound, "audio/flac"),
+        }))
     }
+
+    /// The first of these files that there is, and which it is; from the folders, else from the bucket. Opened, if it is encrypted.
+    async fn file(&self, names: &[String], most: u64) -> anyhow::Result<Option<(usize, Vec<u8>)>> {
+        let folders = self.registry.folders(self.scope);
+        let paths: Vec<(usize, PathBuf)> = folders
+            .iter()
+            .flat_map(|folder| names.iter().enumerate().map(|(index, name)| (index, folder.join(name))))
+            .collect();
+        let mut found = tokio::task::spawn_blocking(move || first_of(paths, most)).await??;
+        if let (None, Some(objects)) = (&found, self.registry.objects()) {
+            'all: for folder in folders {
+                for (index, name) in names.iter().enumerate() {
+                    if let Some(bytes) = objects.get(folder, name, most).await? {
+                        found = Some((index, bytes));
+                        break 'all;
+                    }
+                }
+            }
+        }
+        let open =
+            |(index, bytes): (usize, Vec<u8>)| Ok((index, Keys::open(self.registry.file_keys(), &bytes)?));
+        found.map(open).transpose()
+    }
+}
+
+fn first_of(paths: Vec<(usize, PathBuf)>, most: u64) -> anyhow::Result<Option<(usize, Vec<u8>)>> {
+    for (index, path) in paths {
+        match std::fs::metadata(&path) {
+            Ok(about) => anyhow::ensure!(
+                about.len() <= most,
+                "it has {} octets: too many to be fetched at once",
+                about.len()
+            ),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error.into()),
+        }
+        match std::fs::read(&path) {
+            // It was uploaded meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            read => return Ok(Some((index, read?))),
+        }
+    }
+    Ok(None)
 }

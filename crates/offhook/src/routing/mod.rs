@@ -14,6 +14,8 @@ pub(crate) use ask::{AskConfig, Asker};
 pub(crate) use limits::{Limits, Load, Spent};
 use when::{Day, Hours, Zone};
 
+use crate::stored::RecordingForm;
+
 /// Twilio's name for a SIP header in its requests.
 const SIP_HEADER: &str = "SipHeader_";
 
@@ -60,6 +62,8 @@ pub(crate) struct Decision {
     pub(crate) tenant: Option<String>,
     /// Whether tape and record are kept, where the server keeps any. Default true.
     pub(crate) record: Option<bool>,
+    /// In what form its sound is kept: `none`, `wav` or `flac`. Default: as `form` in `[recording]`.
+    pub(crate) recording: Option<RecordingForm>,
     /// Variables: `{name}` in instructions and greeting stands for their values; applications get them as parameters.
     pub(crate) variables: BTreeMap<String, String>,
     /// Said by Twilio's voice in place of any agent; then the call ends.

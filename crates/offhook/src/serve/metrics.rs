@@ -123,6 +123,7 @@ impl Metrics {
         if let Some(folder) = registry.folder() {
             all.register_collector(Box::new(Disk(folder.to_owned())));
         }
+        all.register_collector(Box::new(registry.kept()));
         let calls = "Streams and sessions that are over, by how they ended";
         let ends = ["stopped", "hung_up", "refused", "failed", "lost", "replaced"];
         for (end, transport) in ends.into_iter().flat_map(|end| TRANSPORTS.map(|transport| (end, transport)))

@@ -130,7 +130,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     panics::log();
     let config = args.config()?;
     let listen = args.address(&config)?;
-    let keeper = config.record.as_deref().map(|folder| Keeper::start(folder, config.compress)).transpose()?;
+    let how = config.how_to_keep()?;
+    let keeper = config.record.as_deref().map(|folder| Keeper::start(folder, how)).transpose()?;
     let count = config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let store = config.store.start(config.record.as_deref(), listen)?;
     let traces = TraceSettings::from_environment(|name| std::env::var(name).ok());
@@ -143,11 +144,10 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     };
     let kept = (keeper, store, telemetry, checkpoints);
     let shared = Arc::new(shared(args, &config, (listen, descriptors), kept, count)?);
+    shared.registry.move_to(crate::objects::start(&config, &shared.registry)?);
     if let Some(store) = &shared.registry.store {
         let calls = Arc::downgrade(&shared.registry);
-        let limits =
-            retention::Limits { keep_for: config.store.keep_for, keep_bytes: config.store.keep_bytes };
-        retention::start(&shared.registry, store, limits)?;
+        retention::start(&shared.registry, store, retention::rules(&config))?;
         store.watch(move || calls.upgrade().map(|calls| calls.in_progress()).unwrap_or_default());
     }
     let workers = Workers::start(count, &shared)?;
@@ -194,14 +194,14 @@ fn shared(
     let own_token = if wants_own { Some(tokens::random()?) } else { None };
     let token = api_token.or_else(|| own_token.clone());
     let api = Api::new(token.as_deref(), &of_tenants, config);
-    let outbox = Outbox::start(&config.events)?;
+    let outbox = Outbox::start(&config.events, &config.store.redact)?;
     let registry = CallRegistry::new(
         config.outbound.clone(),
         rest,
         roster,
         keeper,
         (store, telemetry),
-        config.recording.form(),
+        config.recording.clone(),
     )
     .telling(outbox)
     .with_tenants(Tenants::start(config)?, config.limits.clone())

@@ -9,37 +9,56 @@ use anyhow::Context;
 use offhook_store::{Receipt, Store, Subject};
 
 use crate::calls::CallRegistry;
-use crate::tenants::Scope;
+use crate::config::Config;
+use crate::keeper::Keeper;
+use crate::tenants::{Scope, TenantTable};
 
 /// Looked for so often.
 const EVERY: Duration = Duration::from_secs(60);
+/// Only each so manieth time a bucket is looked at: each ten minutes.
+const BUCKET_EVERY: u64 = 10;
 /// A clock that steps forward by more than this makes everything old at once: for as long nothing is deleted by its age, so that it
 /// can be set right.
 const STEP: Duration = Duration::from_secs(3_600);
 
-/// How much is kept.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+/// How much is kept, of the server's own calls or of a tenant's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rule {
+    /// Whose; the server's own rule is for all tenants that have none.
+    tenant: Option<String>,
     /// So long after a call began.
-    pub(super) keep_for: Option<Duration>,
-    /// So many octets of calls' files in the folder.
-    pub(super) keep_bytes: Option<u64>,
+    keep_for: Option<Duration>,
+    /// So many octets of calls' files in the folder, and in its place in the bucket.
+    keep_bytes: Option<u64>,
+}
+
+/// The server's rule, and the tenants'.
+pub(super) fn rules(config: &Config) -> Vec<Rule> {
+    let own = Rule { tenant: None, keep_for: config.store.keep_for, keep_bytes: config.store.keep_bytes };
+    let tenant = |table: &TenantTable| Rule {
+        tenant: Some(table.name.clone()),
+        keep_for: table.keep_for,
+        keep_bytes: table.keep_bytes,
+    };
+    let all = std::iter::once(own).chain(config.tenants.iter().map(tenant));
+    all.filter(|rule| rule.keep_for.is_some() || rule.keep_bytes.is_some()).collect()
 }
 
 /// Starts the thread; it ends with the server.
-pub(super) fn start(registry: &Arc<CallRegistry>, store: &Store, limits: Limits) -> anyhow::Result<()> {
-    if limits.keep_for.is_none() && limits.keep_bytes.is_none() {
+pub(super) fn start(registry: &Arc<CallRegistry>, store: &Store, rules: Vec<Rule>) -> anyhow::Result<()> {
+    if rules.is_empty() {
         return Ok(());
     }
     let (registry, store) = (Arc::downgrade(registry), store.clone());
     let thread = std::thread::Builder::new().name("retention".into());
-    thread.spawn(move || run(&registry, &store, limits)).context("the thread that deletes old calls")?;
+    thread.spawn(move || run(&registry, &store, &rules)).context("the thread that deletes old calls")?;
     Ok(())
 }
 
-fn run(registry: &Weak<CallRegistry>, store: &Store, limits: Limits) {
+fn run(registry: &Weak<CallRegistry>, store: &Store, rules: &[Rule]) {
     let (mut looked, mut waits) = ((SystemTime::now(), Instant::now()), None);
-    while let Some(calls) = registry.upgrade() {
+    for round in 0u64.. {
+        let Some(calls) = registry.upgrade() else { return };
         let now = (SystemTime::now(), Instant::now());
         if stepped(looked, now) {
             tracing::error!(
@@ -48,24 +67,60 @@ fn run(registry: &Weak<CallRegistry>, store: &Store, limits: Limits) {
             waits = Some(now.1 + STEP);
         }
         looked = now;
-        if let Some(keep_for) = limits.keep_for.filter(|_| waits.is_none_or(|until| now.1 >= until)) {
-            delete(&calls, store, Subject::Before(too_old(SystemTime::now(), keep_for), None));
+        if waits.is_none_or(|until| now.1 >= until) {
+            by_age(rules).into_iter().for_each(|subject| delete(&calls, store, subject));
         }
-        if let (Some(most), Some(folder)) = (limits.keep_bytes, calls.folder()) {
-            let in_progress = |sid: &str| calls.call(sid).is_some_and(|live| !live.is_over());
-            for sid in too_many(files(folder), most, in_progress) {
-                delete(&calls, store, Subject::Call(sid, None));
-            }
-        }
+        // A bucket is listed whole, which costs requests.
+        by_size(&calls, store, rules, round % BUCKET_EVERY == 0);
         drop(calls);
         std::thread::sleep(EVERY);
     }
 }
 
+/// The calls that are too old. A tenant's own rule comes before the server's, be it stricter or not.
+fn by_age(rules: &[Rule]) -> Vec<Subject> {
+    let own: Vec<String> =
+        rules.iter().filter(|rule| rule.keep_for.is_some()).filter_map(|rule| rule.tenant.clone()).collect();
+    let subject = |rule: &Rule| {
+        let bound = too_old(SystemTime::now(), rule.keep_for?);
+        Some(match &rule.tenant {
+            Some(_) => Subject::Before(bound, rule.tenant.clone()),
+            None => Subject::BeforeBut(bound, own.clone()),
+        })
+    };
+    rules.iter().filter_map(subject).collect()
+}
+
+fn by_size(calls: &CallRegistry, store: &Store, rules: &[Rule], with_bucket: bool) {
+    for rule in rules {
+        let keeper = calls.keeper(rule.tenant.as_deref().unwrap_or_default());
+        let (Some(most), Some(folder)) = (rule.keep_bytes, keeper.map(Keeper::folder)) else { continue };
+        let mut files = files(folder);
+        if let Some(objects) = calls.objects() {
+            if !with_bucket {
+                continue;
+            }
+            match objects.list(folder) {
+                Ok(all) => all
+                    .into_iter()
+                    .for_each(|object| add(&mut files, &object.key, object.bytes, object.written)),
+                Err(error) => {
+                    tracing::warn!(%error, "the bucket can't be listed: what is too much is deleted later");
+                    continue;
+                }
+            }
+        }
+        let in_progress = |sid: &str| calls.call(sid).is_some_and(|live| !live.is_over());
+        for sid in too_many(files, most, in_progress) {
+            delete(calls, store, Subject::Call(sid, None));
+        }
+    }
+}
+
 fn delete(calls: &CallRegistry, store: &Store, subject: Subject) {
     match store.delete(subject).wait() {
-        Ok(mut receipt) if !receipt.ids.is_empty() => {
-            calls.forget(&mut receipt, &Scope::Operator);
+        Ok(receipt) if !receipt.ids.is_empty() => {
+            let receipt = futures_executor::block_on(calls.erase(receipt, &Scope::Operator, None));
             let Receipt { ids, objects, object_bytes, failures, .. } = receipt;
             let (count, failures) = (ids.len(), failures.len());
             tracing::info!(calls = count, objects, bytes = object_bytes, failures, "old calls were deleted");
@@ -95,16 +150,23 @@ fn files(folder: &Path) -> Files {
     let mut all = Files::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let stem = name.to_str().and_then(|name| name.split(['.', '_']).next()).unwrap_or_default();
-        let Ok(about) = entry.metadata() else { continue };
-        // The database, the spool and what else is there are no calls.
-        if stem.starts_with("CA") && about.is_file() {
-            let (bytes, written) = all.entry(stem.to_owned()).or_insert((0, UNIX_EPOCH));
-            *bytes += about.len();
-            *written = about.modified().unwrap_or(UNIX_EPOCH).max(*written);
+        if let (Some(name), Ok(about)) = (name.to_str(), entry.metadata())
+            && about.is_file()
+        {
+            add(&mut all, name, about.len(), about.modified().unwrap_or(UNIX_EPOCH));
         }
     }
     all
+}
+
+fn add(all: &mut Files, name: &str, octets: u64, at: SystemTime) {
+    let stem = name.split(['.', '_']).next().unwrap_or_default();
+    // The database, the spool and what else is there are no calls.
+    if stem.starts_with("CA") {
+        let (bytes, written) = all.entry(stem.to_owned()).or_insert((0, UNIX_EPOCH));
+        *bytes += octets;
+        *written = at.max(*written);
+    }
 }
 
 /// The calls that have to go, the oldest first, so that no more than `most` octets are left. Those in progress stay.
@@ -139,6 +201,18 @@ mod tests {
         assert!(!stepped((wall, steady), later(60 + 3_000, 60)), "summer time and the like are no step");
         assert!(stepped((wall, steady), later(86_400, 60)));
         assert!(!stepped((wall, steady), (wall - Duration::from_secs(86_400), steady)));
+    }
+
+    #[test]
+    fn a_tenants_own_rule_comes_before_the_servers() {
+        let text = "record = \"calls\"\n[store]\nkeep_for = \"30days\"\n[[tenant]]\nname = \"blue\"\nkeep_for = \"90days\"\n\
+                    [[tenant]]\nname = \"red\"\nkeep_bytes = 1000\n[[tenant]]\nname = \"green\"\n";
+        let rules = rules(&Config::parse(text).unwrap());
+        assert_eq!(rules.len(), 3);
+        let subjects = by_age(&rules);
+        assert!(matches!(&subjects[0], Subject::BeforeBut(_, but) if *but == ["blue"]), "{subjects:?}");
+        assert!(matches!(&subjects[1], Subject::Before(_, Some(tenant)) if tenant == "blue"), "{subjects:?}");
+        assert_eq!(subjects.len(), 2);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use offhook_twilio::calls::PhoneNumber;
@@ -38,6 +39,11 @@ pub(crate) struct TenantTable {
     pub(crate) agents: Vec<String>,
     /// Folder for its tapes and records. Default: `tenants/NAME` in the server's `record`, if that is set.
     pub(crate) record: Option<PathBuf>,
+    /// Its calls are deleted so long after they began. Default: as the server's, `keep_for` in `[store]`.
+    #[serde(default, with = "humantime_serde")]
+    pub(crate) keep_for: Option<Duration>,
+    /// Octets that its calls' files may take in its folder and in the bucket; beyond, its oldest calls are deleted. Default: no limit.
+    pub(crate) keep_bytes: Option<u64>,
     /// Its own account at Twilio: webhooks that it signs are this tenant's, and its calls are placed with it.
     pub(crate) twilio: Option<TenantTwilio>,
     /// Calls that it places, and whom it hands callers to.

@@ -50,9 +50,10 @@ impl Tenants {
     /// # Errors
     /// A folder can't be written in, or an account's token isn't there.
     pub(crate) fn start(config: &Config) -> anyhow::Result<Self> {
+        let how = config.how_to_keep()?;
         let tenant = |table: &TenantTable| {
             let folder = table.folder(config.record.as_deref());
-            let keeper = folder.map(|folder| Keeper::start(&folder, config.compress)).transpose()?;
+            let keeper = folder.map(|folder| Keeper::start(&folder, how.clone())).transpose()?;
             let of_routes = config
                 .routes
                 .iter()

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use crate::server::{Server, line};
 
-const FROM: &str = "+14155550123";
+pub(crate) const FROM: &str = "+14155550123";
 
-async fn call(server: &Server, sid: &str) {
+pub(crate) async fn call(server: &Server, sid: &str) {
     let plan = CallPlan {
         url: format!("http://{}/voice", server.address),
         auth_token: None,

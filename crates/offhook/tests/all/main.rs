@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod application;
+mod bucket;
 mod calls;
 mod console;
 mod dial;
@@ -14,6 +15,8 @@ mod hardship;
 mod history;
 mod life;
 mod lost;
+#[path = "../../../objects/tests/server/mod.rs"]
+mod moto;
 mod outbound;
 mod prometheus;
 mod relay;
