@@ -16,6 +16,12 @@ pub fn container(first: &[u8]) -> Option<&'static str> {
         Some("MP3")
     } else if first.starts_with(&[0x1A, 0x45, 0xDF, 0xA3]) {
         Some("WebM")
+    } else if first.starts_with(b"FORM") && matches!(first.get(8..12), Some(b"AIFF" | b"AIFC")) {
+        Some("AIFF")
+    } else if first.starts_with(b".snd") {
+        Some("AU")
+    } else if first.starts_with(b"caff") {
+        Some("CAF")
     } else if first.get(4..8) == Some(b"ftyp") {
         Some("MP4")
     } else if text.starts_with(b"{") && (inner.starts_with(b"\"") || inner.starts_with(b"}")) {

@@ -94,7 +94,7 @@ causes! {
     ESCAPED = "document-escaped", Fails, Some(12100), SORRY, "the document is escaped as a whole: send it as it is, not through a template or function that escapes (Jinja `|safe`, no html.escape)";
     COMPRESSED = "compressed", Fails, Some(12100), SORRY, "the request doesn't ask for compression: switch it off for this path (nginx: gzip off;), or heed Accept-Encoding";
     NOT_UTF8 = "not-utf8", Fails, Some(12100), SORRY, "write the document as UTF-8";
-    BARE_AMPERSAND = "bare-ampersand", Fails, Some(12100), SORRY, "write `&` as `&amp;`: <Redirect>https://h/next?a=1&amp;b=2</Redirect>";
+    BARE_AMPERSAND = "bare-ampersand", Fails, Some(12100), SORRY, "write `&` as `&amp;`: <Redirect>https://h/next?a=1&amp;b=2</Redirect>; of HTML's entities XML knows none: write &#160; for &nbsp;";
     CONTROL_CHARACTER = "control-character", Fails, Some(12100), SORRY, "take out characters that XML 1.0 forbids, U+0000 to U+001F but tab and line ends";
     NOT_WELL_FORMED = "not-well-formed", Fails, Some(12100), SORRY, "close every tag, quote every attribute; better let a library write the XML";
     WRONG_ROOT = "root-not-response", Fails, Some(12102), SORRY, "wrap the verbs: <Response>…</Response>; case counts";
@@ -153,6 +153,7 @@ causes! {
     NEVER_READS = "never-reads", Fails, Some(31930), "Twilio's messages pile up unread; it drops the caller's voice, and the agent hears nothing", "attach the reader before any other work, and never wait in it";
     NO_PONG = "no-pong", Risky, Some(31930), "pings stay unanswered: the server reads late or not at all", "read the socket all the time, also while the agent speaks";
     NEVER_SPEAKS = "never-speaks", Fails, None, "the caller hears silence; Twilio says nothing", "send `media` messages after `start`, also when nobody has spoken yet; look whether speech-to-text, model and voice answer";
+    CLEARS_OWN = "clears-its-own-voice", Fails, None, "the caller hears nothing, or only beginnings: `clear` throws away what was just sent", "send `clear` only when the caller interrupts, and before the answer to that is sent; not with each piece, nor at the end of an utterance";
     ONLY_SILENCE = "only-silence", Fails, None, "sound is sent, but all of it is silence", "look at what the voice provider answers, and at the conversion to μ-law";
     NEVER_ANSWERS = "never-answers", Fails, None, "the caller speaks and hears nothing: the agent is deaf, or its answer is lost; Twilio says nothing", "look whether the caller's `media` reach speech-to-text (decode μ-law at 8 kHz, don't wait for `mark` first), and whether transcript, model and voice follow";
     LATE_SOUND = "late-first-sound", Risky, None, "callers say “hello?” or hang up after 3 s of silence", "open the providers' connections while the webhook is answered; play a greeting at once";
@@ -166,7 +167,7 @@ causes! {
     BAD_SHAPE = "bad-shape", Fails, Some(31951), NOT_PLAYED, "send {\"event\":\"media\",\"streamSid\":\"MZ…\",\"media\":{\"payload\":\"<base64>\"}}";
     BAD_BASE64 = "bad-base64", Fails, Some(31951), NOT_PLAYED, "encode with standard base64 with padding, not the URL-safe one, and no data: prefix";
     WAV_HEADER = "wav-header", Fails, None, "the caller hears a click at each chunk, or noise throughout; Twilio says nothing", "take the header off, up to the `data` chunk, or ask the provider for bare sound: ulaw_8000";
-    CONTAINER = "container", Fails, None, NOISE, "ask the provider for bare μ-law at 8 kHz (ElevenLabs: output_format=ulaw_8000, OpenAI Realtime: audio/pcmu), or decode it first";
+    CONTAINER = "container", Fails, None, NOISE, "ask the provider for bare μ-law at 8 kHz (ElevenLabs: output_format=ulaw_8000, OpenAI Realtime: audio/pcmu), or decode it first; JSON and HTML are its error: look at the status before you send the body on";
     ENCODED_TWICE = "encoded-twice", Fails, None, NOISE, "encode the octets once, with base64: Node `buffer.toString('base64')`, Python `base64.b64encode(octets).decode()`; don't encode what a provider sent as base64 already";
     ZEROS = "zeros-for-silence", Fails, None, "the caller hears a loud click where each pause begins and ends; Twilio says nothing", "silence in μ-law is 0xFF: pad with that, or send nothing";
     LINEAR = "linear-pcm", Fails, None, NOISE, "convert 16-bit samples to 8 kHz μ-law, one byte a sample, or ask the provider for μ-law";

@@ -271,6 +271,12 @@ fn judge_url(stream: &Element, say: &mut impl FnMut(&'static Cause, String)) {
         return say(&causes::STREAM_URL_MISSING, "<Stream> has no url".to_owned());
     }
     match url.split_once("://") {
+        // A scheme for a host: a template that had one already.
+        Some(("wss", rest))
+            if ["wss:", "ws:", "https:", "http:"].iter().any(|twice| rest.starts_with(twice)) =>
+        {
+            say(&causes::STREAM_URL_BROKEN, format!("url=\"{url}\" has two schemes"));
+        }
         Some(("wss", _)) if url != url.trim() || crate::dial::Target::parse(&url).is_none() => {
             say(&causes::STREAM_URL_BROKEN, format!("url=\"{url}\""));
         }

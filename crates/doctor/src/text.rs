@@ -23,6 +23,13 @@ pub(crate) fn before_xml(text: &str) -> Option<(&'static Cause, String)> {
         let start: String = bare.chars().take(40).collect();
         return Some((&causes::JSON_INSTEAD, format!("the document begins with {start}")));
     }
+    if let Some((before, _)) = bare.split_once("<?xml").filter(|(before, _)| !before.trim().is_empty()) {
+        let start: String = before.trim().chars().take(40).collect();
+        return Some((
+            &causes::BEFORE_PROLOG,
+            format!("line 1, column 1: `{start}` stands before the document"),
+        ));
+    }
     if bare.len() < text.len() && (text.starts_with('\u{feff}') || bare.starts_with("<?xml")) {
         let what = if text.starts_with('\u{feff}') { "a byte-order mark" } else { "white space" };
         return Some((

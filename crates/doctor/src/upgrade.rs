@@ -194,7 +194,8 @@ fn judge(plan: &Plan<'_>, key: &str, read: &[u8]) -> Result<Vec<u8>, Failed> {
             301 | 302 | 303 | 307 | 308 => &causes::UPGRADE_REDIRECT,
             401 | 403 | 407 => &causes::UPGRADE_FORBIDDEN,
             404 | 410 => &causes::UPGRADE_NOT_FOUND,
-            200..=299 | 426 => &causes::UPGRADE_EATEN,
+            // 405: the path is there, but for something else than a WebSocket.
+            200..=299 | 405 | 426 => &causes::UPGRADE_EATEN,
             502..=504 | 521..=523 | 530 => &causes::UPGRADE_GATEWAY,
             _ => &causes::UPGRADE_STATUS,
         };

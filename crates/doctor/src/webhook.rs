@@ -199,6 +199,12 @@ pub(crate) fn judge(answer: &Answer, signed: bool, limits: &Limits, report: &mut
         report.add(Check::Webhook, cause, "the answer has no body");
         return false;
     }
+    let coding = answer.header("content-encoding").map_or("", str::trim);
+    if !coding.is_empty() && !coding.eq_ignore_ascii_case("identity") {
+        let what = format!("the answer says `content-encoding: {coding}`, though nobody asked for that");
+        report.add(Check::Webhook, &causes::COMPRESSED, what);
+        return false;
+    }
     let mime = answer.header("content-type").unwrap_or("");
     let mime = mime.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     match mime.as_str() {
@@ -238,6 +244,8 @@ fn status_cause(answer: &Answer, signed: bool) -> (&'static causes::Cause, Strin
         403 if has("missing authentication token") => &causes::NOT_FOUND,
         511 => &causes::AUTHENTICATION,
         300..=399 => &causes::REDIRECTS,
+        400 | 401 | 403 if has("signature") && signed => &causes::SIGNATURE_REFUSED,
+        400 | 401 | 403 if has("signature") => &causes::FORBIDDEN,
         401 | 407 => &causes::AUTHENTICATION,
         403 if signed => &causes::SIGNATURE_REFUSED,
         403 => &causes::FORBIDDEN,

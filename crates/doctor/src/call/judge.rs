@@ -14,6 +14,8 @@ use crate::limits::{Limits, millis};
 /// An agent that speaks on for so long, with so much queued, wasn't told that it was spoken over.
 const SPEAKS_ON_MS: u64 = 2_500;
 const MUCH_QUEUED_MS: u64 = 1_000;
+/// An agent that clears so much of its own sound isn't heard because of that.
+const LEAST_CLEARED_MS: u64 = 200;
 /// A `clear` so long after the caller began is late.
 const LATE_CLEAR_MS: u64 = 2_000;
 
@@ -88,6 +90,15 @@ pub(crate) fn judge(seen: &Seen, stream: &Stream, limits: &Limits, report: &mut 
                 &causes::NEVER_SPEAKS,
                 format!("not one `media` message in {waited}, though the caller spoke"),
             );
+        } else if seen.octets == 0 {
+            let what = format!("the payloads of all {} `media` messages are empty", seen.media_messages);
+            say(&causes::NEVER_SPEAKS, what);
+        } else if seen.cleared_own_ms >= LEAST_CLEARED_MS {
+            let cleared = seconds(seen.cleared_own_ms);
+            let what = format!(
+                "{cleared} of sound were cleared before they were played, and the caller had said nothing"
+            );
+            say(&causes::CLEARS_OWN, what);
         } else {
             let count = seen.media_messages;
             say(
@@ -190,7 +201,7 @@ pub(crate) fn message_cause(text: &str, why: &str) -> &'static Cause {
     if !matches!(event, "media" | "mark" | "clear") {
         return &causes::UNKNOWN_EVENT;
     }
-    if fields.get("streamSid").is_none_or(Value::is_null) {
+    if fields.get("streamSid").is_none_or(|sid| sid.is_null() || sid == "") {
         &causes::NO_STREAM_SID
     } else if why.contains("not this stream") || why.contains("no `streamSid`") {
         &causes::WRONG_STREAM_SID

@@ -18,6 +18,10 @@ pub(crate) use talk::{Parties, talk};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) media_messages: u64,
+    /// Octets of sound in them.
+    pub(crate) octets: usize,
+    /// Sound that the agent cleared before it was played, though the caller had not begun to speak.
+    pub(crate) cleared_own_ms: u64,
     /// The agent was first heard.
     pub(crate) first_voice_ms: Option<u64>,
     /// The caller's first line ended.

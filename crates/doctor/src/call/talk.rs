@@ -311,6 +311,9 @@ impl Talk {
                 if let Some(over) = &mut self.seen.barge_in {
                     over.cleared_ms.get_or_insert(now);
                 }
+                if self.seen.line_began_ms.is_none() {
+                    self.seen.cleared_own_ms += self.playout.waiting_ms();
+                }
                 for name in self.playout.clear() {
                     let text = self.messages.mark(&name);
                     self.send(text);
@@ -332,6 +335,7 @@ impl Talk {
 
     fn media(&mut self, octets: &[u8], now: u64) {
         self.seen.media_messages += 1;
+        self.seen.octets += octets.len();
         self.seen.pace.note(now, octets.len());
         self.seen.flow.piece(octets);
         if self.seen.first_payload.is_empty() {

@@ -73,6 +73,8 @@ struct Session {
 enum Got {
     /// Words, or something else that the caller hears.
     Words { last: bool },
+    /// The end of an answer, without words.
+    End,
     /// Nothing that is heard.
     Other,
 }
@@ -110,12 +112,17 @@ impl Session {
                     break;
                 }
             };
-            if let Got::Words { last } = self.take(&text).await {
-                first.get_or_insert_with(|| millis(asked.elapsed()));
-                if last {
-                    return first;
+            match self.take(&text).await {
+                Got::Words { last } => {
+                    first.get_or_insert_with(|| millis(asked.elapsed()));
+                    if last {
+                        return first;
+                    }
+                    until = Instant::now() + self.limits.rest;
                 }
-                until = Instant::now() + self.limits.rest;
+                // An answer without a word is none that the caller hears.
+                Got::End if first.is_some() => return first,
+                Got::End | Got::Other => {}
             }
         }
         first
@@ -127,9 +134,10 @@ impl Session {
                 self.bad_in_a_row = 0;
                 match message {
                     // An empty token tells that nothing more comes, and is no words.
-                    Outbound::Text(Text { token, last, .. }) if last || !token.is_empty() => {
+                    Outbound::Text(Text { token, last, .. }) if !token.trim().is_empty() => {
                         Got::Words { last }
                     }
+                    Outbound::Text(Text { last: true, .. }) => Got::End,
                     Outbound::Play(_) => Got::Words { last: true },
                     Outbound::End { .. } => {
                         self.seen.handed_over = true;

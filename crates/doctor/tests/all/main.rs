@@ -3,6 +3,7 @@
 
 mod agents;
 mod examined;
+mod mistakes;
 mod rates;
 mod redirects;
 mod relay;
