@@ -161,7 +161,7 @@ async fn writes(make: impl Fn(&str) -> Vec<String> + Clone + Send + Sync + 'stat
     .await
 }
 
-fn spoken(sid: &str, payload: Value) -> Value {
+fn spoken(sid: &str, payload: &Value) -> Value {
     json!({"event": "media", "streamSid": sid, "media": {"payload": payload}})
 }
 
@@ -172,7 +172,7 @@ fn sound() -> Vec<u8> {
 
 /// The sound as one payload, spelled so.
 async fn payload(spelled: impl Fn(&[u8]) -> Value + Clone + Send + Sync + 'static) -> Server {
-    speaks(move |sid| sound().chunks(1_600).map(|piece| spoken(sid, spelled(piece))).collect()).await
+    speaks(move |sid| sound().chunks(1_600).map(|piece| spoken(sid, &spelled(piece))).collect()).await
 }
 
 #[tokio::test]
@@ -233,19 +233,19 @@ async fn messages_with_everyday_mistakes_are_named() {
         (payload(|piece| json!(STANDARD_NO_PAD.encode(piece))).await, "Fails bad-base64 31951"),
         (payload(lines).await, "Fails bad-base64 31951"),
         (
-            writes(move |sid| vec![Value::String(spoken(sid, json!(data())).to_string()).to_string()]).await,
+            writes(move |sid| vec![Value::String(spoken(sid, &json!(data())).to_string()).to_string()]).await,
             "Fails not-json 31951",
         ),
         (
-            writes(move |sid| vec![json!([spoken(sid, json!(data()))]).to_string()]).await,
+            writes(move |sid| vec![json!([spoken(sid, &json!(data()))]).to_string()]).await,
             "Fails not-json 31951",
         ),
         (
-            writes(move |sid| vec![spoken(sid, json!(data())).to_string().replace('"', "'")]).await,
+            writes(move |sid| vec![spoken(sid, &json!(data())).to_string().replace('"', "'")]).await,
             "Fails not-json 31951",
         ),
         (
-            writes(move |sid| vec![format!("data: {}\n\n", spoken(sid, json!(data())))]).await,
+            writes(move |sid| vec![format!("data: {}\n\n", spoken(sid, &json!(data())))]).await,
             "Fails not-json 31951",
         ),
         (payload(|_| json!("")).await, "Fails never-speaks"),
@@ -253,7 +253,7 @@ async fn messages_with_everyday_mistakes_are_named() {
             Server::good(|socket| {
                 sends(socket, |sid| {
                     vec![Message::Binary(
-                        spoken(sid, json!(STANDARD.encode(sound()))).to_string().into_bytes().into(),
+                        spoken(sid, &json!(STANDARD.encode(sound()))).to_string().into_bytes().into(),
                     )]
                 })
             })
@@ -277,12 +277,12 @@ fn file(magic: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn voices_with_everyday_mistakes_are_named() {
     let all_at_once =
-        |make: fn() -> Vec<u8>| speaks(move |sid| vec![spoken(sid, json!(STANDARD.encode(make())))]);
+        |make: fn() -> Vec<u8>| speaks(move |sid| vec![spoken(sid, &json!(STANDARD.encode(make())))]);
     let clears_itself = speaks(|sid| {
         let clear = json!({"event": "clear", "streamSid": sid});
         let pieces = sound()
             .chunks(1_600)
-            .flat_map(|piece| [clear.clone(), spoken(sid, json!(STANDARD.encode(piece)))])
+            .flat_map(|piece| [clear.clone(), spoken(sid, &json!(STANDARD.encode(piece)))])
             .collect::<Vec<_>>();
         [pieces, vec![clear]].concat()
     });
@@ -296,7 +296,7 @@ async fn voices_with_everyday_mistakes_are_named() {
         };
         for piece in sound().chunks(160).cycle().take(200) {
             let _gone = socket
-                .send(Message::Text(spoken(&sid, json!(STANDARD.encode(piece))).to_string().into()))
+                .send(Message::Text(spoken(&sid, &json!(STANDARD.encode(piece))).to_string().into()))
                 .await;
             tokio::time::sleep(Duration::from_millis(27)).await;
         }
@@ -306,7 +306,7 @@ async fn voices_with_everyday_mistakes_are_named() {
         let _connected = socket.next().await;
         let Some(Ok(message)) = socket.next().await else { return };
         let value: Value = serde_json::from_str(message.to_text().unwrap()).unwrap();
-        let message = spoken(value["streamSid"].as_str().unwrap(), json!(STANDARD.encode(sound())));
+        let message = spoken(value["streamSid"].as_str().unwrap(), &json!(STANDARD.encode(sound())));
         let _gone = socket.send(Message::Text(message.to_string().into())).await;
         let _closed = socket.close(None).await;
     };
@@ -373,28 +373,28 @@ async fn session(kind: &'static str, answer: fn() -> Vec<Message>) -> Server {
 
 #[tokio::test]
 async fn sessions_with_everyday_mistakes_are_named() {
-    fn says(value: Value) -> Vec<Message> {
+    fn says(value: &Value) -> Vec<Message> {
         vec![Message::Text(value.to_string().into())]
     }
     expect(vec![
         (
-            session("prompt", || says(json!({"type": "text", "token": null, "last": true}))).await,
+            session("prompt", || says(&json!({"type": "text", "token": null, "last": true}))).await,
             "Fails relay-wrong-field 64107",
         ),
         (
-            session("prompt", || says(json!({"type": "text", "token": {"text": "hi"}, "last": true}))).await,
+            session("prompt", || says(&json!({"type": "text", "token": {"text": "hi"}, "last": true}))).await,
             "Fails relay-wrong-field 64107",
         ),
         (
-            session("prompt", || says(json!({"type": "text", "token": "hi", "last": "true"}))).await,
+            session("prompt", || says(&json!({"type": "text", "token": "hi", "last": "true"}))).await,
             "Fails relay-wrong-field 64107",
         ),
         (
-            session("prompt", || says(json!({"type": "Text", "token": "hi", "last": true}))).await,
+            session("prompt", || says(&json!({"type": "Text", "token": "hi", "last": true}))).await,
             "Fails relay-unknown-type 64107",
         ),
         (
-            session("prompt", || says(json!({"type": "prompt", "voicePrompt": "hi", "last": true}))).await,
+            session("prompt", || says(&json!({"type": "prompt", "voicePrompt": "hi", "last": true}))).await,
             "Fails relay-unknown-type 64107",
         ),
         (
@@ -406,19 +406,19 @@ async fn sessions_with_everyday_mistakes_are_named() {
         ),
         (session("prompt", || vec![Message::Text("Certainly.".into())]).await, "Fails relay-not-json 64107"),
         (
-            session("prompt", || says(json!({"type": "text", "token": "", "last": true}))).await,
+            session("prompt", || says(&json!({"type": "text", "token": "", "last": true}))).await,
             "Fails relay-never-answers",
         ),
         (
-            session("prompt", || says(json!({"type": "play", "url": "https://h/a.mp3"}))).await,
+            session("prompt", || says(&json!({"type": "play", "url": "https://h/a.mp3"}))).await,
             "Fails relay-wrong-field 64107",
         ),
         (
-            session("setup", || says(json!({"type": "text", "token": "Hello", "last": true}))).await,
+            session("setup", || says(&json!({"type": "text", "token": "Hello", "last": true}))).await,
             "Fails relay-never-answers",
         ),
         (
-            session("prompt", || says(json!([{"type": "text", "token": "hi", "last": true}]))).await,
+            session("prompt", || says(&json!([{"type": "text", "token": "hi", "last": true}]))).await,
             "Fails relay-not-json 64107",
         ),
     ])
@@ -433,8 +433,9 @@ async fn servers_that_are_only_unusual_have_no_fault() {
     let old =
         move |_: &str, own: &str| format!("HTTP/1.0 200 OK\r\ncontent-type: text/xml\r\n\r\n{}", body(own));
     let cdata = |_: &str, own: &str| {
-        xml(&format!("<Response><Say><![CDATA[Tom & Jerry <3]]></Say><Connect><Stream><Parameter name=\"a\" value=\"&#x41;\"/></Stream></Connect></Response>")
-            .replace("<Stream>", &format!("<Stream url='wss://{own}/media'>")))
+        let say = "<Response><Say><![CDATA[Tom & Jerry <3]]></Say><Connect>";
+        let parameter = "<Parameter name=\"a\" value=\"&#x41;\"/></Stream></Connect></Response>";
+        xml(&format!("{say}<Stream url='wss://{own}/media'>{parameter}"))
     };
     expect(vec![
         (Server::start(first_100, ok, agents::greets).await, "none"),
