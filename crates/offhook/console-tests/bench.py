@@ -57,8 +57,8 @@ def microphone(path, lines, seconds):
 class Server:
     """`offhook serve` on a free port; with its own key, or with tokens."""
 
-    def __init__(self, *args, env=None):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="console-calls-"))
+    def __init__(self, *args, env=None, folder=None):
+        self.folder = folder or pathlib.Path(tempfile.mkdtemp(prefix="console-calls-"))
         clean = {name: value for name, value in os.environ.items() if not re.match("TWILIO_|OFFHOOK_|PORT$", name)}
         command = [OFFHOOK, "serve", "--listen", "127.0.0.1:0", "--record", self.folder, "--compress=false", *args]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=(SHOTS / "server.log").open("a"), text=True, env=clean | (env or {}), cwd=self.folder)

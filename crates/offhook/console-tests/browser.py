@@ -17,6 +17,7 @@ import time
 from playwright.sync_api import sync_playwright
 
 from bad_calls import bad_calls
+from crowd import history, many
 from served import application, signed_in
 from bench import (
     CALLERS, OFFHOOK, ORDER, PAGES, SHOTS, Server, accessible, browser, check_playout, eventually, lag, microphone, open_page, right_channel, sent_sound, transcript,
@@ -131,7 +132,7 @@ def look_back(play):
             page.get_by_role("button", name="Hang up").click()
             page.get_by_role("button", name="Call again").click()
         page.get_by_role("link", name="History").click()
-        rows = page.locator(".calls tbody tr")
+        rows = page.locator(".calls tbody tr:not(.room)")
         eventually("both calls", lambda: rows.count() == 2)
         page.get_by_label("Words that were said").fill("opening hours")
         eventually("the one with these words", lambda: rows.count() == 1)
@@ -206,45 +207,6 @@ def failing(play):
             page.get_by_text("This file is right.").wait_for()
             page.screenshot(path=SHOTS / "agents-failing.png")
             accessible(page, "a failing provider")
-
-
-def many(play):
-    """Fifty calls at once in the live view, watched while they run; then lists as long as they get, made up, without jank."""
-    with Server("--agent", "echo") as server, browser(play) as chromium:
-        context = chromium.new_context(viewport={"width": 1360, "height": 860})
-        page = open_page(context, server.page)
-        page.get_by_role("link", name="Live").click()
-        command = [OFFHOOK, "load", f"{server.address}/voice", "--calls", "50", "--echo", "--ramp", "2s", "--window", "9s"]
-        load = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            eventually("fifty calls", lambda: page.locator(".rows .talking").count() >= 50, 30)
-            page.locator(".rows a").nth(25).click()
-            page.get_by_role("button", name="Listen in").click()
-            eventually("their sound", lambda: page.evaluate("() => document.querySelector('.watch .wave').clientHeight > 0"))
-            page.wait_for_timeout(1500)
-            page.screenshot(path=SHOTS / "live-fifty.png")
-            # A caller whose connection merely breaks would be waited for.
-            load.wait(60)
-        finally:
-            load.kill()
-            load.wait()
-        eventually("no calls", lambda: page.locator(".rows .talking").count() == 0, 20)
-        assert page.faults == [], page.faults
-        made_up = [
-            {"sid": f"CA{n:032x}", "direction": "inbound", "agent": "pizza", "to": "+1", "from": f"+1415555{n:04}", "status": "in-progress", "talking": True, "verdict": None, "since": 1, "last": {"who": "caller", "text": f"words {n}"}}
-            for n in range(300)
-        ]
-        context.route("**/calls?running=true", lambda route: route.fulfill(json={"calls": made_up, "agents": []}))
-        eventually("three hundred calls", lambda: page.locator(".rows a").count() == 300)
-        slowest = page.evaluate(
-            """() => new Promise((done) => {
-                let worst = 0, last = performance.now(), frames = 0;
-                const tick = (now) => { worst = Math.max(worst, now - last); last = now; (frames += 1) < 240 ? requestAnimationFrame(tick) : done(worst); };
-                requestAnimationFrame((now) => { last = now; tick(now); });
-            })"""
-        )
-        print(f"  300 calls in the live view: the slowest frame took {slowest:.0f} ms")
-        assert slowest < 250, slowest
 
 
 def delay(play):
@@ -389,7 +351,7 @@ def main():
     SHOTS.mkdir(parents=True, exist_ok=True)
     wanted = sys.argv[3:]
     with sync_playwright() as play:
-        for test in (quick_and_small, refused, typed_call, spoken_order, look_back, failing, many, delay, application, signed_in, bad_calls):
+        for test in (quick_and_small, refused, typed_call, spoken_order, look_back, failing, many, delay, application, signed_in, bad_calls, history):
             if wanted and test.__name__ not in wanted:
                 continue
             began = time.monotonic()

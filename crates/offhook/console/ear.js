@@ -2,6 +2,7 @@
 /** Listens in: what goes over a call's wire, played as the caller's side plays it. */
 import { events } from "./api.js";
 import { fromBase64 } from "./mulaw.js";
+import { startSound } from "./sound.js";
 
 export class Ear {
   /**
@@ -25,7 +26,7 @@ export class Ear {
   async open(side) {
     const context = new AudioContext({ latencyHint: "interactive" });
     this.context = context;
-    await Promise.all([context.audioWorklet.addModule("worklet.js"), context.resume()]);
+    await startSound(context);
     const node = new AudioWorkletNode(context, "ear", { numberOfInputs: 0, numberOfOutputs: 1, outputChannelCount: [1] });
     node.port.onmessage = ({ data }) => this.tick(data.caller, data.agent);
     node.connect(context.destination);

@@ -4,11 +4,15 @@ import { get } from "./api.js";
 import { clock, fill, h, icon } from "./dom.js";
 import { complain } from "./main.js";
 import { Kept } from "./kept.js";
+import { Rows } from "./rows.js";
 import { ENDS } from "./story.js";
 
 /** Typing is over when nothing was typed for so long. */
 const AFTER_MS = 300;
-const PAGE = 50;
+/** Calls that are asked for at once. */
+const PAGE = 100;
+/** New calls are looked for so often. */
+const EVERY_MS = 4000;
 
 /**
  * @typedef {{
@@ -33,12 +37,18 @@ export class History {
     this.slow = h("select", { "aria-label": "Answer times", onchange: now }, [["", "Any answer time"], ["800", "Slower than 0.8 s"], ["1500", "Slower than 1.5 s"], ["3000", "Slower than 3 s"]].map(([value, label]) => h("option", { value }, label)));
     this.errors = h("input", { type: "checkbox", id: "errors", onchange: now });
     this.filters = h("form", { class: "filters", role: "search", onsubmit: (/** @type {Event} */ event) => event.preventDefault() }, this.words, this.number, this.agent, this.verdict, this.slow, h("p", { class: "field check" }, this.errors, h("label", { for: "errors" }, "With errors")));
-    this.rows = h("tbody", {});
-    this.table = h("table", { class: "calls" }, h("caption", { class: "unseen" }, "Calls, newest first"), h("thead", {}, h("tr", {}, ["", "When", "Number", "Agent", "Length", "Turns", "Answers", "", "Came of it"].map((name) => h("th", { scope: "col" }, name || h("span", { class: "unseen" }, "Chosen"))))), this.rows);
-    this.more = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.page() }, "Older calls");
+    this.table = h("table", { class: "calls" }, h("caption", { class: "unseen" }, "Calls, newest first"), h("thead", {}, h("tr", {}, ["", "When", "Number", "Agent", "Length", "Turns", "Answers", "", "Came of it"].map((name) => h("th", { scope: "col" }, name || h("span", { class: "unseen" }, "Chosen"))))));
     this.empty = h("div", { class: "nothing", hidden: true });
     this.compare = h("button", { type: "button", hidden: true, onclick: () => (location.hash = `#/history/${[...this.chosen].join("/")}`) }, "Compare the two");
-    this.found = h("section", { class: "card found", "aria-label": "Calls" }, this.table, this.empty, this.more);
+    this.found = h("section", { class: "card found", "aria-label": "Calls", tabindex: "0" }, this.table, this.empty);
+    /** @type {Rows<Listed>} */
+    this.rows = new Rows(this.found, this.table, { key: (call) => call.id, make: (call) => this.row(call), end: () => this.older() });
+    /** @type {Listed[]} */
+    this.calls = [];
+    this.asking = false;
+    this.polls = 0;
+    /** The call that was shown last. */
+    this.from = "";
     this.head = h("header", { class: "bar-top" }, h("h1", {}, "History"), this.compare);
     this.element = h("div", { class: "history" });
     this.next = "";
@@ -52,6 +62,7 @@ export class History {
   /** @param {string} rest One call's SID, or two. */
   show(rest) {
     this.kept.splice(0).forEach((kept) => kept.close());
+    clearInterval(this.polls);
     const sids = rest.split("/").filter(Boolean);
     this.element.classList.toggle("two", sids.length > 1);
     if (sids.length === 0) {
@@ -59,24 +70,41 @@ export class History {
       this.compare.hidden = true;
       fill(this.element, this.head, this.filters, this.found);
       this.search();
+      this.polls = window.setInterval(() => document.hidden || this.newer(), EVERY_MS);
       return;
     }
     this.kept = sids.slice(0, 2).map((sid) => new Kept(sid, sids.length > 1));
-    const title = h("h1", { class: "unseen" }, sids.length > 1 ? "Two calls" : "A call");
+    const title = h("h1", { class: "unseen", tabindex: "-1" }, sids.length > 1 ? "Two calls" : "A call");
     fill(this.element, title, this.kept.map((kept) => kept.element));
+    // The link that led here is gone: who has no mouse goes on from here, and later from the call's row.
+    title.focus();
+    this.from = sids[0] ?? "";
   }
 
   hide() {
+    clearInterval(this.polls);
     this.kept.splice(0).forEach((kept) => kept.close());
   }
 
   search() {
-    this.next = "";
-    this.page();
+    this.found.scrollTop = 0;
+    this.ask("");
   }
 
-  async page() {
+  /** The end of what is known comes near. */
+  older() {
+    if (this.next && !this.asking) this.ask(this.next);
+  }
+
+  /** Calls that are new stand on top; where somebody has scrolled to older ones, nothing moves. */
+  newer() {
+    if (!this.asking && this.found.scrollTop === 0) this.ask("");
+  }
+
+  /** Asks for a page. @param {string} after The last call of the page before; empty: the first. */
+  async ask(after) {
     this.asked += 1;
+    this.asking = true;
     const nth = this.asked;
     const query = new URLSearchParams({ limit: String(PAGE) });
     const set = (/** @type {string} */ name, /** @type {string} */ value) => value.trim() && query.set(name, value.trim());
@@ -86,24 +114,37 @@ export class History {
     set("verdict", this.verdict.value);
     set("slower_than_ms", this.slow.value);
     if (this.errors.checked) query.set("errors", "true");
-    set("after", this.next);
+    set("after", after);
     try {
       const { calls, next } = await get(`/v1/history?${query}`);
       if (nth !== this.asked) return;
-      const rows = calls.map((/** @type {Listed} */ call) => this.row(call));
-      if (this.next) this.rows.append(...rows);
-      else fill(this.rows, rows);
+      this.calls = after ? this.calls.concat(calls) : calls;
       this.next = next ?? "";
-      this.nothing(this.rows.childElementCount === 0 ? "No such call was kept." : "");
+      this.asking = false;
+      this.nothing(this.calls.length > 0 ? "" : this.filtered() ? "No such call was kept." : "No call was kept yet. One stands here as soon as it is over.");
+      this.rows.set(this.calls);
+      this.comeBack();
     } catch (error) {
       if (nth !== this.asked) return;
       const off = /** @type {any} */ (error).code === "off" || /** @type {any} */ (error).status === 404;
-      fill(this.rows);
+      this.asking = false;
+      clearInterval(this.polls);
       this.next = "";
+      this.rows.set((this.calls = []));
       this.nothing(off ? "This server keeps no calls. Start it with --record calls." : "The calls can't be shown.");
       if (!off) complain(error);
     }
-    this.more.hidden = !this.next;
+  }
+
+  /** Who comes back from a call stands where they left. */
+  comeBack() {
+    if (document.activeElement === document.body) this.rows.shown.get(this.from)?.element.querySelector("a")?.focus();
+    this.from = "";
+  }
+
+  /** Whether not all calls are asked for. */
+  filtered() {
+    return [this.words, this.number, this.agent, this.verdict, this.slow].some((field) => field.value.trim() !== "") || this.errors.checked;
   }
 
   /** @param {string} why */

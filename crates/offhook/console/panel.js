@@ -57,7 +57,8 @@ export class Panel {
 
   /** @param {number} caller @param {number} agent @param {number} waiting Milliseconds of the agent's sound that are not yet played. */
   levels(caller, agent, waiting) {
-    this.caller.set(share(caller), caller > -50 ? "voice" : "");
+    // What is a voice, the engine says.
+    this.caller.set(share(caller), this.state.dataset.state === "caller" ? "voice" : caller > -50 ? "sound" : "");
     this.agent.set(share(agent), waiting > 0 ? `${(waiting / 1000).toFixed(1)} s ahead` : "");
   }
 

@@ -1,6 +1,7 @@
 // @ts-check
 /** A call from the browser: the microphone, the loudspeaker, and Twilio's side of the protocol between them and the server. */
 import { ask, post } from "./api.js";
+import { startSound } from "./sound.js";
 import { Messages, callForm, parseOutbound, readDocument, sid } from "./twilio.js";
 
 /**
@@ -92,8 +93,7 @@ export class Phone extends EventTarget {
       microphone?.catch((error) => {
         throw new Error(`No microphone (${error.name}). Allow it in the address bar, or switch it off below and type.`);
       }),
-      context.audioWorklet.addModule("worklet.js"),
-      context.resume(),
+      startSound(context),
     ]);
     const node = new AudioWorkletNode(context, "telephone", { numberOfInputs: 1, numberOfOutputs: 1, outputChannelCount: [1] });
     this.node = node;
