@@ -47,6 +47,11 @@ impl Placed {
     }
 }
 
+/// The id of a tool call; made up where its server gave none.
+pub(crate) fn call_id(id: &str, place: u64) -> String {
+    if id.is_empty() { format!("call_{place}") } else { id.to_owned() }
+}
+
 /// Hands on a whole tool call. Some models call several at once by calling a wrapper, `parallel`, that nobody declared.
 pub(crate) fn push_call(out: &mut Vec<Output>, call: ToolCall) {
     let wrapped = match call.name.as_str() {

@@ -46,7 +46,8 @@ pub fn http_failure(stage: &str, status: StatusCode, headers: &HeaderMap, body: 
                     .to_owned(),
         },
         408 | 409 | 425 | 429 | 498 | 503 | 504 | 529 => {
-            StageError::Busy { stage, what, retry_after: retry_after(headers) }
+            let told = || serde_json::from_slice(body).ok().and_then(|body| told_wait(&body));
+            StageError::Busy { stage, what, retry_after: retry_after(headers).or_else(told) }
         }
         405 | 407 | 410 => {
             let hint = "the address is wrong, or a proxy is in the way: see `base_url`".to_owned();
@@ -74,7 +75,8 @@ pub fn stream_failure(stage: &str, error: &Value) -> StageError {
     // Google names what others call a type a status.
     let kind = if text("type").is_empty() { text("status") } else { text("type") };
     let code = text("code");
-    let message = shortened(&message_in(error).unwrap_or_else(|| error.to_string()));
+    let bare = || error.as_str().map_or_else(|| error.to_string(), str::to_owned);
+    let message = shortened(&message_in(error).unwrap_or_else(bare));
     let what = match (kind.is_empty(), code.is_empty()) {
         (true, true) => message,
         (false, true) => format!("{kind}: {message}"),
@@ -98,7 +100,7 @@ pub fn stream_failure(stage: &str, error: &Value) -> StageError {
         "unavailable",
         "exhausted",
     ]) {
-        StageError::Busy { stage, what, retry_after: None }
+        StageError::Busy { stage, what, retry_after: told_wait(error) }
     } else if says(&[
         "authentication",
         "api_key",
@@ -136,6 +138,40 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+/// When to try again, as an error's body says: Google's `retryDelay` (`"34s"`), or in words, as OpenAI and Groq have it ("Please try
+/// again in 1m2.5s").
+fn told_wait(error: &Value) -> Option<Duration> {
+    let inner = error.get("error").filter(|inner| inner.is_object()).unwrap_or(error);
+    let details = inner.get("details").and_then(Value::as_array).into_iter().flatten();
+    let delay = details.filter_map(|detail| detail.get("retryDelay")?.as_str()).find_map(length);
+    delay.or_else(|| {
+        let message = message_in(error)?;
+        let (_, after) = message.split_once("try again in ")?;
+        length(after.split_whitespace().next()?.trim_end_matches('.'))
+    })
+}
+
+/// A length of time as Go writes it: `1m2.5s`, `350ms`, `34s`. At most a day.
+fn length(text: &str) -> Option<Duration> {
+    let (mut rest, mut seconds) = (text, 0.0);
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, unit) = rest.split_at(end);
+        let after = unit.find(|c: char| c.is_ascii_digit()).unwrap_or(unit.len());
+        let (unit, next) = unit.split_at(after);
+        let each = match unit {
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3_600.0,
+            _ => return None,
+        };
+        seconds += number.parse::<f64>().ok()? * each;
+        rest = next;
+    }
+    Duration::try_from_secs_f64(seconds).ok().filter(|wait| *wait <= Duration::from_secs(86_400))
 }
 
 fn says_bad_key(message: &str) -> bool {
@@ -262,6 +298,20 @@ mod tests {
         assert_eq!(after("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
         assert_eq!(after("retry-after", "soon"), None);
         assert_eq!(after("retry-after", "-3"), None);
+        let told = |status: u16, body: &str| match read(status, body) {
+            StageError::Busy { retry_after, .. } => retry_after,
+            other => panic!("{other}"),
+        };
+        let google = r#"{"error":{"code":429,"message":"Slow down","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.Help"},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.07s"}]}}"#;
+        assert_eq!(told(429, google), Some(Duration::from_millis(34_070)));
+        for (words, wait) in
+            [("20s", Some(20_000)), ("1m2.5s", Some(62_500)), ("350ms", Some(350)), ("a while", None)]
+        {
+            let body = format!(
+                r#"{{"error":{{"message":"Rate limit reached. Please try again in {words}. Visit x."}}}}"#
+            );
+            assert_eq!(told(429, &body), wait.map(Duration::from_millis), "{words}");
+        }
     }
 
     #[test]

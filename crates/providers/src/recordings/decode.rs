@@ -48,6 +48,15 @@ impl Collected {
     }
 }
 
+/// The μ-law of 8 kHz and one channel in a file of Sun's (`.au`): a header of big-endian words, magic, where the sound begins, its
+/// length, its coding (1 is μ-law), rate and channels.
+fn au_mulaw(octets: &[u8]) -> Option<&[u8]> {
+    let word = |at: usize| Some(u32::from_be_bytes(octets.get(at..at + 4)?.try_into().ok()?));
+    let fits = octets.starts_with(b".snd") && (word(12)?, word(16)?, word(20)?) == (1, 8_000, 1);
+    let begins = usize::try_from(word(4)?).ok()?;
+    octets.get(begins..).filter(|_| fits)
+}
+
 /// Decodes a file: WAV (linear, float, A-law, μ-law), MP3, or μ-law of 8 kHz without a header, where its type or its path says so.
 ///
 /// # Errors
@@ -58,6 +67,9 @@ pub(super) fn decode(octets: &[u8], kind: Option<&str>, path: &str) -> Result<Ve
     }
     if octets.starts_with(b"ID3") || container(octets) == Some("MP3") {
         return mp3(octets);
+    }
+    if let Some(mulaw) = au_mulaw(octets) {
+        return decode(mulaw, Some("audio/basic"), path);
     }
     if let Some(other) = container(octets) {
         return Err(format!("it is {other}; WAV, MP3 and μ-law are played"));

@@ -51,11 +51,15 @@ fn what_twilio_plays_is_played_and_the_rest_is_named() {
     {
         assert_eq!(played(&octets, kind, path).unwrap().len(), 1_600, "{kind} {path}");
     }
+    let header: Vec<u8> =
+        [24_u32, u32::MAX, 1, 8_000, 1].iter().flat_map(|word| word.to_be_bytes()).collect();
+    let sun = [b".snd".as_slice(), &header, &octets].concat();
+    assert_eq!(played(&sun, "audio/basic", "/x.au").unwrap().len(), 1_600);
     for (octets, kind, what) in [
         (&b"OggS-------"[..], "audio/ogg", "Ogg"),
         (b"fLaC-------", "audio/flac", "FLAC"),
         (b"<html>no such file", "audio/mpeg", "HTML"),
-        (b"FORM----AIFF", "audio/aiff", "audio/aiff"),
+        (b"FORM----AIFF", "audio/aiff", "AIFF"),
         (b"", "audio/wav", "audio/wav"),
         (b"not sound", "audio/mpeg", "no MP3"),
     ] {

@@ -1,5 +1,7 @@
 //! Anthropic's Messages (`POST /messages`, streamed).
 
+use std::collections::BTreeMap;
+
 use offhook_stage_api::{ToolCall, ToolUse};
 use offhook_stages::{StageError, Usage};
 use serde_json::{Map, Value, json};
@@ -7,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::Progress;
 use crate::llm::ask::Ask;
 use crate::llm::messages::Message;
-use crate::llm::output::{Output, Placed, arguments, cut_off, json_event};
+use crate::llm::output::{Output, Placed, arguments, call_id, cut_off, json_event, push_call};
 use crate::net::{sse::Event, stream_failure};
 
 /// The request's body. What is the same in all calls comes first and is marked for the provider's cache, if there is enough of it;
@@ -89,13 +91,12 @@ fn messages(conversation: &[Message]) -> Vec<Value> {
 #[derive(Debug)]
 pub(crate) struct Reader {
     stage: String,
-    /// The tool call that is being written: id, name, and its arguments so far.
-    call: Option<(String, String, String)>,
+    /// The tool calls that are being written, by their places: proxies begin one before they have ended another.
+    calls: BTreeMap<u64, Call>,
     /// Thoughts since the last tool call, as they are wanted back with it.
     thoughts: Vec<Value>,
     /// Whether text came, and something else behind it.
     text: Placed,
-    whole_input: Option<Map<String, Value>>,
     stop_reason: Option<String>,
     usage: Usage,
     /// Of the input tokens, those that were written into the provider's cache.
@@ -103,14 +104,28 @@ pub(crate) struct Reader {
     ended: bool,
 }
 
+/// A tool call, as far as it is written.
+#[derive(Debug)]
+struct Call {
+    id: String,
+    name: String,
+    /// What proxies give whole.
+    input: Option<Map<String, Value>>,
+    written: String,
+}
+
+/// Calls of one reply that are written at the same time; more are none that a call could make sense of.
+const MOST_CALLS: usize = 64;
+/// Octets of one call's arguments.
+const LONGEST_ARGUMENTS: usize = 64 * 1024;
+
 impl Reader {
     pub(crate) fn new(stage: &str) -> Self {
         Self {
             stage: stage.to_owned(),
-            call: None,
+            calls: BTreeMap::new(),
             thoughts: Vec::new(),
             text: Placed::default(),
-            whole_input: None,
             stop_reason: None,
             usage: Usage::default(),
             written: 0.0,
@@ -119,14 +134,16 @@ impl Reader {
     }
 
     /// A block begins; a server that doesn't stream gives it whole.
-    fn begin(&mut self, block: &Value, out: &mut Vec<Output>) {
+    fn begin(&mut self, place: u64, block: &Value, out: &mut Vec<Output>) {
         let text = |name: &str| block.get(name).and_then(Value::as_str).unwrap_or("");
         match text("type") {
             "tool_use" => {
-                self.call = Some((text("id").to_owned(), text("name").to_owned(), String::new()));
-                // Proxies may give the input whole.
-                let whole = block.get("input").and_then(Value::as_object);
-                self.whole_input = whole.filter(|input| !input.is_empty()).cloned();
+                let input = block.get("input").and_then(Value::as_object);
+                let input = input.filter(|input| !input.is_empty()).cloned();
+                let (id, name) = (call_id(text("id"), place), text("name").to_owned());
+                if self.calls.len() < MOST_CALLS {
+                    self.calls.insert(place, Call { id, name, input, written: String::new() });
+                }
                 self.text.elsewhere();
             }
             "text" => self.text.say(text("text"), out),
@@ -152,17 +169,16 @@ impl Reader {
     }
 
     /// A block is whole.
-    fn complete(&mut self, out: &mut Vec<Output>) -> Result<(), StageError> {
-        let Some((id, name, written)) = self.call.take() else { return Ok(()) };
-        let whole = self.whole_input.take().filter(|_| written.trim().is_empty());
-        let arguments = match whole {
+    fn complete(&mut self, place: u64, out: &mut Vec<Output>) -> Result<(), StageError> {
+        let Some(Call { id, name, input, written }) = self.calls.remove(&place) else { return Ok(()) };
+        let arguments = match input.filter(|_| written.trim().is_empty()) {
             Some(input) => Value::Object(input),
             None => arguments(&self.stage, &name, &written)?,
         };
         if !self.thoughts.is_empty() {
             out.push(Output::Keep(id.clone(), std::mem::take(&mut self.thoughts).into()));
         }
-        out.push(Output::Tool(ToolCall { id, name, arguments }));
+        push_call(out, ToolCall { id, name, arguments });
         Ok(())
     }
 }
@@ -172,14 +188,17 @@ impl super::Reader for Reader {
         let data = json_event(&self.stage, &event.data)?;
         let kind = data.get("type").and_then(Value::as_str).or(event.event.as_deref()).unwrap_or("");
         let text = |pointer: &str| data.pointer(pointer).and_then(Value::as_str).unwrap_or("");
+        let place = data["index"].as_f64().map_or(0, |place| place as u64);
         match kind {
             "message_start" => self.read_usage(data.pointer("/message/usage")),
-            "content_block_start" => self.begin(&data["content_block"], out),
+            "content_block_start" => self.begin(place, &data["content_block"], out),
             "content_block_delta" => match text("/delta/type") {
                 "text_delta" => self.text.say(text("/delta/text"), out),
                 "input_json_delta" => {
-                    if let Some((_, _, written)) = &mut self.call {
-                        written.push_str(text("/delta/partial_json"));
+                    if let Some(call) =
+                        self.calls.get_mut(&place).filter(|call| call.written.len() < LONGEST_ARGUMENTS)
+                    {
+                        call.written.push_str(text("/delta/partial_json"));
                     }
                 }
                 "thinking_delta" => {
@@ -190,7 +209,7 @@ impl super::Reader for Reader {
                 // Citations aren't speech.
                 _ => {}
             },
-            "content_block_stop" => self.complete(out)?,
+            "content_block_stop" => self.complete(place, out)?,
             "message_delta" => {
                 if let Some(reason) = data.pointer("/delta/stop_reason").and_then(Value::as_str) {
                     self.stop_reason = Some(reason.to_owned());
@@ -200,9 +219,9 @@ impl super::Reader for Reader {
             "message_stop" => self.ended = true,
             // The whole answer of a server that doesn't stream.
             "message" => {
-                for block in data["content"].as_array().into_iter().flatten() {
-                    self.begin(block, out);
-                    self.complete(out)?;
+                for (place, block) in (0..).zip(data["content"].as_array().into_iter().flatten()) {
+                    self.begin(place, block, out);
+                    self.complete(place, out)?;
                 }
                 self.stop_reason = data["stop_reason"].as_str().map(str::to_owned);
                 self.read_usage(data.get("usage"));
@@ -220,9 +239,15 @@ impl super::Reader for Reader {
         Ok(())
     }
 
-    fn end(&mut self, _out: &mut Vec<Output>) -> Result<(), StageError> {
+    fn end(&mut self, out: &mut Vec<Output>) -> Result<(), StageError> {
         if !self.ended && self.stop_reason.is_none() {
             return Err(cut_off(&self.stage));
+        }
+        // Some proxies end the message and none of its blocks. What ran into the limit of tokens may be half a call.
+        if !self.progress().cut_short {
+            while let Some(place) = self.calls.keys().next().copied() {
+                self.complete(place, out)?;
+            }
         }
         if self.stop_reason.as_deref() == Some("refusal") {
             let what = "the model declined to go on with this conversation".to_owned();

@@ -141,7 +141,11 @@ impl super::Reader for Reader {
             return Ok(());
         }
         let chunk = json_event(&self.stage, data)?;
-        if event.event.as_deref() == Some("error") && chunk.get("error").is_none() {
+        // As an event of that name, as vLLM's object, or as gateways' bare message or detail.
+        let told = chunk["object"] == "error"
+            || chunk.get("choices").is_none()
+                && ["detail", "message"].iter().any(|told| chunk.get(*told).is_some());
+        if (told || event.event.as_deref() == Some("error")) && chunk.get("error").is_none() {
             return Err(stream_failure(&self.stage, &chunk));
         }
         let x_groq = chunk.get("x_groq");

@@ -1,12 +1,14 @@
 //! Cohere's Chat, the second version (`POST /v2/chat`, streamed): it asks as Chat Completions do, and answers in its own events.
 
+use std::collections::BTreeMap;
+
 use offhook_stage_api::ToolCall;
 use offhook_stages::{StageError, Usage};
 use serde_json::Value;
 
 use super::{Progress, chat};
 use crate::llm::ask::Ask;
-use crate::llm::output::{Output, Placed, arguments, cut_off, json_event};
+use crate::llm::output::{Output, Placed, arguments, call_id, cut_off, json_event, push_call};
 use crate::net::{sse::Event, stream_failure};
 
 /// The request's body.
@@ -25,8 +27,8 @@ pub(crate) fn body(ask: &Ask<'_>) -> Value {
 #[derive(Debug)]
 pub(crate) struct Reader {
     stage: String,
-    /// The tool call that is being written: id, name, and its arguments so far.
-    call: Option<(String, String, String)>,
+    /// The tool calls that are being written, by their places: id, name, and its arguments so far.
+    calls: BTreeMap<u64, (String, String, String)>,
     text: Placed,
     finish: Option<String>,
     usage: Usage,
@@ -36,14 +38,23 @@ pub(crate) struct Reader {
 impl Reader {
     pub(crate) fn new(stage: &str) -> Self {
         let (text, usage) = (Placed::default(), Usage::default());
-        Self { stage: stage.to_owned(), call: None, text, finish: None, usage, ended: false }
+        Self { stage: stage.to_owned(), calls: BTreeMap::new(), text, finish: None, usage, ended: false }
     }
 
-    fn call(&mut self, call: &Value, out: &mut Vec<Output>) -> Result<(), StageError> {
+    fn call(&mut self, place: u64, call: &Value, out: &mut Vec<Output>) -> Result<(), StageError> {
         let text = |pointer: &str| call.pointer(pointer).and_then(Value::as_str).unwrap_or("");
         let arguments = arguments(&self.stage, text("/function/name"), text("/function/arguments"))?;
-        let (id, name) = (text("/id").to_owned(), text("/function/name").to_owned());
-        out.push(Output::Tool(ToolCall { id, name, arguments }));
+        let (id, name) = (call_id(text("/id"), place), text("/function/name").to_owned());
+        push_call(out, ToolCall { id, name, arguments });
+        Ok(())
+    }
+
+    /// A call is whole.
+    fn complete(&mut self, place: u64, out: &mut Vec<Output>) -> Result<(), StageError> {
+        if let Some((id, name, written)) = self.calls.remove(&place) {
+            let arguments = arguments(&self.stage, &name, &written)?;
+            push_call(out, ToolCall { id, name, arguments });
+        }
         Ok(())
     }
 
@@ -69,6 +80,7 @@ impl super::Reader for Reader {
         }
         let data = json_event(&self.stage, &event.data)?;
         let text = |pointer: &str| data.pointer(pointer).and_then(Value::as_str).unwrap_or("");
+        let place = data["index"].as_f64().map_or(0, |place| place as u64);
         match text("/type") {
             "content-start" | "content-delta" => {
                 self.text.say(text("/delta/message/content/text"), out);
@@ -81,27 +93,33 @@ impl super::Reader for Reader {
             "tool-plan-delta" => out.push(Output::Thought),
             "tool-call-start" => {
                 let part = |name: &str| text(&format!("/delta/message/tool_calls/{name}")).to_owned();
-                self.call = Some((part("id"), part("function/name"), part("function/arguments")));
+                let id = call_id(&part("id"), place);
+                if self.calls.len() < MOST_CALLS {
+                    self.calls.insert(place, (id, part("function/name"), part("function/arguments")));
+                }
                 self.text.elsewhere();
             }
             "tool-call-delta" => {
-                if let Some((_, _, written)) = &mut self.call {
+                if let Some((_, _, written)) =
+                    self.calls.get_mut(&place).filter(|(_, _, written)| written.len() < LONGEST_ARGUMENTS)
+                {
                     written.push_str(text("/delta/message/tool_calls/function/arguments"));
                 }
             }
-            "tool-call-end" => {
-                if let Some((id, name, written)) = self.call.take() {
-                    let arguments = arguments(&self.stage, &name, &written)?;
-                    out.push(Output::Tool(ToolCall { id, name, arguments }));
+            "tool-call-end" => self.complete(place, out)?,
+            "message-end" => {
+                self.end_with(&data["delta"]);
+                if let Some(error) = data["delta"].get("error").filter(|error| !error.is_null()) {
+                    return Err(stream_failure(&self.stage, error));
                 }
             }
-            "message-end" => self.end_with(&data["delta"]),
             "" if data["message"].is_object() => {
                 for part in data["message"]["content"].as_array().into_iter().flatten() {
                     self.text.say(part["text"].as_str().unwrap_or(""), out);
                 }
-                for call in data["message"]["tool_calls"].as_array().into_iter().flatten() {
-                    self.call(call, out)?;
+                for (place, call) in (0..).zip(data["message"]["tool_calls"].as_array().into_iter().flatten())
+                {
+                    self.call(place, call, out)?;
                 }
                 self.end_with(&data);
             }
@@ -114,7 +132,12 @@ impl super::Reader for Reader {
         Ok(())
     }
 
-    fn end(&mut self, _out: &mut Vec<Output>) -> Result<(), StageError> {
+    fn end(&mut self, out: &mut Vec<Output>) -> Result<(), StageError> {
+        if matches!(self.finish.as_deref(), Some("TOOL_CALL" | "COMPLETE")) {
+            while let Some(place) = self.calls.keys().next().copied() {
+                self.complete(place, out)?;
+            }
+        }
         match self.finish.as_deref() {
             None => Err(cut_off(&self.stage)),
             Some("ERROR" | "ERROR_TOXIC" | "TIMEOUT") => {
@@ -134,3 +157,8 @@ impl super::Reader for Reader {
         self.usage
     }
 }
+
+/// Calls of one reply that are written at the same time; more are none that a call could make sense of.
+const MOST_CALLS: usize = 64;
+/// Octets of one call's arguments.
+const LONGEST_ARGUMENTS: usize = 64 * 1024;

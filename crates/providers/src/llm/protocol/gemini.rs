@@ -241,6 +241,7 @@ impl super::Reader for Reader {
             // What of a call is there may be half of it.
             "MAX_TOKENS" => {}
             "MALFORMED_FUNCTION_CALL"
+            | "MALFORMED_RESPONSE"
             | "UNEXPECTED_TOOL_CALL"
             | "MISSING_THOUGHT_SIGNATURE"
             | "TOO_MANY_TOOL_CALLS" => {

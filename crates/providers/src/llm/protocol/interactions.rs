@@ -77,6 +77,8 @@ pub(crate) struct Reader {
     thoughts: Vec<Value>,
     text: Placed,
     status: Option<String>,
+    /// Why it failed, if it says so.
+    error: Option<Value>,
     usage: Usage,
 }
 
@@ -97,6 +99,7 @@ impl Reader {
             thoughts: Vec::new(),
             text: Placed::default(),
             status: None,
+            error: None,
             usage: Usage::default(),
         }
     }
@@ -167,6 +170,9 @@ impl Reader {
             self.usage.output_tokens =
                 count("total_output_tokens").unwrap_or(0) + count("total_thought_tokens").unwrap_or(0);
         }
+        if let Some(error) = interaction.get("error").filter(|error| !error.is_null()) {
+            self.error = Some(error.clone());
+        }
         if let Some(status) = interaction["status"].as_str().filter(|status| *status != "in_progress") {
             self.status = Some(status.to_owned());
         }
@@ -202,10 +208,20 @@ impl super::Reader for Reader {
         Ok(())
     }
 
-    fn end(&mut self, _out: &mut Vec<Output>) -> Result<(), StageError> {
+    fn end(&mut self, out: &mut Vec<Output>) -> Result<(), StageError> {
         match self.status.as_deref() {
             None => Err(cut_off(&self.stage)),
-            Some("completed" | "requires_action" | "incomplete") => Ok(()),
+            Some("completed" | "requires_action") => {
+                // Steps whose end was not told.
+                while let Some(place) = self.open.keys().next().copied() {
+                    self.complete(place, out)?;
+                }
+                Ok(())
+            }
+            Some("incomplete") => Ok(()),
+            Some(_) if self.error.is_some() => {
+                Err(stream_failure(&self.stage, self.error.as_ref().unwrap_or(&Value::Null)))
+            }
             Some(status) => {
                 let what = format!("the provider ended the answer ({status})");
                 Err(StageError::Broken { stage: self.stage.clone(), what })

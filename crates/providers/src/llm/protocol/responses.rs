@@ -76,6 +76,8 @@ pub(crate) struct Reader {
     written: BTreeMap<u64, String>,
     /// Text of messages as it is written, by the message's place in the output.
     said: BTreeMap<u64, String>,
+    /// Calls that began, by their places: some servers say of them only that their arguments are whole.
+    begun: BTreeMap<u64, Value>,
     /// Places of the calls that were handed on.
     called: Vec<u64>,
     /// Where items were while they came: the whole answer may leave some out.
@@ -99,6 +101,7 @@ impl Reader {
             stage: stage.to_owned(),
             written: BTreeMap::new(),
             said: BTreeMap::new(),
+            begun: BTreeMap::new(),
             called: Vec::new(),
             places: BTreeMap::new(),
             thoughts: Vec::new(),
@@ -205,6 +208,11 @@ impl Reader {
                 self.item(place, item, out)?;
             }
         }
+        if self.ended == Some(Ended::Whole) {
+            for (place, item) in std::mem::take(&mut self.begun) {
+                self.call(place, &item, out)?;
+            }
+        }
         Ok(())
     }
 
@@ -246,7 +254,30 @@ impl super::Reader for Reader {
                     written.push_str(delta);
                 }
             }
+            // Servers that don't write in pieces.
+            "response.output_text.done" | "response.refusal.done" if !self.said.contains_key(&place) => {
+                let text = data.get("text").or_else(|| data.get("refusal"));
+                self.say(place, text.and_then(Value::as_str).unwrap_or(""), out);
+            }
+            "response.function_call_arguments.done" => {
+                if let Some(whole) = data["arguments"].as_str() {
+                    self.written.insert(place, whole.to_owned());
+                }
+                // Some tell the call's name only here.
+                if data["name"].is_string()
+                    && !self.begun.contains_key(&place)
+                    && self.begun.len() < MOST_ITEMS
+                {
+                    let (id, name) = (data["call_id"].clone(), data["name"].clone());
+                    self.begun.insert(place, json!({"type": "function_call", "call_id": id, "name": name}));
+                }
+            }
             "response.output_item.added" if data["item"]["type"] == "reasoning" => out.push(Output::Thought),
+            "response.output_item.added" if data["item"]["type"] == "function_call" => {
+                if self.begun.len() < MOST_ITEMS {
+                    self.begun.insert(place, data["item"].clone());
+                }
+            }
             "response.output_item.done" => self.item(place, &data["item"], out)?,
             "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled" => {
                 self.response(&data["response"], out)?;

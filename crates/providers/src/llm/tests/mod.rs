@@ -4,6 +4,7 @@ mod bodies;
 mod recordings;
 mod sockets;
 mod streams;
+mod unseen;
 
 use offhook_stage_api::id::ReplyId;
 use offhook_stage_api::{
