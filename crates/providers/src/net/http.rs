@@ -130,8 +130,9 @@ impl Http {
                 Err(error) => error,
             };
             let unopened = error.is_connect() && attempt == 1;
-            let closed = again && attempt < ATTEMPTS && closed_meanwhile(&error);
-            if !unopened && !closed {
+            let closed = again && (closed_meanwhile(&error) || went_away(&error));
+            let lost = (closed || refused(&error)) && attempt < ATTEMPTS;
+            if !unopened && !lost {
                 return Err(self.broken(&host, &error));
             }
             attempt += 1;
@@ -176,6 +177,28 @@ impl Http {
     pub async fn open_ahead(&self, url: &Uri) {
         let _in_time = timeout(self.deadlines.connect, self.ahead.open(url)).await;
     }
+}
+
+/// What a server of HTTP/2 said of the request or its connection.
+fn http2(error: &hyper_util::client::legacy::Error) -> Option<&h2::Error> {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            return Some(error).filter(|error| error.is_remote());
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// Whether the server has not begun with the request, and says so: it may be sent again, whatever it is (RFC 9113, 8.7).
+fn refused(error: &hyper_util::client::legacy::Error) -> bool {
+    http2(error).is_some_and(|error| error.reason() == Some(h2::Reason::REFUSED_STREAM))
+}
+
+/// Whether the server takes its leave of the connection (`GOAWAY`), as all do that are deployed anew.
+fn went_away(error: &hyper_util::client::legacy::Error) -> bool {
+    http2(error).is_some_and(|error| error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR))
 }
 
 /// Whether a connection that had answered before was closed by its server before an answer to this request came.

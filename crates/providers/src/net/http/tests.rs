@@ -173,3 +173,55 @@ async fn a_connection_opened_ahead_carries_the_first_request_and_nothing_before(
         server.await.unwrap();
     }
 }
+
+/// How a server of HTTP/2 meets the second request of its first connection.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Meets {
+    /// It takes no more requests, before that one came.
+    GoneBefore,
+    /// It goes away while the request waits.
+    Goes,
+    /// It refuses that request unread.
+    Refuses,
+}
+
+#[tokio::test]
+async fn requests_that_meet_the_leave_of_an_http2_server_are_sent_again() {
+    for meets in [Meets::GoneBefore, Meets::Goes, Meets::Refuses] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url: Uri = format!("http://{}/v1", listener.local_addr().unwrap()).parse().unwrap();
+        let server = tokio::spawn(async move {
+            for number in 0..2 {
+                let stream = listener.accept().await.unwrap().0;
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                let mut asked = 0;
+                while let Some(Ok((_, mut answer))) = connection.accept().await {
+                    asked += 1;
+                    if number == 0 && asked == 2 && meets == Meets::Goes {
+                        connection.abrupt_shutdown(h2::Reason::NO_ERROR);
+                        let _gone = std::future::poll_fn(|context| connection.poll_closed(context)).await;
+                        break;
+                    }
+                    if number == 0 && asked == 2 {
+                        answer.send_reset(h2::Reason::REFUSED_STREAM);
+                        connection.graceful_shutdown();
+                        continue;
+                    }
+                    let mut body = answer.send_response(::http::Response::new(()), false).unwrap();
+                    body.send_data(Bytes::from_static(b"ok"), true).unwrap();
+                    if number == 0 && meets == Meets::GoneBefore {
+                        connection.graceful_shutdown();
+                    }
+                }
+            }
+        });
+        let mut http = Http::new("x", Deadlines::default()).repeating();
+        http.client = Client::builder(TokioExecutor::new()).http2_only(true).build(http.ahead.clone());
+        for _ in 0..2 {
+            let request = Request::post(&url).body(Full::new(Bytes::from_static(b"{}"))).unwrap();
+            let mut answer = http.send(request).await.unwrap_or_else(|error| panic!("{meets:?}: {error}"));
+            assert_eq!(&answer.bytes(10).await.unwrap()[..], b"ok", "{meets:?}");
+        }
+        server.abort();
+    }
+}
