@@ -17,7 +17,7 @@ THREADS := $(shell expr 4 \* $$(nproc))
 # Where cargo builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup-tests demo demo-providers run test console fuzz conformity attacks forged sdks servers spoken foreign bench faults load loaded compare drain peers scenes turns lint fixtures docs docs-figures layers setup
+.PHONY: help setup-tests demo demo-providers run test console looks fuzz conformity attacks forged sdks servers spoken foreign bench faults load loaded compare drain peers scenes turns lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -51,6 +51,9 @@ test: setup-tests ## all tests
 
 console: setup ## the console's types, logic, and the page in a real browser (installs Chromium; tools into target/)
 	@bash .ci/console
+
+looks: setup ## the console's reference pictures, made again: every view in both themes, on a desk and a phone
+	@LOOKS=update bash .ci/console
 
 fuzz: setup ## each parser that meets the outside under libFuzzer for a minute (FOR=60)
 	@bash .ci/fuzz $(or $(FOR),60)

@@ -127,11 +127,11 @@ class Doubles:
 KEYS = {"OPENAI_API_KEY": "any", "DEEPGRAM_API_KEY": "any", "ELEVENLABS_API_KEY": "any"}
 
 
-def browser(play, wav=None):
+def browser(play, wav=None, env=None):
     args = ["--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", "--autoplay-policy=no-user-gesture-required"]
     if wav:
         args.append(f"--use-file-for-fake-audio-capture={wav}%noloop")
-    return play.chromium.launch(executable_path=CHROMIUM, args=args)
+    return play.chromium.launch(executable_path=CHROMIUM, args=args, env=env)
 
 
 def open_page(context, url, quiet=True):

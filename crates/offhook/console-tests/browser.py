@@ -17,6 +17,7 @@ import time
 from playwright.sync_api import sync_playwright
 
 from bad_calls import bad_calls
+from looks import looks
 from crowd import history, many
 from served import application, signed_in
 from bench import (
@@ -351,7 +352,7 @@ def main():
     SHOTS.mkdir(parents=True, exist_ok=True)
     wanted = sys.argv[3:]
     with sync_playwright() as play:
-        for test in (quick_and_small, refused, typed_call, spoken_order, look_back, failing, many, delay, application, signed_in, bad_calls, history):
+        for test in (quick_and_small, refused, typed_call, spoken_order, look_back, failing, many, delay, application, signed_in, bad_calls, history, looks):
             if wanted and test.__name__ not in wanted:
                 continue
             began = time.monotonic()

@@ -165,6 +165,7 @@ export class History {
     });
     const flag = (/** @type {number} */ count, /** @type {string} */ name, /** @type {string} */ drawing) => count > 0 && h("span", { class: `flag ${drawing}`, title: `${count} ${name}` }, icon(drawing), count, h("span", { class: "unseen" }, ` ${name}`));
     const times = call.answer_p50_ms === null || call.answer_p50_ms === undefined ? "–" : `${call.answer_p50_ms} / ${call.answer_p95_ms} ms`;
+    const came = call.state === "lost" ? "lost: the server broke off" : (call.verdict ?? ENDS[call.ended ?? ""] ?? call.ended?.replaceAll("_", " ") ?? call.status);
     return h(
       "tr",
       {},
@@ -176,7 +177,7 @@ export class History {
       h("td", { class: "figure-cell" }, call.turns),
       h("td", { class: "figure-cell", title: "Median and 95th percentile" }, times),
       h("td", {}, flag(call.interruptions, "interruptions", "bolt"), flag(call.errors, "errors", "warning")),
-      h("td", {}, call.state === "lost" ? "lost: the server broke off" : (call.verdict ?? ENDS[call.ended ?? ""] ?? call.ended?.replaceAll("_", " ") ?? call.status)),
+      h("td", { title: came }, came),
     );
   }
 }
@@ -184,6 +185,7 @@ export class History {
 /** A moment as people say it. @param {number} ms Since 1970. */
 export function when(ms) {
   const date = new Date(ms);
-  const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-  return date.toDateString() === new Date().toDateString() ? time : `${date.toLocaleDateString([], { day: "numeric", month: "short" })} ${time}`;
+  const today = date.toDateString() === new Date().toDateString();
+  const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: today ? "2-digit" : undefined });
+  return today ? time : `${date.toLocaleDateString([], { day: "numeric", month: "short" })} ${time}`;
 }

@@ -46,7 +46,7 @@ export const ENDS = {
   stream_stopped: "the caller hung up",
   agent_done: "the agent was done",
   hung_up: "it was ended from outside",
-  caller_silent: "the caller was silent for too long",
+  caller_silent: "the caller was silent",
   too_long: "it reached its greatest length",
   no_media: "no sound came any more",
   transferred: "the caller was handed to somebody else",

@@ -30,7 +30,7 @@ export class Transcript {
       else this.list.append(element);
       this.shown.set(item.id, { version: item.version, element });
     }
-    if (changed && near) this.toEnd();
+    if (changed && near && this.options.live) this.toEnd();
   }
 
   /** Shows the last line. */
