@@ -69,7 +69,7 @@ test("tools, troubles and the end are told", () => {
   assert.deepEqual(told.items.map((item) => [item.tone, item.text]), [
     ["bad", "find_table failed after 290 ms"],
     ["bad", "the model is late"],
-    ["plain", "The call is over: the caller was silent for too long."],
+    ["plain", "The call is over: the caller was silent."],
   ]);
   assert.equal(told.state, "over");
 });
