@@ -239,9 +239,12 @@ impl<L: TapedLine> Observer<L> for Recorder {
             sound.note(now, Piece::Caller(timestamp, octets));
         }
         if self.tape.is_some() {
-            write_input::<L>(&mut self.buffer, now, input, deadline);
+            // What is written ends with all outputs of an input: a tape that a crash cut off replays to its end.
             if self.buffer.len() >= self.full {
                 self.spill();
+            }
+            if self.tape.is_some() {
+                write_input::<L>(&mut self.buffer, now, input, deadline);
             }
         }
     }

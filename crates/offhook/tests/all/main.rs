@@ -13,6 +13,7 @@ mod fake_twilio;
 mod foreign;
 mod hardship;
 mod history;
+mod killed;
 mod life;
 mod lost;
 #[path = "../../../objects/tests/server/mod.rs"]
