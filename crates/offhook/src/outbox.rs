@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use offhook_providers::net::identity::identify;
-use offhook_providers::net::{Deadlines, Http, Secret, post_json};
+use offhook_providers::net::{Deadlines, Http, Secret, post_json, trace};
 use offhook_store::Redaction;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -326,6 +326,7 @@ impl Sender {
         let mut request = post_json("events", &self.url, &[], event)?;
         let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or("");
         let context = json!({ "event": text("event"), "id": text("id"), "call": text("call") }).to_string();
+        trace::add(&mut request, text("call"));
         identify(&mut request, event.to_string().as_bytes(), &context, self.secret.as_ref());
         self.http.send(request).await.map(drop)
     }

@@ -85,6 +85,8 @@ pub struct CallFacts {
     pub agent: String,
     /// Whose call it is, on a server of several tenants.
     pub tenant: String,
+    /// The `traceparent` (W3C Trace Context) that its webhook came with.
+    pub traceparent: String,
 }
 
 /// Speech-to-text.

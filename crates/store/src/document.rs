@@ -109,6 +109,9 @@ pub struct Document {
     /// Events that were left out because there were too many.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub events_left_out: u64,
+    /// The `traceparent` (W3C Trace Context) that the call's webhook came with, if it had one: the trace links to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// The call's trace, in hexadecimal, if it was traced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,

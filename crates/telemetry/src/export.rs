@@ -9,11 +9,12 @@ use hyper_rustls::HttpsConnectorBuilder;
 use offhook_store::Document;
 use opentelemetry::trace::TraceId;
 use opentelemetry_http::hyper::HyperClient;
-use opentelemetry_otlp::{SpanExporter, WithHttpConfig};
+use opentelemetry_otlp::tonic_types::transport::ClientTlsConfig;
+use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 
-use crate::ids;
+use crate::ids::{self, Parent};
 use crate::spans::{Content, spans};
 
 /// Calls that may wait.
@@ -42,6 +43,22 @@ pub struct Settings {
     pub content: Content,
     /// The share of calls that is traced, 0 to 1 (`OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG`).
     pub share: f64,
+    /// A call that came with a `traceparent` is traced if that says so (`parentbased_…`, the default).
+    pub parent_based: bool,
+    /// How spans are sent (`OTEL_EXPORTER_OTLP_TRACES_PROTOCOL`, `OTEL_EXPORTER_OTLP_PROTOCOL`).
+    pub protocol: Protocol,
+}
+
+/// How spans are sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// `http/protobuf`
+    #[default]
+    Http,
+    /// `http/json`
+    HttpJson,
+    /// `grpc`
+    Grpc,
 }
 
 impl Settings {
@@ -65,18 +82,31 @@ impl Settings {
             "traceidratio" => ratio().clamp(0.0, 1.0),
             _ => 1.0,
         };
+        let named = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"]
+            .into_iter()
+            .find(|name| set(name));
+        let protocol = match named.and_then(&get).unwrap_or_default().trim() {
+            "grpc" => Protocol::Grpc,
+            "http/json" => Protocol::HttpJson,
+            _ => Protocol::Http,
+        };
+        let parent_based = sampler.trim().is_empty() || sampler.trim().starts_with("parentbased_");
         let content = if is("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true") {
             Content::On
         } else {
             Content::Off
         };
-        Some(Self { content, share })
+        Some(Self { content, share, parent_based, protocol })
     }
 
-    /// Whether a call is traced: the same for each of its parts, and for whoever samples by the trace id too.
+    /// Whether a call is traced: the same for each of its parts, and for whoever samples by the trace id too. `parent`: the
+    /// `traceparent` that it came with, if it had one.
     #[must_use]
-    pub fn samples(&self, call: &str) -> bool {
-        samples(self.share, ids::trace(call))
+    pub fn samples(&self, call: &str, parent: Option<&str>) -> bool {
+        match parent.filter(|_| self.parent_based).and_then(Parent::parse) {
+            Some(parent) => parent.sampled,
+            None => samples(self.share, ids::trace(call)),
+        }
     }
 }
 
@@ -123,10 +153,24 @@ impl Telemetry {
     pub fn start(settings: Settings) -> Result<Self, SetupError> {
         let broken = |error: &dyn std::fmt::Display| SetupError::Exporter(error.to_string());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let connector =
-            HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
-        let client = HyperClient::new(connector, TIMEOUT, None);
-        let exporter = SpanExporter::builder().with_http().with_http_client(client).build();
+        let exporter = match settings.protocol {
+            Protocol::Http | Protocol::HttpJson => {
+                let connector =
+                    HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
+                let client = HyperClient::new(connector, TIMEOUT, None);
+                let form = match settings.protocol {
+                    Protocol::HttpJson => opentelemetry_otlp::Protocol::HttpJson,
+                    _ => opentelemetry_otlp::Protocol::HttpBinary,
+                };
+                SpanExporter::builder().with_http().with_protocol(form).with_http_client(client).build()
+            }
+            Protocol::Grpc => {
+                // Its channel lives in the runtime.
+                let _within = runtime.enter();
+                let roots = ClientTlsConfig::new().with_enabled_roots();
+                SpanExporter::builder().with_tonic().with_tls_config(roots).build()
+            }
+        };
         let mut exporter = exporter.map_err(|error| broken(&error))?;
         let named = std::env::var("OTEL_SERVICE_NAME").is_ok_and(|name| !name.is_empty());
         let resource = Resource::builder();
@@ -150,22 +194,26 @@ impl Telemetry {
     }
 
     /// A call is over; never waits. `make` runs in the exporter's thread.
-    pub fn put(&self, call: &str, make: impl FnOnce() -> Option<Document> + Send + 'static) {
-        if self.settings.samples(call) && self.jobs.try_send(Job::Call(Box::new(make))).is_err() {
+    pub fn put(
+        &self,
+        (call, parent): (&str, Option<&str>),
+        make: impl FnOnce() -> Option<Document> + Send + 'static,
+    ) {
+        if self.settings.samples(call, parent) && self.jobs.try_send(Job::Call(Box::new(make))).is_err() {
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Whether a call is traced.
     #[must_use]
-    pub fn traces(&self, call: &str) -> bool {
-        self.settings.samples(call)
+    pub fn traces(&self, call: &str, parent: Option<&str>) -> bool {
+        self.settings.samples(call, parent)
     }
 
     /// The `traceparent` of what is requested for a call.
     #[must_use]
-    pub fn traceparent(&self, call: &str) -> String {
-        ids::traceparent(call, self.settings.samples(call))
+    pub fn traceparent(&self, call: &str, parent: Option<&str>) -> String {
+        ids::traceparent(call, self.settings.samples(call, parent))
     }
 
     /// Waits until everything is exported or given up, but not for ever.
@@ -240,12 +288,32 @@ mod tests {
     fn the_environment_decides() {
         assert_eq!(settings(&[]), None);
         let to = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318");
-        assert_eq!(settings(&[to]), Some(Settings { content: Content::Off, share: 1.0 }));
+        assert_eq!(
+            settings(&[to]),
+            Some(Settings {
+                content: Content::Off,
+                share: 1.0,
+                parent_based: true,
+                protocol: Protocol::Http
+            })
+        );
         assert_eq!(settings(&[to, ("OTEL_SDK_DISABLED", "true")]), None);
+        let grpc = settings(&[to, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).unwrap();
+        assert_eq!(grpc.protocol, Protocol::Grpc);
+        let of_traces = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json");
+        let http = settings(&[to, of_traces, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).unwrap();
+        assert_eq!(http.protocol, Protocol::HttpJson, "that of traces comes first");
+        let off = settings(&[to, ("OTEL_TRACES_SAMPLER", "parentbased_always_off")]).unwrap();
+        let (yes, no) = (ids::traceparent("x", true), ids::traceparent("x", false));
+        assert!(
+            off.samples("CA1", Some(&yes)) && !off.samples("CA1", Some(&no)) && !off.samples("CA1", None)
+        );
+        let on = settings(&[to, ("OTEL_TRACES_SAMPLER", "always_on")]).unwrap();
+        assert!(on.samples("CA1", Some(&no)), "which asks no parent");
         let half =
             [to, ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0.5")];
         let half = settings(&half).unwrap();
-        let sampled = (0..1_000).filter(|n| half.samples(&format!("CA{n}"))).count();
+        let sampled = (0..1_000).filter(|n| half.samples(&format!("CA{n}"), None)).count();
         assert!((400..600).contains(&sampled), "{sampled}");
         assert_eq!(
             settings(&[to, ("OTEL_TRACES_SAMPLER", "always_off")]).map(|settings| settings.share),

@@ -12,6 +12,6 @@ mod export;
 mod ids;
 mod spans;
 
-pub use export::{Counters, Settings, SetupError, Telemetry};
-pub use ids::{trace_id, traceparent};
+pub use export::{Counters, Protocol, Settings, SetupError, Telemetry};
+pub use ids::{span_id, trace_id, traceparent};
 pub use spans::{Content, spans};

@@ -8,11 +8,11 @@ use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use offhook_store::{Answer, Document, Event as CallEvent, Speaker, State, Turn, Usage};
-use opentelemetry::trace::{Event, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceState};
+use opentelemetry::trace::{Event, Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
-use crate::ids;
+use crate::ids::{self, Parent};
 
 /// Whether spans tell what was said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -170,8 +170,20 @@ impl Maker<'_> {
         let lost = call.state == State::Lost;
         let broke = lost || matches!(call.ended.as_deref(), Some("voice_failed" | "no_media"));
         let ended = call.ended.clone();
+        // A link, not a parent: a call lasts longer than the request that it came with.
+        let link = call.traceparent.as_deref().and_then(Parent::parse).map(|parent| {
+            let flags = if parent.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
+            Link::with_context(SpanContext::new(
+                parent.trace,
+                parent.span,
+                flags,
+                true,
+                TraceState::default(),
+            ))
+        });
         let span = self.add(("conversation", SpanKind::Server), ("", None), (0, until), attributes);
         span.events.events = events;
+        span.links.links.extend(link);
         if errors > 0 {
             span.attributes.push(KeyValue::new("offhook.call.errors", int(errors as u64)));
         }

@@ -84,6 +84,6 @@ fn export() {
         }],
         ..Document::default()
     };
-    telemetry.put("CA1", move || Some(call));
+    telemetry.put(("CA1", None), move || Some(call));
     telemetry.flush(Duration::from_secs(30));
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
 use offhook_chain::{Link, LinkConfig, LlmChain};
-use offhook_providers::net::{Deadlines, Http, Secret};
+use offhook_providers::net::{Deadlines, Http, Secret, trace};
 use offhook_providers::relay_app::{RelayApp, RelayAppConfig};
 use offhook_stage_api::tools::{END_CALL, HANDOFF};
 use offhook_stage_api::{LlmCommand, LlmEvent, ToolCall};
@@ -91,7 +91,8 @@ impl Webhook {
             what: format!("`{url}` can't be asked: {error}"),
             hint: "correct the address".to_owned(),
         };
-        let request = request.body(Full::new(Bytes::from(form.encode()))).map_err(unusable)?;
+        let mut request = request.body(Full::new(Bytes::from(form.encode()))).map_err(unusable)?;
+        trace::add(&mut request, form.get("CallSid").unwrap_or_default());
         let octets = self.http.send(request).await?.bytes(LONGEST).await?;
         Ok(String::from_utf8_lossy(&octets).into_owned())
     }

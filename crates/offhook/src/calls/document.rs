@@ -85,6 +85,7 @@ impl LiveCall {
                 by_provider: cost.by_provider,
                 unpriced: cost.unpriced,
             }),
+            traceparent: self.traceparent(),
             events: told.events,
             events_left_out: told.left_out,
             ..Document::default()

@@ -145,6 +145,12 @@ impl LiveCall {
         self.expected.load_full()
     }
 
+    /// The `traceparent` that its webhook came with.
+    pub(crate) fn traceparent(&self) -> Option<String> {
+        let known = self.expected()?;
+        Some(known.facts.traceparent.clone()).filter(|header| !header.is_empty())
+    }
+
     /// Who and what it is.
     pub(super) fn call_facts(&self, agent: &str) -> CallFacts {
         if let Some(expected) = self.expected() {

@@ -608,7 +608,8 @@ impl CallRegistry {
         let Some(sid) = live.sid() else { return };
         if let (Some(telemetry), Some(live)) = (&self.telemetry, self.call(&sid)) {
             let redact = self.store.as_ref().map(Store::redaction).unwrap_or_default();
-            telemetry.put(&sid, move || {
+            let parent = live.traceparent();
+            telemetry.put((&sid, parent.as_deref()), move || {
                 let mut document = live.document()?;
                 redact.apply(&mut document);
                 Some(document)
@@ -657,7 +658,10 @@ impl CallRegistry {
     /// Hands the call's document to the store, whose thread makes it.
     fn store_document(&self, live: &LiveCall) {
         if let (Some(store), Some(live)) = (&self.store, live.sid().and_then(|sid| self.call(&sid))) {
-            let traced = live.sid().filter(|sid| self.telemetry.as_ref().is_some_and(|on| on.traces(sid)));
+            let parent = live.traceparent();
+            let traces =
+                |sid: &String| self.telemetry.as_ref().is_some_and(|on| on.traces(sid, parent.as_deref()));
+            let traced = live.sid().filter(traces);
             let trace_id = traced.as_deref().map(offhook_telemetry::trace_id);
             store.put(move || live.document().map(|document| Document { trace_id, ..document }));
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use offhook_conversation::{CallEvent, Control, Deadline, Input, Output};
+use offhook_providers::net::trace;
 use offhook_session::Observer;
 use offhook_stage_api::{CallTime, Interruptible};
 use offhook_tape::{TapedLine, WireInput, WireOutput};
@@ -40,7 +41,8 @@ impl CallObserver {
     }
 
     fn event(&self, now: CallTime, event: &CallEvent) {
-        self.metrics.on_event(event);
+        let sid = || self.live.as_ref().and_then(|live| live.sid());
+        self.metrics.on_event(event, || trace::trace_id(&sid()?));
         if let Some(live) = &self.live {
             live.on_event(offhook_conversation::ms(now), event);
             let more_was_said = matches!(event, CallEvent::TurnEnded(_) | CallEvent::Said { .. });

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use lru::LruCache;
@@ -21,6 +22,14 @@ const CALLS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(8_191);
 
 static AGENTS: LazyLock<Mutex<LruCache<String, Arc<str>>>> =
     LazyLock::new(|| Mutex::new(LruCache::new(CALLS)));
+
+/// Whether calls are traced.
+static TRACES: AtomicBool = AtomicBool::new(false);
+
+/// Lines of calls in JSON name the call's trace and span from now on.
+pub(crate) fn name_traces() {
+    TRACES.store(true, Ordering::Relaxed);
+}
 
 /// This agent serves the call: its lines name it from now on.
 pub(crate) fn serves(call: &str, agent: &str) {
@@ -98,6 +107,10 @@ fn json(event: &[u8], scope: Option<Scope>) -> Vec<u8> {
         }
         (None, None) => None,
     };
+    if let Some((call, _)) = call.as_ref().filter(|_| TRACES.load(Ordering::Relaxed)) {
+        add(&mut line, "trace_id", &offhook_telemetry::trace_id(call));
+        add(&mut line, "span_id", &offhook_telemetry::span_id(call));
+    }
     if let (Some((call, scope)), None) = (call, value(text, b"\"agent\":\""))
         && let Some(agent) = agent(&call, scope)
     {

@@ -18,7 +18,7 @@ use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use line::OneLine;
-pub(crate) use line::serves;
+pub(crate) use line::{name_traces, serves};
 
 /// Lines that may wait to be written.
 const WAITING: usize = 8_192;

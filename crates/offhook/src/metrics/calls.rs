@@ -1,7 +1,10 @@
 //! What happens in calls: answers and their times, utterances, interruptions, tools, turns.
 
+use std::time::SystemTime;
+
 use offhook_conversation::{CallEvent, ReplyTiming, ToolStage, Why};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
@@ -16,10 +19,18 @@ fn seconds() -> Histogram {
     Histogram::new(BOUNDS)
 }
 
+/// A trace, as an exemplar names it.
+type Trace = [(&'static str, String); 1];
+
+fn answers() -> HistogramWithExemplars<Trace> {
+    HistogramWithExemplars::new(BOUNDS.into_iter())
+}
+
 /// Counters of what happens in calls. Events are a few a turn; none is counted per frame.
 #[derive(Debug)]
 pub(crate) struct CallMetrics {
-    answers: Family<Label, Histogram, fn() -> Histogram>,
+    /// Each bucket's latest call that was traced is its exemplar.
+    answers: Answers,
     utterances: Family<Label, Counter>,
     dropped: Family<Label, Counter>,
     interruptions: Family<Label, Counter>,
@@ -32,10 +43,12 @@ pub(crate) struct CallMetrics {
     troubles: Counter,
 }
 
+type Answers = Family<Label, HistogramWithExemplars<Trace>, fn() -> HistogramWithExemplars<Trace>>;
+
 impl Default for CallMetrics {
     fn default() -> Self {
         Self {
-            answers: Family::new_with_constructor(seconds),
+            answers: Family::new_with_constructor(answers),
             utterances: Family::default(),
             dropped: Family::default(),
             interruptions: Family::default(),
@@ -98,10 +111,10 @@ impl CallMetrics {
         }
     }
 
-    /// Counts an event of a call.
-    pub(crate) fn on_event(&self, event: &CallEvent) {
+    /// Counts an event of a call. `trace`: the call's, if it is traced.
+    pub(crate) fn on_event(&self, event: &CallEvent, trace: impl FnOnce() -> Option<String>) {
         match event {
-            CallEvent::ReplyTimed(timing) => self.answered(timing),
+            CallEvent::ReplyTimed(timing) => self.answered(timing, trace().as_deref()),
             CallEvent::Speaking { what, .. } => count(&self.utterances, "kind", what),
             CallEvent::Dropped { why, .. } => count(&self.dropped, "cause", why),
             CallEvent::BargeIn { stage, .. } => count(&self.interruptions, "outcome", stage),
@@ -129,10 +142,13 @@ impl CallMetrics {
         }
     }
 
-    fn answered(&self, timing: &ReplyTiming) {
+    fn answered(&self, timing: &ReplyTiming, trace: Option<&str>) {
+        let now = trace.is_some().then(SystemTime::now);
         let took = |stage: &str, ms: Option<u64>| {
             if let Some(ms) = ms {
-                self.answers.get_or_create(&[("stage", stage.to_owned())]).observe(ms as f64 / 1_000.0);
+                let of = trace.map(|trace| [("trace_id", trace.to_owned())]);
+                let answers = self.answers.get_or_create(&[("stage", stage.to_owned())]);
+                answers.observe(ms as f64 / 1_000.0, of, now);
             }
         };
         let between = |from: Option<u64>, to: Option<u64>| Some(to?.saturating_sub(from?));
@@ -177,25 +193,28 @@ mod tests {
     fn events_are_counted_by_the_names_that_records_have() {
         let (metrics, mut registry) = (CallMetrics::default(), Registry::default());
         metrics.register(&mut registry);
+        let untraced = || None;
         let filler = UtteranceKind::Filler;
-        metrics.on_event(&CallEvent::Speaking {
-            utterance: UtteranceId(1),
-            what: filler,
-            text: String::new(),
-        });
+        metrics.on_event(
+            &CallEvent::Speaking { utterance: UtteranceId(1), what: filler, text: String::new() },
+            untraced,
+        );
         let dropped =
             CallEvent::Dropped { utterance: UtteranceId(1), what: filler, why: DropCause::CallerBegan };
-        metrics.on_event(&dropped);
-        metrics.on_event(&CallEvent::Deadline { why: Why::Pace });
-        metrics.on_event(&CallEvent::Deadline { why: Why::ReplyLate });
-        metrics.on_event(&CallEvent::ReplyTimed(ReplyTiming {
-            decided_ms: 300,
-            requested_ms: 250,
-            first_text_ms: Some(450),
-            first_audio_ms: Some(550),
-            first_frame_ms: 560,
-            ..ReplyTiming::default()
-        }));
+        metrics.on_event(&dropped, untraced);
+        metrics.on_event(&CallEvent::Deadline { why: Why::Pace }, untraced);
+        metrics.on_event(&CallEvent::Deadline { why: Why::ReplyLate }, untraced);
+        metrics.on_event(
+            &CallEvent::ReplyTimed(ReplyTiming {
+                decided_ms: 300,
+                requested_ms: 250,
+                first_text_ms: Some(450),
+                first_audio_ms: Some(550),
+                first_frame_ms: 560,
+                ..ReplyTiming::default()
+            }),
+            untraced,
+        );
         let mut page = String::new();
         encode(&mut page, &registry).unwrap();
         for line in [
@@ -211,5 +230,17 @@ mod tests {
         }
         let unmeasured = "answer_seconds_count{stage=\"speech_to_text\"} 0";
         assert!(page.lines().any(|found| found == unmeasured), "{page}");
+    }
+
+    #[test]
+    fn an_answer_that_is_traced_is_an_exemplar() {
+        let (metrics, mut registry) = (CallMetrics::default(), Registry::default());
+        metrics.register(&mut registry);
+        let timing = ReplyTiming { first_frame_ms: 560, ..ReplyTiming::default() };
+        metrics.on_event(&CallEvent::ReplyTimed(timing), || Some("abc".to_owned()));
+        let mut page = String::new();
+        encode(&mut page, &registry).unwrap();
+        let begins = "answer_seconds_bucket{le=\"0.6\",stage=\"total\"} 1 # {trace_id=\"abc\"} 0.56";
+        assert!(page.lines().any(|line| line.starts_with(begins)), "{page}");
     }
 }

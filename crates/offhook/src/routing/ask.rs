@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use offhook_providers::net::identity::{context, identify};
-use offhook_providers::net::{Deadlines, Http, Secret, post_json};
+use offhook_providers::net::{Deadlines, Http, Secret, post_json, trace};
 use offhook_stages::{CallFacts, CallInfo, StageError};
 use offhook_twilio::webhook::WebhookForm;
 use serde::Deserialize;
@@ -69,6 +69,7 @@ impl Asker {
                 "forwarded_from": facts.forwarded_from, "caller_name": facts.caller_name, "sip_headers": headers,
             });
             let mut request = post_json("routing", &self.url, &[], &body)?;
+            trace::add(&mut request, call);
             identify(&mut request, body.to_string().as_bytes(), &context(&info, &[]), self.secret.as_ref());
             let octets = self.http.send(request).await?.bytes(LONGEST).await?;
             read(&octets)

@@ -36,6 +36,7 @@ pub(super) fn call_facts(form: &WebhookForm, agent: &str) -> CallFacts {
         parent: field("ParentCallSid"),
         agent: agent.to_owned(),
         tenant: String::new(),
+        traceparent: String::new(),
     }
 }
 

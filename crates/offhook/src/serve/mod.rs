@@ -40,6 +40,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use offhook_providers::net::trace;
 use offhook_store::Store;
 use offhook_telemetry::{Settings as TraceSettings, Telemetry};
 use tokio::net::TcpListener;
@@ -136,6 +137,9 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let store = config.store.start(config.record.as_deref(), listen)?;
     let traces = TraceSettings::from_environment(|name| std::env::var(name).ok());
     let telemetry = traces.map(Telemetry::start).transpose()?;
+    if telemetry.is_some() {
+        crate::logging::name_traces();
+    }
     let (checkpoints, left) = match config.resume_folder(listen.port(), |name| std::env::var_os(name)) {
         Some(folder) => {
             Checkpoints::start(&folder, config.store.keys()?).map(|(on, left)| (Some(on), left))?
@@ -144,6 +148,13 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     };
     let kept = (keeper, store, telemetry, checkpoints);
     let shared = Arc::new(shared(args, &config, (listen, descriptors), kept, count)?);
+    if let Some(telemetry) = shared.registry.telemetry.clone() {
+        let calls = Arc::downgrade(&shared.registry);
+        trace::install(move |call| {
+            let parent = calls.upgrade().and_then(|calls| calls.call(call)?.traceparent());
+            Some(telemetry.traceparent(call, parent.as_deref()))
+        });
+    }
     shared.registry.move_to(crate::objects::start(&config, &shared.registry)?);
     if let Some(store) = &shared.registry.store {
         let calls = Arc::downgrade(&shared.registry);

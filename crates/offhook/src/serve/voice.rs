@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use hyper::{Method, StatusCode};
+use offhook_providers::net::trace::TRACEPARENT;
 use offhook_script::Transport;
 use offhook_twilio::CallSid;
 use offhook_twilio::twiml::{Connect, MIME, Noun, Parameter, Response, Stream, TwimlError, Verb};
@@ -22,6 +23,8 @@ use crate::tenants::Scope;
 const LONGEST_FORM: usize = 16 * 1024;
 /// Most parameters; Twilio's forms have some 30.
 const MOST_PARAMETERS: usize = 200;
+/// Version 00 has 55 characters; later ones may have more.
+const LONGEST_TRACEPARENT: usize = 128;
 /// The parameter that carries the one-time token.
 pub(crate) const TOKEN: &str = "token";
 
@@ -32,6 +35,8 @@ pub(super) struct Checked {
     pub(super) query: WebhookForm,
     /// Whose calls it may speak of.
     pub(super) scope: Scope,
+    /// The `traceparent` that it came with: from an application that stands in Twilio's place, or a proxy.
+    pub(super) traceparent: String,
 }
 
 impl Checked {
@@ -64,6 +69,7 @@ pub(crate) async fn answer(request: Request, edge: &Edge) -> Answer {
         return typed(StatusCode::OK, MIME, Response::default().then(Verb::Hangup).to_xml());
     }
     let mut facts = super::app_webhook::call_facts(&checked.form, "");
+    facts.traceparent.clone_from(&checked.traceparent);
     let (served, decision) = match live.as_deref() {
         Some(live) => {
             facts.tenant = live.tenant();
@@ -172,5 +178,7 @@ pub(super) async fn check(request: Request, shared: &Shared) -> Result<Checked, 
         );
         return Err(text(StatusCode::FORBIDDEN, "this call is not of the account that signed\n"));
     }
-    Ok(Checked { base, form, query, scope })
+    let traceparent = head.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let traceparent = traceparent.chars().take(LONGEST_TRACEPARENT).collect();
+    Ok(Checked { base, form, query, scope, traceparent })
 }

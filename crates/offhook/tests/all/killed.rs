@@ -3,6 +3,8 @@
 //!
 //! `cargo nextest run -p offhook --run-ignored only a_hundred_kills` rehearses a hundred kills of 200 calls at once (some quarter of an hour).
 
+#![allow(clippy::print_stdout, reason = "a rehearsal says what it did")]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -17,7 +17,7 @@ use super::prompt::Prompt;
 use super::protocol::LlmProtocol;
 use super::provider::LlmProvider;
 use super::{ask, run};
-use crate::net::{Http, Secret, identity, join, post_json};
+use crate::net::{Http, Secret, identity, join, post_json, trace};
 
 /// A model, ready to serve calls.
 #[derive(Clone, Debug)]
@@ -177,6 +177,7 @@ impl Inner {
         }
         let mut asked = self.request(&body)?;
         let context = identity::context(call, &[]);
+        trace::add(&mut asked, &call.call);
         identity::identify(&mut asked, body.to_string().as_bytes(), &context, self.secret.as_ref());
         Ok(asked)
     }

@@ -11,6 +11,7 @@ mod refusal;
 mod secret;
 pub mod sse;
 mod tls;
+pub mod trace;
 pub mod ws;
 
 use std::time::Duration;

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::config::RelayAppConfig;
 use super::state::{AppSession, Do};
+use crate::net::trace;
 use crate::net::ws::{Message, Socket};
 use crate::recordings;
 
@@ -64,8 +65,9 @@ pub(super) async fn run(
 ) -> Result<(), StageError> {
     let began = Instant::now();
     let stage = config.stage().to_owned();
-    let headers: Vec<(&'static str, String)> =
-        signature.into_iter().map(|value| ("x-twilio-signature", value)).collect();
+    let signature = signature.map(|value| ("x-twilio-signature", value));
+    let traceparent = trace::traceparent(&call.call).map(|value| (trace::TRACEPARENT, value));
+    let headers: Vec<(&'static str, String)> = signature.into_iter().chain(traceparent).collect();
     let connect = || Socket::connect(&stage, &config.url, &headers, &config.deadlines);
     let mut line = Line(None);
     let mut again: Option<Again> = None;

@@ -9,7 +9,7 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper::header::{HeaderName, HeaderValue};
 use offhook_providers::net::identity::{context, identify};
-use offhook_providers::net::{Deadlines, Http, Secret, post_json};
+use offhook_providers::net::{Deadlines, Http, Secret, post_json, trace};
 use offhook_stage_api::{FailureKind, ToolCall};
 use offhook_stages::{CallInfo, StageError, ToolSpec};
 use serde_json::{Map, Value};
@@ -165,6 +165,7 @@ impl WebTool {
                 request.headers_mut().insert(HeaderName::from_static("idempotency-key"), value);
             }
         }
+        trace::add(&mut request, &of.call);
         identify(&mut request, &body, &context(of, &[("tool_call", id)]), self.secret.as_ref());
         Ok(request)
     }
@@ -232,6 +233,14 @@ mod tests {
         );
         assert_eq!(url("POST", "https://a.example/x/{id}/{gone}"), "https://a.example/x/a%2Fb%20c/");
         assert_eq!(url("POST", "https://a.example/{call.from}"), "https://a.example/%2B1415");
+    }
+
+    #[test]
+    fn a_request_hangs_below_its_calls_trace() {
+        trace::install(|call| Some(format!("of {call}")));
+        let tool = tool("url = \"https://a.example/\"").unwrap();
+        let request = tool.request(&json!({}), &call(), "").unwrap();
+        assert_eq!(request.headers()[trace::TRACEPARENT], "of CA1");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use offhook_providers::net::trace;
 use offhook_stage_api::ToolCall;
 use offhook_stages::{CallInfo, ToolSpec};
 use serde_json::{Map, Value};
@@ -184,10 +185,11 @@ impl McpTool {
         let mut params = Map::new();
         params.insert("name".to_owned(), self.name.clone().into());
         params.insert("arguments".to_owned(), arguments);
-        params.insert(
-            "_meta".to_owned(),
-            serde_json::json!({ "offhook/call": &*of.call, "offhook/tool_call": call.id }),
-        );
+        let mut meta = serde_json::json!({ "offhook/call": &*of.call, "offhook/tool_call": call.id });
+        if let Some(traceparent) = trace::traceparent(&of.call) {
+            meta[trace::TRACEPARENT] = traceparent.into();
+        }
+        params.insert("_meta".to_owned(), meta);
         let asked = async {
             // Results may be long: so many at a time, over all calls.
             let _room = self.room.acquire().await;
