@@ -212,14 +212,3 @@ def check_playout(heard, runs):
         cut += want < len(run)
     assert at == len(heard) and at > 100, f"{len(heard) - at} frames were heard that were not sent, after {at}"
     return cut
-
-
-def lag(path):
-    """By how much the right channel is behind the left, in milliseconds: where their energies, by 5 ms, fit best."""
-    with wave.open(str(path)) as file:
-        rate, frames = file.getframerate(), file.readframes(file.getnframes())
-    pairs = list(struct.iter_unpack("<hh", frames))
-    step = rate // 200
-    energy = [[sum(abs(pair[side]) for pair in pairs[at : at + step]) for at in range(0, len(pairs) - step, step)] for side in (0, 1)]
-    fit = {shift: sum(a * b for a, b in zip(energy[0], energy[1][shift:])) for shift in range(0, 200)}
-    return max(fit, key=fit.get) * 5

@@ -17,11 +17,12 @@ import time
 from playwright.sync_api import sync_playwright
 
 from bad_calls import bad_calls
+from delay import delay
 from looks import looks
 from crowd import history, many
 from served import application, signed_in
 from bench import (
-    CALLERS, OFFHOOK, ORDER, PAGES, SHOTS, Server, accessible, browser, check_playout, eventually, lag, microphone, open_page, right_channel, sent_sound, transcript,
+    CALLERS, OFFHOOK, ORDER, PAGES, SHOTS, Server, accessible, browser, check_playout, eventually, microphone, open_page, right_channel, sent_sound, transcript,
 )
 
 
@@ -208,30 +209,6 @@ def failing(play):
             page.get_by_text("This file is right.").wait_for()
             page.screenshot(path=SHOTS / "agents-failing.png")
             accessible(page, "a failing provider")
-
-
-def delay(play):
-    """What the page adds to the way of a sound, against `offhook call`: both hear their own voice from the echo agent."""
-    with Server("--agent", "echo") as server, tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
-        subprocess.run([OFFHOOK, "call", f"{server.address}/voice", "--say", CALLERS / "pizza-1.wav", "--out", folder, "--hang-up-after", "1s"], capture_output=True, timeout=60, check=False)
-        direct = lag(next(folder.glob("*.wav")))
-        with browser(play) as chromium:
-            page = open_page(chromium.new_context(accept_downloads=True), server.page)
-            page.get_by_role("button", name="Call without a microphone").click()
-            page.get_by_label("Type what the caller says").fill("two large pepperoni pizzas")
-            page.wait_for_timeout(1500)
-            page.keyboard.press("Enter")
-            page.wait_for_timeout(4500)
-            page.get_by_role("button", name="Hang up").click()
-            page.get_by_role("button", name="Call again").wait_for()
-            with page.expect_download() as sound:
-                page.get_by_role("button", name="Save the sound").click()
-            sound.value.save_as(folder / "page.wav")
-        here = lag(folder / "page.wav")
-        # Beside that: up to 20 ms in which a frame of the microphone fills, and both filters' 5.5 ms.
-        print(f"  echo after {direct:.0f} ms by `offhook call`, {here:.0f} ms by the page: {here - direct + 25.5:.0f} ms more, the page's frame and filters included")
-        assert here - direct + 25.5 < 60, (direct, here)
 
 
 def refused(play):
