@@ -7,6 +7,7 @@ mod judge;
 mod payload;
 mod rate;
 mod talk;
+mod throat;
 mod traces;
 
 use tokio_tungstenite::tungstenite::{Error, Message};

@@ -20,6 +20,11 @@ const WITH_PACE: f64 = -0.7;
 /// slow and deep ones at their own.
 const WITH_CLOSE_PACE: f64 = 7.0;
 
+/// Below this the voice's throat is longer than anybody's.
+const LONG_THROAT: f64 = -0.9;
+/// Below this it is long enough for what comes at the pace of another rate.
+const LONG_THROAT_WITH_PACE: f64 = 3.2;
+
 /// What is sent, and when.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pace {
@@ -86,6 +91,9 @@ pub(crate) fn judge(octets: &[u8], pace: &Pace) -> Option<(&'static Cause, Strin
     };
     let slow = figures.is_some_and(|of| {
         (of.may_be_slow_speech() || limit == WITH_CLOSE_PACE && of.is_no_tone()) && of.score() < limit
+            || of.throat_score().is_some_and(|score| {
+                score < if made_at.is_some() { LONG_THROAT_WITH_PACE } else { LONG_THROAT }
+            })
             || of.moves_slowly()
             || of.is_half_a_band()
     });
