@@ -3,7 +3,6 @@
 //! Records are few and small, and all of them are written. Tapes are bounded: what the disk is behind with waits in the call that
 //! it is of, up to a limit, and only then does a tape end. Files are for their owner alone; a record is there whole or not at all.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -112,18 +111,18 @@ impl Tape {
     }
 
     /// Packed and encrypted, as it is asked for.
-    fn formed<'a>(&self, bytes: &'a [u8]) -> io::Result<Cow<'a, [u8]>> {
+    fn formed(&self, notes: &[u8]) -> io::Result<Vec<u8>> {
         let mut form = self.form.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut bytes = Cow::Borrowed(bytes);
+        let mut bytes = offhook_tape::text(notes);
         if self.how.packs {
-            bytes = form.packer.pack(&bytes).into();
+            bytes = form.packer.pack(&bytes);
         }
         if let Some(keys) = &self.how.keys {
             let sealer = match &mut form.sealer {
                 Some(sealer) => sealer,
                 none => none.insert(keys.sealer().map_err(io::Error::other)?),
             };
-            bytes = sealer.part(&bytes).map_err(io::Error::other)?.into();
+            bytes = sealer.part(&bytes).map_err(io::Error::other)?;
         }
         Ok(bytes)
     }
@@ -270,7 +269,7 @@ impl Keeper {
         Arc::new(Tape { path, file: OnceLock::new(), broken: AtomicBool::new(false), how, form })
     }
 
-    /// Appends to a tape. Gives the octets back if the disk is too far behind.
+    /// Appends what was noted to a tape. Gives the octets back if the disk is too far behind.
     pub(crate) fn append(&self, tape: &Arc<Tape>, bytes: Vec<u8>) -> Result<(), Vec<u8>> {
         if self.waiting.load(Ordering::Relaxed) + bytes.len() > WAITING {
             return Err(bytes);

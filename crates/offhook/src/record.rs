@@ -14,7 +14,7 @@ use offhook_script::Transport;
 use offhook_session::Observer;
 use offhook_stage_api::CallTime;
 use offhook_stages::Usage;
-use offhook_tape::{Header, SoundOut, TapedLine, write_header, write_input, write_output};
+use offhook_tape::{Header, SoundOut, TapedLine, note_input, note_output, write_header};
 use serde::{Deserialize, Serialize};
 
 use crate::calls::outcome::Outcome;
@@ -75,7 +75,7 @@ pub(crate) fn tape_name(call: &str, is_packed: bool) -> String {
 
 /// Octets of a tape that wait while the disk is behind; beyond, the tape ends.
 const MOST_WAITING: usize = 4 * 1024 * 1024;
-const CHUNK: usize = 64 * 1024;
+const CHUNK: usize = 48 * 1024;
 
 /// Watches one call.
 pub(crate) struct Recorder {
@@ -244,7 +244,7 @@ impl<L: TapedLine> Observer<L> for Recorder {
                 self.spill();
             }
             if self.tape.is_some() {
-                write_input::<L>(&mut self.buffer, now, input, deadline);
+                note_input::<L>(&mut self.buffer, now, input, deadline);
             }
         }
     }
@@ -259,7 +259,7 @@ impl<L: TapedLine> Observer<L> for Recorder {
             }
         }
         if self.tape.is_some() {
-            write_output::<L>(&mut self.buffer, now, output);
+            note_output::<L>(&mut self.buffer, now, output);
         }
         if let Output::Event(event) = output {
             self.event(now, event);

@@ -31,4 +31,7 @@ pub use read::{ReplayError, header, lines};
 pub use reenact::{Outcome, as_taped, percentile, reenact};
 pub use replay::{Divergence, Replayed, Replayer, accept, replay};
 pub use tts::WireTts;
-pub use wire::{CORE, Header, Line, Transport, VERSION, write_header, write_input, write_output};
+pub use wire::{
+    CORE, Header, Line, Transport, VERSION, note_input, note_output, text, write_header, write_input,
+    write_output,
+};
