@@ -17,7 +17,7 @@ THREADS := $(shell expr 4 \* $$(nproc))
 # Where cargo builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup-tests demo demo-providers run test console looks fuzz conformity attacks forged sdks servers spoken foreign bench faults load loaded compare drain peers scenes turns lint fixtures docs docs-figures layers setup
+.PHONY: help setup-tests demo demo-providers run test console looks fuzz conformity attacks forged sdks servers spoken foreign bench faults load loaded compare drain kept history killed peers scenes turns lint fixtures docs docs-figures layers setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -121,6 +121,16 @@ load: setup ## calls per core: server and load on a core each, more and more cal
 drain: setup ## a server is told to stop with 200 calls: nobody is cut, every record is whole (half a minute)
 	@$(CARGO) build --release --quiet --bin offhook
 	@bash benches/drain.sh
+
+kept: setup ## what keeping calls (tapes, sound, documents, encrypted, traces) costs the workers at 300 calls (some minutes)
+	@$(CARGO) build --release --quiet --bin offhook
+	@bash benches/kept.sh
+
+history: setup-tests ## 10 000 calls in SQLite and PostgreSQL: how long list, search and show take (half a minute)
+	@$(CARGO) bench --quiet --package offhook-store --bench history
+
+killed: setup ## a server of 200 calls is killed a hundred times: what was over is kept once, sound and tapes go up to the crash
+	@$(CARGO) nextest run --package offhook --run-ignored only --no-capture killed::a_hundred_kills
 
 peers: setup ## other engines' calls per core, the same way (Pipecat and rustvani, installed into target/)
 	@bash benches/load.sh peers
