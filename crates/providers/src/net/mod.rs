@@ -7,6 +7,7 @@ pub mod dial;
 mod http;
 pub mod identity;
 mod inflate;
+pub(crate) mod lenient;
 mod refusal;
 mod secret;
 pub mod sse;

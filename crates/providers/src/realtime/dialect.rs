@@ -66,7 +66,7 @@ impl Dialect {
     pub(super) fn receive(&mut self, text: &str) -> Result<Vec<Heard>, serde_json::Error> {
         match self {
             Self::Gemini(gemini) => Ok(gemini.receive(&serde_json::from_str(text)?)),
-            _ => Ok(vec![serde_json::from_str(text)?]),
+            _ => Ok(vec![crate::net::lenient::read(text)?]),
         }
     }
 }

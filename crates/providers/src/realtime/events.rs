@@ -93,7 +93,7 @@ impl Session {
 
     #[cfg(test)]
     pub(super) fn on_text(&mut self, text: &str, now: Instant) -> Result<(), StageError> {
-        match serde_json::from_str(text) {
+        match crate::net::lenient::read(text) {
             Ok(heard) => self.on_heard(heard, now),
             Err(error) => {
                 self.on_unreadable(&error);

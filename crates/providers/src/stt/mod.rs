@@ -150,7 +150,7 @@ fn with_query(url: &str, ours: &[(&str, String)], configured: &BTreeMap<String, 
 
 /// Reads a message. One that can't be read is no reason to lose the call, only its words are never logged.
 fn read<T: DeserializeOwned>(stage: &str, text: &str) -> Option<T> {
-    match serde_json::from_str(text) {
+    match crate::net::lenient::read(text) {
         Ok(message) => Some(message),
         Err(error) => {
             let (kind, column) = (error.classify(), error.column());

@@ -117,7 +117,7 @@ impl Dialect for Aura {
             Message::Binary(octets) => return Ok(vec![Heard::Current(Said::Sound(octets.to_vec()))]),
             Message::Text(text) => text,
         };
-        match serde_json::from_str(text) {
+        match crate::net::lenient::read(text) {
             Ok(Event::Cleared) => self.clearing = false,
             Ok(Event::Flushed) if !self.clearing => return Ok(vec![Heard::Current(Said::End)]),
             Ok(Event::Warning { description, code }) => {

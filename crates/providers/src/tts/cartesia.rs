@@ -112,7 +112,7 @@ impl Dialect for Cartesia {
 
     fn read(&mut self, message: &Message) -> Result<Vec<Heard>, StageError> {
         let Message::Text(text) = message else { return Ok(Vec::new()) };
-        let event: Event = match serde_json::from_str(text) {
+        let event: Event = match crate::net::lenient::read(text) {
             Ok(event) => event,
             Err(error) => {
                 tracing::debug!(stage = %self.name, %error, "a message that isn't understood");

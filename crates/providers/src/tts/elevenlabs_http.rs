@@ -122,11 +122,14 @@ impl Reading for Timed {
         self.text.extend_from_slice(&bytes);
         let mut said = Vec::new();
         let mut used = 0;
-        let mut pieces = serde_json::Deserializer::from_slice(&self.text).into_iter::<Piece>();
+        let mut pieces = serde_json::Deserializer::from_slice(&self.text).into_iter::<Value>();
         loop {
             match pieces.next() {
                 Some(Ok(piece)) => {
                     used = pieces.byte_offset();
+                    let piece = crate::net::lenient::of(piece).map_err(|error| {
+                        self.garbage(format!("sound with times in another shape: {error}"))
+                    })?;
                     said.extend(self.read(piece)?);
                 }
                 Some(Err(error)) if !error.is_eof() => {

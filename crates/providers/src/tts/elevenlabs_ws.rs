@@ -128,7 +128,7 @@ impl Dialect for ElevenlabsWs {
 
     fn read(&mut self, message: &Message) -> Result<Vec<Heard>, StageError> {
         let Message::Text(text) = message else { return Ok(Vec::new()) };
-        let event: Event = match serde_json::from_str(text) {
+        let event: Event = match crate::net::lenient::read(text) {
             Ok(event) => event,
             Err(error) => {
                 tracing::debug!(stage = %self.name, %error, "a message that isn't understood");
@@ -143,6 +143,8 @@ impl Dialect for ElevenlabsWs {
                 // Between turns nothing is sent; the connection is opened again.
                 return Err(StageError::Broken { stage: self.name.clone(), what: message });
             }
+            // A context that failed is over.
+            self.open.retain(|open| Some(*open) != context);
             let code = event.code.unwrap_or_default();
             let error = stream_failure(&self.name, &json!({"type": kind, "code": code, "message": message}));
             return match context {

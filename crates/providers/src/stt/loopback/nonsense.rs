@@ -87,3 +87,30 @@ proptest! {
         }
     }
 }
+
+/// Words come through messages whose other members are written otherwise than documented.
+#[test]
+fn words_come_through_members_in_other_shapes() {
+    let messages = [
+        r#"{"type":"Results","start":0.1,"duration":0.5,"is_final":true,"speech_final":null,"from_finalize":null,"metadata":null,
+            "channel":{"alternatives":[{"transcript":"hello","confidence":"high","words":null},null]}}"#,
+        r#"{"type":"TurnInfo","event":"EndOfTurn","turn_index":0,"audio_window_start":0.0,"audio_window_end":0.6,
+            "transcript":"hello","words":[{"word":"hello","start":"now"}],"trigger":null}"#,
+        r#"{"type":"Turn","turn_order":0,"end_of_turn":true,"transcript":"hello","words":[{"text":"hello","start":null,"end":null}]}"#,
+        r#"{"result":[{"word":"hello","start":0.1,"end":0.5,"conf":null}],"text":"hello","spk":[null]}"#,
+    ];
+    for (mut dialect, message) in dialects().into_iter().zip(messages) {
+        let mut state = CallState::default();
+        let _no_model = dialect.open();
+        state.line.sent(SamplePos(8_000), 8_000);
+        state.turns.speech_started(0);
+        state.turns.speech_paused(0, 4_800);
+        let _asked = dialect.force();
+        dialect.on_text(message, &mut state).unwrap();
+        let events = state.turns.take_events();
+        let heard = events.iter().any(|event| {
+            matches!(event, SttEvent::Partial(told) | SttEvent::Final(told) if told.text.contains("hello"))
+        });
+        assert!(heard, "{message}: {events:?}");
+    }
+}

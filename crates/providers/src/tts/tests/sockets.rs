@@ -229,3 +229,66 @@ async fn a_provider_that_hangs_is_given_up() {
     server.await.unwrap();
     line.end().await.unwrap();
 }
+
+/// Members that are written otherwise than documented cost what they tell, not the sound.
+#[tokio::test]
+async fn messages_in_shapes_that_nobody_documented_are_read_as_far_as_can_be() {
+    let (listener, address) = listen().await;
+    let server = tokio::spawn(async move {
+        let mut peer = accept(&listener).await;
+        let (one, _) = context(&mut peer).await.unwrap();
+        say(&mut peer, json!({"kind": "session_notice", "contextId": one, "notice": {"x": null}})).await;
+        let odd = json!({"chars": null, "charStartTimesMs": "none"});
+        say(&mut peer, json!({"audio": sound(100), "contextId": one, "isFinal": null, "alignment": odd}))
+            .await;
+        say(&mut peer, json!({"audio": null, "contextId": one, "normalizedAlignment": []})).await;
+        peer.send(Raw::binary(vec![1, 2, 3])).await.unwrap();
+        peer.send(Raw::text("{\"audio\": \"cut")).await.unwrap();
+        say(&mut peer, json!({"audio": sound(50), "contextId": one, "isFinal": true})).await;
+        text(&mut peer).await;
+    });
+    let line = Line::new(
+        &json!({"provider": "elevenlabs", "model": "m", "voice": "v", "base_url": format!("ws://{address}")}),
+    );
+    line.speak(1, 0, "One.");
+    assert_eq!(line.hear(1).await, ["u1/s0 150 ms", "u1/s0 done"]);
+    line.end().await.unwrap();
+    server.await.unwrap();
+
+    let (listener, address) = listen().await;
+    let server = tokio::spawn(async move {
+        let mut peer = accept(&listener).await;
+        let id = text(&mut peer).await.unwrap()["context_id"].clone();
+        say(&mut peer, json!({"type": "hologram", "context_id": id, "data": {"x": 1}})).await;
+        say(&mut peer, json!({"type": "timestamps", "context_id": id, "word_timestamps": {"words": null}}))
+            .await;
+        say(&mut peer, json!({"type": "error", "context_id": id, "status_code": "503", "message": null, "error": "busy"}))
+            .await;
+        text(&mut peer).await;
+    });
+    let line = Line::new(
+        &json!({"provider": "cartesia", "model": "m", "voice": "v", "base_url": format!("ws://{address}")}),
+    );
+    line.speak(1, 0, "One.");
+    assert_eq!(line.hear(1).await, ["u1/s0 failed: Busy"]);
+    line.end().await.unwrap();
+    server.await.unwrap();
+
+    let (listener, address) = listen().await;
+    let server = tokio::spawn(async move {
+        let mut peer = accept(&listener).await;
+        text(&mut peer).await;
+        say(&mut peer, json!({"type": "Metadata", "model": null})).await;
+        say(&mut peer, json!({"type": "Warning", "warn_code": 7, "warn_msg": null})).await;
+        peer.send(Raw::binary(Vec::new())).await.unwrap();
+        peer.send(Raw::binary(vec![0x10; 1_600])).await.unwrap();
+        say(&mut peer, json!({"type": "Error", "err_code": 429, "err_msg": "slow down"})).await;
+        text(&mut peer).await;
+    });
+    let line =
+        Line::new(&json!({"provider": "deepgram", "voice": "v", "base_url": format!("ws://{address}")}));
+    line.speak(1, 0, "One.");
+    assert_eq!(line.hear(1).await, ["u1/s0 200 ms", "u1/s0 failed: Busy"]);
+    line.end().await.unwrap();
+    server.await.unwrap();
+}
