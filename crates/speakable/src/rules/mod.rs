@@ -15,6 +15,7 @@ mod phrase;
 mod roman;
 mod short;
 mod sign;
+mod state;
 mod web;
 mod weekday;
 

@@ -19,7 +19,7 @@ pub(super) fn abbreviation(context: Context<'_, '_>) -> Option<Match> {
     let composed = if context.is(&GERMAN) {
         ending(context)
     } else if context.is(&ENGLISH) {
-        direction(context)
+        direction(context).or_else(|| super::state::name(context))
     } else {
         None
     };
