@@ -20,6 +20,7 @@ from bad_calls import bad_calls
 from delay import delay
 from looks import looks
 from crowd import history, many
+from trouble import trouble
 from served import application, signed_in
 from bench import (
     CALLERS, OFFHOOK, ORDER, PAGES, SHOTS, Server, accessible, browser, check_playout, eventually, microphone, open_page, right_channel, sent_sound, transcript,
@@ -329,7 +330,7 @@ def main():
     SHOTS.mkdir(parents=True, exist_ok=True)
     wanted = sys.argv[3:]
     with sync_playwright() as play:
-        for test in (quick_and_small, refused, typed_call, spoken_order, look_back, failing, many, delay, application, signed_in, bad_calls, history, looks):
+        for test in (quick_and_small, refused, typed_call, spoken_order, look_back, failing, many, delay, application, signed_in, bad_calls, history, looks, trouble):
             if wanted and test.__name__ not in wanted:
                 continue
             began = time.monotonic()

@@ -1,7 +1,7 @@
 // @ts-check
 /** Agents: who answers here, and whether a file is right, by the server's own check. */
-import { ask, get } from "./api.js";
-import { fill, h, icon } from "./dom.js";
+import { ask, get, isLost } from "./api.js";
+import { fill, h, icon, ticked } from "./dom.js";
 import { complain } from "./main.js";
 
 /** A file is checked when nothing was typed for so long. */
@@ -41,7 +41,7 @@ export class Agents {
       h("header", { class: "bar-top" }, h("h1", {}, "Agents"), this.facts),
       this.cards,
       // An agent is built with the server's own environment to be checked: that is the operator's alone.
-      !this.operator ? null : h("section", { class: "card check-card" }, h("h2", {}, h("label", { for: "file" }, "Check an agent's file, or offhook.toml, as you type")), h("p", { class: "about" }, "The same check as `offhook check`. Nothing is saved; keys must be in the server's environment."), h("div", { class: "checker" }, this.text, this.verdict)),
+      !this.operator ? null : h("section", { class: "card check-card" }, h("h2", {}, h("label", { for: "file" }, "Check an agent's file, or offhook.toml, as you type")), h("p", { class: "about" }, "The same check as ", h("code", {}, "offhook check"), ". Nothing is saved; keys must be in the server's environment."), h("div", { class: "checker" }, this.text, this.verdict)),
     );
     this.timer = 0;
     this.polls = 0;
@@ -69,7 +69,7 @@ export class Agents {
       if (now !== this.shown) this.update(server);
       this.shown = now;
     } catch (error) {
-      clearInterval(this.polls);
+      if (!isLost(error)) clearInterval(this.polls);
       complain(error);
     }
   }
@@ -106,7 +106,7 @@ export class Agents {
       const { faults } = await answer.json();
       if (nth !== this.asked) return;
       if (faults.length === 0) fill(this.verdict, h("p", { class: "right" }, icon("check"), "This file is right."));
-      else fill(this.verdict, h("ul", { class: "findings" }, faults.map((/** @type {string} */ fault) => h("li", {}, icon("warning"), h("span", {}, fault)))));
+      else fill(this.verdict, h("ul", { class: "findings" }, faults.map((/** @type {string} */ fault) => h("li", {}, icon("warning"), h("span", {}, ticked(fault))))));
     } catch (error) {
       complain(error);
     }

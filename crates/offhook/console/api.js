@@ -32,12 +32,22 @@ export async function ask(path, init = {}) {
   if (key.get()) headers.set("Authorization", `Bearer ${key.get()}`);
   const answer = await fetch(path, { ...init, headers, cache: "no-store", credentials: "same-origin", redirect: "error" }).catch((error) => {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new ApiError(0, "unreachable", "The server does not answer. Is it still running?");
+    throw lost();
   });
+  window.dispatchEvent(new Event("reached"));
   if (answer.ok) return answer;
   const said = await answer.json().catch(() => null);
   throw new ApiError(answer.status, said?.error?.code ?? "refused", said?.error?.message ?? `The server answered with ${answer.status}.`);
 }
+
+/** The server is gone, for now: the page says so until it is `reached` again. */
+function lost() {
+  window.dispatchEvent(new Event("unreached"));
+  return new ApiError(0, "unreachable", "The server does not answer. Is it still running?");
+}
+
+/** @param {unknown} error */
+export const isLost = (error) => error instanceof ApiError && error.code === "unreachable";
 
 /** @param {string} path @param {RequestInit} [init] @returns {Promise<any>} */
 export const get = async (path, init) => (await ask(path, init)).json();
@@ -70,7 +80,9 @@ export async function* events(path, signal) {
   if (!reader) return;
   let text = "";
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch((error) => {
+      throw signal.aborted ? error : lost();
+    });
     if (done) return;
     text += value;
     for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {

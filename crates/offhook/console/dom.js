@@ -79,6 +79,9 @@ export function icon(name, className = "icon") {
   return svg;
 }
 
+/** Text in which `names` stand between backticks. @param {string} text */
+export const ticked = (text) => text.split("`").map((part, nth) => (nth % 2 ? h("code", {}, part) : part));
+
 /** Seconds as a clock shows them: 1:05. @param {number} ms */
 export function clock(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));

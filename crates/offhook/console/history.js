@@ -1,6 +1,6 @@
 // @ts-check
 /** History: the calls that were kept; found, shown, compared. */
-import { get } from "./api.js";
+import { get, isLost } from "./api.js";
 import { clock, fill, h, icon } from "./dom.js";
 import { complain } from "./main.js";
 import { Kept } from "./kept.js";
@@ -105,6 +105,7 @@ export class History {
   async ask(after) {
     this.asked += 1;
     this.asking = true;
+    if (this.calls.length === 0) this.nothing("Looking for calls …");
     const nth = this.asked;
     const query = new URLSearchParams({ limit: String(PAGE) });
     const set = (/** @type {string} */ name, /** @type {string} */ value) => value.trim() && query.set(name, value.trim());
@@ -126,9 +127,10 @@ export class History {
       this.comeBack();
     } catch (error) {
       if (nth !== this.asked) return;
-      const off = /** @type {any} */ (error).code === "off" || /** @type {any} */ (error).status === 404;
       this.asking = false;
-      clearInterval(this.polls);
+      if (isLost(error) && this.calls.length > 0) return;
+      const off = /** @type {any} */ (error).code === "off" || /** @type {any} */ (error).status === 404;
+      if (!isLost(error)) clearInterval(this.polls);
       this.next = "";
       this.rows.set((this.calls = []));
       this.nothing(off ? "This server keeps no calls. Start it with --record calls." : "The calls can't be shown.");

@@ -1,6 +1,6 @@
 // @ts-check
 /** Live: all calls that this server knows, newest first, and one of them as it happens. */
-import { get } from "./api.js";
+import { get, isLost } from "./api.js";
 import { clock, fill, h, icon } from "./dom.js";
 import { complain } from "./main.js";
 import { Watch } from "./watch.js";
@@ -56,7 +56,7 @@ export class Live {
       const { calls } = await get(running ? "/calls?running=true" : "/calls");
       this.update(calls.filter((/** @type {Summary} */ call) => call.sid));
     } catch (error) {
-      clearInterval(this.timer);
+      if (!isLost(error)) clearInterval(this.timer);
       complain(error);
     }
   }

@@ -1,6 +1,6 @@
 // @ts-check
 /** The page: which view is shown, whether the server knows us, light or dark. */
-import { ApiError, get, key } from "./api.js";
+import { ApiError, get, isLost, key } from "./api.js";
 import { fill, h, icon } from "./dom.js";
 import { Talk } from "./talk.js";
 import { History } from "./history.js";
@@ -29,6 +29,8 @@ export function toast(text, tone = "plain") {
 /** Says what went wrong. @param {unknown} error */
 export function complain(error) {
   if (error instanceof ApiError && error.status === 401) return unlock(true);
+  // Of that tells the bar, as long as it is so.
+  if (isLost(error)) return;
   toast(error instanceof Error ? error.message : String(error), "bad");
 }
 
@@ -130,6 +132,11 @@ async function start() {
   if (aside) fill(aside, whoAmI(server), themes(), h("p", { class: "version" }, `v${server.version}`));
   route();
 }
+
+const bar = h("p", { class: "lost", role: "alert" });
+document.body.prepend(bar);
+window.addEventListener("unreached", () => bar.childElementCount > 0 || fill(bar, icon("warning"), h("span", {}, "The server does not answer. What you see may be old; it is asked again and again.")));
+window.addEventListener("reached", () => bar.replaceChildren());
 
 const list = document.getElementById("views");
 if (list) fill(list, VIEWS.map(([id, title, drawing]) => h("li", {}, h("a", { href: `#/${id}` }, icon(drawing), h("span", {}, title)))));

@@ -45,6 +45,13 @@ export class Panel {
     this.update(null);
   }
 
+  /** No call came about. */
+  none() {
+    this.state.textContent = "No call";
+    this.state.dataset.state = "none";
+    this.why.textContent = "It did not come about.";
+  }
+
   /** @param {import("./story.js").Story} story */
   begin(story) {
     this.holes = 0;

@@ -60,7 +60,7 @@ export class Phone extends EventTarget {
       this.call = call;
       this.tell("announced", call);
       const document = await this.webhook(call.webhook, "ringing");
-      if (document.kind === "relay") throw new Error("This agent's calls are carried as text (ConversationRelay): there is no sound to talk with.");
+      if (document.kind === "relay") throw new Error("Twilio hears and speaks for this agent (ConversationRelay): its calls have no sound that a browser could play. offhook call … --type talks to it.");
       if (document.kind !== "stream") throw new Error(document.said || `The document connects to no stream: ${document.verbs.join(", ")}.`);
       await this.openSocket(document, call);
     } catch (error) {
@@ -91,7 +91,8 @@ export class Phone extends EventTarget {
     }
     const [stream] = await Promise.all([
       microphone?.catch((error) => {
-        throw new Error(`No microphone (${error.name}). Allow it in the address bar, or switch it off below and type.`);
+        const why = { NotAllowedError: "The microphone was not allowed. Allow it in the address bar", NotFoundError: "No microphone was found. Connect one" }[/** @type {string} */ (error.name)];
+        throw new Error(`${why ?? `The microphone can't be used (${error.name}). Try another`}, or call without one, and type.`);
       }),
       startSound(context),
     ]);
@@ -124,7 +125,8 @@ export class Phone extends EventTarget {
       setTimeout(failed, HANDSHAKE_MS);
     });
     socket.onmessage = ({ data }) => this.fromServer(data);
-    socket.onclose = () => this.ended("server");
+    // A server that closes a stream says so; one that is gone doesn't.
+    socket.onclose = ({ wasClean }) => this.ended(wasClean ? "server" : "loss");
     socket.send(messages.connected());
     socket.send(messages.start(document.parameters));
     this.wish({ do: "begin" });
@@ -177,13 +179,13 @@ export class Phone extends EventTarget {
     await this.ended("caller");
   }
 
-  /** The stream is over: does what the TwiML says next, as Twilio would. @param {"server" | "caller"} by */
+  /** The stream is over: does what the TwiML says next, as Twilio would. @param {"server" | "caller" | "loss"} by */
   async ended(by) {
     if (this.over) return;
     await this.close();
     let next = "";
     if (this.action) {
-      const document = await this.webhook(this.action, by === "server" ? "in-progress" : "completed").catch(() => null);
+      const document = await this.webhook(this.action, by === "caller" ? "completed" : "in-progress").catch(() => null);
       next = document?.verbs.join(", ") ?? "";
     }
     this.tell("end", { by, next });

@@ -1,6 +1,6 @@
 // @ts-check
 /** Talk: a call to one's own agent, from the browser. */
-import { events, get, speech } from "./api.js";
+import { ApiError, events, get, speech } from "./api.js";
 import { clock, download, fill, h, icon } from "./dom.js";
 import { LINES } from "./line.js";
 import { complain } from "./main.js";
@@ -41,7 +41,7 @@ export class Talk {
   /** What the call is to be. */
   form() {
     const option = (/** @type {string} */ value, /** @type {string} */ label) => h("option", { value }, label);
-    this.agent = h("select", { id: "agent" }, this.server.agents.map((agent) => option(agent.name, agent.name)));
+    this.agent = h("select", { id: "agent" }, this.server.agents.map((agent) => option(agent.name, agent.transport === "media-streams" ? agent.name : `${agent.name} (text only)`)));
     this.line = h("select", { id: "line", onchange: () => this.phone?.wish({ do: "line", kind: /** @type {any} */ (this.line?.value) }) }, Object.entries(LINES).map(([value, label]) => option(value, label)));
     this.from = h("input", { id: "from", type: "tel", value: "+14155550100", autocomplete: "off" });
     this.to = h("input", { id: "to", type: "tel", value: "+14155550101", autocomplete: "off" });
@@ -63,8 +63,8 @@ export class Talk {
     );
   }
 
-  /** Nobody is on the line. */
-  idle() {
+  /** Nobody is on the line. @param {string} [why] Why a call did not come about. */
+  idle(why = "") {
     const typing = h("button", { class: "quiet wide", type: "button", onclick: () => this.call(false) }, "Call without a microphone, and type");
     const call = h("button", { class: "call", type: "button", onclick: () => this.call(true), "aria-label": "Call, with the microphone" }, icon("phone"));
     fill(
@@ -72,6 +72,7 @@ export class Talk {
       h(
         "div",
         { class: "hero" },
+        why && h("p", { class: "failed", role: "alert" }, icon("warning"), h("span", {}, why)),
         h("div", { class: "ring" }, call),
         h("h2", {}, "Press, and speak"),
         h("p", {}, "Your browser is the telephone: it plays Twilio, with the same webhook, the same socket and the same 8 kHz. Wear headphones, or leave echo cancellation on."),
@@ -115,8 +116,9 @@ export class Talk {
     } catch (error) {
       abort.abort();
       this.phone = null;
-      this.idle();
-      complain(error);
+      this.panel.none();
+      this.idle(error instanceof Error ? error.message : String(error));
+      if (error instanceof ApiError && error.status === 401) complain(error);
     } finally {
       this.busy = false;
     }
@@ -185,13 +187,14 @@ export class Talk {
     this.panel.levels(-127, -127, 0);
     this.wave && (this.wave.span = 0);
     this.wave?.draw();
-    const how = by === "caller" ? "You hung up" : next && next !== "Hangup" ? `The agent left the stream; Twilio goes on with ${next}` : "The agent hung up";
+    const how = by === "caller" ? "You hung up" : by === "loss" ? "The connection to the server was lost" : next && next !== "Hangup" ? `The agent left the stream; Twilio goes on with ${next}` : "The agent hung up";
     const again = h("button", { class: "primary", type: "button", onclick: () => this.idle() }, icon("phone"), "Call again");
     const save = (/** @type {string} */ label, /** @type {string} */ name, /** @type {() => Blob} */ make) => h("button", { type: "button", onclick: () => download(name, make()) }, icon("save"), label);
     if (this.banner) fill(this.banner, h("strong", {}, `${how}.`), h("span", { class: "clock" }, clock(take.frames * 20)));
     if (this.controls) fill(this.controls, again, save("Save as a test", "caller.zip", () => take.zip()), save("Save the sound", "call.wav", () => take.wav()), h("p", { class: "about" }, "A test has the caller say the same again: ", h("code", {}, "offhook call … --caller caller.toml")));
     this.transcript?.toEnd();
     again.focus();
+    if (by === "loss") story.state = "over";
     this.panel.update(story);
   }
 

@@ -1,14 +1,13 @@
 // @ts-check
 /** What was bad about a call, for people to read. */
-import { h, icon, seconds } from "./dom.js";
+import { h, icon, seconds, ticked } from "./dom.js";
 
 /** @typedef {import("./findings.js").Finding} Finding */
 
 /** One of them, with where to hear it. @param {Finding} finding @param {(ms: number) => void} [jump] */
 export function line({ text, at }, jump) {
-  const parts = text.split("`").map((part, nth) => (nth % 2 ? h("code", {}, part) : part));
   const where = at !== null && (jump ? h("button", { class: "time", type: "button", "aria-label": `Hear from ${seconds(at)}`, onclick: () => jump(at) }, seconds(at)) : h("span", { class: "time" }, seconds(at)));
-  return [icon("warning"), h("span", { class: "reason" }, parts), where];
+  return [icon("warning"), h("span", { class: "reason" }, ticked(text)), where];
 }
 
 /** All of them, as a card. @param {Finding[]} found @param {(ms: number) => void} [jump] */

@@ -1,6 +1,6 @@
 // @ts-check
 /** One call as it happens: watched, listened to, reached into. */
-import { events, get, post, remove } from "./api.js";
+import { events, get, isLost, post, remove } from "./api.js";
 import { fill, h, icon } from "./dom.js";
 import { Ear } from "./ear.js";
 import { complain, toast } from "./main.js";
@@ -11,6 +11,8 @@ import { Transcript } from "./transcript.js";
 import { Wave } from "./wave.js";
 
 const SPAN_MS = 20_000;
+/** After a loss the connection is tried again so often. */
+const AGAIN_MS = 2000;
 
 export class Watch {
   /** @param {string} sid */
@@ -28,12 +30,30 @@ export class Watch {
     this.head = h("div", { class: "on-the-line" }, h("strong", {}, sid));
     this.controls = this.reach();
     this.element = h("div", { class: "watch" }, h("section", { class: "card call-card", "aria-label": "The call" }, this.head, this.wave.element, this.transcript.element, this.controls), this.panel.element);
-    this.follow().catch((error) => this.abort.signal.aborted || complain(error));
+    this.keepOn();
   }
 
   close() {
     this.abort.abort();
     this.ear?.close();
+  }
+
+  /** Follows the call to its end; where the connection is lost, again from what the server knows then. */
+  async keepOn() {
+    const { signal } = this.abort;
+    while (!signal.aborted) {
+      try {
+        return await this.follow();
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!isLost(error)) return complain(error);
+        await new Promise((done) => setTimeout(done, AGAIN_MS));
+        this.story = this.wave.story = new Story();
+        const fresh = new Transcript({ live: true });
+        this.transcript.element.replaceWith(fresh.element);
+        this.transcript = fresh;
+      }
+    }
   }
 
   async follow() {

@@ -101,7 +101,7 @@ fn configuration(file: &Path) -> Vec<String> {
 
 /// An error with its causes, as one line.
 fn in_words(error: &anyhow::Error) -> String {
-    format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ")
+    format!("{error:#}").replace("\n\nhint:", ". Hint:").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
