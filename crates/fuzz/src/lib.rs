@@ -99,8 +99,8 @@ pub fn agent(data: &[u8]) {
 
 /// A tape from elsewhere.
 pub fn tape(data: &[u8]) {
-    let _outcome =
-        offhook_tape::replay(&String::from_utf8_lossy(data), offhook_media_line::CallConfig::default());
+    let Ok(text) = offhook_tape::unpacked(data.to_vec()) else { return };
+    let _outcome = offhook_tape::replay(&text, offhook_media_line::CallConfig::default());
 }
 
 /// What a model writes, as tokens between octets that are zero, in the language of the first octet: it is cleaned in a bounded

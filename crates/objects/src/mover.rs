@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
+use rustix::fs::{FlockOperation, flock};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::bucket::{Bucket, BucketError, Object};
@@ -15,10 +16,10 @@ use crate::journal::{Journal, Wanted};
 /// The folders are looked through so often; after a failure later and later.
 const EVERY: Duration = Duration::from_secs(5);
 const LATEST: Duration = Duration::from_secs(300);
-/// A file that nobody has written to for so long is whole, if its call is over.
+/// A file that nobody has written to for so long, and that nobody holds, is whole, if its call is over.
 const QUIET: Duration = Duration::from_secs(5);
 /// One of a call that this process doesn't know: another's, or from before a crash.
-const QUIET_UNKNOWN: Duration = Duration::from_secs(300);
+const QUIET_UNKNOWN: Duration = Duration::from_secs(60);
 /// Uploads at the same time.
 const AT_ONCE: usize = 8;
 /// Requests that may wait.
@@ -83,6 +84,8 @@ enum Job {
     Delete(Vec<Wanted>, oneshot::Sender<Deleted>),
     List(String, oneshot::Sender<Result<Vec<Object>, BucketError>>),
     Look(oneshot::Sender<()>),
+    /// Nothing is written any more: what is there goes up now.
+    Last(std::sync::mpsc::Sender<()>),
 }
 
 /// Calls' files in a bucket; clones are the same.
@@ -104,7 +107,15 @@ impl Objects {
         let folders: Arc<[(PathBuf, String)]> = settings.folders.clone().into();
         let journal = Journal::open(settings.journal.clone())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let mover = Mover { bucket, settings, journal, counters: Arc::clone(&counters), ask, told: false };
+        let mover = Mover {
+            bucket,
+            settings,
+            journal,
+            counters: Arc::clone(&counters),
+            ask,
+            quiet: QUIET,
+            told: false,
+        };
         std::thread::Builder::new()
             .name("objects".into())
             .spawn(move || runtime.block_on(mover.run(queue)))?;
@@ -176,6 +187,13 @@ impl Objects {
         Ok(found)
     }
 
+    /// The server ends, and its calls are over: uploads what is there, but not for ever. False if it took too long.
+    pub fn settle(&self, within: Duration) -> bool {
+        let (answer, answered) = std::sync::mpsc::channel();
+        let sent = self.jobs.try_send(Job::Last(answer)).is_ok();
+        sent && answered.recv_timeout(within).is_ok()
+    }
+
     /// Looks through the folders now, and comes back when what is whole has been uploaded or tried.
     pub async fn look(&self) {
         let (answer, answered) = oneshot::channel();
@@ -200,6 +218,7 @@ struct Mover {
     journal: Journal,
     counters: Arc<Counters>,
     ask: Ask,
+    quiet: Duration,
     /// The log has been told that the bucket is away.
     told: bool,
 }
@@ -232,6 +251,11 @@ impl Mover {
                     let _gone = answer.send(self.delete(wanted).await).is_err();
                 }
                 Job::Look(answer) => {
+                    self.look().await;
+                    let _gone = answer.send(()).is_err();
+                }
+                Job::Last(answer) => {
+                    self.quiet = Duration::ZERO;
                     self.look().await;
                     let _gone = answer.send(()).is_err();
                 }
@@ -293,10 +317,10 @@ impl Mover {
                 let call = name.split(['.', '_']).next().unwrap_or_default();
                 let whole = match (self.ask)(call) {
                     Known::InProgress => false,
-                    Known::Over => quiet >= QUIET,
+                    Known::Over => quiet >= self.quiet,
                     Known::Unknown => quiet >= QUIET_UNKNOWN,
                 };
-                if whole && about.is_file() {
+                if whole && about.is_file() && !is_held(&entry.path()) {
                     let key = format!("{place}{name}");
                     ready.push(Ready { path: entry.path(), key, bytes: about.len(), written });
                 }
@@ -367,6 +391,12 @@ impl Mover {
         }
         Ok((keys.len() as u64, bytes))
     }
+}
+
+/// Whether somebody writes to it: this process, or another that shares the folder, such as one that lets its last calls end.
+fn is_held(path: &Path) -> bool {
+    let Ok(file) = std::fs::File::open(path) else { return true };
+    flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
 }
 
 /// Deletes the copy in the folder, unless it was written again meanwhile: then it goes up again.

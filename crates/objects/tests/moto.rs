@@ -6,6 +6,8 @@ use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
+use rustix::fs::{FlockOperation, flock};
+
 use offhook_objects::{Bucket, BucketSettings, Known, Objects, Settings};
 
 mod server;
@@ -61,7 +63,17 @@ fn files_go_up_come_back_and_are_deleted() {
             spool_bytes: 1 << 30,
             journal: base.path().join("deletions"),
         };
-        let ask = |call: &str| if call == "CA3" { Known::InProgress } else { Known::Unknown };
+        // Another process writes to this one.
+        write(&own.join("CA5.wav"), b"RIFF");
+        let held = std::fs::File::open(own.join("CA5.wav")).unwrap();
+        flock(&held, FlockOperation::NonBlockingLockExclusive).unwrap();
+        // Of a call that was over this moment.
+        std::fs::write(own.join("CA6.json"), b"{}").unwrap();
+        let ask = |call: &str| match call {
+            "CA3" => Known::InProgress,
+            "CA6" => Known::Over,
+            _ => Known::Unknown,
+        };
         let objects = Objects::start(bucket(&moto), settings, Box::new(ask)).unwrap();
         block_on(async {
             objects.look().await;
@@ -70,7 +82,7 @@ fn files_go_up_come_back_and_are_deleted() {
                 .map(|entry| entry.unwrap().file_name().into_string().unwrap())
                 .collect();
             left.sort();
-            assert_eq!(left, ["CA3.json", "CA4.json.part", "calls.db", "tenants"]);
+            assert_eq!(left, ["CA3.json", "CA4.json.part", "CA5.wav", "CA6.json", "calls.db", "tenants"]);
             assert_eq!(objects.counters().uploaded.load(Ordering::Relaxed), 5);
             let got = objects.get(&own, "CA1.wav", 1 << 30).await.unwrap();
             assert!(got.is_some_and(|got| got == long));
@@ -91,6 +103,10 @@ fn files_go_up_come_back_and_are_deleted() {
             (names(&own), names(&tenant)),
             (vec!["CA12.json".to_owned()], vec!["CA1.json".to_owned()])
         );
+        // The other process ends, and so does this one.
+        drop(held);
+        assert!(objects.settle(Duration::from_secs(60)));
+        assert_eq!(names(&own), ["CA12.json", "CA5.wav", "CA6.json"]);
     });
 }
 

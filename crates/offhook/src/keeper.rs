@@ -17,6 +17,7 @@ use crossbeam_channel::{Receiver, Sender};
 use offhook_recording::{Form, Recording, Seal};
 use offhook_store::{Keys, Receipt, Redaction, Sealer};
 use offhook_tape::Packer;
+use rustix::fs::{FlockOperation, flock};
 
 /// Octets of tapes that may wait for the disk, of all calls together.
 const WAITING: usize = 64 * 1024 * 1024;
@@ -132,6 +133,7 @@ impl Tape {
             return Ok(file);
         }
         let file = private().create(true).truncate(true).open(&self.path)?;
+        lock(&file);
         Ok(self.file.get_or_init(|| file))
     }
 }
@@ -156,7 +158,11 @@ impl Sound {
         let mut take = || {
             let recording = match &mut *file {
                 Some(recording) => recording,
-                empty => empty.insert(Recording::sealed(&self.path, self.form, self.seal()?)?),
+                empty => {
+                    let recording = Recording::sealed(&self.path, self.form, self.seal()?)?;
+                    lock(recording.file());
+                    empty.insert(recording)
+                }
             };
             recording.take(notes).map(drop)
         };
@@ -170,6 +176,12 @@ impl Sound {
         let mut sealer = keys.sealer().map_err(io::Error::other)?;
         Ok(Some(Seal::new(move |part| sealer.part(part).map_err(io::Error::other))))
     }
+}
+
+/// Until it is closed: what uploads files leaves it alone, in other processes too, and after a crash nobody holds it.
+fn lock(file: &File) {
+    // On a disk that knows no locks it goes without.
+    let _unlocked = flock(file, FlockOperation::NonBlockingLockExclusive).is_err();
 }
 
 /// For its owner alone: tapes are what callers said.

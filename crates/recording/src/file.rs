@@ -101,6 +101,12 @@ impl Recording {
         }
     }
 
+    /// The file itself, for whoever locks it.
+    #[must_use]
+    pub const fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {

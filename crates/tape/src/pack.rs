@@ -3,6 +3,8 @@
 //! A packed tape is format 3: the text of format 2, except that sound stands under another name (`mulaw_packed` for `mulaw`, and so on)
 //! as [`sound`](crate::sound) packs it, in base64. Unpacking gives back the text as it was, to the octet.
 
+use std::io::Read as _;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use memchr::memmem;
@@ -14,6 +16,9 @@ use crate::sound::{Coding, Stream};
 const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 /// Level 3 is zstd's own default: fast, and nearly as small as it gets.
 const LEVEL: i32 = 3;
+
+/// Longest text that a packed tape becomes, in octets: nine hours of a call. What is beyond is left out.
+const LONGEST: u64 = 1 << 30;
 
 /// What the text of a tape begins with.
 const PLAIN_HEAD: &[u8] = br#"{"tape":2,"#;
@@ -64,7 +69,7 @@ pub fn unpacked(tape: Vec<u8>) -> Result<String, ReplayError> {
     let text = if tape.starts_with(&MAGIC) {
         let mut text = Vec::new();
         let read = zstd::Decoder::new(tape.as_slice())
-            .and_then(|mut decoder| std::io::Read::read_to_end(&mut decoder, &mut text));
+            .and_then(|decoder| std::io::Read::read_to_end(&mut decoder.take(LONGEST), &mut text));
         match read {
             Err(error) if text.is_empty() => return Err(damaged(format!("it can't be unpacked: {error}"))),
             _ => text,

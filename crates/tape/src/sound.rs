@@ -123,7 +123,7 @@ impl Stream {
             .collect();
         let mut bits = BitWriter { octets: Vec::with_capacity(octets.len()), free: 0 };
         bits.count(missed.len());
-        let silent = missed.iter().all(|(missed, _)| *missed == 0);
+        let silent = missed.len() <= LONGEST_SILENCE && missed.iter().all(|(missed, _)| *missed == 0);
         bits.put(u32::from(silent), 1);
         for (missed, parameter) in missed.into_iter().filter(|_| !silent) {
             let ones = missed >> parameter;
@@ -144,7 +144,7 @@ impl Stream {
         let mut bits = BitReader { octets: packed, at: 0 };
         let count = bits.count()?;
         let silent = bits.take(1)? == 1;
-        // A sample that isn't silent has a bit at least; a silent piece is no longer than what a peer sends at once.
+        // A sample that isn't silent has a bit at least: a few octets never become much sound.
         if count > if silent { LONGEST_SILENCE } else { packed.len() * 8 } {
             return None;
         }
@@ -185,8 +185,8 @@ impl Stream {
     }
 }
 
-/// Samples of a piece of silence: ten minutes.
-const LONGEST_SILENCE: usize = 600 * 8_000;
+/// Samples of a piece that is told by one bit to be as predicted: a second.
+const LONGEST_SILENCE: usize = 8_000;
 
 const fn zigzag(value: i32) -> u32 {
     ((value << 1) ^ (value >> 31)).cast_unsigned()
@@ -294,6 +294,11 @@ mod tests {
     fn silence_takes_nearly_nothing() {
         let mut stream = Stream::default();
         assert_eq!(stream.pack(Coding::Mulaw, &[0xFF; 160]).unwrap().len(), 3);
+        // Of a long one a bit a sample.
+        let long = stream.pack(Coding::Mulaw, &[0xFF; 80_000]).unwrap();
+        assert!((10_000..10_100).contains(&long.len()));
+        let mut back = Stream::default();
+        assert_eq!(back.unpack(Coding::Mulaw, &long).unwrap(), [0xFF; 80_000]);
     }
 
     #[test]

@@ -637,7 +637,13 @@ impl CallRegistry {
         if let Some(outbox) = &self.outbox {
             outbox.settle(within);
         }
-        self.tenants.settle(within) && kept && stored
+        let kept = self.tenants.settle(within) && kept;
+        if let Some(objects) = self.objects()
+            && !objects.settle(within)
+        {
+            tracing::warn!("not all files of the last calls were uploaded in time: the next server does it");
+        }
+        kept && stored
     }
 
     /// The server ends: all callers hear a goodbye, and their calls are ended.
