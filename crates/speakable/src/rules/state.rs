@@ -66,13 +66,14 @@ pub(super) fn name(context: Context<'_, '_>) -> Option<Match> {
     let (_, said) = STATES.into_iter().find(|(short, _)| *short == written)?;
     let before = context.place.before.trim_end();
     let comma = before.ends_with(',');
-    let town = context.place.word_before(0).starts_with(char::is_uppercase) && !WORDS.contains(&written);
+    let word = before.rsplit(char::is_whitespace).next().unwrap_or("");
+    let town = word.starts_with(char::is_uppercase) && !WORDS.contains(&written);
     let length = cursor.read();
     if !(comma || town) || !cursor.space() || cursor.digits().len() != 5 {
         return None;
     }
     let plus_four = cursor.eat("-") && cursor.digits().len() == 4;
-    let closes = cursor.at_sentence_end() || matches!(cursor.peek(), Some(',' | ';' | ')'));
+    let closes = cursor.at_sentence_end() || matches!(cursor.peek(), Some('.' | ',' | ';' | ')' | '?' | '!'));
     let ends = cursor.peek().is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '-' | '/' | '%' | '$'));
     (plus_four || ends && (comma || closes)).then(|| Match::words(length, said.to_owned()))
 }
