@@ -13,9 +13,9 @@ use crate::links::{Links, QUEUE, Start};
 /// What chains need to know of a kind of stage: speech-to-text, language models, text-to-speech.
 pub trait Provider: Send + Sync + 'static {
     /// What it is asked.
-    type Command: 'static;
+    type Command: Send + 'static;
     /// What it answers.
-    type Event: 'static;
+    type Event: Send + 'static;
     /// The kind, as in the configuration.
     const KIND: &'static str;
 

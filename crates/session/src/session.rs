@@ -138,9 +138,13 @@ impl<L: SessionLine, W: Observer<L>, K: Link<L>> Session<L, W, K> {
         Self { driver, link, limits, leave, bad_in_a_row: 0, stuck: None }
     }
 
-    /// Serves it to the socket's end. `first` notifies the call of the socket.
-    pub(crate) async fn run(&mut self, first: Input<L::Input<'_>>) -> End {
+    /// Notifies the call of the socket.
+    pub(crate) fn begin(&mut self, first: Input<L::Input<'_>>) {
         self.driver.feed(first, &mut self.link);
+    }
+
+    /// Serves it to the socket's end.
+    pub(crate) async fn run(&mut self) -> End {
         // One timer for the whole call, moved only when the deadline moves.
         let timer = tokio::time::sleep_until(self.driver.clock);
         tokio::pin!(timer);

@@ -1,7 +1,7 @@
 //! A call's stages as running tasks, and the queues to and from them.
 
 use std::cell::Cell;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use offhook_stage_api::{
 };
 use offhook_stages::scope::{InCall, Scope};
 use offhook_stages::{
-    CallInfo, Llm, Notifier, Rx, StageError, Stt, Tts, TurnModel, Tx, WhenFull, bounded, bounded_with,
+    BoxFuture, CallInfo, Llm, Notifier, Rx, StageError, Stt, Tts, TurnModel, Tx, WhenFull, bounded,
+    bounded_with,
 };
 use tokio::task::JoinHandle;
 
@@ -83,14 +84,19 @@ struct LlmTask {
     events: Rx<LlmEvent>,
 }
 
+/// A turn model at work.
+struct TurnTask {
+    commands: Tx<TurnCommand>,
+    events: Rx<TurnEvent>,
+}
+
 /// What only calls of sound have.
 struct SoundTasks {
     to_stt: Tx<SttCommand>,
     from_stt: Rx<SttEvent>,
     /// Does speech-to-text listen at all?
     hears: bool,
-    to_turn: Option<Tx<TurnCommand>>,
-    from_turn: Rx<TurnEvent>,
+    turn: Option<TurnTask>,
     to_tts: Tx<TtsCommand>,
     from_tts: Rx<TtsEvent>,
 }
@@ -119,27 +125,45 @@ impl Starter<'_> {
     }
 
     /// Runs a stage to its end, which is reported: whatever it was, for a call goes on and has to know.
-    fn spawn<F>(&mut self, name: &str, run: impl FnOnce() -> F + Send + 'static, ended: Ended)
-    where
-        F: Future<Output = Result<(), StageError>> + Send,
-    {
-        let (call, stage, ends) = (Arc::clone(&self.call.call), name.to_owned(), self.ends.clone());
+    fn spawn(&mut self, name: &str, run: impl FnOnce() -> Serving, ended: Ended) {
+        let call = Arc::clone(&self.call.call);
         let scope = Scope { call: Arc::clone(&call), agent: self.call.facts.agent.as_str().into() };
-        self.tasks.push(tokio::spawn(InCall::new(scope, async move {
-            // Made in the task, so that what goes wrong then is caught as well.
-            let run = AssertUnwindSafe(async move { run().await }).catch_unwind();
-            let failure = match run.await {
-                Ok(Ok(())) => broken(stage, "it has ended before the call"),
-                Ok(Err(error)) => error.to_failure(),
-                // What it was that it panicked with may hold what was said.
-                Err(_panic) => broken(stage, "a fault of this program ended it"),
-            };
-            if !ends.is_closed() {
-                tracing::error!(%call, error = %failure, "a stage ended");
-                // There is room for the end of each.
-                let _told = ended(failure).map(|event| ends.offer(event));
-            }
-        })));
+        let end = End { call, stage: name.into(), ended, ends: self.ends.clone() };
+        // What it panics with may hold what was said: it is named and no more, here as in the task.
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Err(_panic) => end.of(None),
+            Ok(serving) => self.tasks.push(tokio::spawn(InCall::new(scope, async move {
+                end.of(AssertUnwindSafe(serving).catch_unwind().await.ok());
+            }))),
+        }
+    }
+}
+
+/// A stage at work.
+type Serving = BoxFuture<Result<(), StageError>>;
+
+/// Who is told that a stage has ended.
+struct End {
+    call: Arc<str>,
+    stage: Box<str>,
+    ended: Ended,
+    ends: Tx<StageEvent>,
+}
+
+impl End {
+    /// It has. `None`: it panicked.
+    fn of(self, how: Option<Result<(), StageError>>) {
+        let stage = self.stage.into_string();
+        let failure = match how {
+            Some(Ok(())) => broken(stage, "it has ended before the call"),
+            Some(Err(error)) => error.to_failure(),
+            None => broken(stage, "a fault of this program ended it"),
+        };
+        if !self.ends.is_closed() {
+            tracing::error!(call = &*self.call, error = %failure, "a stage ended");
+            // There is room for the end of each.
+            let _told = (self.ended)(failure).map(|event| self.ends.offer(event));
+        }
     }
 }
 
@@ -172,15 +196,15 @@ impl Running {
             move || tts.run(info, commands, events),
             |failure| Some(StageEvent::TtsEnded(failure)),
         );
-        let (events, from_turn) = starter.events();
-        let to_turn = set.turn.as_ref().map(|model| {
-            let (to_turn, commands) = bounded(AUDIO_QUEUE, WhenFull::DropOldest);
+        let turn = set.turn.as_ref().map(|model| {
+            let (commands, to_turn) = bounded(AUDIO_QUEUE, WhenFull::DropOldest);
+            let (from_turn, events) = starter.events();
             let (turn, info) = (Arc::clone(model), call.clone());
             // Without answers the call decides as if there were no model.
-            starter.spawn(model.name(), move || turn.run(info, commands, events), |_| None);
-            to_turn
+            starter.spawn(model.name(), move || turn.run(info, to_turn, from_turn), |_| None);
+            TurnTask { commands, events }
         });
-        let sound = SoundTasks { to_stt, from_stt, hears, to_turn, from_turn, to_tts, from_tts };
+        let sound = SoundTasks { to_stt, from_stt, hears, turn, to_tts, from_tts };
         Self { llm, sound: Some(Box::new(sound)), ends, ended: Cell::new(None), tasks: starter.tasks }
     }
 
@@ -208,7 +232,7 @@ impl Running {
         let llm = || self.llm.events.try_recv().map(StageEvent::Llm).ok();
         let Some(sound) = &self.sound else { return llm() };
         let stt = || sound.from_stt.try_recv().map(StageEvent::Stt).ok();
-        let turn = || sound.from_turn.try_recv().map(StageEvent::Turn).ok();
+        let turn = || sound.turn.as_ref().and_then(|turn| turn.events.try_recv().map(StageEvent::Turn).ok());
         let tts = || sound.from_tts.try_recv().map(StageEvent::Tts).ok();
         stt().or_else(turn).or_else(llm).or_else(tts)
     }
@@ -217,8 +241,8 @@ impl Running {
     /// somebody can't keep up.
     pub(crate) fn hear(&self, command: SttCommand) {
         let Some(sound) = &self.sound else { return };
-        if let (Some(to_turn), SttCommand::Audio { at, frame }) = (&sound.to_turn, &command) {
-            let _newest_counts = to_turn.offer_by_policy(TurnCommand::Audio { at: *at, frame: *frame });
+        if let (Some(turn), SttCommand::Audio { at, frame }) = (&sound.turn, &command) {
+            let _newest_counts = turn.commands.offer_by_policy(TurnCommand::Audio { at: *at, frame: *frame });
         }
         if sound.hears || !matches!(command, SttCommand::Audio { .. }) {
             let _counted = sound.to_stt.offer_by_policy(command);
@@ -227,8 +251,8 @@ impl Running {
 
     /// Hands a question to the turn model.
     pub(crate) fn judge(&self, question: TurnQuestion) {
-        if let Some(to_turn) = self.sound.as_ref().and_then(|sound| sound.to_turn.as_ref()) {
-            let _newest_counts = to_turn.offer_by_policy(TurnCommand::Judge(question));
+        if let Some(turn) = self.sound.as_ref().and_then(|sound| sound.turn.as_ref()) {
+            let _newest_counts = turn.commands.offer_by_policy(TurnCommand::Judge(question));
         }
     }
 

@@ -9,8 +9,10 @@
 
 mod channel;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use crossbeam_channel::{RecvTimeoutError, TryRecvError, TrySendError};
 use tokio::sync::Notify;
@@ -170,7 +172,11 @@ impl<T> Tx<T> {
     ///
     /// # Errors
     /// If the receiver is gone.
-    pub async fn send(&self, item: T) -> Result<(), Closed> {
+    pub fn send(&self, item: T) -> Handover<'_, T> {
+        Handover { queue: self, state: HandoverState::Offering(Some(item)) }
+    }
+
+    async fn send_when_there_is_room(&self, item: T) -> Result<(), Closed> {
         let mut item = item;
         loop {
             let room = self.shared.space.notified();
@@ -216,6 +222,50 @@ impl<T> Tx<T> {
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.shared.refused.load(Ordering::Relaxed)
+    }
+}
+
+/// An item on its way into a queue. Every stage keeps the room of its largest wait for as long as a call lasts: so this is small, and
+/// what only a full queue needs is made when one is full.
+#[must_use = "an item is handed over when this is awaited"]
+pub struct Handover<'a, T> {
+    queue: &'a Tx<T>,
+    state: HandoverState<'a, T>,
+}
+
+enum HandoverState<'a, T> {
+    /// `None` once it was handed over.
+    Offering(Option<T>),
+    Waiting(Pin<Box<dyn Future<Output = Result<(), Closed>> + Send + 'a>>),
+}
+
+impl<T> Unpin for Handover<'_, T> {}
+
+impl<T> std::fmt::Debug for Handover<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handover")
+    }
+}
+
+impl<T: Send> Future for Handover<'_, T> {
+    type Output = Result<(), Closed>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let queue = self.queue;
+        if let HandoverState::Offering(item) = &mut self.state {
+            let Some(item) = item.take() else { return Poll::Ready(Ok(())) };
+            match queue.offer(item) {
+                Ok(()) => return Poll::Ready(Ok(())),
+                Err(OfferError::Closed(_)) => return Poll::Ready(Err(Closed)),
+                Err(OfferError::Full(item)) => {
+                    self.state = HandoverState::Waiting(Box::pin(queue.send_when_there_is_room(item)));
+                }
+            }
+        }
+        match &mut self.state {
+            HandoverState::Waiting(waiting) => waiting.as_mut().poll(context),
+            HandoverState::Offering(_) => Poll::Ready(Ok(())),
+        }
     }
 }
 

@@ -175,7 +175,10 @@ impl Usher {
     async fn lead(&mut self, command: LlmCommand) -> Result<(), offhook_stages::queue::Closed> {
         let of_ours = |reply: &ReplyId, ours: &VecDeque<ReplyId>| ours.contains(reply);
         match command {
-            LlmCommand::Respond(request) => self.respond(request).await,
+            // Few calls are taken over: what that takes is made then.
+            LlmCommand::Respond(request) if self.seat.is_taken() || self.asked.is_some() => {
+                Box::pin(self.respond(request)).await
+            }
             LlmCommand::Commit { reply }
             | LlmCommand::Cancel { reply }
             | LlmCommand::Interrupted { reply, .. }

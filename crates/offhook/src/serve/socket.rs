@@ -13,7 +13,9 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use offhook_media_line::MediaLine;
 use offhook_script::Transport;
-use offhook_session::{Admitted, Leave, OpenCall, SessionEnd, SessionError, SessionReport, open_call};
+use offhook_session::{
+    Admitted, Detached, Leave, OpenCall, SessionEnd, SessionError, SessionReport, open_call,
+};
 use offhook_stages::scope::{InCall, Scope};
 use offhook_twilio::stream::StartMessage;
 use tokio::sync::oneshot;
@@ -162,7 +164,17 @@ async fn run<G>(
     let scope = Scope { call: sid.as_str().into(), agent: "".into() };
     let served = AssertUnwindSafe(InCall::new(scope, call.serve())).catch_unwind().await;
     drop(counted);
-    let Ok((report, lost)) = served else {
+    // Room for this is taken when a stream ends, not as long as it lasts.
+    Box::pin(ended(served.ok(), (lease, sid), shared)).await;
+}
+
+/// What is to be done when a stream has ended. `None`: the call's own code broke.
+async fn ended(
+    served: Option<(SessionReport, Option<Detached<MediaLine, CallObserver>>)>,
+    (lease, sid): (Lease, String),
+    shared: Arc<Shared>,
+) {
+    let Some((report, lost)) = served else {
         // Whoever leads it now, it isn't this stream.
         let _became = shared.streams.release(&sid, lease, None);
         return broke(&sid, &shared).await;

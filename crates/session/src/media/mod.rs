@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use offhook_conversation::Input;
-use offhook_media_line::{MediaInput, MediaLine, media_call};
+use offhook_media_line::{MediaLine, media_call};
 use offhook_stages::CallInfo;
 use offhook_twilio::stream::{Inbound, StartMessage, parse};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -75,15 +75,15 @@ where
         Ok(admitted) => admitted,
         Err(why) => return Err(refuse(socket, Some(start), SessionError::Refused(why)).await),
     };
-    let (driver, first) = match admitted {
-        Admitted::Back(Detached(driver)) => (*driver, Input::Line(MediaLine::back())),
-        Admitted::New(setup, observer) => (begin(*setup, observer, &start), Input::Start),
+    let (driver, back) = match admitted {
+        Admitted::Back(Detached(driver)) => (*driver, true),
+        Admitted::New(setup, observer) => (begin(*setup, observer, &start), false),
     };
     let longest_gap = driver.call.line().longest_gap();
     let link = MediaLink::new(socket, start.stream_sid.clone());
     // On the heap, once: futures hold what they are given in more than one place.
     let session = Box::new(Session::new(driver, link, leave, longest_gap));
-    Ok(OpenCall { session, start, first })
+    Ok(OpenCall { session, start: Box::new(start), back })
 }
 
 /// Readies a call that begins.
@@ -121,8 +121,9 @@ fn begin<W: Observer<MediaLine>>(setup: Setup, observer: W, start: &StartMessage
 /// A call whose stream has begun.
 pub struct OpenCall<S, W> {
     session: Box<Session<MediaLine, W, MediaLink<S>>>,
-    start: StartMessage,
-    first: Input<MediaInput<'static>>,
+    start: Box<StartMessage>,
+    /// It was on another stream before.
+    back: bool,
 }
 
 impl<S, W> std::fmt::Debug for OpenCall<S, W> {
@@ -134,57 +135,68 @@ impl<S, W> std::fmt::Debug for OpenCall<S, W> {
 impl<S: AsyncRead + AsyncWrite + Unpin, W: Observer<MediaLine>> OpenCall<S, W> {
     /// Serves it to the socket's end. A call whose socket broke is given back: it may go on over another.
     pub async fn serve(self) -> (SessionReport, Option<Detached<MediaLine, W>>) {
-        let Self { mut session, start, first } = self;
-        let end = match session.run(first).await {
-            End::HungUp | End::Cut => {
-                // Closing lets Twilio go on with the TwiML after `<Connect>`, which hangs up.
-                session.link.socket.close(CloseCode::Normal, "done").await;
-                SessionEnd::HungUp
-            }
-            End::Stopped | End::Left(Leave::Over) => {
-                session.link.socket.answer_close().await;
-                SessionEnd::Stopped
-            }
-            End::Broken(why) => {
-                session.link.socket.answer_close().await;
-                SessionEnd::Lost(why)
-            }
-            End::Left(Leave::ForAnother) => {
-                session.link.socket.close(CloseCode::Away, "the call goes on over another stream").await;
-                SessionEnd::Replaced
-            }
-            End::TooMuch(what) => {
-                session.link.socket.close(CloseCode::Policy, "too much at once").await;
-                SessionEnd::Failed(SessionError::TooMuch(what))
-            }
-            End::TooManyBad(why) => {
-                session.link.socket.close(CloseCode::Policy, "failed").await;
-                SessionEnd::Failed(SessionError::TooManyBad(why))
-            }
-        };
-        let goes_on =
-            matches!(end, SessionEnd::Lost(_) | SessionEnd::Replaced) && session.driver.lose_socket();
-        let driver = &mut session.driver;
-        if !goes_on {
-            driver.stop();
-        }
-        let report = SessionReport {
-            start: Some(start),
-            end,
-            history: driver.call.history(),
-            totals: driver.call.line().totals(),
-            bad_messages: session.limits.counts.bad,
-            unknown_events: session.limits.counts.unknown,
-            dropped_audio: driver.stages.dropped_audio(),
-            refused_commands: driver.stages.refused_commands(),
-        };
-        if goes_on {
-            return (report, Some(Detached(Box::new(session.driver))));
-        }
-        // What they used last is written down when they end: before the observer sums up.
-        driver.stages.end().await;
-        (report, None)
+        let Self { mut session, start, back } = self;
+        session.begin(if back { Input::Line(MediaLine::back()) } else { Input::Start });
+        let end = session.run().await;
+        // Room for this is taken when a call ends, not as long as it lasts.
+        Box::pin(finish(session, start, end)).await
     }
+}
+
+/// Closes the socket, and reports how the call went.
+async fn finish<S: AsyncRead + AsyncWrite + Unpin, W: Observer<MediaLine>>(
+    mut session: Box<Session<MediaLine, W, MediaLink<S>>>,
+    start: Box<StartMessage>,
+    end: End,
+) -> (SessionReport, Option<Detached<MediaLine, W>>) {
+    let end = match end {
+        End::HungUp | End::Cut => {
+            // Closing lets Twilio go on with the TwiML after `<Connect>`, which hangs up.
+            session.link.socket.close(CloseCode::Normal, "done").await;
+            SessionEnd::HungUp
+        }
+        End::Stopped | End::Left(Leave::Over) => {
+            session.link.socket.answer_close().await;
+            SessionEnd::Stopped
+        }
+        End::Broken(why) => {
+            session.link.socket.answer_close().await;
+            SessionEnd::Lost(why)
+        }
+        End::Left(Leave::ForAnother) => {
+            session.link.socket.close(CloseCode::Away, "the call goes on over another stream").await;
+            SessionEnd::Replaced
+        }
+        End::TooMuch(what) => {
+            session.link.socket.close(CloseCode::Policy, "too much at once").await;
+            SessionEnd::Failed(SessionError::TooMuch(what))
+        }
+        End::TooManyBad(why) => {
+            session.link.socket.close(CloseCode::Policy, "failed").await;
+            SessionEnd::Failed(SessionError::TooManyBad(why))
+        }
+    };
+    let goes_on = matches!(end, SessionEnd::Lost(_) | SessionEnd::Replaced) && session.driver.lose_socket();
+    let driver = &mut session.driver;
+    if !goes_on {
+        driver.stop();
+    }
+    let report = SessionReport {
+        start: Some(*start),
+        end,
+        history: driver.call.history(),
+        totals: driver.call.line().totals(),
+        bad_messages: session.limits.counts.bad,
+        unknown_events: session.limits.counts.unknown,
+        dropped_audio: driver.stages.dropped_audio(),
+        refused_commands: driver.stages.refused_commands(),
+    };
+    if goes_on {
+        return (report, Some(Detached(Box::new(session.driver))));
+    }
+    // What they used last is written down when they end: before the observer sums up.
+    driver.stages.end().await;
+    (report, None)
 }
 
 async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_conversation::Input;
-use offhook_relay_line::{RelayInput, RelayLine, relay_call};
+use offhook_relay_line::{RelayLine, relay_call};
 use offhook_stages::CallInfo;
 use offhook_twilio::relay::{Inbound, MOST_BAD_IN_A_ROW, SetupMessage, parse};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -128,7 +128,11 @@ where
     };
     report.setup = Some(setup);
     // On the heap, once: futures hold what they are given in more than one place.
-    run(Box::new(Session::new(driver, link, leave, Duration::ZERO)), first, report).await
+    let mut session = Box::new(Session::new(driver, link, leave, Duration::ZERO));
+    session.begin(first);
+    let end = session.run().await;
+    // Room for this is taken when a call ends, not as long as it lasts.
+    Box::pin(finish(session, end, report)).await
 }
 
 /// Readies a call that begins.
@@ -154,17 +158,16 @@ fn begin<W: Observer<RelayLine>>(setup: Setup, observer: W, message: &SetupMessa
     Driver::new(relay_call(Arc::clone(&setup.config.conversation)), parts)
 }
 
-/// Serves a session to its end.
-async fn run<S, W>(
+/// Closes the socket, and reports how the session went.
+async fn finish<S, W>(
     mut session: Box<Session<RelayLine, W, RelayLink<S>>>,
-    first: Input<RelayInput<'static>>,
+    end: End,
     mut report: RelayReport,
 ) -> (RelayReport, Option<Detached<RelayLine, W>>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     W: Observer<RelayLine>,
 {
-    let end = session.run(first).await;
     report.prompts = session.limits.counts.prompts;
     report.interrupts = session.limits.counts.interrupts;
     report.bad_messages = session.limits.counts.bad;
