@@ -32,7 +32,7 @@ pub trait Transport: Line {
     fn start(&mut self, now: CallTime);
 
     /// Nothing is being said or heard: memory that only speaking takes may be given back.
-    fn shrink(&mut self, _now: CallTime) {}
+    fn shrink(&mut self) {}
 }
 
 /// One thing that happened to a call.
@@ -170,8 +170,9 @@ impl<L: Transport> Call<L> {
             let at = Moment::new(now, &self.config, &mut self.line, &mut self.todo);
             self.deadline = self.conversation.deadline(&at);
             if self.conversation.is_idle() {
-                self.line.shrink(now);
-                self.out.shrink_to(USUAL_OUTPUTS / 2);
+                self.line.shrink();
+                self.todo.shrink_to_fit();
+                self.out.shrink_to(1);
             }
         }
     }

@@ -55,8 +55,7 @@ impl std::fmt::Debug for CallerSide {
 impl CallerSide {
     pub(crate) fn new(config: &CallConfig) -> Self {
         let mut inbound = config.inbound.clone();
-        // What is played is the caller's own voice.
-        inbound.echo_guard &= config.mode != CallMode::Echo;
+        inbound.echo_guard = config.guards_against_echo();
         Self {
             inbound: Inbound::new(inbound, config.conversation.dtmf.in_band),
             feed: Feed::default(),

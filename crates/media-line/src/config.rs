@@ -26,6 +26,11 @@ impl CallConfig {
     pub fn conversation_mut(&mut self) -> &mut ConversationConfig {
         Arc::make_mut(&mut self.conversation)
     }
+
+    /// Whether the caller's side is searched for what is played. In an echo test all of it is the caller's own voice.
+    pub(crate) fn guards_against_echo(&self) -> bool {
+        self.inbound.echo_guard && self.mode != CallMode::Echo
+    }
 }
 
 macro_rules! beside_the_conversations {

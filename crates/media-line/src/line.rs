@@ -61,7 +61,7 @@ impl MediaLine {
         let language = config.conversation.language.clone();
         Self {
             caller: CallerSide::new(&config),
-            playout: Playout::new(config.playout.clone()),
+            playout: Playout::new(config.playout.clone(), config.guards_against_echo()),
             outbound: Outbound::new(Dbov(config.playout.level), config.playout.known_gain),
             recording: None,
             voice: Voice::new(language),
@@ -256,6 +256,7 @@ impl Line for MediaLine {
                 LineEvent::Over { id, heard: utterance.heard(utterance.produced()) }
             });
         }
+        self.playout.played.shrink(now);
         let times = self.playout.times(now);
         self.next = Deadline::earliest([
             times.pace.map(|at| Deadline::new(at, Why::Pace)),

@@ -78,7 +78,7 @@ impl Voice {
         let place = self.writing.iter().position(|writing| writing.id == id)?;
         let writing = self.writing.get_mut(place)?;
         let Some(text) = writing.cutter.rest() else {
-            self.writing.swap_remove(place);
+            self.forget(id);
             return None;
         };
         Some(Piece { text, last: writing.cutter.is_empty(), language: writing.language.clone() })
@@ -87,5 +87,8 @@ impl Voice {
     /// Forgets an utterance.
     pub(crate) fn forget(&mut self, id: UtteranceId) {
         self.writing.retain(|writing| writing.id != id);
+        if self.writing.is_empty() {
+            self.writing = Vec::new(); // most of a call nothing is written
+        }
     }
 }

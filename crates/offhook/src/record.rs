@@ -84,8 +84,12 @@ pub(crate) struct Recorder {
     buffer: Vec<u8>,
     /// The buffer is handed on when it is so long.
     full: usize,
-    sound: Option<SoundNotes>,
-    record: Record,
+    sound: Option<Box<SoundNotes>>,
+    call: Box<str>,
+    agent: Box<str>,
+    events: Vec<RecordedEvent>,
+    /// Known when the call is over.
+    summary: Option<Box<Summary>>,
     show: bool,
 }
 
@@ -107,27 +111,17 @@ impl Recorder {
             let header = Header::new(call, agent, env!("CARGO_PKG_VERSION"), config).over(over);
             write_header(&mut buffer, &header);
         }
-        let record = Record {
-            call: call.to_owned(),
-            agent: agent.to_owned(),
-            summary: Summary::default(),
-            events: Vec::new(),
-        };
-        Self { keeper, tape, buffer, full: CHUNK, sound: None, record, show }
+        let (call, agent, events) = (call.into(), agent.into(), Vec::new());
+        Self { keeper, tape, buffer, full: CHUNK, sound: None, call, agent, events, summary: None, show }
     }
 
     /// Records the call's sound too; with a notice, from when that was heard.
     pub(crate) fn with_sound(mut self, form: Option<Form>, notice: Option<String>) -> Self {
         if let (Some(keeper), Some(form)) = (&self.keeper, form) {
-            let sound = keeper.sound(&self.record.call, form);
-            self.sound = Some(SoundNotes {
-                keeper: keeper.clone(),
-                sound,
-                notes: Vec::new(),
-                since: 0,
-                last: 0,
-                notice,
-            });
+let sound = keeper.sound(&self.call, form);
+            let keeper = keeper.clone();
+            self.sound =
+                Some(Box::new(SoundNotes { keeper, sound, notes: Vec::new(), since: 0, last: 0, notice }));
         }
         self
     }
@@ -139,12 +133,12 @@ impl Recorder {
 
     /// Takes what is to stand above the events, once the call is over.
     pub(crate) fn sum_up(&mut self, summary: Summary) {
-        self.record.summary = summary;
+        self.summary = Some(Box::new(summary));
     }
 
     fn event(&mut self, now: CallTime, event: &CallEvent) {
         if let CallEvent::Trouble { message } = event {
-            tracing::warn!(call = %self.record.call, at = %now, "{message}");
+            tracing::warn!(call = %self.call, at = %now, "{message}");
         }
         if let (CallEvent::Said { heard, text, .. }, Some(sound)) = (event, &mut self.sound)
             && heard == text
@@ -157,7 +151,7 @@ impl Recorder {
         }
         if self.keeper.is_some() {
             let t_ms = u64::try_from(now.since_start().as_millis()).unwrap_or(u64::MAX);
-            self.record.events.push(RecordedEvent { t_ms, event: event.clone() });
+            self.events.push(RecordedEvent { t_ms, event: event.clone() });
         }
     }
 
@@ -175,7 +169,7 @@ impl Recorder {
             }
             Err(_) => {
                 keeper.cut();
-                tracing::warn!(call = %self.record.call, "the disk can't keep up: the tape ends here");
+                tracing::warn!(call = %self.call, "the disk can't keep up: the tape ends here");
                 self.end_tape();
             }
         }
@@ -276,8 +270,14 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         self.spill();
         let Some(keeper) = &self.keeper else { return };
-        let path = record_path(keeper.folder(), &self.record.call);
-        if let Ok(bytes) = serde_json::to_vec_pretty(&self.record) {
+        let path = record_path(keeper.folder(), &self.call);
+        let record = Record {
+            call: std::mem::take(&mut self.call).into_string(),
+            agent: std::mem::take(&mut self.agent).into_string(),
+            summary: self.summary.take().map(|summary| *summary).unwrap_or_default(),
+            events: std::mem::take(&mut self.events),
+        };
+        if let Ok(bytes) = serde_json::to_vec_pretty(&record) {
             keeper.save(path, bytes);
         }
     }

@@ -9,7 +9,7 @@ use crate::guard::{MOST_BAD_IN_A_ROW, START_WITHIN, TooMuch};
 /// How a call went.
 #[derive(Clone, Debug, Default)]
 pub struct SessionReport {
-    /// The stream, if it began.
+    /// The stream, if it began; of one that was admitted without its parameters.
     pub start: Option<StartMessage>,
     /// Why it ended.
     pub end: SessionEnd,

@@ -63,20 +63,12 @@ struct Shared {
 #[derive(Debug)]
 pub struct Tx<T> {
     items: Sending<T>,
-    /// Used only to drop the oldest; whether the real receiver lives is known from `closed`.
-    oldest: Receiving<T>,
     shared: Arc<Shared>,
-    when_full: WhenFull,
 }
 
 impl<T> Clone for Tx<T> {
     fn clone(&self) -> Self {
-        Self {
-            items: self.items.clone(),
-            oldest: self.oldest.clone(),
-            shared: Arc::clone(&self.shared),
-            when_full: self.when_full,
-        }
+        Self { items: self.items.clone(), shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -114,18 +106,11 @@ pub fn bounded<T>(capacity: usize, when_full: WhenFull) -> (Tx<T>, Rx<T>) {
 pub fn bounded_with<T>(capacity: usize, when_full: WhenFull, arrivals: Arc<Notifier>) -> (Tx<T>, Rx<T>) {
     let capacity = capacity.max(1);
     let (sender, receiver) = match when_full {
-        WhenFull::DropOldest => {
-            let (sender, receiver) = crossbeam_channel::bounded(capacity);
-            (Sending::Array(sender), Receiving::Array(receiver, Arc::default()))
-        }
-        WhenFull::PushBack => {
-            let (sender, receiver) = flume::bounded(capacity);
-            (Sending::Rare(sender), Receiving::Rare(receiver))
-        }
+        WhenFull::DropOldest => channel::array(capacity),
+        WhenFull::PushBack => channel::rare(capacity),
     };
     let shared = Arc::new(Shared { items: arrivals, ..Shared::default() });
-    let tx = Tx { items: sender, oldest: receiver.clone(), shared: Arc::clone(&shared), when_full };
-    (tx, Rx { items: receiver, shared })
+    (Tx { items: sender, shared: Arc::clone(&shared) }, Rx { items: receiver, shared })
 }
 
 impl<T: MayDrop> Tx<T> {
@@ -135,8 +120,8 @@ impl<T: MayDrop> Tx<T> {
     /// The item itself, if the receiver is gone or there is no room that the policy can make.
     pub fn offer_by_policy(&self, item: T) -> Result<(), OfferError<T>> {
         match self.offer(item) {
-            Err(OfferError::Full(item)) if self.when_full == WhenFull::DropOldest => {
-                if self.oldest.make_room() {
+            Err(OfferError::Full(item)) if matches!(self.items, Sending::Array(_)) => {
+                if self.items.make_room() {
                     self.shared.dropped.fetch_add(1, Ordering::Relaxed);
                 }
                 self.offer(item)
@@ -272,8 +257,7 @@ impl<T: Send> Future for Handover<'_, T> {
 impl<T> Drop for Tx<T> {
     fn drop(&mut self) {
         // Disconnect first, then wake: a sleeping async reader looks again and sees the end.
-        let (dead, _) = crossbeam_channel::bounded(0);
-        drop(std::mem::replace(&mut self.items, Sending::Array(dead)));
+        drop(std::mem::replace(&mut self.items, Sending::Gone));
         self.shared.items.notify();
     }
 }
@@ -286,14 +270,17 @@ impl<T> Rx<T> {
     }
 
     /// The next item; `None` when the sender is gone and everything was read.
-    pub async fn recv(&self) -> Option<T> {
-        loop {
-            match self.try_recv() {
-                Ok(item) => return Some(item),
-                Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => self.shared.items.notified().await,
+    pub fn recv(&self) -> impl Future<Output = Option<T>> + use<'_, T> {
+        // No `async fn`: it would keep room for items while it waits, in each of a call's stages.
+        std::future::poll_fn(|context| {
+            loop {
+                match self.try_recv() {
+                    Ok(item) => return Poll::Ready(Some(item)),
+                    Err(TryRecvError::Disconnected) => return Poll::Ready(None),
+                    Err(TryRecvError::Empty) => std::task::ready!(self.shared.items.poll(context)),
+                }
             }
-        }
+        })
     }
 
     /// The next item on an OS thread; `None` when the sender is gone and everything was read.

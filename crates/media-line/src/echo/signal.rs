@@ -59,7 +59,7 @@ fn binomial(line: &[i32], at: usize) -> i32 {
 pub(crate) struct Played {
     /// Empty until something is said.
     ring: Vec<i16>,
-    /// How long it will be: a power of two.
+    /// How long it will be: a power of two. None where nobody looks at it.
     length: usize,
     decimator: Option<Decimator>,
     /// The first tick after the newest sound.
@@ -77,6 +77,11 @@ impl Played {
         Self { ring: Vec::new(), length, decimator: None, end: 0 }
     }
 
+    /// For a line on which nobody looks for echo.
+    pub(crate) const fn unused() -> Self {
+        Self { ring: Vec::new(), length: 0, decimator: None, end: 0 }
+    }
+
     /// A time on the call's clock as a tick.
     pub(crate) fn tick(at: CallTime) -> Tick {
         u64::try_from(at.since_start().as_micros() / 500).unwrap_or(u64::MAX)
@@ -84,6 +89,9 @@ impl Played {
 
     /// A frame was sent that will be played from `at` on.
     pub(crate) fn push(&mut self, at: CallTime, frame: &MulawFrame) {
+        if self.length == 0 {
+            return;
+        }
         if self.ring.is_empty() {
             self.ring.resize(self.length, 0);
         }

@@ -68,9 +68,10 @@ pub(crate) struct Playout {
 }
 
 impl Playout {
-    pub(crate) fn new(config: PlayoutConfig) -> Self {
+    /// `echo_guard`: somebody compares what the caller hears to what comes from there.
+    pub(crate) fn new(config: PlayoutConfig, echo_guard: bool) -> Self {
         Self {
-            played: Played::new(config.lead),
+            played: if echo_guard { Played::new(config.lead) } else { Played::unused() },
             generation: Generation(0),
             next_mark: 1,
             queue: VecDeque::new(),
@@ -93,6 +94,14 @@ impl Playout {
     pub(crate) fn queue(&mut self, utterance: Utterance, before: Option<UtteranceId>) {
         let place = before.and_then(|id| self.queue.iter().position(|other| other.id == id));
         self.queue.insert(place.unwrap_or(self.queue.len()), utterance);
+    }
+
+    /// Gives back the room that a busier moment took.
+    pub(crate) fn shrink(&mut self) {
+        self.queue.shrink_to_fit();
+        self.begun.shrink_to_fit();
+        self.runs.shrink_to_fit();
+        self.marks.shrink_to_fit();
     }
 
     pub(crate) fn get_mut(&mut self, id: UtteranceId) -> Option<&mut Utterance> {

@@ -22,11 +22,11 @@ pub(crate) struct Expected {
     pub(crate) served: Arc<Served>,
     /// The agent that it was made of.
     pub(crate) template: Arc<Served>,
-    pub(crate) facts: CallFacts,
+    pub(crate) facts: Arc<CallFacts>,
     /// Sessions of this call before it.
     pub(crate) number: u32,
     /// The application's session, if the words are an application's.
-    pub(crate) session: Option<SessionOfApp>,
+    pub(crate) session: Option<Box<SessionOfApp>>,
     /// How it was routed.
     pub(crate) decision: Decision,
 }
@@ -34,7 +34,14 @@ pub(crate) struct Expected {
 impl Expected {
     /// A call that this agent serves as it is.
     pub(crate) fn plain(served: Arc<Served>, facts: CallFacts, decision: Decision) -> Self {
-        Self { template: Arc::clone(&served), served, facts, number: 0, session: None, decision }
+        Self {
+            template: Arc::clone(&served),
+            served,
+            facts: Arc::new(facts),
+            number: 0,
+            session: None,
+            decision,
+        }
     }
 }
 

@@ -152,19 +152,25 @@ impl LiveCall {
     }
 
     /// Who and what it is.
-    pub(super) fn call_facts(&self, agent: &str) -> CallFacts {
+    pub(super) fn call_facts(&self, agent: &str) -> Arc<CallFacts> {
         if let Some(expected) = self.expected() {
-            return expected.facts.clone();
+            return Arc::clone(&expected.facts);
         }
         let about = &self.about;
-        CallFacts {
+        Arc::new(CallFacts {
             from: about.from.clone(),
             to: about.to.clone(),
             direction: about.direction.to_owned(),
             agent: agent.to_owned(),
             tenant: about.tenant.clone(),
             ..CallFacts::default()
-        }
+        })
+    }
+
+    /// The same. `documented`: documents are made of it.
+    pub(crate) fn documented(self, documented: bool) -> Self {
+        self.record().story.unwanted = !documented;
+        self
     }
 
     /// The same, with prices to tell its cost by.

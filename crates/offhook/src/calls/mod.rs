@@ -501,7 +501,7 @@ impl CallRegistry {
         setup.parameters = Arc::new(parameters);
         setup.goal.clone_from(&live.about.goal);
         setup.meter = live.meter.clone();
-        setup.facts = Arc::new(live.call_facts(&agent.name));
+        setup.facts = live.call_facts(&agent.name);
         let (sender, receiver) = control();
         setup.control = Some(receiver);
         let info = CallInfo {
@@ -511,7 +511,7 @@ impl CallRegistry {
             facts: Arc::clone(&setup.facts),
             ..CallInfo::default()
         };
-        let (this, of) = (Arc::clone(self), (agent.clone(), info));
+        let (this, of) = (Arc::clone(self), (Arc::clone(&served), info));
         setup.tools = Some(Arc::new(tools::CallTools::new(this, Arc::clone(&live), base.cloned(), of)));
         crate::logging::serves(call.sid, &agent.name);
         let begins = live.length().is_zero();
@@ -554,7 +554,7 @@ impl CallRegistry {
         };
         let prices = self.prices(&about.tenant);
         let live = LiveCall::new(about, Some(call.sid.to_owned()), CallStatus::InProgress);
-        let live = Arc::new(live.priced(&prices).on(&self.bus));
+        let live = Arc::new(live.priced(&prices).on(&self.bus).documented(self.makes_documents()));
         if let Some(expected) = expected {
             live.expect(expected);
         }
@@ -671,6 +671,11 @@ impl CallRegistry {
             let trace_id = traced.as_deref().map(offhook_telemetry::trace_id);
             store.put(move || live.document().map(|document| Document { trace_id, ..document }));
         }
+    }
+
+    /// Whether anybody is given documents of calls.
+    pub(super) const fn makes_documents(&self) -> bool {
+        self.store.is_some() || self.telemetry.is_some()
     }
 
     /// The documents of calls in progress.

@@ -206,7 +206,8 @@ impl CallRegistry {
             Arc::new(
                 LiveCall::new(about, None, CallStatus::Queued)
                     .priced(&self.prices(scope.tenant()))
-                    .on(&self.bus),
+                    .on(&self.bus)
+                    .documented(self.makes_documents()),
             ),
         ))
     }

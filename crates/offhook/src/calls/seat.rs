@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::{Either, select};
 use offhook_stage_api::id::ReplyId;
 use offhook_stage_api::{Interruptible, LlmCommand, LlmEvent, ReplyReason, ReplyRequest, ToolCall};
 use offhook_stages::{BoxFuture, CallInfo, Distance, Llm, Rx, StageError, Tx, WhenFull, bounded};
@@ -128,8 +129,8 @@ impl Llm for Seated {
         events: Tx<LlmEvent>,
     ) -> BoxFuture<Result<(), StageError>> {
         let (to_model, for_model) = bounded(QUEUE, WhenFull::PushBack);
-        let model = self.inner.run(call, for_model, events.clone());
-        let usher = Usher {
+        let mut model = self.inner.run(call, for_model, events.clone());
+        let mut usher = Usher {
             seat: Arc::clone(&self.seat),
             events,
             to_model,
@@ -138,13 +139,24 @@ impl Llm for Seated {
             count: 0,
         };
         Box::pin(async move {
-            tokio::pin!(model);
-            let ushering = usher.run(commands);
-            tokio::pin!(ushering);
-            tokio::select! {
-                biased;
-                ended = &mut model => ended,
-                () = &mut ushering => model.await,
+            // Written here, and no `async fn`: it keeps all it is given twice.
+            let ushering = std::pin::pin!(async {
+                while let Some(command) = commands.recv().await {
+                    let led = match usher.whose(command) {
+                        Whose::Models(command) => usher.to_model.send(command).await,
+                        // Few calls are taken over: what that takes is made then.
+                        Whose::Persons(request) => Box::pin(usher.respond(request)).await,
+                        Whose::Nobodys => Ok(()),
+                    };
+                    if led.is_err() {
+                        // The call is over, or the model has ended, which it tells itself.
+                        return;
+                    }
+                }
+            });
+            match select(&mut model, ushering).await {
+                Either::Left((ended, _)) => ended,
+                Either::Right(((), _)) => model.await,
             }
         })
     }
@@ -162,32 +174,28 @@ struct Usher {
     count: u32,
 }
 
-impl Usher {
-    async fn run(mut self, commands: Rx<LlmCommand>) {
-        while let Some(command) = commands.recv().await {
-            if self.lead(command).await.is_err() {
-                // The call is over, or the model has ended, which it tells itself.
-                return;
-            }
-        }
-    }
+/// Whom a command is for.
+enum Whose {
+    Models(LlmCommand),
+    Persons(Arc<ReplyRequest>),
+    Nobodys,
+}
 
-    async fn lead(&mut self, command: LlmCommand) -> Result<(), offhook_stages::queue::Closed> {
-        let of_ours = |reply: &ReplyId, ours: &VecDeque<ReplyId>| ours.contains(reply);
+impl Usher {
+    fn whose(&self, command: LlmCommand) -> Whose {
         match command {
-            // Few calls are taken over: what that takes is made then.
             LlmCommand::Respond(request) if self.seat.is_taken() || self.asked.is_some() => {
-                Box::pin(self.respond(request)).await
+                Whose::Persons(request)
             }
             LlmCommand::Commit { reply }
             | LlmCommand::Cancel { reply }
             | LlmCommand::Interrupted { reply, .. }
-                if of_ours(&reply, &self.ours) =>
+                if self.ours.contains(&reply) =>
             {
-                Ok(())
+                Whose::Nobodys
             }
-            LlmCommand::ToolResult(result) if result.name == PERSON => Ok(()),
-            other => self.to_model.send(other).await,
+            LlmCommand::ToolResult(result) if result.name == PERSON => Whose::Nobodys,
+            other => Whose::Models(other),
         }
     }
 

@@ -20,6 +20,8 @@ pub(super) struct Story {
     left_out: u64,
     /// It was thrown away: calls that came later need its room.
     pub(super) gone: bool,
+    /// Nobody will ask for it: no document of the call is made.
+    pub(super) unwanted: bool,
 }
 
 /// What a document has of it.
@@ -35,6 +37,7 @@ pub(super) struct Told {
 impl Story {
     pub(super) fn begin_leg(&mut self, name: String, at_ms: u64, transport: Transport) {
         self.transport = transport;
+        self.legs.reserve_exact(1); // few calls have another
         self.legs.push(Leg { name, at_ms, ..Leg::default() });
     }
 
@@ -50,19 +53,23 @@ impl Story {
     /// Takes an event. `t_ms`: its time on the call's clock; `before_ms`: its leg's begin on that clock.
     pub(super) fn on_event(&mut self, t_ms: u64, before_ms: u64, event: &CallEvent) {
         // Partial transcripts are many, and the final one has their words.
-        if matches!(event, CallEvent::Hearing { .. }) {
+        if self.unwanted || matches!(event, CallEvent::Hearing { .. }) {
             return;
         }
         if self.events.len() >= MOST {
             self.left_out += 1;
             return;
         }
+        if self.events.len() == self.events.capacity() {
+            // Doubling would keep much that is empty, of hundreds of calls.
+            self.events.reserve_exact(4.max(self.events.len() / 4));
+        }
         self.events.push((t_ms, before_ms, event.clone()));
     }
 
     /// Throws it away.
     pub(super) fn forget(&mut self) {
-        *self = Self { gone: true, transport: self.transport, ..Self::default() };
+        *self = Self { gone: true, transport: self.transport, unwanted: self.unwanted, ..Self::default() };
     }
 
     /// Tells it in order.

@@ -13,11 +13,11 @@ use offhook_stages::{BoxFuture, CallInfo};
 use offhook_twilio::calls::{CallUpdate, PhoneNumber};
 use offhook_twilio::twiml::{Dial, Response, Verb};
 
-use super::CallRegistry;
 use super::live_call::LiveCall;
 use super::outcome::Outcome;
 use super::seat::PERSON;
-use crate::agents::{Action, Agent, ToolAnswer, ToolFailure, ToolSet};
+use super::{CallRegistry, Served};
+use crate::agents::{Action, ToolAnswer, ToolFailure, ToolSet};
 use crate::serve::address::PublicBase;
 
 /// How long the other party's phone rings.
@@ -28,7 +28,7 @@ pub(super) struct CallTools {
     registry: Arc<CallRegistry>,
     live: Arc<LiveCall>,
     base: Option<PublicBase>,
-    agent: Agent,
+    served: Arc<Served>,
     /// Facts of the call for tools that are asked outside.
     call: CallInfo,
 }
@@ -38,9 +38,9 @@ impl CallTools {
         registry: Arc<CallRegistry>,
         live: Arc<LiveCall>,
         base: Option<PublicBase>,
-        (agent, call): (Agent, CallInfo),
+        (served, call): (Arc<Served>, CallInfo),
     ) -> Self {
-        Self { registry, live, base, agent, call }
+        Self { registry, live, base, served, call }
     }
 }
 
@@ -60,7 +60,7 @@ impl Tools for CallTools {
                 let (registry, live) = (Arc::clone(&self.registry), Arc::clone(&self.live));
                 let base = self.base.clone();
                 // Whom the agent's file names may be called by that name.
-                let known = &self.agent.transfer;
+                let known = &self.served.agent.transfer;
                 let named = known.get(&to).or_else(|| known.values().find(|number| **number == to)).cloned();
                 Box::pin(async move {
                     let allowed = named.is_some();
@@ -69,7 +69,7 @@ impl Tools for CallTools {
                 })
             }
             PERSON => Box::pin(Arc::clone(&self.live.seat).answered()),
-            name => match &self.agent.tools {
+            name => match &self.served.agent.tools {
                 Some(tools) => self.ask(tools, call),
                 None => Box::pin(std::future::ready(Err(format!("there is no tool `{name}` here")))),
             },
@@ -93,7 +93,7 @@ impl CallTools {
         let asked = tools.run(call, &of);
         let (live, name) = (Arc::clone(&self.live), call.name.clone());
         let registry = Arc::clone(&self.registry);
-        let transfer = self.agent.transfer.clone();
+        let transfer = self.served.agent.transfer.clone();
         Box::pin(async move {
             let known = |answer: ToolAnswer| match answer.action.as_ref() {
                 None => Ok((answer, None)),

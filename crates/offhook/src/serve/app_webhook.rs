@@ -226,7 +226,8 @@ fn expect(
     let served = Arc::new(Served { agent, call: call_config, relay: template.relay.clone() });
     let template = Arc::new(template.clone());
     let decision = before.as_ref().map(|before| before.decision.clone()).unwrap_or_default();
-    let expected = Expected { served, template, facts, number, session: Some(session), decision };
+    let (facts, session) = (Arc::new(facts), Some(Box::new(session)));
+    let expected = Expected { served, template, facts, number, session, decision };
     Ok(shared.registry.expect(call, expected))
 }
 

@@ -2,6 +2,7 @@
 
 mod link;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -65,7 +66,7 @@ where
     A: AsyncFnOnce(&StartMessage) -> Result<Admission<MediaLine, W>, String>,
     W: Observer<MediaLine>,
 {
-    let start = match tokio::time::timeout(START_WITHIN, wait_for_start(&mut socket)).await {
+    let mut start = match tokio::time::timeout(START_WITHIN, wait_for_start(&mut socket)).await {
         Ok(Ok(Some(start))) => start,
         Ok(Ok(None)) => return Err(Box::default()),
         Ok(Err(error)) => return Err(refuse(socket, None, error).await),
@@ -75,6 +76,8 @@ where
         Ok(admitted) => admitted,
         Err(why) => return Err(refuse(socket, Some(start), SessionError::Refused(why)).await),
     };
+    // What they said, the admission knows; here they would only be kept as long as the call lasts.
+    start.parameters = BTreeMap::new();
     let (driver, back) = match admitted {
         Admitted::Back(Detached(driver)) => (*driver, true),
         Admitted::New(setup, observer) => (begin(*setup, observer, &start), false),

@@ -14,30 +14,50 @@ pub(super) type Older<T> = Mutex<VecDeque<T>>;
 /// How items travel. What is rare is boxed, so that the room that a busy moment took is small.
 #[derive(Debug)]
 pub(super) enum Sending<T> {
-    Array(Sender<T>),
+    Array(Box<Live<T>>),
     Rare(flume::Sender<Box<T>>),
+    /// Nothing will be sent any more.
+    Gone,
+}
+
+/// The sending end of sound, and what takes the oldest away.
+#[derive(Debug)]
+pub(super) struct Live<T> {
+    items: Sender<T>,
+    oldest: Receiver<T>,
+    older: Arc<Older<T>>,
 }
 
 #[derive(Debug)]
 pub(super) enum Receiving<T> {
-    Array(Receiver<T>, Arc<Older<T>>),
+    Array(Box<(Receiver<T>, Arc<Older<T>>)>),
     Rare(flume::Receiver<Box<T>>),
+}
+
+/// For live audio, which has its room from the beginning.
+pub(super) fn array<T>(capacity: usize) -> (Sending<T>, Receiving<T>) {
+    let (items, receiver) = crossbeam_channel::bounded(capacity);
+    let older = Arc::<Older<T>>::default();
+    let live = Live { items, oldest: receiver.clone(), older: Arc::clone(&older) };
+    (Sending::Array(Box::new(live)), Receiving::Array(Box::new((receiver, older))))
+}
+
+/// For what carries meaning.
+pub(super) fn rare<T>(capacity: usize) -> (Sending<T>, Receiving<T>) {
+    let (sender, receiver) = flume::bounded(capacity);
+    (Sending::Rare(sender), Receiving::Rare(receiver))
 }
 
 impl<T> Clone for Sending<T> {
     fn clone(&self) -> Self {
         match self {
-            Self::Array(items) => Self::Array(items.clone()),
+            Self::Array(live) => Self::Array(Box::new(Live {
+                items: live.items.clone(),
+                oldest: live.oldest.clone(),
+                older: Arc::clone(&live.older),
+            })),
             Self::Rare(items) => Self::Rare(items.clone()),
-        }
-    }
-}
-
-impl<T> Clone for Receiving<T> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Array(items, older) => Self::Array(items.clone(), Arc::clone(older)),
-            Self::Rare(items) => Self::Rare(items.clone()),
+            Self::Gone => Self::Gone,
         }
     }
 }
@@ -45,7 +65,8 @@ impl<T> Clone for Receiving<T> {
 impl<T> Sending<T> {
     pub(super) fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
         match self {
-            Self::Array(items) => items.try_send(item),
+            Self::Array(live) => live.items.try_send(item),
+            Self::Gone => Err(TrySendError::Disconnected(item)),
             Self::Rare(items) => items.try_send(Box::new(item)).map_err(|error| match error {
                 flume::TrySendError::Full(item) => TrySendError::Full(*item),
                 flume::TrySendError::Disconnected(item) => TrySendError::Disconnected(*item),
@@ -57,7 +78,8 @@ impl<T> Sending<T> {
 impl<T> Receiving<T> {
     pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
         match self {
-            Self::Array(items, older) => {
+            Self::Array(live) => {
+                let (items, older) = &**live;
                 let mut older = locked(older);
                 older.pop_front().map_or_else(|| items.try_recv(), Ok)
             }
@@ -70,13 +92,13 @@ impl<T> Receiving<T> {
 
     pub(super) fn recv(&self) -> Option<T> {
         match self {
-            Self::Array(items, _) => loop {
+            Self::Array(live) => loop {
                 match self.try_recv() {
                     Ok(item) => return Some(item),
                     Err(TryRecvError::Disconnected) => return None,
                     Err(TryRecvError::Empty) => {
                         let mut arrival = Select::new();
-                        arrival.recv(items);
+                        arrival.recv(&live.0);
                         arrival.ready();
                     }
                 }
@@ -87,13 +109,13 @@ impl<T> Receiving<T> {
 
     pub(super) fn recv_timeout(&self, patience: std::time::Duration) -> Result<T, RecvTimeoutError> {
         match self {
-            Self::Array(items, _) => loop {
+            Self::Array(live) => loop {
                 match self.try_recv() {
                     Ok(item) => return Ok(item),
                     Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
                     Err(TryRecvError::Empty) => {
                         let mut arrival = Select::new();
-                        arrival.recv(items);
+                        arrival.recv(&live.0);
                         arrival.ready_timeout(patience).map_err(|_| RecvTimeoutError::Timeout)?;
                     }
                 }
@@ -108,15 +130,15 @@ impl<T> Receiving<T> {
     }
 }
 
-impl<T: MayDrop> Receiving<T> {
+impl<T: MayDrop> Sending<T> {
     /// Makes room for one item: drops the oldest that may be dropped, and keeps those before it, in their order. Returns whether
     /// one was dropped.
     pub(super) fn make_room(&self) -> bool {
-        let Self::Array(items, older) = self else { return false };
-        let mut older = locked(older);
-        let bound = items.capacity().unwrap_or(0);
+        let Self::Array(live) = self else { return false };
+        let mut older = locked(&live.older);
+        let bound = live.oldest.capacity().unwrap_or(0);
         while older.len() < bound
-            && let Ok(oldest) = items.try_recv()
+            && let Ok(oldest) = live.oldest.try_recv()
         {
             if oldest.may_drop() {
                 return true;
