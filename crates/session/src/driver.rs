@@ -192,7 +192,11 @@ impl<L: SessionLine, W: Observer<L>> Driver<L, W> {
                     self.stages.judge(question);
                     None
                 }
-                Output::Llm(command) => self.stages.think(command).and_then(L::stage_input),
+                Output::Llm(command) => {
+                    let events = self.stages.think(command).into_iter().map(StageEvent::Llm);
+                    self.backlog.extend(events.filter_map(L::stage_input));
+                    None
+                }
                 Output::Tts(command) => self.stages.speak(command).and_then(L::stage_input),
                 Output::Tool(call) => self.tools.begin(call).map(Input::Tool),
                 Output::CancelTool { id } => {

@@ -5,6 +5,7 @@
 //!
 //! - `driver`: a call but for its socket: clock, stages, tools, observer
 //! - `session`: the loop, over whatever link carries it
+//! - `interceptor`: who may answer in the model's place
 //! - `guard`: what a peer may send
 //! - `socket`: a WebSocket that is written without waiting
 //! - `media`, [`relay`]: Media Streams and ConversationRelay: how a call begins, its messages, how it ends
@@ -14,6 +15,7 @@ mod control;
 mod detached;
 mod driver;
 mod guard;
+mod interceptor;
 mod media;
 mod prefetch;
 pub mod relay;
@@ -28,6 +30,7 @@ pub use control::{ControlError, ControlReceiver, ControlSender, control};
 pub use detached::{Admission, Admitted, Detached, Leave};
 pub use driver::{Observer, SessionLine};
 pub use guard::{StreamGuard, TooMuch};
+pub use interceptor::{Intercepted, Interceptor};
 pub use media::{OpenCall, open_call, serve_call};
 pub use report::{SessionEnd, SessionError, SessionReport};
 pub use setup::Setup;

@@ -7,6 +7,7 @@ use offhook_media_line::CallConfig;
 use offhook_stages::{CallFacts, Meter};
 
 use crate::control::ControlReceiver;
+use crate::interceptor::Interceptor;
 use crate::stages::StageSet;
 use crate::toolbox::Tools;
 
@@ -30,6 +31,8 @@ pub struct Setup {
     pub control: Option<ControlReceiver>,
     /// Does what the agent's tools do.
     pub tools: Option<Arc<dyn Tools>>,
+    /// Who may answer in the model's place.
+    pub interceptor: Option<Arc<dyn Interceptor>>,
 }
 
 impl Setup {
@@ -46,6 +49,7 @@ impl Setup {
             meter: Meter::default(),
             control: None,
             tools: None,
+            interceptor: None,
         }
     }
 }

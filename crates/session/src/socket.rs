@@ -22,9 +22,9 @@ pub fn socket_config() -> WebSocketConfig {
         .max_message_size(Some(LONGEST_MESSAGE))
         .max_frame_size(Some(LONGEST_MESSAGE))
         // The defaults are 128 KiB each; Twilio's messages have some 400 octets, ours 1.2 KiB at most. Buffers grow by doubling
-        // and stay: what is read begins small, and what is written is handed on after each message of sound.
+        // and stay: what is read begins small, and what is written is handed on after each message, so that no two are in the buffer.
         .read_buffer_size(512)
-        .write_buffer_size(256)
+        .write_buffer_size(0)
         .max_write_buffer_size(1024 * 1024)
 }
 

@@ -17,6 +17,8 @@ use offhook_stages::{
 };
 use tokio::task::JoinHandle;
 
+use crate::interceptor::{Intercepted, Interceptor};
+
 /// The stages of an agent, shared by its calls.
 #[derive(Clone)]
 pub struct StageSet {
@@ -82,6 +84,7 @@ pub enum StageEvent {
 struct LlmTask {
     commands: Tx<LlmCommand>,
     events: Rx<LlmEvent>,
+    interceptor: Option<Arc<dyn Interceptor>>,
 }
 
 /// A turn model at work.
@@ -215,6 +218,12 @@ impl Running {
         Self { llm, sound: None, ends, ended: Cell::new(None), tasks: starter.tasks }
     }
 
+    /// Lets somebody answer in the model's place.
+    pub(crate) fn behind(mut self, interceptor: Option<Arc<dyn Interceptor>>) -> Self {
+        self.llm.interceptor = interceptor;
+        self
+    }
+
     /// The next thing that a stage has said, if there is one.
     pub(crate) fn next(&self) -> Option<StageEvent> {
         if let Some(event) = self.said() {
@@ -256,15 +265,23 @@ impl Running {
         }
     }
 
-    /// Hands a command to the language model. Returns the event for the call if it isn't taken: a stage that doesn't take a
-    /// command has stopped reading, and what the command wanted has failed.
-    pub(crate) fn think(&self, command: LlmCommand) -> Option<StageEvent> {
+    /// Hands a command to the language model, or to who answers in its place. Returns events for the call: the answer, or that the
+    /// command isn't taken: a stage that doesn't take one has stopped reading, and what the command wanted has failed.
+    pub(crate) fn think(&self, command: LlmCommand) -> Vec<LlmEvent> {
+        let command = match &self.llm.interceptor {
+            None => command,
+            Some(interceptor) => match interceptor.intercept(command) {
+                Intercepted::Passed(command) => command,
+                Intercepted::Answered(events) => return events,
+            },
+        };
         let reply = match &command {
             LlmCommand::Respond(request) => Some(request.reply),
             _ => None,
         };
-        self.llm.commands.offer(command).err()?;
-        Some(StageEvent::Llm(LlmEvent::Failed { reply: reply?, failure: broken("llm".into(), STOPPED) }))
+        let refused = self.llm.commands.offer(command).is_err();
+        let failed = |reply| LlmEvent::Failed { reply, failure: broken("llm".into(), STOPPED) };
+        reply.filter(|_| refused).map(failed).into_iter().collect()
     }
 
     /// The same for text-to-speech.
@@ -326,7 +343,7 @@ impl Starter<'_> {
             move || task.run(info, to_llm, from_llm),
             |failure| Some(StageEvent::LlmEnded(failure)),
         );
-        LlmTask { commands, events }
+        LlmTask { commands, events, interceptor: None }
     }
 }
 

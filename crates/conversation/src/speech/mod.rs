@@ -65,7 +65,11 @@ impl Speech {
     /// It is over, or dropped.
     pub(crate) fn remove(&mut self, id: UtteranceId) -> Option<Utterance> {
         let place = self.queue.iter().position(|utterance| utterance.id == id)?;
-        self.queue.remove(place)
+        let removed = self.queue.remove(place);
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new(); // most of a call nothing is said
+        }
+        removed
     }
 
     /// What is next in turn may begin only now: the voice's time counts from here.

@@ -59,12 +59,15 @@ fn binomial(line: &[i32], at: usize) -> i32 {
 pub(crate) struct Played {
     /// Empty until something is said.
     ring: Vec<i16>,
-    /// How long it will be: a power of two. None where nobody looks at it.
+    /// How long it will be, in ticks; 0 where nobody looks at it.
     length: usize,
     decimator: Option<Decimator>,
     /// The first tick after the newest sound.
     end: Tick,
 }
+
+/// The caller's sound is looked at so much after it was spoken, at most: 100 ms.
+const LATE: usize = 200;
 
 /// The longest ring, 8.192 s. With a lead so long that the longest delays don't fit, these aren't looked for.
 const LONGEST_RING: usize = 16_384;
@@ -73,7 +76,7 @@ impl Played {
     /// For sound that is sent up to so long ahead of its playing.
     pub(crate) fn new(lead: std::time::Duration) -> Self {
         let ahead = usize::try_from(lead.as_millis() * 2).unwrap_or(LONGEST_RING).min(LONGEST_RING);
-        let length = (ahead + super::MAX_LAG + super::WINDOW).next_power_of_two().min(LONGEST_RING);
+        let length = (ahead + super::MAX_LAG + super::WINDOW + LATE).min(LONGEST_RING);
         Self { ring: Vec::new(), length, decimator: None, end: 0 }
     }
 

@@ -48,9 +48,10 @@ impl Transport for MediaLine {
     }
 
     fn shrink(&mut self) {
-        // One frame of the caller's at a time goes on to who listens, without new room for it.
-        self.out.shrink_to(1);
-        self.heard.stt.shrink_to(1);
+        // One frame of the caller's at a time goes on to who listens, if anybody does, without new room for it.
+        let a_frame = usize::from(self.config.inbound.heard);
+        self.out.shrink_to(a_frame);
+        self.heard.stt.shrink_to(a_frame);
         self.heard.events.shrink_to_fit();
         self.events.shrink_to_fit();
         self.playout.shrink();

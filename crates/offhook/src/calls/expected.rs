@@ -27,8 +27,8 @@ pub(crate) struct Expected {
     pub(crate) number: u32,
     /// The application's session, if the words are an application's.
     pub(crate) session: Option<Box<SessionOfApp>>,
-    /// How it was routed.
-    pub(crate) decision: Decision,
+    /// How it was routed, if routing had anything to say.
+    pub(crate) decision: Option<Box<Decision>>,
 }
 
 impl Expected {
@@ -40,7 +40,7 @@ impl Expected {
             facts: Arc::new(facts),
             number: 0,
             session: None,
-            decision,
+            decision: (decision != Decision::default()).then(|| Box::new(decision)),
         }
     }
 }

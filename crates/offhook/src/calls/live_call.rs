@@ -114,12 +114,13 @@ impl LiveCall {
 
     /// Whether tape and record of it are kept, where any are.
     pub(crate) fn is_recorded(&self) -> bool {
-        self.expected().is_none_or(|expected| expected.decision.record.unwrap_or(true))
+        self.expected().and_then(|expected| expected.decision.as_ref()?.record).unwrap_or(true)
     }
 
     /// What its instructions and greeting are filled with, and applications get as parameters.
     pub(crate) fn variables(&self) -> BTreeMap<String, String> {
-        let mut variables = self.expected().map(|e| e.decision.variables.clone()).unwrap_or_default();
+        let routed = self.expected().and_then(|expected| Some(expected.decision.as_ref()?.variables.clone()));
+        let mut variables = routed.unwrap_or_default();
         variables.extend(self.about.parameters.iter().map(|(name, value)| (name.clone(), value.clone())));
         variables
     }

@@ -28,7 +28,7 @@ use offhook_conversation::{Control, EndReason};
 use offhook_media_line::CallConfig;
 use offhook_objects::Objects;
 use offhook_script::Transport;
-use offhook_session::{Setup, control};
+use offhook_session::{Interceptor, Setup, control};
 use offhook_stage_api::Interruptible;
 use offhook_stages::CallInfo;
 use offhook_store::{Document, Receipt, Store};
@@ -490,11 +490,9 @@ impl CallRegistry {
                 agent.name, agent.transport
             ));
         }
-        let mut stages = agent.stages.clone();
-        stages.llm = Arc::new(seat::Seated::new(stages.llm, Arc::clone(&live.seat)));
         // A call that goes on speaks the language that it spoke.
         let language = live.record().language.get_or_insert_with(|| agent.language.clone()).clone();
-        let mut setup = Setup::new(self.behaviour(&live), stages, &language);
+        let mut setup = Setup::new(self.behaviour(&live), agent.stages.clone(), &language);
         let mut parameters: BTreeMap<String, String> = call.parameters.clone();
         parameters.retain(|name, _| !OURS.contains(&name.as_str()));
         parameters.extend(live.variables());
@@ -504,6 +502,7 @@ impl CallRegistry {
         setup.facts = live.call_facts(&agent.name);
         let (sender, receiver) = control();
         setup.control = Some(receiver);
+        setup.interceptor = Some(Arc::clone(&live.seat) as Arc<dyn Interceptor>);
         let info = CallInfo {
             call: call.sid.into(),
             language: language.as_str().into(),
@@ -536,8 +535,10 @@ impl CallRegistry {
             Some(expected) => Arc::clone(&expected.served),
             None => Arc::clone(&self.roster.load().first),
         };
-        let routed_goal =
-            expected.as_ref().and_then(|expected| expected.decision.goal.as_deref()).map(Into::into);
+        let routed_goal = expected
+            .as_ref()
+            .and_then(|expected| expected.decision.as_ref()?.goal.as_deref())
+            .map(Into::into);
         let about = About {
             reference: String::new(),
             direction: "inbound",

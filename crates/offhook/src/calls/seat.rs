@@ -7,10 +7,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::future::{Either, select};
+use offhook_session::{Intercepted, Interceptor};
 use offhook_stage_api::id::ReplyId;
 use offhook_stage_api::{Interruptible, LlmCommand, LlmEvent, ReplyReason, ReplyRequest, ToolCall};
-use offhook_stages::{BoxFuture, CallInfo, Distance, Llm, Rx, StageError, Tx, WhenFull, bounded};
 use tokio::sync::Notify;
 
 /// The tool that waits for the person.
@@ -19,8 +18,6 @@ pub(super) const PERSON: &str = "ask_person";
 const MOST_WORDS: usize = 16;
 /// Replies of the person's that are remembered: what the call tells of them is not for the model.
 const MOST_REPLIES: usize = 64;
-/// As the call's own queue to its model.
-const QUEUE: usize = 256;
 
 /// Who answers: the model, or whoever has taken its seat.
 #[derive(Debug, Default)]
@@ -35,6 +32,11 @@ struct State {
     /// A reply waits for the person.
     awaited: bool,
     words: VecDeque<(String, Interruptible)>,
+    /// Replies that the model knows nothing of.
+    ours: VecDeque<ReplyId>,
+    /// What the person is being asked, for the model if they leave.
+    asked: Option<Arc<ReplyRequest>>,
+    count: u32,
 }
 
 impl Seat {
@@ -88,150 +90,66 @@ impl Seat {
             changed.await;
         }
     }
+}
 
-    fn words(&self) -> Option<(String, Interruptible)> {
+impl Interceptor for Seat {
+    fn intercept(&self, command: LlmCommand) -> Intercepted {
         let mut state = self.state();
-        let words = state.words.pop_front();
-        state.awaited &= words.is_none();
-        words
-    }
-}
-
-/// A model whose seat may be taken.
-pub(super) struct Seated {
-    inner: Arc<dyn Llm>,
-    seat: Arc<Seat>,
-}
-
-impl Seated {
-    pub(super) fn new(inner: Arc<dyn Llm>, seat: Arc<Seat>) -> Self {
-        Self { inner, seat }
-    }
-}
-
-impl Llm for Seated {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn warm(&self, call: &CallInfo) -> BoxFuture<()> {
-        self.inner.warm(call)
-    }
-
-    fn distance(&self) -> Distance {
-        self.inner.distance()
-    }
-
-    fn run(
-        &self,
-        call: CallInfo,
-        commands: Rx<LlmCommand>,
-        events: Tx<LlmEvent>,
-    ) -> BoxFuture<Result<(), StageError>> {
-        let (to_model, for_model) = bounded(QUEUE, WhenFull::PushBack);
-        let mut model = self.inner.run(call, for_model, events.clone());
-        let mut usher = Usher {
-            seat: Arc::clone(&self.seat),
-            events,
-            to_model,
-            ours: VecDeque::new(),
-            asked: None,
-            count: 0,
-        };
-        Box::pin(async move {
-            // Written here, and no `async fn`: it keeps all it is given twice.
-            let ushering = std::pin::pin!(async {
-                while let Some(command) = commands.recv().await {
-                    let led = match usher.whose(command) {
-                        Whose::Models(command) => usher.to_model.send(command).await,
-                        // Few calls are taken over: what that takes is made then.
-                        Whose::Persons(request) => Box::pin(usher.respond(request)).await,
-                        Whose::Nobodys => Ok(()),
-                    };
-                    if led.is_err() {
-                        // The call is over, or the model has ended, which it tells itself.
-                        return;
-                    }
-                }
-            });
-            match select(&mut model, ushering).await {
-                Either::Left((ended, _)) => ended,
-                Either::Right(((), _)) => model.await,
-            }
-        })
-    }
-}
-
-/// Leads requests to whoever has the seat.
-struct Usher {
-    seat: Arc<Seat>,
-    events: Tx<LlmEvent>,
-    to_model: Tx<LlmCommand>,
-    /// Replies that the model knows nothing of.
-    ours: VecDeque<ReplyId>,
-    /// What the person is being asked, for the model if they leave.
-    asked: Option<Arc<ReplyRequest>>,
-    count: u32,
-}
-
-/// Whom a command is for.
-enum Whose {
-    Models(LlmCommand),
-    Persons(Arc<ReplyRequest>),
-    Nobodys,
-}
-
-impl Usher {
-    fn whose(&self, command: LlmCommand) -> Whose {
         match command {
-            LlmCommand::Respond(request) if self.seat.is_taken() || self.asked.is_some() => {
-                Whose::Persons(request)
-            }
+            LlmCommand::Respond(request) => state.respond(request),
             LlmCommand::Commit { reply }
             | LlmCommand::Cancel { reply }
             | LlmCommand::Interrupted { reply, .. }
-                if self.ours.contains(&reply) =>
+                if state.ours.contains(&reply) =>
             {
-                Whose::Nobodys
+                Intercepted::Answered(Vec::new())
             }
-            LlmCommand::ToolResult(result) if result.name == PERSON => Whose::Nobodys,
-            other => Whose::Models(other),
+            LlmCommand::ToolResult(result) if result.name == PERSON => Intercepted::Answered(Vec::new()),
+            other => Intercepted::Passed(other),
         }
     }
+}
 
-    async fn respond(&mut self, request: Arc<ReplyRequest>) -> Result<(), offhook_stages::queue::Closed> {
+impl State {
+    fn respond(&mut self, request: Arc<ReplyRequest>) -> Intercepted {
         let goes_on = request.reason == ReplyReason::Tool && self.asked.is_some();
-        if goes_on && let Some((text, by)) = self.seat.words() {
+        if goes_on && let Some((text, by)) = self.words() {
             self.asked = None;
             let reply = self.remember(request.reply);
-            self.events.send(LlmEvent::Interruptible { reply, by }).await?;
-            self.events.send(LlmEvent::Text { reply, delta: text }).await?;
-            return self.events.send(LlmEvent::Done { reply }).await;
+            return Intercepted::Answered(vec![
+                LlmEvent::Interruptible { reply, by },
+                LlmEvent::Text { reply, delta: text },
+                LlmEvent::Done { reply },
+            ]);
         }
-        if self.seat.is_taken() {
+        if self.taken {
             if !goes_on {
                 self.asked = Some(Arc::clone(&request));
             }
-            return self.ask(request.reply).await;
+            return self.ask(request.reply);
         }
         // The person has left: the model answers what they did not.
         let asked = self.asked.take().filter(|_| goes_on);
-        let request = match asked {
+        Intercepted::Passed(LlmCommand::Respond(match asked {
             Some(asked) => Arc::new(ReplyRequest { reason: asked.reason.clone(), ..(*request).clone() }),
             None => request,
-        };
-        self.to_model.send(LlmCommand::Respond(request)).await
+        }))
+    }
+
+    fn words(&mut self) -> Option<(String, Interruptible)> {
+        let words = self.words.pop_front();
+        self.awaited &= words.is_none();
+        words
     }
 
     /// Asks the person.
-    async fn ask(&mut self, reply: ReplyId) -> Result<(), offhook_stages::queue::Closed> {
-        self.seat.state().awaited = true;
+    fn ask(&mut self, reply: ReplyId) -> Intercepted {
+        self.awaited = true;
         let reply = self.remember(reply);
         self.count = self.count.wrapping_add(1);
         let arguments = serde_json::json!({ "request": self.count });
         let call = ToolCall { id: String::new(), name: PERSON.to_owned(), arguments };
-        self.events.send(LlmEvent::Tool { reply, call }).await?;
-        self.events.send(LlmEvent::Done { reply }).await
+        Intercepted::Answered(vec![LlmEvent::Tool { reply, call }, LlmEvent::Done { reply }])
     }
 
     fn remember(&mut self, reply: ReplyId) -> ReplyId {
@@ -251,34 +169,6 @@ mod tests {
 
     use super::*;
 
-    /// Answers each request with its number.
-    struct Model;
-
-    impl Llm for Model {
-        fn name(&self) -> &str {
-            "model"
-        }
-
-        fn run(
-            &self,
-            _call: CallInfo,
-            commands: Rx<LlmCommand>,
-            events: Tx<LlmEvent>,
-        ) -> BoxFuture<Result<(), StageError>> {
-            Box::pin(async move {
-                while let Some(command) = commands.recv().await {
-                    let said = match command {
-                        LlmCommand::Respond(request) => (request.reply, format!("{:?}", request.reason)),
-                        LlmCommand::Commit { reply } => (reply, "commit".to_owned()),
-                        other => panic!("{other:?}"),
-                    };
-                    events.send(LlmEvent::Text { reply: said.0, delta: said.1 }).await.unwrap();
-                }
-                Ok(())
-            })
-        }
-    }
-
     fn request(reply: u32, reason: ReplyReason) -> LlmCommand {
         let (reply, tools) = (ReplyId(reply), ToolUse::Auto);
         LlmCommand::Respond(Arc::new(ReplyRequest {
@@ -295,55 +185,59 @@ mod tests {
         ReplyReason::Caller { text: text.to_owned(), confidence: None }
     }
 
+    /// What the model is asked; `None` if it isn't.
+    fn passed(intercepted: Intercepted) -> Option<String> {
+        match intercepted {
+            Intercepted::Passed(LlmCommand::Respond(request)) => Some(format!("{:?}", request.reason)),
+            Intercepted::Passed(other) => Some(format!("{other:?}")),
+            Intercepted::Answered(_) => None,
+        }
+    }
+
+    fn answered(intercepted: Intercepted) -> Vec<LlmEvent> {
+        match intercepted {
+            Intercepted::Answered(events) => events,
+            Intercepted::Passed(command) => panic!("{command:?}"),
+        }
+    }
+
+    fn asks_the_person(events: &[LlmEvent]) -> bool {
+        matches!(events, [LlmEvent::Tool { call, .. }, LlmEvent::Done { .. }] if call.name == PERSON)
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_person_answers_while_the_seat_is_taken_and_the_model_before_and_after() {
         let seat = Arc::new(Seat::default());
-        let seated = Seated::new(Arc::new(Model), Arc::clone(&seat));
-        let (to, commands) = bounded(8, WhenFull::PushBack);
-        let (events, from) = bounded(8, WhenFull::PushBack);
-        let running = tokio::spawn(seated.run(CallInfo::default(), commands, events));
-        let text = |event: Option<LlmEvent>| match event {
-            Some(LlmEvent::Text { delta, .. }) => delta,
-            other => panic!("{other:?}"),
-        };
-        to.send(request(1, caller("one"))).await.unwrap();
-        assert!(text(from.recv().await).contains("one"));
+        assert!(passed(seat.intercept(request(1, caller("one")))).unwrap().contains("one"));
         assert!(!seat.answer("nobody asked", Interruptible::Yes));
         // Taken: the model is not asked, and hears nothing of the reply.
         seat.take(true);
-        to.send(request(2, caller("two"))).await.unwrap();
-        assert!(matches!(from.recv().await, Some(LlmEvent::Tool { call, .. }) if call.name == PERSON));
-        assert!(matches!(from.recv().await, Some(LlmEvent::Done { .. })));
-        to.send(LlmCommand::Commit { reply: ReplyId(2) }).await.unwrap();
+        assert!(asks_the_person(&answered(seat.intercept(request(2, caller("two"))))));
+        assert!(answered(seat.intercept(LlmCommand::Commit { reply: ReplyId(2) })).is_empty());
         let waiting = tokio::spawn(Arc::clone(&seat).answered());
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert!(!waiting.is_finished());
         assert!(seat.answer("A person speaks.", Interruptible::No));
         let outcome = waiting.await.unwrap();
-        to.send(LlmCommand::ToolResult(ToolResult { id: "1".into(), name: PERSON.into(), outcome }))
-            .await
-            .unwrap();
-        to.send(request(3, ReplyReason::Tool)).await.unwrap();
+        let result = ToolResult { id: "1".into(), name: PERSON.into(), outcome };
+        assert!(answered(seat.intercept(LlmCommand::ToolResult(result))).is_empty());
+        let reply = ReplyId(3);
         assert_eq!(
-            from.recv().await,
-            Some(LlmEvent::Interruptible { reply: ReplyId(3), by: Interruptible::No })
+            answered(seat.intercept(request(3, ReplyReason::Tool))),
+            [
+                LlmEvent::Interruptible { reply, by: Interruptible::No },
+                LlmEvent::Text { reply, delta: "A person speaks.".into() },
+                LlmEvent::Done { reply },
+            ]
         );
-        assert_eq!(text(from.recv().await), "A person speaks.");
-        assert!(matches!(from.recv().await, Some(LlmEvent::Done { .. })));
         assert!(!seat.answer("nothing is asked now", Interruptible::Yes));
         // Given back in the midst of a question: the model answers what was asked.
-        to.send(request(4, caller("four"))).await.unwrap();
-        assert!(matches!(from.recv().await, Some(LlmEvent::Tool { .. })));
-        assert!(matches!(from.recv().await, Some(LlmEvent::Done { .. })));
+        assert!(asks_the_person(&answered(seat.intercept(request(4, caller("four"))))));
         let waiting = tokio::spawn(Arc::clone(&seat).answered());
         tokio::time::sleep(Duration::from_secs(1)).await;
         seat.take(false);
         waiting.await.unwrap().unwrap();
-        to.send(request(5, ReplyReason::Tool)).await.unwrap();
-        assert!(text(from.recv().await).contains("four"));
-        to.send(LlmCommand::Commit { reply: ReplyId(5) }).await.unwrap();
-        assert_eq!(text(from.recv().await), "commit");
-        drop(to);
-        running.await.unwrap().unwrap();
+        assert!(passed(seat.intercept(request(5, ReplyReason::Tool))).unwrap().contains("four"));
+        assert!(passed(seat.intercept(LlmCommand::Commit { reply: ReplyId(5) })).is_some());
     }
 }

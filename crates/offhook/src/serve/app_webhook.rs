@@ -225,7 +225,7 @@ fn expect(
     facts.tenant = before.as_ref().map(|before| before.facts.tenant.clone()).unwrap_or_default();
     let served = Arc::new(Served { agent, call: call_config, relay: template.relay.clone() });
     let template = Arc::new(template.clone());
-    let decision = before.as_ref().map(|before| before.decision.clone()).unwrap_or_default();
+    let decision = before.as_ref().and_then(|before| before.decision.clone());
     let (facts, session) = (Arc::new(facts), Some(Box::new(session)));
     let expected = Expected { served, template, facts, number, session, decision };
     Ok(shared.registry.expect(call, expected))

@@ -112,7 +112,7 @@ fn begin<W: Observer<MediaLine>>(setup: Setup, observer: W, start: &StartMessage
     // Whatever has something for the call, other than the socket, notifies the same notifier.
     let notifier = setup.control.as_ref().map(|control| Arc::clone(control.notifier())).unwrap_or_default();
     let parts = Parts {
-        stages: Running::start(&setup.stages, &info, &notifier),
+        stages: Running::start(&setup.stages, &info, &notifier).behind(setup.interceptor),
         notifier,
         observer,
         control: setup.control,

@@ -149,7 +149,7 @@ fn begin<W: Observer<RelayLine>>(setup: Setup, observer: W, message: &SetupMessa
     };
     let notifier = setup.control.as_ref().map(|control| Arc::clone(control.notifier())).unwrap_or_default();
     let parts = Parts {
-        stages: Running::start_llm(&setup.stages.llm, &info, &notifier),
+        stages: Running::start_llm(&setup.stages.llm, &info, &notifier).behind(setup.interceptor),
         notifier,
         observer,
         control: setup.control,
