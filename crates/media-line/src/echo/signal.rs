@@ -66,8 +66,8 @@ pub(crate) struct Played {
     end: Tick,
 }
 
-/// The caller's sound is looked at so much after it was spoken, at most: 100 ms.
-const LATE: usize = 200;
+/// The caller's sound is looked at so much after it was spoken, at most: 40 ms.
+const LATE: usize = 80;
 
 /// The longest ring, 8.192 s. With a lead so long that the longest delays don't fit, these aren't looked for.
 const LONGEST_RING: usize = 16_384;

@@ -493,9 +493,9 @@ impl CallRegistry {
         // A call that goes on speaks the language that it spoke.
         let language = live.record().language.get_or_insert_with(|| agent.language.clone()).clone();
         let mut setup = Setup::new(self.behaviour(&live), agent.stages.clone(), &language);
-        let mut parameters: BTreeMap<String, String> = call.parameters.clone();
-        parameters.retain(|name, _| !OURS.contains(&name.as_str()));
-        parameters.extend(live.variables());
+        let theirs = call.parameters.iter().filter(|(name, _)| !OURS.contains(&name.as_str()));
+        let theirs = theirs.map(|(name, value)| (name.clone(), value.clone()));
+        let parameters: BTreeMap<String, String> = theirs.chain(live.variables()).collect();
         setup.parameters = Arc::new(parameters);
         setup.goal.clone_from(&live.about.goal);
         setup.meter = live.meter.clone();
