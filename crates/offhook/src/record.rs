@@ -118,7 +118,7 @@ impl Recorder {
     /// Records the call's sound too; with a notice, from when that was heard.
     pub(crate) fn with_sound(mut self, form: Option<Form>, notice: Option<String>) -> Self {
         if let (Some(keeper), Some(form)) = (&self.keeper, form) {
-let sound = keeper.sound(&self.call, form);
+            let sound = keeper.sound(&self.call, form);
             let keeper = keeper.clone();
             self.sound =
                 Some(Box::new(SoundNotes { keeper, sound, notes: Vec::new(), since: 0, last: 0, notice }));

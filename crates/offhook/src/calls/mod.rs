@@ -570,8 +570,10 @@ impl CallRegistry {
         let config = live.as_ref().map_or_else(|| Arc::clone(&served.call), |live| self.behaviour(live));
         let kept_as = live.as_ref().map_or_else(|| sid.to_owned(), |live| live.recorded_as(sid));
         let names = (kept_as.as_str(), served.agent.name.as_str());
-        let routed =
-            live.as_ref().and_then(|live| live.expected()).and_then(|known| known.decision.recording);
+        let routed = live
+            .as_ref()
+            .and_then(|live| live.expected())
+            .and_then(|known| known.decision.as_ref()?.recording);
         let form = routed.unwrap_or(self.recording.form).form().filter(|_| over == Transport::MediaStreams);
         // Of a call that came back the caller knows already.
         let notice = self.recording.notice.clone().filter(|_| form.is_some() && kept_as == sid);
