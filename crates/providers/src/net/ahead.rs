@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper_util::client::legacy::connect::Connection;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -32,6 +33,17 @@ struct Kept<C> {
     server: Server,
     since: Instant,
     connection: C,
+    /// Gives it up if nobody asks. Ends with it.
+    _expiry: Expiry,
+}
+
+/// A task that is over when nobody has this any more.
+struct Expiry(JoinHandle<()>);
+
+impl Drop for Expiry {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Scheme and authority.
@@ -61,15 +73,17 @@ impl<S: Service<Uri> + Clone> Ahead<S> {
             return;
         }
         if let Ok(connection) = inner.call(to.clone()).await {
-            let kept = Kept { server, since: Instant::now(), connection };
-            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
-            // Nobody asks after all: it isn't held longer.
-            let all = Arc::clone(&self.kept);
-            tokio::spawn(async move {
+            // Nobody may ask after all: it isn't held longer than that, and by nobody but this.
+            let all = Arc::downgrade(&self.kept);
+            let expiry = tokio::spawn(async move {
                 tokio::time::sleep(KEPT).await;
-                let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-                drop(all.take_if(|kept| kept.since.elapsed() >= KEPT));
+                if let Some(all) = all.upgrade() {
+                    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                    drop(all.take_if(|kept| kept.since.elapsed() >= KEPT));
+                }
             });
+            let kept = Kept { server, since: Instant::now(), connection, _expiry: Expiry(expiry) };
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
         }
     }
 }
