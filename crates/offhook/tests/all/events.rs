@@ -165,8 +165,13 @@ async fn an_application_is_told_of_everything_until_it_has_it_and_what_it_never_
 
 /// Words of Twilio's voice to a call of this number, from this caller.
 async fn answered(server: &Server, number: u32, caller: &str) -> String {
+    answered_at(server, number, (caller, "14155550101")).await
+}
+
+/// The same at another number of ours.
+async fn answered_at(server: &Server, number: u32, (caller, ours): (&str, &str)) -> String {
     let body = format!(
-        "CallSid=CA{number:032x}&AccountSid=AC{:032x}&From=%2B{caller}&To=%2B14155550101&CallStatus=ringing",
+        "CallSid=CA{number:032x}&AccountSid=AC{:032x}&From=%2B{caller}&To=%2B{ours}&CallStatus=ringing",
         1
     );
     let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
@@ -187,4 +192,25 @@ async fn calls_beyond_the_limits_hear_why_before_the_others_have_begun() {
     assert!(answered(&server, 63, "14155550100").await.contains(busy), "the third of one caller");
     assert!(answered(&server, 64, "14155550177").await.contains("<Stream"));
     assert!(answered(&server, 65, "14155550188").await.contains(busy), "the fourth at once");
+}
+
+/// A tenant that is full is full by itself; what bounds all of them together bounds each.
+#[tokio::test]
+async fn a_tenants_limits_are_its_own() {
+    let route = |name: &str, number: &str, limits: &str| {
+        format!("[[route]]\nto = [\"+{number}\"]\ntenant = \"{name}\"\nagent = \"echo\"\n{limits}")
+    };
+    let blue = route("blue", "14155550111", "limits = { calls = 1, full = \"Blue is full.\" }\n");
+    let red = route("red", "14155550122", "limits = { calls = 2, full = \"Red is full.\" }\n");
+    let all = "[limits]\ncalls = 3\nfull = \"All lines are busy.\"\n";
+    let server = Server::open_with("echo", &format!("{all}{blue}{red}"));
+    let call = |number: u32, ours: &'static str| {
+        let (server, caller) = (&server, format!("1415555{:04}", 200 + number));
+        async move { answered_at(server, number, (&caller, ours)).await }
+    };
+    assert!(call(71, "14155550111").await.contains("<Stream"));
+    assert!(call(72, "14155550111").await.contains("Blue is full."));
+    assert!(call(73, "14155550122").await.contains("<Stream"), "red has room");
+    assert!(call(74, "14155550122").await.contains("<Stream"));
+    assert!(call(75, "14155550122").await.contains("All lines are busy."), "three are all that there may be");
 }
