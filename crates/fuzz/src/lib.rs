@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use offhook_providers::llm::LlmProtocol;
 use offhook_providers::llm::replay::replay;
+use offhook_recording::{Mixer, Piece, Wav, pieces};
 use offhook_script::{Dialog, Script, shipped};
 use offhook_speakable::{Cleaner, LONGEST_SENTENCE, SentenceCutter, is_speakable, speakable as spoken};
 use offhook_stage_api::ReplyReason;
+use offhook_store::{Document, Filter, Redaction};
 use offhook_twilio::signature::Signed;
 use offhook_twilio::stream::{Inbound, parse, parse_outbound};
 use offhook_twilio::webhook::WebhookForm;
@@ -21,7 +23,7 @@ use offhook_twilio::{StreamSid, relay as relay_messages};
 pub type Target = fn(&[u8]);
 
 /// All targets, by name: a folder in `corpus/` each.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("messages", messages),
     ("relay", relay),
     ("twiml", twiml),
@@ -30,6 +32,8 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("tape", tape),
     ("speakable", speakable),
     ("answers", answers),
+    ("document", document),
+    ("recording", recording),
 ];
 
 /// Media Streams messages of both sides: sound must fit where it goes.
@@ -101,6 +105,43 @@ pub fn agent(data: &[u8]) {
 pub fn tape(data: &[u8]) {
     let Ok(text) = offhook_tape::unpacked(data.to_vec()) else { return };
     let _outcome = offhook_tape::replay(&text, offhook_media_line::CallConfig::default());
+}
+
+/// What is looked for among the calls that are kept, a `name=value` a line, and behind an octet that is zero a call's document: what
+/// is left of it when it was redacted is written and read the same, and redacting it again finds nothing.
+pub fn document(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (query, document) = text.split_once('\0').unwrap_or(("", &text));
+    let mut filter = Filter::default();
+    for line in query.lines() {
+        let (name, value) = line.split_once('=').unwrap_or((line, ""));
+        let _understood = filter.set(name, value);
+    }
+    let Ok(mut document) = serde_json::from_str::<Document>(document) else { return };
+    let redaction = Redaction { digits: 4, fields: vec!["pin".into()], ..Redaction::default() };
+    redaction.apply(&mut document);
+    let json = |document: &Document| serde_json::to_string(document).unwrap_or_default();
+    let written = json(&document);
+    let mut again = serde_json::from_str::<Document>(&written).unwrap_or_default();
+    assert_eq!(json(&again), written);
+    redaction.apply(&mut again);
+    assert_eq!(json(&again), written);
+}
+
+/// What was noted of a call's sound when its server was killed, and a recording whose end is missing.
+pub fn recording(data: &[u8]) {
+    let (mut mixer, mut out) = (Mixer::default(), Vec::new());
+    for (us, piece) in pieces::read(data).take(1_000) {
+        let us = us % 60_000_000; // a minute: more is more of the same
+        match piece {
+            Piece::Caller(timestamp, octets) => mixer.caller(us, timestamp, octets),
+            Piece::Agent(octets) => mixer.agent(us, octets),
+            Piece::Clear => mixer.clear(us),
+            Piece::End => mixer.finish(us, &mut out),
+        }
+        mixer.take(us, &mut out);
+    }
+    let _whole = Wav::whole(data.to_vec());
 }
 
 /// What a model writes, as tokens between octets that are zero, in the language of the first octet: it is cleaned in a bounded

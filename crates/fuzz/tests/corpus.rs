@@ -76,3 +76,17 @@ fn nothing_from_outside_breaks_a_parser() {
         }
     }
 }
+
+/// What is no document at all tries little.
+#[test]
+fn the_corpus_has_a_document_with_something_to_redact() {
+    let read = |input: Vec<u8>| {
+        let text = String::from_utf8(input).unwrap();
+        serde_json::from_str::<offhook_store::Document>(text.split_once('\0').unwrap().1)
+    };
+    let mut document = corpus("document").into_iter().map(read).next().unwrap().unwrap();
+    let before = document.clone();
+    offhook_store::Redaction::default().apply(&mut document);
+    assert_ne!(document.turns, before.turns);
+    assert_eq!(document.outcome.unwrap().evidence, "card [redacted]");
+}

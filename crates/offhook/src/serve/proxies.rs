@@ -154,6 +154,23 @@ mod tests {
         assert_eq!(host(&[]), (String::new(), String::new()));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn nothing_that_a_proxy_says_makes_it_panic(
+            forwarded in r#"[-a-z0-9.:;=,\[\]" ]{0,60}"#,
+            list in r"[0-9a-f.:,\[\] ]{0,60}",
+            any in "[ -~]{0,40}",
+        ) {
+            const X: [&str; 4] = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"];
+            for text in [&forwarded, &list, &any] {
+                let _client = read(&[("forwarded", text)]).client(|_| false);
+                let passed = read(&X.map(|name| (name, text.as_str())));
+                let _client = passed.client(|_| false);
+                proptest::prop_assert!(passed.host.is_none_or(|host| !host.is_empty()));
+            }
+        }
+    }
+
     #[test]
     fn the_client_is_the_last_that_is_no_proxy() {
         let private = Network::private();
