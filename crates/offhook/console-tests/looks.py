@@ -35,7 +35,11 @@ def provider(does, name, **more):
 
 
 SERVER = {
-    "version": "0.1.0", "draining": False, "talking": 3, "places_calls": True, "keeps_calls": True, "signed": True, "tenant": None, "person": "ann@example.com",
+    "version": "0.1.0", "draining": False, "talking": 3, "places_calls": True, "keeps_calls": True, "signed": True, "tenant": None, "person": "ann@example.com", "routes_ask_first": False, "workers_late_ms": [0.4, 2.1], "turned_away": 0,
+    "routes": [
+        {"when": ["to +14155550199", "on sat, sun", "by the clock of America/Los_Angeles"], "agent": None, "say": "We are closed at weekends.", "tenant": None, "language": None, "voice": None, "greeting": None, "goal": None},
+        {"when": ["from +49"], "agent": "front-desk", "say": None, "tenant": "blue-door", "language": "de-DE", "voice": None, "greeting": None, "goal": None},
+    ],
     "agents": [
         {"name": "front-desk", "language": "en-US", "transport": "media-streams", "stages": "StageSet(deepgram+pocketsphinx, openai+anthropic, elevenlabs+flite)", "tools": ["find_table", "book_table"], "goal": None, "transfers": ["kitchen"],
          "providers": [provider("hears", "deepgram"), provider("hears", "pocketsphinx", asked=0), provider("thinks", "openai", circuit="open", failed=7, asked=12, opened=1), provider("thinks", "anthropic", asked=36, took_over=7), provider("speaks", "elevenlabs"), provider("speaks", "flite", asked=0)]},

@@ -2,6 +2,7 @@
 /** Agents: who answers here, and whether a file is right, by the server's own check. */
 import { ask, get, isLost } from "./api.js";
 import { fill, h, icon, ticked } from "./dom.js";
+import { counted } from "./findings.js";
 import { complain } from "./main.js";
 
 /** A file is checked when nothing was typed for so long. */
@@ -33,6 +34,7 @@ export class Agents {
     this.operator = !server.tenant;
     this.cards = h("div", { class: "agents" });
     this.facts = h("p", { class: "count" });
+    this.routes = h("section", { class: "card", hidden: true });
     this.text = h("textarea", { id: "file", rows: "18", spellcheck: "false", value: sessionStorage.getItem("offhook.file") ?? EXAMPLE, oninput: () => this.soon() });
     this.verdict = h("div", { class: "verdict", role: "status", "aria-live": "polite" });
     this.element = h(
@@ -40,6 +42,7 @@ export class Agents {
       { class: "agents-view" },
       h("header", { class: "bar-top" }, h("h1", {}, "Agents"), this.facts),
       this.cards,
+      this.routes,
       // An agent is built with the server's own environment to be checked: that is the operator's alone.
       !this.operator ? null : h("section", { class: "card check-card" }, h("h2", {}, h("label", { for: "file" }, "Check an agent's file, or offhook.toml, as you type")), h("p", { class: "about" }, "The same check as ", h("code", {}, "offhook check"), ". Nothing is saved; keys must be in the server's environment."), h("div", { class: "checker" }, this.text, this.verdict)),
     );
@@ -77,6 +80,10 @@ export class Agents {
   /** @param {import("./main.js").Server} server */
   update(server) {
     this.facts.textContent = server.draining ? "The server is about to stop: it takes no new calls." : server.talking === 1 ? "1 call is talked on" : `${server.talking} calls are talked on`;
+    const late = Math.min(...(server.workers_late_ms ?? []));
+    if (Number.isFinite(late)) this.facts.textContent += ` · ${counted(server.workers_late_ms?.length ?? 0, "worker", "workers")}, ${late < 1 ? "in time" : `${late.toFixed(0)} ms late`}${server.turned_away ? ` · ${counted(server.turned_away, "call was", "calls were")} turned away` : ""}`;
+    this.routes.hidden = server.routes.length === 0 && !server.routes_ask_first;
+    fill(this.routes, h("h2", {}, "Routes"), h("p", { class: "about" }, server.routes_ask_first ? "An application is asked first. Else the first route whose conditions all hold is taken." : "The first whose conditions all hold is taken."), h("ol", { class: "routes" }, server.routes.map(route)));
     fill(
       this.cards,
       server.agents.map((agent, at) =>
@@ -111,6 +118,12 @@ export class Agents {
       complain(error);
     }
   }
+}
+
+/** What a route does. @param {import("./main.js").Route} route */
+function route({ when, agent, say, ...more }) {
+  const rest = Object.entries(more).filter(([, value]) => value).map(([name, value]) => `${name} ${value}`);
+  return h("li", {}, h("span", {}, when.length > 0 ? when.join(", ") : "every other call"), h("span", {}, "→ ", say ? `“${say}”` : h("strong", {}, agent ?? "the server's own agent"), rest.length > 0 && h("span", { class: "with" }, ` · ${rest.join(" · ")}`)));
 }
 
 /** @type {Record<string, string>} */

@@ -11,9 +11,10 @@ import { Agents } from "./agents.js";
  * @typedef {{ element: HTMLElement, show: (rest: string) => void, hide: () => void }} View
  * @typedef {{
  *   version: string, agents: Agent[], draining: boolean, talking: number, places_calls: boolean, keeps_calls: boolean, signed: boolean,
- *   tenant: string | null, person: string | null
+ *   tenant: string | null, person: string | null, routes: Route[], routes_ask_first: boolean, workers_late_ms: number[] | null, turned_away: number | null
  * }} Server
  * @typedef {{ name: string, language: string, transport: string, stages: string, tools: string[], goal: string | null, transfers: string[], providers: Provider[] }} Agent
+ * @typedef {{ when: string[], agent: string | null, say: string | null, tenant: string | null, language: string | null, voice: string | null, greeting: string | null, goal: string | null }} Route
  * @typedef {{ does: string, name: string, circuit: string, asked: number, failed: number, took_over: number }} Provider
  */
 

@@ -33,6 +33,9 @@ pub(super) fn server(shared: &Shared, calls: &Within<'_>, person: Option<&str>) 
     let all = calls.scope().only().is_none();
     let agents: Vec<Value> = served.map(|served| about(&served.agent, all)).collect();
     let talking = calls.calls().iter().filter(|live| live.record().talking).count();
+    // How busy the machine is tells of others' calls, too.
+    let late =
+        || shared.overload.all_lateness().map(|late| late.as_micros() as f64 / 1000.0).collect::<Vec<_>>();
     let (tenant, registry) = (calls.scope().tenant(), calls.registry());
     as_json(
         StatusCode::OK,
@@ -40,6 +43,8 @@ pub(super) fn server(shared: &Shared, calls: &Within<'_>, person: Option<&str>) 
             "version": env!("CARGO_PKG_VERSION"), "agents": agents, "draining": !shared.life.takes_calls(),
             "talking": talking, "places_calls": registry.rest(tenant).is_some(), "keeps_calls": registry.keeper(tenant).is_some(),
             "signed": !shared.is_open(), "tenant": calls.scope().only(), "person": person,
+            "routes": shared.routing.told(calls.scope()), "routes_ask_first": all && shared.routing.asks(),
+            "workers_late_ms": all.then(late), "turned_away": all.then(|| shared.overload.turned_away()),
         }),
     )
 }

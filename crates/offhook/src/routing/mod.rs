@@ -2,6 +2,7 @@
 
 mod ask;
 mod limits;
+mod told;
 mod when;
 
 use std::collections::BTreeMap;

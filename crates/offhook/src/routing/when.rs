@@ -39,6 +39,22 @@ impl Default for Zone {
     }
 }
 
+impl std::fmt::Display for Hours {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { from, until } = self;
+        write!(f, "{:02}:{:02}-{:02}:{:02}", from / 60, from % 60, until / 60, until % 60)
+    }
+}
+
+impl std::fmt::Display for Zone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.iana_name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "UTC{}", self.0.to_offset(Timestamp::UNIX_EPOCH)),
+        }
+    }
+}
+
 fn minutes(text: &str) -> Option<i32> {
     let (hours, minutes) = text.trim().split_once(':')?;
     let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);

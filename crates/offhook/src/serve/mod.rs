@@ -85,11 +85,11 @@ pub(crate) struct Shared {
     keys: ArcSwap<Signers>,
     failures: Failures,
     pub(crate) tokens: Tokens,
-    routing: route::Routing,
+    pub(crate) routing: route::Routing,
     reconnects: Reconnects<RelayLine>,
     /// The same for Media Streams.
     streams: Reconnects<MediaLine>,
-    overload: Overload,
+    pub(crate) overload: Overload,
     pub(crate) metrics: Metrics,
     metrics_access: MetricsAccess,
     show: bool,

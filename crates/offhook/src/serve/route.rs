@@ -8,12 +8,14 @@ use super::voice::Checked;
 use crate::calls::Served;
 use crate::config::Config;
 use crate::routing::{Asker, Decision, Limits, RouteTable, choose};
+use crate::tenants::Scope;
 use offhook_script::Transport;
 use offhook_stages::CallFacts;
+use serde_json::Value;
 
 /// How calls that come in are routed.
 #[derive(Debug)]
-pub(super) struct Routing {
+pub(crate) struct Routing {
     routes: Vec<RouteTable>,
     asker: Option<Asker>,
     limits: Limits,
@@ -23,6 +25,20 @@ impl Routing {
     pub(super) fn new(config: &Config) -> Self {
         let asker = Asker::new(&config.routing);
         Self { routes: config.routes.clone(), asker, limits: config.limits.clone() }
+    }
+
+    /// The routes that this scope's calls may take, as people read them.
+    pub(crate) fn told(&self, scope: &Scope) -> Vec<Value> {
+        let open = |route: &&RouteTable| match scope.only() {
+            Some(tenant) => route.then.tenant.as_deref() == Some(tenant),
+            None => true,
+        };
+        self.routes.iter().filter(open).map(RouteTable::told).collect()
+    }
+
+    /// Whether an application is asked first.
+    pub(crate) const fn asks(&self) -> bool {
+        self.asker.is_some()
     }
 }
 
