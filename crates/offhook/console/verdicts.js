@@ -15,7 +15,7 @@ export function verdicts(found, jump) {
   return h(
     "section",
     { class: "card verdicts" },
-    h("h2", {}, found.length === 0 ? "Nothing went wrong" : "What went wrong"),
+    h("h2", {}, found.length === 0 ? "Nothing went wrong" : found[0]?.tone === "bad" ? "What went wrong" : "Worth a look"),
     found.length === 0 && h("p", { class: "right" }, icon("check"), "Answers came in time, and all was heard."),
     h("ul", {}, found.map((finding) => h("li", { class: finding.tone }, line(finding, jump)))),
   );
