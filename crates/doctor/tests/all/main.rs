@@ -7,6 +7,7 @@ mod mistakes;
 mod rates;
 mod redirects;
 mod relay;
+mod relay_mistakes;
 mod server;
 mod servers;
 mod signatures;
