@@ -138,9 +138,11 @@ async fn sends(mut socket: Socket, make: impl Fn(&str) -> Vec<Message>) {
             break;
         }
     }
+    // In one piece: what lies between two messages must not depend on how busy the machine is.
     for message in make(&sid.unwrap()) {
-        let _gone = socket.send(message).await;
+        let _gone = socket.feed(message).await;
     }
+    let _gone = socket.flush().await;
     while let Some(Ok(message)) = socket.next().await {
         if message.to_text().is_ok_and(|text| text.contains(r#""event":"stop""#)) {
             break;
