@@ -29,12 +29,10 @@ pub(crate) struct Seat {
 #[derive(Debug, Default)]
 struct State {
     taken: bool,
-    /// A reply waits for the person.
-    awaited: bool,
     words: VecDeque<(String, Interruptible)>,
     /// Replies that the model knows nothing of.
     ours: VecDeque<ReplyId>,
-    /// What the person is being asked, for the model if they leave.
+    /// What the person is being asked, for the model if they leave: a reply waits for them.
     asked: Option<Arc<ReplyRequest>>,
     count: u32,
 }
@@ -62,7 +60,7 @@ impl Seat {
     /// The person answers. False if nothing was asked: then it is to be said for its own sake.
     pub(crate) fn answer(&self, text: &str, interruptible: Interruptible) -> bool {
         let mut state = self.state();
-        if !(state.taken && state.awaited) || state.words.len() >= MOST_WORDS {
+        if !(state.taken && state.asked.is_some()) || state.words.len() >= MOST_WORDS {
             return false;
         }
         state.words.push_back((text.to_owned(), interruptible));
@@ -113,7 +111,7 @@ impl Interceptor for Seat {
 impl State {
     fn respond(&mut self, request: Arc<ReplyRequest>) -> Intercepted {
         let goes_on = request.reason == ReplyReason::Tool && self.asked.is_some();
-        if goes_on && let Some((text, by)) = self.words() {
+        if goes_on && let Some((text, by)) = self.words.pop_front() {
             self.asked = None;
             let reply = self.remember(request.reply);
             return Intercepted::Answered(vec![
@@ -136,15 +134,8 @@ impl State {
         }))
     }
 
-    fn words(&mut self) -> Option<(String, Interruptible)> {
-        let words = self.words.pop_front();
-        self.awaited &= words.is_none();
-        words
-    }
-
     /// Asks the person.
     fn ask(&mut self, reply: ReplyId) -> Intercepted {
-        self.awaited = true;
         let reply = self.remember(reply);
         self.count = self.count.wrapping_add(1);
         let arguments = serde_json::json!({ "request": self.count });
