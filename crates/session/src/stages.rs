@@ -10,7 +10,7 @@ use offhook_stage_api::{
     FailureKind, LlmCommand, LlmEvent, StageFailure, SttCommand, SttEvent, TtsCommand, TtsEvent, TurnCommand,
     TurnEvent, TurnQuestion,
 };
-use offhook_stages::scope::{InCall, Scope};
+use offhook_stages::scope::{InCall, Scope, within};
 use offhook_stages::{
     BoxFuture, CallInfo, Llm, Notifier, Rx, StageError, Stt, Tts, TurnModel, Tx, WhenFull, bounded,
     bounded_with,
@@ -133,7 +133,7 @@ impl Starter<'_> {
         let scope = Scope { call: Arc::clone(&call), agent: self.call.facts.agent.as_str().into() };
         let end = End { call, stage: name.into(), ended, ends: self.ends.clone() };
         // What it panics with may hold what was said: it is named and no more, here as in the task.
-        match catch_unwind(AssertUnwindSafe(run)) {
+        match catch_unwind(AssertUnwindSafe(|| within(scope.clone(), run))) {
             Err(_panic) => end.of(None),
             Ok(serving) => self.tasks.push(tokio::spawn(InCall::new(scope, async move {
                 end.of(AssertUnwindSafe(serving).catch_unwind().await.ok());

@@ -29,6 +29,28 @@ pub fn now() -> Option<Scope> {
     })
 }
 
+/// Does something for a call.
+pub fn within<T>(scope: Scope, work: impl FnOnce() -> T) -> T {
+    lend(&mut Some(scope), work)
+}
+
+/// Has the thread work for this call meanwhile.
+fn lend<T>(scope: &mut Option<Scope>, work: impl FnOnce() -> T) -> T {
+    /// Puts back what was there before, also if the work panics.
+    struct Entered<'a> {
+        scope: &'a mut Option<Scope>,
+        before: Option<Scope>,
+    }
+    impl Drop for Entered<'_> {
+        fn drop(&mut self) {
+            *self.scope = NOW.with(|now| now.replace(self.before.take()));
+        }
+    }
+    let before = NOW.with(|now| now.replace(scope.take()));
+    let _entered = Entered { scope, before };
+    work()
+}
+
 /// A future that works for a call. To poll it costs two moves more: no allocation, no lock.
 #[derive(Debug)]
 pub struct InCall<F> {
@@ -47,20 +69,8 @@ impl<F: Future> Future for InCall<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        /// Puts back what was there before, also if the future panics.
-        struct Entered<'a> {
-            scope: &'a mut Option<Scope>,
-            before: Option<Scope>,
-        }
-        impl Drop for Entered<'_> {
-            fn drop(&mut self) {
-                *self.scope = NOW.with(|now| now.replace(self.before.take()));
-            }
-        }
         let Self { scope, run } = &mut *self;
-        let before = NOW.with(|now| now.replace(scope.take()));
-        let _entered = Entered { scope, before };
-        run.as_mut().poll(context)
+        lend(scope, || run.as_mut().poll(context))
     }
 }
 

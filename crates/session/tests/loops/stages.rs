@@ -57,6 +57,7 @@ async fn moody(mood: Mood) -> Option<Result<(), StageError>> {
 }
 
 fn at_once(mood: Mood) {
+    assert!(offhook_stages::scope::now().is_some(), "what a stage logs when it begins must name its call");
     assert!(mood != Mood::PanicsAtOnce, "a stage's own fault at once");
 }
 
