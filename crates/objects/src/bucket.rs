@@ -1,6 +1,7 @@
 //! A bucket, by S3's protocol.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::{StreamExt, TryStreamExt};
@@ -60,22 +61,22 @@ pub struct Object {
 /// An S3-compatible bucket.
 #[derive(Clone, Debug)]
 pub struct Bucket {
-    store: std::sync::Arc<AmazonS3>,
+    store: Arc<AmazonS3>,
     /// Empty, or with a slash at its end.
     prefix: String,
 }
 
 impl Bucket {
-    /// A bucket; nothing is requested yet.
+    /// A bucket; nothing is requested yet. `tls`: whom connections to it trust.
     ///
     /// # Errors
     /// If the settings can't be right.
-    pub fn new(settings: &BucketSettings) -> Result<Self, BucketError> {
+    pub fn new(settings: &BucketSettings, tls: Arc<rustls::ClientConfig>) -> Result<Self, BucketError> {
         let (store, prefix) = (builder(settings)?, prefix(&settings.url)?);
         // A bucket that is away is away for longer than a retry: the mover tries again later.
         let retry =
             RetryConfig { max_retries: 2, retry_timeout: Duration::from_secs(30), ..RetryConfig::default() };
-        let store = store.with_retry(retry).with_http_connector(Hyper).build()?;
+        let store = store.with_retry(retry).with_http_connector(Hyper(tls)).build()?;
         Ok(Self { store: store.into(), prefix })
     }
 

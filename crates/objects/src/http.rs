@@ -1,5 +1,6 @@
 //! What carries requests to the bucket: hyper and rustls, as for all else here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -12,28 +13,22 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody, HttpResponse,
     HttpResponseBody, HttpService,
 };
+use rustls::ClientConfig;
 
 /// A request is given up after so long: an upload has 8 MiB at most.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Makes clients for the bucket.
+/// Makes clients for the bucket, with this TLS.
 #[derive(Debug)]
-pub(crate) struct Hyper;
+pub(crate) struct Hyper(pub(crate) Arc<ClientConfig>);
 
 impl HttpConnector for Hyper {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        let tls = HttpsConnectorBuilder::new().with_tls_config(tls());
+        let tls = HttpsConnectorBuilder::new().with_tls_config((*self.0).clone());
         let connector = tls.https_or_http().enable_http1().build();
         let client = Client::builder(TokioExecutor::new()).build(connector);
         Ok(HttpClient::new(Service(client)))
     }
-}
-
-/// Trusts the web's roots and this machine's (`SSL_CERT_FILE` names others), as a bucket of one's own may have its own authority.
-fn tls() -> rustls::ClientConfig {
-    let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
 }
 
 #[derive(Debug)]

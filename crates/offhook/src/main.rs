@@ -53,7 +53,7 @@ struct Cli {
     /// Form of the log, which goes to stderr; OFFHOOK_LOG says what is in it
     #[arg(long, global = true, value_enum, default_value_t, env = "OFFHOOK_LOG_FORMAT", value_name = "FORM")]
     log_format: logging::Format,
-    /// A file of certificates (PEM) that are trusted as well, for providers, proxies and servers to be called behind an authority of one's own
+    /// A file of certificates (PEM) that are trusted as well, for providers, buckets, proxies and servers to be called behind an authority of one's own
     #[arg(long, global = true, env = "OFFHOOK_CA", value_name = "FILE")]
     ca: Option<std::path::PathBuf>,
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use offhook_objects::{Bucket, BucketSettings, Known, Objects, Settings};
+use offhook_providers::net::tls_config;
 use offhook_store::Receipt;
 use serde::Deserialize;
 
@@ -38,7 +39,7 @@ impl ObjectsConfig {
     fn bucket(&self) -> anyhow::Result<Option<Bucket>> {
         let Some(url) = self.url.clone() else { return Ok(None) };
         let settings = BucketSettings { url, endpoint: self.endpoint.clone(), region: self.region.clone() };
-        Bucket::new(&settings).map(Some).context("[objects]")
+        Bucket::new(&settings, tls_config()).map(Some).context("[objects]")
     }
 }
 
@@ -95,7 +96,8 @@ pub(crate) fn delete_now(config: &Config, receipt: &mut Receipt) -> anyhow::Resu
 pub(crate) fn read(address: &str, most: u64) -> anyhow::Result<Vec<u8>> {
     let (bucket, key) = address.rsplit_once('/').context("an object's address is s3://BUCKET/KEY")?;
     let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").or_else(|_| std::env::var("AWS_ENDPOINT_URL")).ok();
-    let bucket = Bucket::new(&BucketSettings { url: bucket.to_owned(), endpoint, region: None })?;
+    let settings = BucketSettings { url: bucket.to_owned(), endpoint, region: None };
+    let bucket = Bucket::new(&settings, tls_config())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(bucket.get(key, most))?.with_context(|| format!("there is no {address}"))
 }

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use self::http::{Answer, Http, join, post_json};
 pub use refusal::{http_failure, retry_after, stream_failure};
 pub use secret::Secret;
-pub use tls::{certificates, trust};
+pub use tls::{certificates, config as tls_config, trust};
 
 /// How long to wait for a provider. A chain of stages has its own, shorter ones; these are the bounds beyond which an
 /// adapter gives up by itself.

@@ -39,9 +39,9 @@ pub fn trust(certificates: Vec<CertificateDer<'static>>) -> Result<(), String> {
     Ok(())
 }
 
-/// TLS as all connections to providers use it: the web's roots, those of this machine, where a company's proxy or a
-/// local server has its own, and those of [`trust`].
-pub(crate) fn config() -> Arc<ClientConfig> {
+/// TLS as all connections to providers, applications and buckets use it: the web's roots, those of this machine, where a company's
+/// proxy or a local server has its own, and those of [`trust`].
+pub fn config() -> Arc<ClientConfig> {
     Arc::clone(CONFIG.get_or_init(|| {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let machine = rustls_native_certs::load_native_certs();
